@@ -1,0 +1,174 @@
+"""The one container of labelled geometries: eV, angstrom, eV/angstrom, float64 as read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepset_bench.errors import UserError
+from deepset_bench.files import atomic_write
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """M labelled geometries with A atoms in all; molecules of different size live in one set.
+
+    Atoms of all frames lie one after another; frame m owns `n_atoms[m]` of them. Arrays are
+    read-only. Units are eV, angstrom and eV/angstrom.
+
+    Attributes:
+        numbers: (A,) atomic numbers.
+        positions: (A, 3) in angstrom.
+        n_atoms: (M,) atoms in each frame.
+        energy: (M,) potential energy in eV.
+        forces: (A, 3) in eV/angstrom. The negative gradient of `energy` where `bias_forces` is
+            present; otherwise the labels as they were read.
+        bias_forces: (A, 3) in eV/angstrom, what an enhanced-sampling method added to `forces`
+            during the simulation; None where it is unknown.
+        molecule: (M,) name of the molecule or set of each frame.
+        index: (M,) number of the frame in its source, from 0.
+
+    Raises:
+        UserError: shapes disagree, or an energy, position or force is not finite.
+    """
+
+    numbers: IntArray
+    positions: FloatArray
+    n_atoms: IntArray
+    energy: FloatArray
+    forces: FloatArray
+    bias_forces: FloatArray | None
+    molecule: NDArray[np.str_]
+    index: IntArray
+
+    def __post_init__(self) -> None:
+        for name, dtype in _DTYPES.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            array = np.array(value, dtype=dtype)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        M, A = len(self.n_atoms), int(self.n_atoms.sum())
+        shapes = {"numbers": (A,), "positions": (A, 3), "forces": (A, 3), "bias_forces": (A, 3)}
+        shapes |= {"energy": (M,), "molecule": (M,), "index": (M,)}
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise UserError(f"{name} has shape {value.shape}, expected {shape} for {M} frames")
+        for name in ("energy", "positions", "forces", "bias_forces"):
+            value = getattr(self, name)
+            if value is not None and not np.isfinite(value).all():
+                row = int(np.argwhere(~np.isfinite(value))[0][0])
+                frame = row if name == "energy" else int(self.frame_of_atom[row])
+                raise UserError(
+                    f"{name} of {self.molecule[frame]} frame {self.index[frame]} is not finite"
+                )
+
+    def __len__(self) -> int:
+        return len(self.n_atoms)
+
+    @property
+    def offsets(self) -> IntArray:
+        """(M + 1,) first atom of each frame, and A."""
+        return np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
+
+    @property
+    def frame_of_atom(self) -> IntArray:
+        """(A,) the frame that owns each atom."""
+        return np.repeat(np.arange(len(self)), self.n_atoms)
+
+    def atoms_of(self, frame: int) -> slice:
+        """Where the atoms of one frame lie."""
+        start = int(self.n_atoms[:frame].sum())
+        return slice(start, start + int(self.n_atoms[frame]))
+
+    def select(self, frames: Sequence[int] | IntArray | slice) -> Frames:
+        """A new set of the given frames, in the given order."""
+        chosen = np.arange(len(self))[frames]
+        offsets = self.offsets
+        if len(chosen):
+            atoms = np.concatenate([np.arange(offsets[m], offsets[m + 1]) for m in chosen])
+        else:
+            atoms = np.empty(0, dtype=np.int64)
+        return Frames(
+            numbers=self.numbers[atoms],
+            positions=self.positions[atoms],
+            n_atoms=self.n_atoms[chosen],
+            energy=self.energy[chosen],
+            forces=self.forces[atoms],
+            bias_forces=None if self.bias_forces is None else self.bias_forces[atoms],
+            molecule=self.molecule[chosen],
+            index=self.index[chosen],
+        )
+
+    def labelled_forces(self, labels: str) -> FloatArray:
+        """(A, 3) the forces a model is trained on: `potential`, or `biased` as the report's were."""
+        if labels == "biased" and self.bias_forces is not None:
+            return self.forces + self.bias_forces
+        return self.forces
+
+    def composition(self, species: Sequence[int] | IntArray) -> FloatArray:
+        """(M, len(species)) number of atoms of each element in each frame."""
+        counts = np.zeros((len(self), len(species)))
+        for column, number in enumerate(species):
+            np.add.at(counts[:, column], self.frame_of_atom, self.numbers == number)
+        return counts
+
+    @property
+    def species(self) -> IntArray:
+        """Atomic numbers that occur, ascending."""
+        return np.unique(self.numbers)
+
+    def save(self, path: Path) -> None:
+        """Write a compressed npz that keeps every float64 exactly."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        with atomic_write(path) as stream:
+            np.savez_compressed(stream, **{k: v for k, v in arrays.items() if v is not None})
+
+    @classmethod
+    def load(cls, path: Path) -> Frames:
+        """Read what `save` wrote."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = dict(stored)
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file") from None
+        except Exception as error:
+            raise UserError(f"{path}: not a readable frames file ({error})") from None
+        names = {f.name for f in fields(cls)}
+        missing = names - set(arrays) - {"bias_forces"}
+        if missing:
+            raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; not a frames file")
+        return cls(**{name: arrays.get(name) for name in names})  # type: ignore[arg-type]
+
+    @classmethod
+    def concatenate(cls, sets: Iterable[Frames]) -> Frames:
+        """One set of several; bias forces are kept only if every set has them."""
+        parts = list(sets)
+        biased = all(part.bias_forces is not None for part in parts)
+        arrays = {
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            for f in fields(cls)
+            if f.name != "bias_forces" or biased
+        }
+        return cls(**{"bias_forces": None, **arrays})
+
+
+_DTYPES: dict[str, type] = {
+    "numbers": np.int64,
+    "positions": np.float64,
+    "n_atoms": np.int64,
+    "energy": np.float64,
+    "forces": np.float64,
+    "bias_forces": np.float64,
+    "molecule": np.str_,
+    "index": np.int64,
+}

@@ -1,0 +1,35 @@
+"""What a person can get wrong, as one line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class UserError(Exception):
+    """A mistake the user can mend: one line that says what, where and what to do.
+
+    The command line prints it without a traceback and exits with status 2.
+    """
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The hint that ends a message about an unknown name: the nearest valid ones, or all of them."""
+    options = sorted(valid)
+    close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"valid: {', '.join(options)}"
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or say in one line which extra installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(
+            f"{module.partition('.')[0]} is not installed; "
+            f"it comes with: pip install 'deepset-bench[{extra}]'"
+        ) from None
