@@ -31,7 +31,8 @@ def read_ase(
 ) -> Frames:
     """Read labelled molecules into eV, angstrom and eV/angstrom.
 
-    Forces, and the array `bias_forces` where every frame has it, are in energy unit / length unit.
+    Forces are in energy unit / length unit. So is the array `bias_forces`, read where every frame
+    has it; the forces are then those of the potential alone.
     A set of one composition is called `name` throughout; in a set of several, each frame's
     `molecule` is its formula, so that a split can hold whole molecules out.
 

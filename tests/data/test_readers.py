@@ -201,6 +201,13 @@ def test_malformed_files_are_refused_in_one_line(tmp_path, kind, expected):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["cut between atoms", "cut after the count"])
+def test_the_whole_part_of_a_file_cut_short_can_be_read(tmp_path, kind):
+    path = tmp_path / "water.xyz"
+    spoil(kind, path)
+    assert len(read_ase(path, "water", frames="1-2")) == 2
+
+
 def test_labels_of_another_kind_are_refused(tmp_path):
     path = tmp_path / "water.xyz"
     spoil("no number", path)
