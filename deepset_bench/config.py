@@ -134,7 +134,8 @@ def _option_of(group: str, value: Any) -> str | None:
     """The option of a list-valued group that holds this value."""
     for option in groups()[group]:
         path = resource("conf") / group / f"{option}.yaml"
-        if OmegaConf.load(path).get(group) == value:  # type: ignore[union-attr]
+        content = OmegaConf.load(path)
+        if isinstance(content, DictConfig) and content.get(group) == value:
             return option
     return None
 
@@ -169,10 +170,11 @@ def _default_keys() -> frozenset[str]:
 def _flat(config: DictConfig, prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
+        name = f"{prefix}{key!s}"
         if isinstance(value, DictConfig) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= _flat(value, f"{name}.")
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[name] = value
     return flat
 
 

@@ -39,7 +39,7 @@ def _losses(row: Epoch) -> str:
 
 @contextmanager
 def live_progress(console: Console, epochs: int) -> Iterator[Any]:
-    """A function to call after each epoch: a live bar, or a line now and then without a terminal."""
+    """A function to call after each epoch: a live bar; without a terminal, a line now and then."""
     if not console.is_terminal:
         every = max(epochs // 10, 1)
 

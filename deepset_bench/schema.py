@@ -54,7 +54,7 @@ class Reference:
 
 @dataclass
 class Schedule:
-    """Linear warm-up over `warmup_steps`, then `kind`; `factor` and `patience` are the plateau's."""
+    """Linear warm-up, then `kind`; `factor` and `patience` (epochs) are the plateau's."""
 
     kind: str
     warmup_steps: int
@@ -148,14 +148,27 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "envelope": ("message", "none"),
     "form": ("fused", "reference"),
 }
-_POSITIVE = (
-    "data.train_size data.val_size data.test_size rbf.size gating.experts trainer.epochs "
-    "trainer.batch_size trainer.learning_rate cutoff width"
-).split()
-_NOT_NEGATIVE = (
-    "seed gnn.layers trainer.weight_decay trainer.energy_weight trainer.forces_weight "
-    "trainer.schedule.warmup_steps trainer.schedule.minimum"
-).split()
+_POSITIVE = [
+    "data.train_size",
+    "data.val_size",
+    "data.test_size",
+    "rbf.size",
+    "gating.experts",
+    "trainer.epochs",
+    "trainer.batch_size",
+    "trainer.learning_rate",
+    "cutoff",
+    "width",
+]
+_NOT_NEGATIVE = [
+    "seed",
+    "gnn.layers",
+    "trainer.weight_decay",
+    "trainer.energy_weight",
+    "trainer.forces_weight",
+    "trainer.schedule.warmup_steps",
+    "trainer.schedule.minimum",
+]
 
 
 def validate(config: Config) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Batch:
         return torch.stack([self.neighbours[i, slot], i])
 
     def per_frame(self, values: Tensor) -> Tensor:
-        """(N,) per-atom values -> (B,) their sums over the atoms of each frame, padding left out."""
+        """(N,) per-atom values -> (B,) sums over the atoms of each frame, padding left out."""
         return torch.where(self.numbers > 0, values, 0.0).view(self.n_frames, -1).sum(-1)
 
 
@@ -149,15 +150,18 @@ class Tables:
 
     def to(self, device: torch.device) -> Tables:
         """The same tables on another device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            self, **{k: v.to(device) for k, v in tensors.items() if isinstance(v, Tensor)}
-        )
+        moved: dict[str, Any] = {}
+        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
+            if isinstance(value, Tensor):
+                # MPS has no float64; only the reference form reads float64 positions.
+                single = device.type == "mps" and value.dtype == torch.float64
+                moved[name] = value.to(device, torch.float32 if single else value.dtype)
+        return replace(self, **moved)
 
     def gather(self, frames: Tensor) -> Batch:
         """The batch of the given frames, (B,) int64 on the tables' device."""
         B = len(frames)
-        n, J = self.neighbours.shape[1:]
+        n, J = self.neighbours.shape[1], self.neighbours.shape[2]
         number = torch.arange(B, device=frames.device)[:, None, None]
 
         def rows(table: Tensor) -> Tensor:

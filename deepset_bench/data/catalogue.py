@@ -76,6 +76,15 @@ def datasheet(name: str) -> dict[str, Any]:
     return sheet
 
 
+def checksum(name: str) -> str:
+    """SHA-256 of the frames of a set, as its datasheet has it; what `load` verifies.
+
+    Raises:
+        UserError: no such set.
+    """
+    return str(datasheet(name).get("sha256"))
+
+
 def check_new(name: str, force: bool = False) -> None:
     """Refuse a name that `register` would refuse, before the work of reading the data.
 

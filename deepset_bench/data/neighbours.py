@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from vesin import NeighborList
 
-from deepset_bench.data.frames import FloatArray, Frames, IntArray
+from deepset_bench.data.frames import Frames, IntArray
 
 
 def neighbour_pairs(frames: Frames, cutoff: float) -> tuple[IntArray, IntArray]:

@@ -8,7 +8,7 @@ pair gamma's output is affine in a short vector that no parameter enters,
 where c_i holds what is known of an atom before it sees a distance: its species (one-hot) and,
 with graph layers, h_i. So, with y_ij = [u_ij ; 1] and the expert weights w_ij,
 
-    A_i[a, g, k] = sum_j y_ij[a] w_ij[g] [phi_ij ; c_j][k],         Z_i[a, g] = sum_j y_ij[a] w_ij[g]
+    A_i[a, g, k] = sum_j y_ij[a] w_ij[g] [phi_ij ; c_j][k],    Z_i[a, g] = sum_j y_ij[a] w_ij[g]
     [V_i ; X_i]  = A_i W + Z_i S_i,      W_g = [E_g Q, E_g P_j],    S_i = E_g (P_i c_i + q) + b_g.
 
 No tensor of size E x G x F exists, and W is composed once per call from the parameters of
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from deepset_bench.data.batches import Batch
 from deepset_bench.model.deepset import DeepSet
@@ -34,8 +33,8 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
     return torch.cat([C * model.basis(d), C, scalar_features(d, model.scalars)], dim=-1)
 
 
-def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Q (F, P), [P_j, P_i] as (2, C, F) and q (F,): gamma with all that precedes it multiplied out.
+def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Q (F, P), P_j and P_i (C, F) and q (F,): gamma with all that precedes it multiplied out.
 
     c = [one-hot species ; h], so the rows of P are a table over species and gamma's share of h.
     """
@@ -54,7 +53,7 @@ def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         to_hi, to_hj = to_h.chunk(2, dim=1)
         P_j, P_i = torch.cat([P_j, to_hj.T]), torch.cat([P_i, to_hi.T])
     q = to_edge @ edge.bias + model.gamma.bias
-    return Q, torch.stack([P_j, P_i]), q
+    return Q, P_j, P_i, q
 
 
 def energies_and_forces(
@@ -73,7 +72,7 @@ def energies_and_forces(
     """
     assert batch.features is not None
     assert batch.slopes is not None
-    N, J = batch.pair.shape
+    N, J = batch.pair.shape[0], batch.pair.shape[1]
     d, u = batch.distances, batch.directions
 
     w, dw = torch.func.jvp(model.weights, (d,), (torch.ones_like(d),))  # (N, J, G)
@@ -87,7 +86,7 @@ def energies_and_forces(
     if model.gnn is not None:
         h = model.gnn(model.embedding(batch.numbers), batch.edge_index())
         c = torch.cat([c, h], dim=-1)
-    Q, (P_j, P_i), q = _compose(model, species)
+    Q, P_j, P_i, q = _compose(model, species)
     E_, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
     W = (E_ @ torch.cat([Q, P_j.T], dim=1)).transpose(1, 2)  # (G, P + C, F)
     S = torch.einsum("nf,gof->ngo", c @ P_i + q, E_) + b  # (N, G, F)

@@ -23,14 +23,13 @@ class GatedEquivariantBlock(nn.Module):
         super().__init__()
         self.vector_norm = nn.Linear(width_in, width_in, bias=False)
         self.vector_out = nn.Linear(width_in, width_out, bias=False)
-        self.mlp = nn.Sequential(
-            nn.Linear(2 * width_in, width_in), nn.SiLU(), nn.Linear(width_in, 2 * width_out)
-        )
+        hidden, out = nn.Linear(2 * width_in, width_in), nn.Linear(width_in, 2 * width_out)
+        self.mlp = nn.Sequential(hidden, nn.SiLU(), out)
         self.activation = nn.Identity() if last else nn.SiLU()
-        for layer in (self.vector_norm, self.vector_out, self.mlp[0], self.mlp[2]):
+        for layer in (self.vector_norm, self.vector_out, hidden, out):
             nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        for layer in (hidden, out):
+            nn.init.zeros_(layer.bias)
 
     def forward(self, X: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
         """(N, F_in), (N, 3, F_in) -> (N, F_out), (N, 3, F_out)."""

@@ -61,7 +61,9 @@ def fit_reference(
                 f"reference=isolated_atoms has no energy for atomic number {missing[0]}; "
                 f"add reference.energies_ev.{missing[0]}=..."
             )
-        return EnergyReference(species, np.array([given[int(z)] for z in species]), 0.0, len(species))
+        return EnergyReference(
+            species, np.array([given[int(z)] for z in species]), 0.0, len(species)
+        )
     composition = frames.composition(species)
-    energies, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
-    return EnergyReference(species, energies, 0.0, int(rank))
+    solution, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
+    return EnergyReference(species, solution.astype(np.float64), 0.0, int(rank))

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +26,14 @@ class Diverged(Exception):
     """A loss stopped being finite; the message says which and when."""
 
 
+class _Measured(NamedTuple):
+    """Loss (dimensionless), energy MAE in eV, force MAE in eV/angstrom: a mean over frames."""
+
+    loss: float
+    energy_mae: float
+    forces_mae: float
+
+
 @dataclass(frozen=True)
 class Epoch:
     """One row of metrics.csv. Losses are dimensionless; `seconds` is the time since the start."""
@@ -38,6 +47,23 @@ class Epoch:
     val_energy_mae_ev: float
     val_forces_mae_ev_per_angstrom: float
     seconds: float
+
+    @classmethod
+    def of(
+        cls, epoch: int, learning_rate: float, train: _Measured, val: _Measured, seconds: float
+    ) -> Epoch:
+        """The row of an epoch's two measurements."""
+        return cls(
+            epoch,
+            learning_rate,
+            train.loss,
+            train.energy_mae,
+            train.forces_mae,
+            val.loss,
+            val.energy_mae,
+            val.forces_mae,
+            seconds,
+        )
 
 
 def fit(
@@ -90,15 +116,15 @@ def fit(
                 torch.nn.utils.clip_grad_norm_(potential.parameters(), trainer.gradient_clip)
             optimizer.step()
             sums += measured * len(frames)
-        train = (sums / len(setup.parts["train"])).tolist()
+        train = _Measured(*(sums / len(setup.parts["train"])).tolist())
         val = _validate(setup, trainer.batch_size)
         for stage, values in (("training", train), ("validation", val)):
             if not all(map(math.isfinite, values)):
-                raise Diverged(f"the {stage} loss of epoch {epoch + 1} is {values[0]}")
-        rate.epoch_ended(val[0])
+                raise Diverged(f"the {stage} loss of epoch {epoch + 1} is {values.loss}")
+        rate.epoch_ended(val.loss)
 
-        if val[0] < lowest:
-            lowest = val[0]
+        if val.loss < lowest:
+            lowest = val.loss
             checkpoint.save(
                 folder.best,
                 {
@@ -109,7 +135,7 @@ def fit(
                 },
             )
         seconds = time.perf_counter() - started
-        on_epoch(Epoch(epoch + 1, learning_rate, *train, *val, seconds))
+        on_epoch(Epoch.of(epoch + 1, learning_rate, train, val, seconds))
         checkpoint.save(
             folder.last,
             {
@@ -151,8 +177,8 @@ def _loss(
     return total, measured
 
 
-def _validate(setup: Setup, batch_size: int) -> list[float]:
-    """Validation loss, energy MAE in eV and force MAE in eV/angstrom."""
+def _validate(setup: Setup, batch_size: int) -> _Measured:
+    """The mean over the validation frames."""
     setup.potential.eval()
     part = setup.parts["val"]
     sums = torch.zeros(3, device=setup.device)
@@ -160,5 +186,4 @@ def _validate(setup: Setup, batch_size: int) -> list[float]:
         for frames in torch.arange(len(part), device=setup.device).split(batch_size):
             _, measured = _loss(setup.potential, setup.loss, part, "val", frames)
             sums += measured * len(frames)
-    result: list[float] = (sums / len(part)).tolist()
-    return result
+    return _Measured(*(sums / len(part)).tolist())

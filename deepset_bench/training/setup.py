@@ -71,9 +71,7 @@ def build_model(config: Config) -> DeepSet:
         cutoff=config.cutoff,
         width=config.width,
         scalars=config.scalars,
-        basis=RadialBasis(
-            config.rbf.kind, config.rbf.size, config.cutoff, config.rbf.transforms
-        ),
+        basis=RadialBasis(config.rbf.kind, config.rbf.size, config.cutoff, config.rbf.transforms),
         n_experts=config.gating.experts,
         top_k=config.gating.top_k,
         gnn=gnn,
@@ -81,7 +79,9 @@ def build_model(config: Config) -> DeepSet:
     )
 
 
-def label(frames: Frames, reference: EnergyReference, potential: Potential, config: Config) -> Labels:
+def label(
+    frames: Frames, reference: EnergyReference, potential: Potential, config: Config
+) -> Labels:
     """Frames as tables prepared for the potential, with the labels the condition asks for."""
     tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
     forces = frames.labelled_forces(config.condition.labels)
