@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ class Tables:
     def prepare(self, pair_features: Callable[[Tensor], Tensor]) -> Tables:
         """Add functions of the distance, (...) -> (..., P), and their derivatives, once for all."""
         d = self.distances.double()
-        values, slopes = torch.func.jvp(pair_features, (d,), (torch.ones_like(d),))
+        values, slopes = with_slope(pair_features, d)
         dtype = self.distances.dtype
         return replace(self, features=values.detach().to(dtype), slopes=slopes.detach().to(dtype))
 
@@ -161,7 +161,7 @@ class Tables:
     def gather(self, frames: Tensor) -> Batch:
         """The batch of the given frames, (B,) int64 on the tables' device."""
         B = len(frames)
-        n, J = self.neighbours.shape[1], self.neighbours.shape[2]
+        n, J = self.neighbours.shape[1:]
         number = torch.arange(B, device=frames.device)[:, None, None]
 
         def rows(table: Tensor) -> Tensor:
@@ -189,6 +189,12 @@ class Tables:
         lower = torch.arange(n, device=frames.device)[:, None] > self.neighbours[frames]
         entry = torch.where(lower, entry, entry + total)
         return self.pair[frames] & (entry % 2 == 0)
+
+
+def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
+    """f(d) and df/dd of a function of each distance by itself, (...) -> (..., P)."""
+    both = torch.func.jvp(function, (d,), (torch.ones_like(d),))
+    return cast("tuple[Tensor, Tensor]", both)
 
 
 def _position_in_run(sorted_values: IntArray) -> IntArray:

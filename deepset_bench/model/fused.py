@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch
+from deepset_bench.data.batches import Batch, with_slope
 from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
@@ -72,10 +72,10 @@ def energies_and_forces(
     """
     assert batch.features is not None
     assert batch.slopes is not None
-    N, J = batch.pair.shape[0], batch.pair.shape[1]
+    N, J = batch.pair.shape
     d, u = batch.distances, batch.directions
 
-    w, dw = torch.func.jvp(model.weights, (d,), (torch.ones_like(d),))  # (N, J, G)
+    w, dw = with_slope(model.weights, d)  # (N, J, G)
     mask = batch.pair[..., None]
     w, dw = torch.where(mask, w, 0.0), torch.where(mask, dw, 0.0)
     G = w.shape[-1]
