@@ -1,27 +1,22 @@
-"""The training loop, top to bottom."""
+"""The training loop, top to bottom, for one run or several stacked ones."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from deepset_bench.model.compiled import training_forward
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.step import Measured, Optimisation
-
-
-class Diverged(Exception):
-    """A loss stopped being finite; the message says which and when."""
 
 
 @dataclass(frozen=True)
@@ -39,83 +34,121 @@ class Epoch:
     seconds: float
 
 
-def fit(
-    setup: Setup,
-    config: Config,
-    folder: RunFolder,
-    identity: str,
-    on_epoch: Callable[[Epoch], None],
-) -> None:
+@dataclass
+class Member:
+    """One run in the loop.
+
+    Attributes:
+        on_epoch: called after each epoch, before its checkpoint is written.
+        epochs_done: by earlier calls, then by this one.
+        lowest: validation loss of the best epoch.
+        seconds: training time so far.
+        diverged: why the run ended early; empty while it goes on.
+    """
+
+    setup: Setup
+    config: Config
+    folder: RunFolder
+    identity: str
+    on_epoch: Callable[[Epoch], None]
+    epochs_done: int = 0
+    lowest: float = math.inf
+    seconds: float = 0.0
+    diverged: str = ""
+
+
+def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
-    After each epoch the folder holds `last.pt`, from which training goes on bit for bit as if it
-    had not stopped (on the CPU, with the same number of threads), and `best.pt`, the parameters
-    of the lowest validation loss.
+    After each epoch every run's folder holds `last.pt`, from which training goes on bit for bit
+    as if it had not stopped (on the CPU, with the same number of threads), and `best.pt`, the
+    parameters of its lowest validation loss. A run whose training or validation loss is NaN or
+    infinite is marked as diverged and left alone.
 
-    Raises:
-        Diverged: a training or validation loss is NaN or infinite.
+    Args:
+        members: runs of one variant at the same epoch.
+        optimisation: their parameters.
     """
-    trainer, n_train = config.trainer, len(setup.parts["train"])
+    trainer, device = members[0].config.trainer, members[0].setup.device
+    n_train = len(members[0].setup.parts["train"])
     steps = math.ceil(n_train / trainer.batch_size)
-    rate = LearningRate(trainer, total_steps=steps * trainer.epochs)
-    forward = training_forward(setup.potential, config, folder.say)
-    optimisation = Optimisation(setup, config, forward)
-    first, lowest, elapsed = 0, math.inf, 0.0
-    if folder.last.exists():
-        saved = checkpoint.load(folder.last, setup.device)
-        optimisation.restore(saved)
-        rate.restore(saved["rate"])
-        first, lowest, elapsed = saved["epochs"], saved["lowest"], saved["seconds"]
+    rates = [LearningRate(trainer, total_steps=steps * trainer.epochs) for _ in members]
+    for run, member in enumerate(members):
+        if member.folder.last.exists():
+            saved = checkpoint.load(member.folder.last, device)
+            optimisation.restore(run, saved)
+            rates[run].restore(saved["rate"])
+            member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
+            member.seconds = saved["seconds"]
 
-    started = time.perf_counter() - elapsed
-    for epoch in range(first, trainer.epochs):
-        torch.manual_seed(_seed(config.seed, epoch))  # dropout
-        sums = torch.zeros(3, device=setup.device)
-        for number, frames in enumerate(_batches(setup, config, epoch)):
-            learning_rate = rate.at(epoch * steps + number)
-            sums += optimisation.train(frames, learning_rate)
-        train = Measured(*(sums / n_train).tolist())
-        val = optimisation.validate()
-        for stage, values in (("training", train), ("validation", val)):
-            if not all(map(math.isfinite, values)):
-                raise Diverged(f"the {stage} loss of epoch {epoch + 1} is {values.loss}")
-        rate.epoch_ended(val.loss)
-
-        if val.loss < lowest:
-            lowest = val.loss
-            checkpoint.save(
-                folder.best,
-                {
-                    "potential": setup.potential.state_dict(),
-                    "reference": checkpoint.pack_reference(setup.reference),
+    started = time.perf_counter() - members[0].seconds
+    for epoch in range(members[0].epochs_done, trainer.epochs):
+        torch.manual_seed(_seed(members[0].config.seed, epoch))  # dropout
+        sums = torch.zeros(len(members), 3, device=device)
+        orders = [_batches(member, epoch) for member in members]
+        for number, frames in enumerate(zip(*orders, strict=True)):
+            now = [rate.at(epoch * steps + number) for rate in rates]
+            sums += optimisation.train(frames, now)
+        trained = [Measured(*row) for row in (sums / n_train).tolist()]
+        validated = optimisation.validate()
+        for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
+            if member.diverged:
+                continue
+            member.diverged = _not_finite(epoch, train, val)
+            if member.diverged:
+                continue
+            rates[run].epoch_ended(val.loss)
+            member.epochs_done, member.seconds = epoch + 1, time.perf_counter() - started
+            state = optimisation.state(run)
+            if val.loss < member.lowest:
+                member.lowest = val.loss
+                best = {
+                    "potential": state["potential"],
+                    "reference": checkpoint.pack_reference(member.setup.reference),
                     "epochs": epoch + 1,
-                    "run": identity,
-                },
+                    "run": member.identity,
+                }
+                checkpoint.save(member.folder.best, best)
+            member.on_epoch(
+                Epoch(
+                    epoch + 1,
+                    now[run],
+                    train.loss,
+                    train.energy_mae,
+                    train.forces_mae,
+                    val.loss,
+                    val.energy_mae,
+                    val.forces_mae,
+                    member.seconds,
+                )
             )
-        seconds = time.perf_counter() - started
-        on_epoch(Epoch(epoch + 1, learning_rate, *_pair(train, val), seconds))
-        checkpoint.save(
-            folder.last,
-            {
-                **optimisation.state(),
-                "rate": rate.state(),
+            last = {
+                **state,
+                "rate": rates[run].state(),
                 "epochs": epoch + 1,
-                "lowest": lowest,
-                "seconds": seconds,
-                "run": identity,
-            },
-        )
+                "lowest": member.lowest,
+                "seconds": member.seconds,
+                "run": member.identity,
+            }
+            checkpoint.save(member.folder.last, last)
+        if all(member.diverged for member in members):
+            break
 
 
-def _pair(train: Measured, val: Measured) -> tuple[float, float, float, float, float, float]:
-    return (*train, *val)
+def _not_finite(epoch: int, train: Measured, val: Measured) -> str:
+    for stage, measured in (("training", train), ("validation", val)):
+        if not all(math.isfinite(value) for value in measured):
+            return f"the {stage} loss of epoch {epoch + 1} is {measured.loss}"
+    return ""
 
 
 def _seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
-def _batches(setup: Setup, config: Config, epoch: int) -> Iterator[Tensor]:
+def _batches(member: Member, epoch: int) -> Iterator[Tensor]:
     """The training frames in the order of this seed and epoch, a batch at a time."""
-    order = np.random.default_rng([config.seed, epoch]).permutation(len(setup.parts["train"]))
-    yield from torch.from_numpy(order).to(setup.device).split(config.trainer.batch_size)
+    n_train = len(member.setup.parts["train"])
+    order = np.random.default_rng([member.config.seed, epoch]).permutation(n_train)
+    on_device = torch.from_numpy(order).to(member.setup.device)
+    yield from on_device.split(member.config.trainer.batch_size)

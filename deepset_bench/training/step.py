@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from deepset_bench.data.batches import Batch
 from deepset_bench.evaluation.metrics import Labels
 from deepset_bench.model.potential import Prediction
 from deepset_bench.schema import Config
+from deepset_bench.training.loss import Loss
 from deepset_bench.training.setup import Setup
 
 
@@ -23,8 +24,44 @@ class Measured(NamedTuple):
     forces_mae: float
 
 
-class Optimisation:
-    """The changing state of one run: parameters, optimizer, the loss's moving averages.
+class Optimisation(Protocol):
+    """The changing state of n runs: parameters, optimizers, moving averages of the loss."""
+
+    def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
+        """A step of each run on its frames; (n, 3) sums over each batch of what Measured holds."""
+
+    def validate(self) -> list[Measured]:
+        """Each run's mean over its validation frames."""
+
+    def state(self, run: int) -> dict[str, Any]:
+        """What a checkpoint of one run needs to go on."""
+
+    def restore(self, run: int, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+
+
+def measure(
+    loss: Loss, stage: str, energy_error: Tensor, forces_error: Tensor, numbers: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The loss (...) of a batch, and (..., 3) detached sums over its frames for `Measured`.
+
+    Args:
+        loss: of one run, or of stacked runs with one leading axis everywhere.
+        stage: `train` or `val`.
+        energy_error: (..., B) in eV.
+        forces_error: (..., N, 3) in eV/angstrom, zero in padding.
+        numbers: (..., N) atomic numbers, 0 in padding.
+    """
+    n_atoms = (numbers > 0).sum(-1)
+    total = loss(stage, energy_error, forces_error, n_atoms)
+    with torch.no_grad():
+        forces_mae = forces_error.abs().sum((-2, -1)) / (3 * n_atoms)
+        measured = torch.stack([total.detach(), energy_error.abs().mean(-1), forces_mae], dim=-1)
+    return total, measured * energy_error.shape[-1]
+
+
+class SingleOptimisation:
+    """One run with torch's AdamW.
 
     Args:
         setup: the run.
@@ -44,59 +81,51 @@ class Optimisation:
             fused=True,
         )
 
-    def train(self, frames: Tensor, rate: float) -> Tensor:
-        """Take one step at a learning rate; (3,) sums over the batch of what `Measured` holds."""
+    def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
+        """See `Optimisation`."""
         potential, clip = self.setup.potential, self.config.trainer.gradient_clip
         potential.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rates[0]
         self.optimizer.zero_grad()
-        loss, measured = self._measure(self.forward, self.setup.parts["train"], "train", frames)
+        loss, measured = self._measure(self.forward, "train", frames[0])
         loss.backward()
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(potential.parameters(), clip)
         self.optimizer.step()
-        return measured
+        return measured[None]
 
-    def validate(self) -> Measured:
-        """The mean over the validation frames."""
-        potential, part = self.setup.potential, self.setup.parts["val"]
+    def validate(self) -> list[Measured]:
+        """See `Optimisation`."""
+        potential, n_val = self.setup.potential, len(self.setup.parts["val"])
         potential.eval()
         sums = torch.zeros(3, device=self.setup.device)
         with torch.no_grad():
-            frames = torch.arange(len(part), device=self.setup.device)
+            frames = torch.arange(n_val, device=self.setup.device)
             for batch in frames.split(self.config.trainer.batch_size):
-                sums += self._measure(potential, part, "val", batch)[1]
-        return Measured(*(sums / len(part)).tolist())
+                sums += self._measure(potential, "val", batch)[1]
+        return [Measured(*(sums / n_val).tolist())]
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint needs to go on."""
+    def state(self, run: int) -> dict[str, Any]:
+        """See `Optimisation`."""
         return {
             "potential": self.setup.potential.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "averages": self.setup.loss.averages,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+    def restore(self, run: int, state: dict[str, Any]) -> None:
+        """See `Optimisation`."""
         self.setup.potential.load_state_dict(state["potential"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.setup.loss.averages = state["averages"]
 
     def _measure(
-        self,
-        forward: Callable[[Batch], Prediction],
-        labels: Labels,
-        stage: str,
-        frames: Tensor,
+        self, forward: Callable[[Batch], Prediction], stage: str, frames: Tensor
     ) -> tuple[Tensor, Tensor]:
+        labels: Labels = self.setup.parts[stage]
         batch = labels.tables.gather(frames)
         prediction = forward(batch)
         energy_error = prediction.energy - labels.energy[frames]
         forces_error = prediction.forces - labels.forces[frames].flatten(0, 1)
-        n_atoms = (batch.numbers > 0).sum()
-        loss = self.setup.loss(stage, energy_error, forces_error, n_atoms)
-        with torch.no_grad():
-            forces_mae = forces_error.abs().sum() / (3 * n_atoms)
-            measured = torch.stack([loss.detach(), energy_error.abs().mean(), forces_mae])
-        return loss, measured * len(frames)
+        return measure(self.setup.loss, stage, energy_error, forces_error, batch.numbers)
