@@ -16,7 +16,7 @@ class UserError(Exception):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The hint that ends a message about an unknown name: the nearest valid ones, or all of them."""
+    """The end of a message about an unknown name: the nearest valid ones, or all of them."""
     options = sorted(valid)
     close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
     if close:

@@ -28,7 +28,7 @@ def data_home() -> Path:
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO]:
-    """Open a temporary file beside `path` that takes its place only once it is whole and on disk."""
+    """Open a temporary file that takes the place of `path` only once it is whole and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)

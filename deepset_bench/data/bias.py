@@ -54,9 +54,9 @@ def torsion(positions: FloatArray, atoms: Torsion) -> tuple[float, FloatArray]:
     F = positions[i] - positions[j]
     G = positions[j] - positions[k]
     H = positions[l] - positions[k]
-    A, B = np.cross(F, G), np.cross(H, G)
+    A, B = _cross(F, G), _cross(H, G)
     A2, B2, length = A @ A, B @ B, np.sqrt(G @ G)
-    angle = np.arctan2(np.cross(B, A) @ G / length, A @ B)
+    angle = np.arctan2(_cross(B, A) @ G / length, A @ B)
     end_i, end_l = -length / A2 * A, length / B2 * B
     shift = (F @ G) / (A2 * length) * A - (H @ G) / (B2 * length) * B
     gradient = np.zeros_like(positions)
@@ -168,3 +168,10 @@ class Umbrella(TiedTorsion):
         before = self._window
         self._window = min(step // self.stride, len(self.centres) - 1)
         return self._window != before
+
+
+def _cross(a: FloatArray, b: FloatArray) -> FloatArray:
+    """np.cross of two vectors, ten times faster: every step of the dynamics takes six."""
+    return np.array(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )

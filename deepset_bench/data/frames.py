@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Frames:
             value = getattr(self, name)
             if value is None:
                 continue
-            array = np.array(value, dtype=dtype)
+            array: NDArray[Any] = np.array(value, dtype=dtype)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         M, A = len(self.n_atoms), int(self.n_atoms.sum())
@@ -110,7 +111,7 @@ class Frames:
         )
 
     def labelled_forces(self, labels: str) -> FloatArray:
-        """(A, 3) the forces a model is trained on: `potential`, or `biased` as the report's were."""
+        """(A, 3) the forces to train on: `potential`, or `biased` as the report's were."""
         if labels == "biased" and self.bias_forces is not None:
             return self.forces + self.bias_forces
         return self.forces
@@ -138,7 +139,7 @@ class Frames:
         """Read what `save` wrote."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
+                arrays: dict[str, Any] = dict(stored)
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:
@@ -147,14 +148,15 @@ class Frames:
         missing = names - set(arrays) - {"bias_forces"}
         if missing:
             raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; not a frames file")
-        return cls(**{name: arrays.get(name) for name in names})  # type: ignore[arg-type]
+        optional: dict[str, Any] = {"bias_forces": None, **arrays}
+        return cls(**{name: optional[name] for name in names})
 
     @classmethod
     def concatenate(cls, sets: Iterable[Frames]) -> Frames:
         """One set of several; bias forces are kept only if every set has them."""
         parts = list(sets)
         biased = all(part.bias_forces is not None for part in parts)
-        arrays = {
+        arrays: dict[str, Any] = {
             f.name: np.concatenate([getattr(part, f.name) for part in parts])
             for f in fields(cls)
             if f.name != "bias_forces" or biased

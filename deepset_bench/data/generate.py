@@ -12,7 +12,7 @@ from ase.constraints import FixCom
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 
-from deepset_bench.data.bias import Bias
+from deepset_bench.data.bias import Bias, Metadynamics, NoBias, Umbrella, torsion
 from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.recipe import Recipe
@@ -45,7 +45,7 @@ def generate(
             that does not converge, or a molecule that breaks; the last two name the frame.
     """
     molecule = Molecule.from_smiles(recipe.smiles, recipe.seed)
-    bias = recipe.bias(molecule)
+    bias = bias_of(recipe, molecule)
     rng = np.random.default_rng(recipe.seed)
     potential = XTB(molecule.numbers, recipe.method, recipe.electronic_temperature)
     calculator = _BiasedPotential(potential, bias)
@@ -93,6 +93,25 @@ def generate(
         index=np.arange(M),
     )
     return frames, temperature
+
+
+def bias_of(recipe: Recipe, molecule: Molecule) -> Bias:
+    """The biasing potential at the start of the simulation.
+
+    Raises:
+        UserError: the molecule has no such torsion to drive.
+    """
+    if recipe.sampling == "md":
+        return NoBias()
+    torsions = molecule.torsions_across(recipe.torsion)
+    if recipe.sampling == "metadynamics":
+        width, stride = float(np.radians(recipe.hill_width)), recipe.steps("hill_interval")
+        return Metadynamics(torsions, recipe.tie, recipe.hill_height, width, stride)
+    centres = np.linspace(0.0, np.pi, recipe.windows)
+    if abs(torsion(molecule.positions, torsions[0])[0]) > np.pi / 2:
+        centres = centres[::-1]
+    stride = -(-recipe.frames * recipe.steps("interval") // recipe.windows)
+    return Umbrella(torsions, recipe.tie, recipe.window_strength, centres, stride)
 
 
 class _BiasedPotential(Calculator):

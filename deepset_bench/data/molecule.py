@@ -8,10 +8,10 @@ import numpy as np
 from ase.data import covalent_radii
 
 from deepset_bench.data.bias import Torsion
+from deepset_bench.data.checks import BROKEN
 from deepset_bench.data.frames import FloatArray, IntArray
 from deepset_bench.errors import UserError, require
 
-BROKEN_STRETCH = 1.6  # times the first length: no bond of an intact hot molecule gets there
 NEW_CONTACT = 1.2  # times the sum of covalent radii: below it two atoms count as bonded
 
 
@@ -124,7 +124,7 @@ class Molecule:
     def damage(self, positions: FloatArray, reference: FloatArray) -> str | None:
         """What is broken or newly bonded in a geometry (A, 3), or None for an intact molecule."""
         stretch = self.bond_stretch(positions[None], reference)[0]
-        if len(stretch) and stretch.max() > BROKEN_STRETCH:
+        if len(stretch) and stretch.max() > BROKEN:
             i, j = self.bonds[int(stretch.argmax())]
             return f"bond {i}-{j} is {stretch.max():.2f} times its first length"
         radii = covalent_radii[self.numbers]

@@ -1,13 +1,10 @@
-"""What decides a generated trajectory."""
+"""What decides a generated trajectory; light, because the command line reads defaults here."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
-import numpy as np
-
-from deepset_bench.data.bias import Bias, Metadynamics, NoBias, Torsion, Umbrella, torsion
-from deepset_bench.data.molecule import Molecule
 from deepset_bench.errors import UserError, nearest
 
 # Each kind of sampling, with the fields of the recipe that it alone reads.
@@ -61,7 +58,7 @@ class Recipe:
     timestep: float = 0.5
     interval: float = 20.0
     seed: int = 0
-    torsion: Torsion | None = None
+    torsion: tuple[int, int, int, int] | None = None
     tie: float = 10.0
     hill_height: float = 1.0
     hill_width: float = 2.5
@@ -86,7 +83,7 @@ class Recipe:
             if getattr(self, name) < 0:
                 raise UserError(f"{name} must not be negative, not {getattr(self, name)}")
         for name in ("interval", "hill_interval"):
-            if not np.isclose(self.steps(name) * self.timestep, getattr(self, name)):
+            if not math.isclose(self.steps(name) * self.timestep, getattr(self, name)):
                 raise UserError(
                     f"{name} of {getattr(self, name)} fs is not a multiple of the timestep, "
                     f"{self.timestep} fs"
@@ -114,17 +111,3 @@ class Recipe:
         unread = {name for names in SAMPLING.values() for name in names}
         unread -= set(SAMPLING[self.sampling])
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unread}
-
-    def bias(self, molecule: Molecule) -> Bias:
-        """The biasing potential at the start of the simulation."""
-        if self.sampling == "md":
-            return NoBias()
-        torsions = molecule.torsions_across(self.torsion)
-        if self.sampling == "metadynamics":
-            width, stride = float(np.radians(self.hill_width)), self.steps("hill_interval")
-            return Metadynamics(torsions, self.tie, self.hill_height, width, stride)
-        centres = np.linspace(0.0, np.pi, self.windows)
-        if abs(torsion(molecule.positions, torsions[0])[0]) > np.pi / 2:
-            centres = centres[::-1]
-        stride = -(-self.frames * self.steps("interval") // self.windows)
-        return Umbrella(torsions, self.tie, self.window_strength, centres, stride)

@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deepset_bench.cli_data import app
+from deepset_bench.data import catalogue
 from deepset_bench.data.bias import torsion
 from deepset_bench.data.generate import generate
 from deepset_bench.data.molecule import Molecule
@@ -149,6 +150,17 @@ def test_command_writes_a_set_once_and_repeats_it(tmp_path: Path) -> None:
     assert again[:2] == ["bench", "data"]
     assert isinstance(run(*again[2:], "--force"), str)
     assert (folder / "frames.npz").read_bytes() == before
+
+
+def test_command_without_a_folder_makes_a_set_that_data_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    words = ["generate", "ethene", "--smiles", "C=C", "--frames", "2", "--sampling", "md"]
+    assert isinstance(run(*words, "--interval", "1"), str)
+    assert len(catalogue.load("ethene")) == 2
+    assert catalogue.datasheet("ethene")["sampling"]["kind"] == "md"
+    assert "ethene" in str(run("show", "ethene"))
 
 
 def test_command_leaves_nothing_when_it_fails(tmp_path: Path) -> None:

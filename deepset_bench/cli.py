@@ -1,0 +1,97 @@
+"""The command line: a few lines a command, no logic, and nothing heavy imported early."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from deepset_bench import cli_data
+from deepset_bench.errors import UserError
+from deepset_bench.groups import complete_override, groups
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(cli_data.app, name="data", help="List, show, import and generate data.")
+
+GROUPS = "\n\n".join(
+    ["Groups and their options, as in scalars=cub_sqrt:"]
+    + [f"{group}: {', '.join(options)}" for group, options in groups().items()]
+)
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="group=option or key=value, in Hydra's grammar.",
+        autocompletion=complete_override,
+        show_default=False,
+    ),
+]
+
+
+@app.callback(epilog=GROUPS)
+def bench() -> None:
+    """Train variants of a DeepSet interatomic potential and compare them honestly."""
+
+
+@app.command(epilog=GROUPS)
+def train(
+    overrides: Overrides = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier run.")] = False,
+) -> None:
+    """Train one variant with one seed; go on if it was interrupted."""
+    from rich.console import Console
+
+    from deepset_bench import display
+    from deepset_bench.config import experiment
+    from deepset_bench.training.train import train
+
+    console = Console()
+    wanted = experiment(overrides or [])
+    with display.live_progress(console, wanted.config.trainer.epochs) as on_epoch:
+        outcome = train(
+            wanted,
+            fresh=fresh,
+            on_start=lambda folder, setup: display.announce(console, folder, setup),
+            on_epoch=on_epoch,
+        )
+    if outcome.already_done:
+        console.print(f"already done: {outcome.folder.path} (--fresh trains it again)")
+    display.show_result(console, outcome.folder, outcome.result)
+    if outcome.result["status"] != "done":
+        raise typer.Exit(1)
+
+
+@app.command(epilog=GROUPS)
+def config(overrides: Overrides = None) -> None:
+    """Print the composed configuration, the groups and their options."""
+    from dataclasses import asdict
+
+    from omegaconf import OmegaConf
+
+    from deepset_bench.config import experiment
+
+    wanted = experiment(overrides or [])
+    typer.echo(OmegaConf.to_yaml(OmegaConf.create(asdict(wanted.config))))
+    for group, options in groups().items():
+        chosen = wanted.choices.get(group)
+        typer.echo(f"# {group}: {', '.join(f'[{o}]' if o == chosen else o for o in options)}")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on from the last epoch", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

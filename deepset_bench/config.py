@@ -1,0 +1,205 @@
+"""Overrides -> composed, typed, validated configuration; the variant's name; the run's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import data_home, resource
+from deepset_bench.groups import groups
+from deepset_bench.schema import Config, validate
+
+NUMERICS = 1
+"""Raised whenever a change to the code changes the numbers that a given configuration produces."""
+
+_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form")
+"""Keys that say where and how a run is computed, not what it is."""
+
+# Hydra announces every composition through logging; only errors concern the user.
+logging.getLogger("hydra").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run's configuration, its variant's name and the groups' chosen options."""
+
+    config: Config
+    variant: str
+    choices: dict[str, str]
+
+    def identity(self, data_checksum: str) -> str:
+        """Hash of what determines the numbers: resolved configuration, data, numerics version."""
+        resolved = {k: v for k, v in asdict(self.config).items() if k not in _NOT_THE_EXPERIMENT}
+        content = json.dumps([resolved, data_checksum, NUMERICS], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def experiment(overrides: Sequence[str]) -> Experiment:
+    """The experiment that the overrides describe; `+group=option` and `group=option` are one.
+
+    Raises:
+        UserError: an override that does not parse, an unknown group, option or key, a value of
+            the wrong type or out of range.
+    """
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise UserError(
+                f"{override.input_line} is several values; bench train takes one, "
+                "bench sweep takes each of them"
+            )
+    return _experiment(tuple(parsed_line(override) for override in parsed))
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Hydra's grammar, one override an argument."""
+    parser = OverridesParser.create()
+    result = []
+    for text in overrides:
+        try:
+            result.append(parser.parse_override(text))
+        except HydraException as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"cannot read override {text!r}: {reason}") from None
+    return result
+
+
+def parsed_line(override: Override) -> str:
+    """The override as Hydra composes it: checked, and with or without `+` as it needs."""
+    key, line = override.key_or_group, override.input_line or ""
+    line = line.lstrip("+~") if not override.is_delete() else line
+    if override.is_delete():
+        raise UserError(f"{line}: nothing can be deleted; set the group or key to another value")
+    known = groups()
+    if key in known:
+        value = override.value()
+        if isinstance(value, list):
+            return line
+        if value not in known[key]:
+            raise UserError(f"unknown option {key}={value}; {nearest(str(value), known[key])}")
+        return line
+    keys = _default_keys()
+    if key not in keys and not key.startswith("reference.energies_ev."):
+        raise UserError(f"unknown group or key {key!r}; {nearest(key, {*keys, *known})}")
+    return f"++{line}"
+
+
+@cache
+def _experiment(lines: tuple[str, ...]) -> Experiment:
+    config, choices = _compose(lines)
+    _check_lists(config)
+    typed = _typed(config)
+    validate(typed)
+    return Experiment(typed, _variant(config, choices, lines), choices)
+
+
+@cache
+def _compose(lines: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
+    """Compose; a list given for a group replaces the group's value once the rest is composed."""
+    in_place = {k: v for k, v in (line.split("=", 1) for line in lines) if v.startswith("[")}
+    in_place = {k: v for k, v in in_place.items() if k in groups()}
+    rest = [line for line in lines if line.split("=", 1)[0] not in in_place]
+    user = data_home() / "conf"
+    if user.is_dir():
+        rest.append(f"hydra.searchpath=[file://{user}]")
+    try:
+        with initialize_config_dir(str(resource("conf")), version_base="1.3"):
+            config = compose("config", rest, return_hydra_config=True)
+        choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if "/" not in k}
+        OmegaConf.set_struct(config, False)
+        del config["hydra"]
+        for key, value in in_place.items():
+            config[key] = OmegaConf.create(value)
+            choices[key] = _option_of(key, config[key]) or "_".join(map(str, config[key]))
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"cannot compose {' '.join(lines)}: {_first_line(error)}") from None
+    return config, choices
+
+
+def _option_of(group: str, value: Any) -> str | None:
+    """The option of a list-valued group that holds this value."""
+    for option in groups()[group]:
+        path = resource("conf") / group / f"{option}.yaml"
+        content = OmegaConf.load(path)
+        if isinstance(content, DictConfig) and content.get(group) == value:
+            return option
+    return None
+
+
+def _check_lists(config: DictConfig) -> None:
+    """Only `scalars` may be given as a list in place."""
+    for group in groups():
+        if group != "scalars" and OmegaConf.is_list(config[group]):
+            raise UserError(f"{group}={list(config[group])}: {group} takes one option, not a list")
+
+
+def _typed(config: DictConfig) -> Config:
+    try:
+        typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), config))
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise UserError(f"{key}: {_first_line(error)}") from None
+    assert isinstance(typed, Config)
+    return typed
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+@cache
+def _default_keys() -> frozenset[str]:
+    """Every plain key of the default composition, dotted."""
+    return frozenset(_flat(_compose(())[0]))
+
+
+def _flat(config: DictConfig, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key!s}"
+        if isinstance(value, DictConfig) and value:
+            flat |= _flat(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _variant(config: DictConfig, choices: dict[str, str], lines: tuple[str, ...]) -> str:
+    """What sets this experiment apart from its condition's baseline, as a folder's name.
+
+    Options that differ from the baseline's, then `key-value` for single keys; `baseline` when
+    nothing differs. The same experiment gets the same name however it was asked for.
+    """
+    where = tuple(f"{group}={choices[group]}" for group in ("data", "condition"))
+    _, base = _compose(where)
+    changed = {g: c for g, c in choices.items() if base[g] != c and not _elsewhere(g)}
+    parts = [c if g in ("scalars", "gnn") else f"{g}-{c}" for g, c in sorted(changed.items())]
+    as_chosen, _ = _compose(
+        where + tuple(f"{g}={c}" for g, c in changed.items() if c in groups()[g])
+    )
+    expected = _flat(as_chosen)
+    for key, value in sorted(_flat(config).items()):
+        if expected.get(key) != value and not _elsewhere(key) and key not in changed:
+            parts.append(f"{key}-{value}")
+    name = "+".join(parts) or "baseline"
+    return "".join(character if character not in "/ '[]{}" else "_" for character in name)
+
+
+def _elsewhere(key: str) -> bool:
+    """Whether a key or group is no part of the variant's name: it has a place of its own."""
+    top = key.split(".")[0]
+    return key in ("seed", "data", "condition", "data.name") or top in _NOT_THE_EXPERIMENT

@@ -1,0 +1,189 @@
+"""Named sets of frames: those shipped with the program and those a user imported.
+
+A set is a folder with `frames.npz` (`Frames.save`) and `datasheet.yaml`, which among other things
+holds the SHA-256 of `frames.npz`. An imported set also has a Hydra option file, so that
+`data=NAME` composes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepset_bench.data.frames import Frames
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import data_home, resource, write_text
+
+# The folder of option files lies among the sets, so no set may be called like it.
+_CONF = "conf"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FRAMES, _SHEET = "frames.npz", "datasheet.yaml"
+
+
+def names() -> list[str]:
+    """Every set there is, shipped and imported, in alphabetical order."""
+    sheets = [p for home in (resource("datasets"), data_home()) for p in home.glob(f"*/{_SHEET}")]
+    return sorted({sheet.parent.name for sheet in sheets if _NAME.fullmatch(sheet.parent.name)})
+
+
+def is_shipped(name: str) -> bool:
+    """Whether `name` comes with the program; such a name always means the shipped set."""
+    return (resource("datasets") / name / _SHEET).is_file()
+
+
+def load(name: str) -> Frames:
+    """The frames of a set, their checksum verified.
+
+    Raises:
+        UserError: no such set (the message has the nearest names), or its files are damaged.
+    """
+    sheet = datasheet(name)
+    path = _folder(name) / _FRAMES
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {_remedy(name)}") from None
+    if found != sheet.get("sha256"):
+        raise UserError(
+            f"{path}: its SHA-256 is {found[:12]}..., the datasheet says "
+            f"{str(sheet.get('sha256'))[:12]}...: the data were changed; {_remedy(name)}"
+        )
+    return Frames.load(path)
+
+
+def datasheet(name: str) -> dict[str, Any]:
+    """What is known about a set: method, units, licence, checksum, the command that made it.
+
+    Raises:
+        UserError: no such set (the message has the nearest names), or not a YAML mapping.
+    """
+    path = _folder(name) / _SHEET
+    try:
+        sheet = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({reason}); {_remedy(name)}") from None
+    if not isinstance(sheet, dict):
+        raise UserError(f"{path}: is not a mapping of keys to values; {_remedy(name)}")
+    return sheet
+
+
+def checksum(name: str) -> str:
+    """SHA-256 of the frames of a set, as its datasheet has it; what `load` verifies.
+
+    Raises:
+        UserError: no such set.
+    """
+    return str(datasheet(name).get("sha256"))
+
+
+def check_new(name: str, force: bool = False) -> None:
+    """Refuse a name that `register` would refuse, before the work of reading the data.
+
+    Raises:
+        UserError: characters other than letters, digits, `.`, `_`, `-`, or the name is taken.
+    """
+    if not _NAME.fullmatch(name) or name.lower() == _CONF or _is_value(name):
+        raise UserError(
+            f"'{name}' cannot name a data set: take a letter or digit, then letters, digits, "
+            f"'.', '_' or '-', 64 at most; not '{_CONF}', and nothing that reads as a number, "
+            "true, false or null"
+        )
+    if is_shipped(name):
+        raise UserError(f"'{name}' is a set shipped with the program; take another name")
+    if not force and (data_home() / name).exists():
+        raise UserError(f"'{name}' exists in {data_home()}; take another name, or --force")
+
+
+def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: bool = False) -> Path:
+    """Store a set under `name`, so that `load(name)` and `data=NAME` work; returns its folder.
+
+    The set appears by one rename, when all of it is on disk. `name`, `frames`, `atoms` and
+    `sha256` are filled into the datasheet.
+
+    Raises:
+        UserError: see `check_new`; a shipped name is refused even with `force`.
+    """
+    check_new(name, force)
+    home = data_home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=home, prefix=f".{name}."))
+    except OSError as error:
+        raise UserError(
+            f"{home}: cannot be written ({error.strerror}); set BENCH_DATA to a folder that can"
+        ) from None
+    new, old = staging / "new", staging / "old"
+    try:
+        frames.save(new / _FRAMES)
+        sheet = {
+            **datasheet,
+            "name": name,
+            "frames": len(frames),
+            "atoms": len(frames.numbers),
+            "sha256": hashlib.sha256((new / _FRAMES).read_bytes()).hexdigest(),
+        }
+        write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
+        # Before the set: an option without its set is an unknown name, a set without its option
+        # could not be chosen.
+        write_text(home / _CONF / "data" / f"{name}.yaml", _option(name))
+        if (home / name).exists():
+            (home / name).rename(old)
+        new.rename(home / name)
+        _sync(home)
+    except BaseException:
+        if old.exists() and not (home / name).exists():
+            old.rename(home / name)
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return home / name
+
+
+def _is_value(name: str) -> bool:
+    """Whether `data=NAME` would be a number, a truth value or nothing to Hydra, and no name."""
+    try:
+        float(name)
+    except ValueError:
+        return name.lower() in ("null", "true", "false")
+    return True
+
+
+def _option(name: str) -> str:
+    option = {
+        "name": name,
+        "train_size": 1000,
+        "val_size": 100,
+        "test_size": 100,
+        "split": "random",
+    }
+    return yaml.safe_dump(option, sort_keys=False)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folder(name: str) -> Path:
+    if name not in names():
+        known = nearest(name, names()) if names() else "there are none yet"
+        raise UserError(f"unknown data set '{name}'; {known}")
+    return (resource("datasets") if is_shipped(name) else data_home()) / name
+
+
+def _remedy(name: str) -> str:
+    if is_shipped(name):
+        return "restore it from the repository"
+    return f"import it again with: bench data import {name} --force ..."

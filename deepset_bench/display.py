@@ -1,0 +1,113 @@
+"""What a person sees of a run in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ase.units import Bohr, Hartree
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from deepset_bench.runs import RunFolder
+from deepset_bench.training.loop import Epoch
+from deepset_bench.training.setup import Setup
+
+ENERGY, FORCES = "energy_mae_ev", "forces_mae_ev_per_angstrom"
+HARTREE = {ENERGY: Hartree, FORCES: Hartree / Bohr}
+
+
+def announce(console: Console, folder: RunFolder, setup: Setup) -> None:
+    """What is about to be trained, on what, and what the data's checks say."""
+    sizes = ", ".join(f"{len(part)} {name}" for name, part in setup.parts.items())
+    count = sum(p.numel() for p in setup.potential.parameters())
+    console.print(f"[bold]{folder.path}[/bold]")
+    console.print(f"{sizes} frames; {count:,} parameters; {setup.device.type}", highlight=False)
+    colour = {"ok": "green", "suspect": "yellow", "defect": "red"}[setup.verdict.verdict]
+    console.print(f"data: [{colour}]{setup.verdict.verdict}[/{colour}]")
+    for line in setup.verdict.findings:
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
+def _losses(row: Epoch) -> str:
+    energy = row.val_energy_mae_ev * 1000
+    forces = row.val_forces_mae_ev_per_angstrom * 1000
+    return f"val energy MAE {energy:.1f} meV, forces MAE {forces:.1f} meV/Å"
+
+
+@contextmanager
+def live_progress(console: Console, epochs: int) -> Iterator[Any]:
+    """A function to call after each epoch: a live bar; without a terminal, a line now and then."""
+    if not console.is_terminal:
+        every = max(epochs // 10, 1)
+
+        def line(row: Epoch) -> None:
+            if row.epoch % every == 0 or row.epoch == epochs:
+                left = row.seconds / row.epoch * (epochs - row.epoch)
+                text = f"epoch {row.epoch}/{epochs}  {_losses(row)}  {left:.0f} s left"
+                console.print(text, highlight=False, soft_wrap=True)
+
+        yield line
+        return
+    columns = (
+        TextColumn("epoch {task.completed}/{task.total}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[losses]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, expand=True) as progress:
+        task = progress.add_task("training", total=epochs, losses="first epoch")
+        yield lambda row: progress.update(task, completed=row.epoch, losses=_losses(row))
+
+
+def result_table(result: dict[str, Any]) -> Table:
+    """Errors beside their trivial baselines, in hartree (and meV), as the report prints them."""
+    table = Table(title="Errors (MAE) of the best epoch, beside knowing nothing")
+    table.add_column("")
+    for heading in ("test", "val", "mean", "mean", "trivial", "trivial", "of trivial"):
+        table.add_column(heading, justify="right")
+    table.add_row("", "", "", "", "(meV)", "test/val", "all frames", "", style="dim")
+    names = {ENERGY: "energy / hartree", FORCES: "forces / (hartree/bohr)"}
+    trivial = {ENERGY: "predict the mean", FORCES: "predict zero"}
+    for key, name in names.items():
+        test, val = (result["metrics"][part][key] for part in ("test", "val"))
+        base_test, base_val, base_all = (
+            result["baselines"][part][key] for part in ("test", "val", "all")
+        )
+        mean, base = (test + val) / 2, (base_test + base_val) / 2
+        numbers = [test, val, mean]
+        table.add_row(
+            name,
+            *(f"{x / HARTREE[key]:.6f}" for x in numbers),
+            f"{mean * 1000:.2f}{'' if key == ENERGY else '/Å'}",
+            f"{base / HARTREE[key]:.4f}",
+            f"{base_all / HARTREE[key]:.4f}",
+            f"{100 * mean / base:.1f} %",
+        )
+        table.caption = "; ".join(f"{names[k].split(' /')[0]}: {trivial[k]}" for k in names)
+    return table
+
+
+def show_result(console: Console, folder: RunFolder, result: dict[str, Any]) -> None:
+    """The final numbers, or why there are none."""
+    if result["status"] == "diverged":
+        console.print(f"[red]diverged[/red]: {result['reason']}; see {folder.log}", soft_wrap=True)
+        return
+    console.print(result_table(result))
+    floor = result["label_floor_ev_per_angstrom"]
+    if floor:
+        console.print(
+            f"the true forces themselves would score {floor / HARTREE[FORCES]:.4f} hartree/bohr "
+            "against these labels",
+            highlight=False,
+        )
+    console.print(
+        f"best epoch {result['best_epoch']} of {result['epochs']}, "
+        f"{result['wall_seconds']:.0f} s; everything is in {folder.path}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,39 @@
+"""The configuration groups and their options, read from file names: cheap enough for `--help`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepset_bench.files import data_home, resource
+
+
+def option_folders() -> list[Path]:
+    """Where groups are looked up: the product's own, then the user's imported data."""
+    return [resource("conf"), data_home() / "conf"]
+
+
+def groups() -> dict[str, list[str]]:
+    """Every configuration group with its options, both in alphabetical order."""
+    found: dict[str, set[str]] = {}
+    for folder in option_folders():
+        for file in folder.glob("*/*.yaml"):
+            found.setdefault(file.parent.name, set()).add(file.stem)
+    return {group: sorted(found[group]) for group in sorted(found)}
+
+
+def complete_override(args: list[str], incomplete: str) -> list[str]:
+    """Shell completion of `group=option`.
+
+    bash breaks words at `=` and wants the rest of the word alone; other shells want it whole.
+    """
+    known = groups()
+    if args and args[-1] == "=":  # bash, after the first letters of an option
+        options = known.get(args[-2].lstrip("+"), []) if len(args) > 1 else []
+        return [option for option in options if option.startswith(incomplete)]
+    if incomplete == "=" and args:  # bash, right behind the sign
+        return known.get(args[-1].lstrip("+"), [])
+    group, sign, start = incomplete.partition("=")
+    if sign:
+        options = known.get(group.lstrip("+"), [])
+        return [f"{group}={option}" for option in options if option.startswith(start)]
+    return [f"{name}=" for name in known if name.startswith(incomplete)]

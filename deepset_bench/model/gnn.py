@@ -1,0 +1,44 @@
+"""Graph layers over species embeddings, as in Section 4.2 of the report; the layers are PyG's.
+
+They see which atoms lie within the cutoff, but no distances: h_i changes only when the set of
+edges changes, so it contributes nothing to the forces and jumps where a pair crosses the cutoff.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch_geometric.nn import EdgeConv, GATConv, SAGEConv
+
+KINDS = ("none", "sage", "edge", "gat")
+
+
+def _layer(kind: str, width_in: int, width: int, aggregation: str) -> nn.Module:
+    if kind == "sage":
+        return SAGEConv(width_in, width, aggr=aggregation)
+    if kind == "edge":
+        mlp = nn.Sequential(nn.Linear(2 * width_in, width), nn.SiLU(), nn.Linear(width, width))
+        return EdgeConv(mlp, aggr=aggregation)
+    heads = 4
+    return GATConv(width_in, width // heads, heads=heads, dropout=0.1)
+
+
+class GraphLayers(nn.Module):
+    """h = SiLU(Conv(x, edges)), repeated `n_layers` times.
+
+    Args:
+        kind: `sage`, `edge` or `gat` (4 heads, concatenated, attention dropout 0.1).
+        aggregation: `mean`, `max` or `sum` over neighbours; GAT's attention always sums.
+    """
+
+    def __init__(self, kind: str, width: int, n_layers: int, aggregation: str) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            _layer(kind, width, width, aggregation) for _ in range(n_layers)
+        )
+        self.activation = nn.SiLU()
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """(N, F) embeddings and (2, E) edges [source j, target i] -> (N, F)."""
+        for layer in self.layers:
+            x = self.activation(layer(x, edge_index))
+        return x

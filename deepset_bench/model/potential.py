@@ -1,0 +1,89 @@
+"""Model, scale and units put together: energies in eV and forces in eV/angstrom of a batch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from deepset_bench.data.batches import Batch, Tables
+from deepset_bench.model import fused
+from deepset_bench.model.deepset import DeepSet
+
+
+class Prediction(NamedTuple):
+    """What a potential says of a batch.
+
+    energy: (B,) eV, relative to the energy reference; forces: (N, 3) eV/angstrom;
+    atomic_energies: (N,) eV, relative to the reference, zero in padding.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    atomic_energies: Tensor
+
+
+class Potential(nn.Module):
+    """E = scale * sum_i e_i (+ reference, added in float64 outside), F = -force_unit * dE/dr.
+
+    Args:
+        model: the atomic energies.
+        species: (s,) atomic numbers that occur in training.
+        scale: eV; the standard deviation of the training energies about the reference.
+        force_unit: 1, or 1 / Bohr where the report's mixed units are reproduced: its model's
+            hartree/angstrom were read as hartree/bohr.
+        form: `fused` (fast) or `reference` (the definition); the same function.
+    """
+
+    species: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        model: DeepSet,
+        species: Tensor,
+        scale: float,
+        *,
+        force_unit: float = 1.0,
+        form: str = "fused",
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("species", species)
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+        self.force_unit = force_unit
+        self.form = form
+
+    def prepare(self, tables: Tables) -> Tables:
+        """Tables with what this potential needs of the geometry, computed once."""
+        if self.form == "reference":
+            return tables
+        with torch.no_grad():
+            return tables.prepare(lambda d: fused.pair_features(self.model, d))
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Energies and forces; differentiable by the parameters while the module is training."""
+        compute = self._fused if self.form == "fused" else self._reference
+        atomic, forces = compute(batch)
+        scale = self.scale.to(atomic.dtype)
+        atomic = torch.where(batch.numbers > 0, atomic, 0.0) * scale
+        energy = batch.per_frame(atomic)
+        return Prediction(energy, forces * (scale * self.force_unit), atomic)
+
+    def _fused(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return fused.energies_and_forces(
+            self.model, batch, self.species, create_graph=self.training
+        )
+
+    def _reference(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            positions = batch.positions.detach().requires_grad_()
+            edge_index = batch.edge_index()
+            vectors = (positions[edge_index[1]] - positions[edge_index[0]]).to(
+                batch.distances.dtype
+            )
+            energies = self.model(batch.numbers, vectors, edge_index)
+            real = torch.where(batch.numbers > 0, energies, 0.0).sum()
+            (gradient,) = torch.autograd.grad(real, positions, create_graph=self.training)
+        return energies, -gradient.to(energies.dtype)

@@ -1,0 +1,99 @@
+"""Functions of one interatomic distance: cutoff, transforms, scalar features, radial bases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "x2": lambda d: d**2,
+    "x3": lambda d: d**3,
+    "x4": lambda d: d**4,
+    "sqrt": torch.sqrt,
+    "log": torch.log,
+}
+"""The report's non-linear transforms of a distance (Tables 1, 2 and 7), in its own order."""
+
+
+def cosine_cutoff(d: Tensor, cutoff: float) -> Tensor:
+    """C(d) = (cos(pi d / r_c) + 1) / 2 inside the cutoff, 0 outside (Behler and Parrinello 2007).
+
+    `d` in angstrom, any shape; continuous with its first derivative at r_c.
+    """
+    return torch.where(d < cutoff, 0.5 * (torch.cos(math.pi / cutoff * d) + 1.0), 0.0)
+
+
+def scalar_features(d: Tensor, names: Sequence[str]) -> Tensor:
+    """s(d), (..., S): the named transforms followed by d itself; empty without names.
+
+    Report, Fig. 6. They are raw: neither scaled nor cut off.
+    """
+    if not names:
+        return d.new_zeros((*d.shape, 0))
+    return torch.stack([TRANSFORMS[name](d) for name in names] + [d], dim=-1)
+
+
+class GaussianBasis(nn.Module):
+    """exp(-(d - mu_k)^2 / (2 w^2)) with K centres mu_k evenly on [0, r_c] and w their spacing.
+
+    What ran in the report: its code passed no basis type and fell back to this one (SchNet 2017).
+    """
+
+    centres: Tensor
+
+    def __init__(self, size: int, cutoff: float) -> None:
+        super().__init__()
+        self.register_buffer("centres", torch.linspace(0.0, cutoff, size), persistent=False)
+        self.coefficient = -0.5 / (cutoff / (size - 1)) ** 2
+
+    def forward(self, d: Tensor) -> Tensor:
+        """(...) in angstrom -> (..., K)."""
+        return torch.exp(self.coefficient * (d[..., None] - self.centres) ** 2)
+
+
+class ExpNormBasis(nn.Module):
+    """exp(-beta (exp(-alpha d) - mu_k)^2), alpha = 5 / r_c (PhysNet 2019, TorchMD-Net 2022).
+
+    mu_k lie evenly on [exp(-r_c), 1]; beta = (2 / K (1 - exp(-r_c)))^-2.
+    """
+
+    centres: Tensor
+
+    def __init__(self, size: int, cutoff: float) -> None:
+        super().__init__()
+        start = math.exp(-cutoff)
+        self.register_buffer("centres", torch.linspace(start, 1.0, size), persistent=False)
+        self.alpha = 5.0 / cutoff
+        self.beta = (2.0 / size * (1.0 - start)) ** -2
+
+    def forward(self, d: Tensor) -> Tensor:
+        """(...) in angstrom -> (..., K)."""
+        return torch.exp(-self.beta * (torch.exp(-self.alpha * d)[..., None] - self.centres) ** 2)
+
+
+BASES: dict[str, type[GaussianBasis | ExpNormBasis]] = {
+    "gaussian": GaussianBasis,
+    "expnorm": ExpNormBasis,
+}
+
+
+class RadialBasis(nn.Module):
+    """A basis applied to d and, when extended, to transforms of d, concatenated (Fig. 14, Table 7).
+
+    The same functions on [0, r_c] see d and its transforms, as in the report: d^3 leaves their
+    range beyond 1.75 angstrom and ln d is negative below 1 angstrom.
+    """
+
+    def __init__(self, kind: str, size: int, cutoff: float, transforms: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.basis = BASES[kind](size, cutoff)
+        self.transforms = tuple(transforms)
+        self.size = size * (1 + len(self.transforms))
+
+    def forward(self, d: Tensor) -> Tensor:
+        """(...) in angstrom -> (..., K (1 + T))."""
+        inputs = [d] + [TRANSFORMS[name](d) for name in self.transforms]
+        return torch.cat([self.basis(x) for x in inputs], dim=-1)

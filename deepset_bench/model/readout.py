@@ -1,0 +1,53 @@
+"""Atom features to atomic energies: gated equivariant blocks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def safe_norm(v: Tensor, dim: int) -> Tensor:
+    """|v| along `dim`, with gradient zero (instead of NaN) where v is exactly zero."""
+    square = (v * v).sum(dim)
+    zero = square == 0
+    return torch.where(zero, 0.0, torch.where(zero, 1.0, square).sqrt())
+
+
+class GatedEquivariantBlock(nn.Module):
+    """Mix invariant X (N, F) and equivariant V (N, 3, F) features (PaiNN 2021, TorchMD-Net 2022).
+
+    v1 = |V W_1|, v2 = V W_2;  [y ; q] = MLP([X ; v1]);  X' = y (SiLU(y) unless last);  V' = q * v2.
+    """
+
+    def __init__(self, width_in: int, width_out: int, *, last: bool) -> None:
+        super().__init__()
+        self.vector_norm = nn.Linear(width_in, width_in, bias=False)
+        self.vector_out = nn.Linear(width_in, width_out, bias=False)
+        hidden, out = nn.Linear(2 * width_in, width_in), nn.Linear(width_in, 2 * width_out)
+        self.mlp = nn.Sequential(hidden, nn.SiLU(), out)
+        self.activation = nn.Identity() if last else nn.SiLU()
+        for layer in (self.vector_norm, self.vector_out, hidden, out):
+            nn.init.xavier_uniform_(layer.weight)
+        for layer in (hidden, out):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, X: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, F_in), (N, 3, F_in) -> (N, F_out), (N, 3, F_out)."""
+        v1 = safe_norm(self.vector_norm(V), dim=-2)
+        v2 = self.vector_out(V)
+        y, q = self.mlp(torch.cat([X, v1], dim=-1)).chunk(2, dim=-1)
+        return self.activation(y), q[..., None, :] * v2
+
+
+class Readout(nn.Module):
+    """e_i from X_i and V_i through two gated blocks, F -> F/2 -> 1."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = GatedEquivariantBlock(width, width // 2, last=False)
+        self.second = GatedEquivariantBlock(width // 2, 1, last=True)
+
+    def forward(self, X: Tensor, V: Tensor) -> Tensor:
+        """(N, F), (N, 3, F) -> (N,) dimensionless atomic energies."""
+        energy, _ = self.second(*self.first(X, V))
+        return energy.squeeze(-1)

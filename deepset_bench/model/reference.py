@@ -1,0 +1,69 @@
+"""Energies are learned relative to a reference that is a sum over atoms, in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepset_bench.data.frames import FloatArray, Frames, IntArray
+from deepset_bench.errors import UserError
+
+KINDS = ("molecule_mean", "composition", "isolated_atoms")
+
+
+@dataclass(frozen=True)
+class EnergyReference:
+    """reference(frame) = constant + sum over its atoms of energies[z], in eV.
+
+    Attributes:
+        species: (s,) atomic numbers.
+        energies: (s,) eV per atom of each.
+        constant: eV per molecule, whatever the molecule: the report's offset, wrong for any other.
+        rank: rank of the training compositions; below s the per-element energies are one choice of
+            many, right for compositions in the training row space only.
+    """
+
+    species: IntArray
+    energies: FloatArray
+    constant: float
+    rank: int
+
+    def __call__(self, frames: Frames) -> FloatArray:
+        """(M,) eV.
+
+        Raises:
+            UserError: a frame holds an element that the reference was not fitted on.
+        """
+        unknown = np.setdiff1d(frames.species, self.species)
+        if len(unknown) and self.constant == 0.0:
+            raise UserError(f"no reference energy for atomic number {unknown[0]}: not in training")
+        return frames.composition(self.species) @ self.energies + self.constant
+
+
+def fit_reference(
+    kind: str, frames: Frames, isolated_atoms: dict[int, float] | None = None
+) -> EnergyReference:
+    """The reference of a training set.
+
+    `molecule_mean` is the mean energy (the report's); `composition` the least-squares energy per
+    element, minimum norm where compositions do not identify it; `isolated_atoms` the given ones.
+    """
+    species = frames.species
+    zero = np.zeros(len(species))
+    if kind == "molecule_mean":
+        return EnergyReference(species, zero, float(frames.energy.mean()), 0)
+    if kind == "isolated_atoms":
+        given = isolated_atoms or {}
+        missing = [int(z) for z in species if z not in given]
+        if missing:
+            raise UserError(
+                f"reference=isolated_atoms has no energy for atomic number {missing[0]}; "
+                f"add reference.energies_ev.{missing[0]}=..."
+            )
+        return EnergyReference(
+            species, np.array([given[int(z)] for z in species]), 0.0, len(species)
+        )
+    composition = frames.composition(species)
+    solution, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
+    return EnergyReference(species, solution.astype(np.float64), 0.0, int(rank))

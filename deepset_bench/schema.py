@@ -1,0 +1,221 @@
+"""The typed configuration of one run: every key there is, and what it may hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepset_bench.errors import UserError
+
+
+@dataclass
+class Data:
+    """Which frames, and how they are divided. Sizes are in frames."""
+
+    name: str
+    train_size: int
+    val_size: int
+    test_size: int
+    split: str
+
+
+@dataclass
+class RBF:
+    """The radial basis: `size` functions of d and of each transform of d."""
+
+    kind: str
+    size: int
+    transforms: list[str]
+
+
+@dataclass
+class GNN:
+    """Graph layers over the species embedding."""
+
+    kind: str
+    layers: int
+
+
+@dataclass
+class Gating:
+    """How many experts there are, and how many of them serve one distance (null: all)."""
+
+    experts: int
+    top_k: int | None
+
+
+@dataclass
+class Reference:
+    """The energy reference; `energies_ev` by atomic number is read by `isolated_atoms` alone."""
+
+    kind: str
+    energies_ev: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Schedule:
+    """Linear warm-up, then `kind`; `factor` and `patience` (epochs) are the plateau's."""
+
+    kind: str
+    warmup_steps: int
+    minimum: float
+    factor: float | None
+    patience: int | None
+
+
+@dataclass
+class Trainer:
+    """The optimisation. The loss is energy_weight MSE(E) + forces_weight MSE(F)."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float | None
+    energy_weight: float
+    forces_weight: float
+    loss_units: str
+    schedule: Schedule
+
+
+@dataclass
+class Logger:
+    """What records a run beside metrics.csv; `wandb` is null, online or offline."""
+
+    wandb: str | None
+    tensorboard: bool
+    project: str
+
+
+@dataclass
+class Condition:
+    """Each flaw of the report as a switch of its own."""
+
+    name: str
+    labels: str
+    units: str
+    energy_loss: str
+    edges: str
+
+
+@dataclass
+class Config:
+    """One run."""
+
+    data: Data
+    scalars: list[str]
+    rbf: RBF
+    gnn: GNN
+    aggregation: str
+    gating: Gating
+    reference: Reference
+    trainer: Trainer
+    device: str
+    logger: Logger
+    condition: Condition
+    seed: int
+    cutoff: float
+    width: int
+    envelope: str
+    form: str
+    threads: int | None
+    runs_dir: str | None
+
+    @property
+    def every_second(self) -> bool:
+        """Whether this run trains on every second edge, as the report's GNN and RBF runs did."""
+        as_reported = self.gnn.kind != "none" or bool(self.rbf.transforms)
+        return self.condition.edges == "every_second" or (
+            self.condition.edges == "as_reported" and as_reported
+        )
+
+
+_TRANSFORMS = ("x2", "x3", "x4", "sqrt", "log")
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "data.split": ("random", "blocks", "molecule"),
+    "rbf.kind": ("gaussian", "expnorm"),
+    "gnn.kind": ("none", "sage", "edge", "gat"),
+    "aggregation": ("mean", "max", "sum"),
+    "reference.kind": ("molecule_mean", "composition", "isolated_atoms"),
+    "trainer.loss_units": ("atomic", "normalised"),
+    "trainer.schedule.kind": ("cosine", "plateau"),
+    "device": ("auto", "cpu", "mps", "cuda"),
+    "logger.wandb": (None, "online", "offline"),
+    "condition.labels": ("potential", "biased"),
+    "condition.units": ("consistent", "mixed"),
+    "condition.energy_loss": ("plain", "smoothed"),
+    "condition.edges": ("all", "every_second", "as_reported"),
+    "envelope": ("message", "none"),
+    "form": ("fused", "reference"),
+}
+_POSITIVE = [
+    "data.train_size",
+    "data.val_size",
+    "data.test_size",
+    "rbf.size",
+    "gating.experts",
+    "trainer.epochs",
+    "trainer.batch_size",
+    "trainer.learning_rate",
+    "cutoff",
+    "width",
+]
+_NOT_NEGATIVE = [
+    "seed",
+    "gnn.layers",
+    "trainer.weight_decay",
+    "trainer.energy_weight",
+    "trainer.forces_weight",
+    "trainer.schedule.warmup_steps",
+    "trainer.schedule.minimum",
+]
+
+
+def validate(config: Config) -> None:
+    """Raise a one-line UserError for a value that no part of the product can use."""
+
+    def at(key: str) -> Any:
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        return value
+
+    for key, options in CHOICES.items():
+        if at(key) not in options:
+            names = ", ".join("null" if option is None else option for option in options)
+            raise UserError(f"{key}={at(key)} is not valid; choose from {names}")
+    for key in ("scalars", "rbf.transforms"):
+        names = at(key)
+        unknown = [name for name in names if name not in _TRANSFORMS]
+        if unknown or len(set(names)) < len(names):
+            what = f"unknown {unknown[0]}" if unknown else "a repeated name"
+            raise UserError(f"{key}={names} has {what}; choose each once of {_TRANSFORMS}")
+    for key in _POSITIVE:
+        if not at(key) > 0:
+            raise UserError(f"{key}={at(key)} must be greater than zero")
+    for key in _NOT_NEGATIVE:
+        if not at(key) >= 0:
+            raise UserError(f"{key}={at(key)} must not be negative")
+    for key in ("trainer.gradient_clip", "threads", "gating.top_k"):
+        if at(key) is not None and not at(key) > 0:
+            raise UserError(f"{key}={at(key)} must be greater than zero, or null")
+    if config.rbf.size < 2:
+        raise UserError(f"rbf.size={config.rbf.size}: a basis needs at least 2 functions")
+    if config.width % 4:
+        raise UserError(f"width={config.width} must be divisible by 4")
+    if (config.gating.top_k or 0) > config.gating.experts:
+        raise UserError(
+            f"gating.top_k={config.gating.top_k} exceeds gating.experts={config.gating.experts}"
+        )
+    if (config.gnn.kind == "none") != (config.gnn.layers == 0):
+        raise UserError(
+            f"gnn.layers={config.gnn.layers} with gnn.kind={config.gnn.kind}: "
+            "a graph layer needs at least 1 layer, none needs 0"
+        )
+    schedule = config.trainer.schedule
+    plateau = schedule.kind == "plateau"
+    if plateau != (schedule.factor is not None) or plateau != (schedule.patience is not None):
+        raise UserError(
+            "trainer.schedule.factor and trainer.schedule.patience belong to kind=plateau: "
+            f"set both with it and null with {'cosine' if plateau else schedule.kind}"
+        )

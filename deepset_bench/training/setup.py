@@ -1,0 +1,152 @@
+"""Everything a run needs, made before the first step so that mistakes show at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase.units import Bohr
+
+from deepset_bench.data import catalogue
+from deepset_bench.data.batches import Tables, padded
+from deepset_bench.data.checks import Verdict, cheap_checks
+from deepset_bench.data.frames import Frames
+from deepset_bench.data.splits import Split, split
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.metrics import Errors, Labels, errors
+from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.gnn import GraphLayers
+from deepset_bench.model.potential import Potential
+from deepset_bench.model.radial import RadialBasis
+from deepset_bench.model.reference import EnergyReference, fit_reference
+from deepset_bench.schema import Config
+from deepset_bench.training.loss import Loss, make_loss
+
+
+@dataclass
+class Setup:
+    """A run about to start.
+
+    Attributes:
+        parts: labelled frames of `train`, `val` and `test`, on the device.
+        baselines: errors of predicting the training mean energy and zero force, for `val`, `test`
+            and `all` frames of the data set.
+        label_floor: eV/angstrom, what the true forces would score against the labels of val and
+            test; None where the data do not hold both.
+        verdict: what the cheap checks say of the data set.
+    """
+
+    potential: Potential
+    loss: Loss
+    reference: EnergyReference
+    split: Split
+    parts: dict[str, Labels]
+    baselines: dict[str, Errors]
+    label_floor: float | None
+    verdict: Verdict
+    device: torch.device
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a configuration; `auto` takes CUDA, else MPS, else the CPU."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        raise UserError(f"device={name} is not available on this machine; use device=auto")
+    return torch.device(name)
+
+
+def build_model(config: Config) -> DeepSet:
+    """The DeepSet of a configuration, initialised from torch's global random state."""
+    gnn = None
+    if config.gnn.kind != "none":
+        gnn = GraphLayers(config.gnn.kind, config.width, config.gnn.layers, config.aggregation)
+    return DeepSet(
+        cutoff=config.cutoff,
+        width=config.width,
+        scalars=config.scalars,
+        basis=RadialBasis(config.rbf.kind, config.rbf.size, config.cutoff, config.rbf.transforms),
+        n_experts=config.gating.experts,
+        top_k=config.gating.top_k,
+        gnn=gnn,
+        envelope=config.envelope,
+    )
+
+
+def label(
+    frames: Frames, reference: EnergyReference, potential: Potential, config: Config
+) -> Labels:
+    """Frames as tables prepared for the potential, with the labels the condition asks for."""
+    tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
+    forces = frames.labelled_forces(config.condition.labels)
+    return Labels(
+        tables=potential.prepare(tables),
+        energy=torch.from_numpy(frames.energy - reference(frames)).float(),
+        forces=padded(forces, frames).float(),
+    )
+
+
+def prepare(config: Config) -> Setup:
+    """Read, split, fit the reference, build the potential, make the tables.
+
+    Raises:
+        UserError: unknown or damaged data, sizes that do not fit, an unavailable device.
+    """
+    device = choose_device(config.device)
+    frames = catalogue.load(config.data.name)
+    data = config.data
+    division = split(
+        frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
+    )
+    subsets = {
+        "train": frames.select(division.train),
+        "val": frames.select(division.val),
+        "test": frames.select(division.test),
+    }
+    train = subsets["train"]
+    labels = config.condition.labels
+    given = {int(z): energy for z, energy in config.reference.energies_ev.items()}
+    reference = fit_reference(config.reference.kind, train, given)
+    residual = train.energy - reference(train)
+    spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
+    forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
+
+    torch.manual_seed(config.seed)
+    potential = Potential(
+        build_model(config),
+        species=torch.from_numpy(train.species),
+        scale=spread,
+        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
+        form=config.form,
+    )
+    parts = {name: label(part, reference, potential, config) for name, part in subsets.items()}
+
+    def know_nothing(part: Frames) -> Errors:
+        energy = part.energy - reference(part) - residual.mean()
+        return errors(energy, part.labelled_forces(labels))
+
+    held_out = Frames.concatenate([subsets["val"], subsets["test"]])
+    floor = None
+    if held_out.bias_forces is not None:
+        floor = float(np.abs(held_out.labelled_forces(labels) - held_out.forces).mean())
+    return Setup(
+        potential=potential.to(device),
+        loss=make_loss(config, spread, forces_rms),
+        reference=reference,
+        split=division,
+        parts={name: part.to(device) for name, part in parts.items()},
+        baselines={
+            "val": know_nothing(subsets["val"]),
+            "test": know_nothing(subsets["test"]),
+            "all": know_nothing(frames),
+        },
+        label_floor=floor,
+        verdict=cheap_checks(frames, labels),
+        device=device,
+    )

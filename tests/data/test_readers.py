@@ -1,0 +1,233 @@
+"""Files ASE reads, with named labels in named units."""
+
+import gzip
+import lzma
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepset_bench.data.readers import read_ase
+from deepset_bench.data.units import energy_unit, length_unit
+from deepset_bench.errors import UserError
+
+
+def images(n: int = 3, formula: str = "H2O") -> list[Atoms]:
+    """Labelled geometries that differ in every number."""
+    rng = np.random.default_rng(n)
+    out = []
+    for _ in range(n):
+        atoms = Atoms(formula)
+        atoms.positions = rng.normal(size=(len(atoms), 3)).round(6)
+        forces = rng.normal(size=(len(atoms), 3)).round(6)
+        energy = round(rng.normal(), 6)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        out.append(atoms)
+    return out
+
+
+def text(path: Path, frames: list[Atoms]) -> str:
+    ase.io.write(path, frames, format="extxyz")
+    return path.read_text()
+
+
+@pytest.mark.parametrize("suffix", ["extxyz", "xyz", "traj", "db", "json"])
+def test_the_formats_of_ase(tmp_path, suffix):
+    written = images()
+    path = tmp_path / f"water@1.{suffix}"
+    ase.io.write(path, written, **({"format": "extxyz"} if suffix == "xyz" else {}))
+    frames = read_ase(path, "water")
+    np.testing.assert_allclose(frames.positions, np.concatenate([a.positions for a in written]))
+    np.testing.assert_allclose(frames.forces, np.concatenate([a.get_forces() for a in written]))
+    np.testing.assert_allclose(frames.energy, [a.get_potential_energy() for a in written])
+    assert frames.numbers.tolist() == [1, 1, 8] * 3
+    assert frames.index.tolist() == [0, 1, 2]
+    assert set(frames.molecule) == {"water"}
+    assert frames.bias_forces is None
+
+
+@pytest.mark.parametrize("suffix", ["extxyz", "traj", "db"])
+@pytest.mark.parametrize(("ending", "pack"), [("xz", lzma.compress), ("gz", gzip.compress)])
+def test_compressed_files(tmp_path, suffix, ending, pack):
+    plain = tmp_path / f"water.{suffix}"
+    ase.io.write(plain, images())
+    packed = tmp_path / f"packed.{suffix}.{ending}"
+    packed.write_bytes(pack(plain.read_bytes()))
+    np.testing.assert_array_equal(read_ase(packed, "water").forces, read_ase(plain, "water").forces)
+
+
+def test_named_labels_in_named_units(tmp_path):
+    atoms = images(1)[0]
+    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -2.0, np.full((3, 3), 0.5)
+    atoms.arrays["bias_forces"] = np.full((3, 3), 0.25)
+    path = tmp_path / "water.xyz"
+    text(path, [atoms])
+    frames = read_ase(
+        path,
+        "water",
+        energy_key="REF_energy",
+        forces_key="REF_forces",
+        energy_unit="hartree",
+        length_unit="bohr",
+    )
+    force = units.Hartree / units.Bohr
+    np.testing.assert_allclose(frames.energy, -2.0 * units.Hartree, rtol=1e-12)
+    np.testing.assert_allclose(frames.positions, atoms.positions * units.Bohr, rtol=1e-12)
+    np.testing.assert_allclose(frames.forces, 0.5 * force, rtol=1e-12)
+    assert frames.bias_forces is not None
+    np.testing.assert_allclose(frames.bias_forces, 0.25 * force, rtol=1e-12)
+
+
+def test_named_labels_of_a_database_row(tmp_path):
+    path = tmp_path / "water.db"
+    with connect(path) as database:
+        database.write(Atoms("H2"), dft_energy=-1.5, data={"dft_forces": np.ones((2, 3))})
+    frames = read_ase(path, "h2", energy_key="dft_energy", forces_key="dft_forces")
+    assert frames.energy.tolist() == [-1.5]
+    np.testing.assert_array_equal(frames.forces, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "in_ev"),
+    [
+        ("eV", 1.0),
+        ("meV", 0.001),
+        ("hartree", 27.211386),
+        ("kcal/mol", 0.0433641),
+        ("kJ/mol", 0.01036427),
+    ],
+)
+def test_energy_units(name, in_ev):
+    assert energy_unit(name) == pytest.approx(in_ev, rel=1e-6)
+
+
+def test_length_units():
+    assert length_unit("angstrom") == 1.0
+    assert length_unit("bohr") == pytest.approx(0.5291772, rel=1e-6)
+
+
+def test_an_unknown_unit_lists_the_valid_ones(tmp_path):
+    with pytest.raises(UserError, match="eV, meV, hartree, kcal/mol, kJ/mol"):
+        read_ase(tmp_path / "any", "any", energy_unit="ev")
+    with pytest.raises(UserError, match="angstrom, bohr"):
+        read_ase(tmp_path / "any", "any", length_unit="nm")
+
+
+def test_frame_ranges(tmp_path):
+    path = tmp_path / "water.xyz"
+    text(path, images(5))
+    frames, part = read_ase(path, "water"), read_ase(path, "water", frames="2-4")
+    assert part.index.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(part.forces, frames.select(slice(1, 4)).forces)
+    with pytest.raises(UserError, match=r"--frames 4-6 .* 5 whole frames"):
+        read_ase(path, "water", frames="4-6")
+    with pytest.raises(UserError, match=r"--frames 9-9 .* 5 whole frames"):
+        read_ase(path, "water", frames="9-9")
+
+
+def test_a_set_of_several_compositions_is_named_by_formula(tmp_path):
+    path = tmp_path / "mixed.xyz"
+    text(path, images(2, "H2O") + images(1, "CH4"))
+    frames = read_ase(path, "mixed")
+    assert frames.molecule.tolist() == ["H2O", "H2O", "CH4"]
+    assert frames.n_atoms.tolist() == [3, 3, 5]
+
+
+def spoil(kind: str, path: Path) -> None:
+    frames = images()
+    if kind == "periodic":
+        frames[1].cell, frames[1].pbc = np.eye(3), True
+    elif kind == "partial bias":
+        frames[1].arrays["bias_forces"] = np.zeros((3, 3))
+    elif kind == "dummy atom":
+        frames[1].numbers[0] = 0
+    elif kind == "no labels":
+        frames[1].calc = None
+    elif kind == "no number":
+        for atoms in frames:
+            atoms.info["energy_label"] = "low"
+    content = text(path, frames).splitlines(keepends=True)
+    if kind == "empty":
+        content = []
+    elif kind == "garbage":
+        content = ["garbage\n"]
+    elif kind == "cut in a line":
+        content[-1] = content[-1][:-20]
+    elif kind == "cut between atoms":
+        content = content[:-1]
+    elif kind == "cut after the count":
+        content = content[:-4]
+    elif kind == "word":
+        content[8] = content[8].replace(".", "x")
+    elif kind == "NaN":
+        content[8] = "H NaN 0 0 0 0 0\n"
+    elif kind == "NaN energy":
+        content[6] = content[6].replace("energy=", "energy=nan other=")
+    elif kind == "unknown element":
+        content[8] = content[8].replace("H", "Qq")
+    path.write_text("".join(content))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("empty", "empty"),
+        ("garbage", "frame 1"),
+        ("cut in a line", "cut short"),
+        ("cut between atoms", "frame 3: .* --frames 1-2"),
+        ("cut after the count", "frame 3: .* --frames 1-2"),
+        ("word", "frame 2"),
+        ("NaN", "frame 2: 'positions' is not finite"),
+        ("NaN energy", "frame 2: 'energy' is not finite"),
+        ("unknown element", "frame 2"),
+        ("dummy atom", "frame 2"),
+        ("periodic", "frame 2: is periodic"),
+        ("partial bias", "only some frames have bias_forces"),
+        ("no labels", "frame 2: has no 'energy'.*--energy-key"),
+    ],
+)
+def test_malformed_files_are_refused_in_one_line(tmp_path, kind, expected):
+    path = tmp_path / "water.xyz"
+    spoil(kind, path)
+    with pytest.raises(UserError, match=expected) as caught:
+        read_ase(path, "water")
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["cut between atoms", "cut after the count"])
+def test_the_whole_part_of_a_file_cut_short_can_be_read(tmp_path, kind):
+    path = tmp_path / "water.xyz"
+    spoil(kind, path)
+    assert len(read_ase(path, "water", frames="1-2")) == 2
+
+
+def test_labels_of_another_kind_are_refused(tmp_path):
+    path = tmp_path / "water.xyz"
+    spoil("no number", path)
+    with pytest.raises(UserError, match="'energy_label' is not a number"):
+        read_ase(path, "water", energy_key="energy_label")
+    with pytest.raises(UserError, match=r"'forces' has shape \(3, 3\), expected \(\)"):
+        read_ase(path, "water", energy_key="forces")
+    with pytest.raises(UserError, match="did you mean energy"):
+        read_ase(path, "water", energy_key="enrgy")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.integers(1, 4), formula=st.sampled_from(["H", "CH4"]))
+def test_extended_xyz_comes_back_to_its_eight_decimals(tmp_path_factory, seed, n, formula):
+    rng = np.random.default_rng(seed)
+    written = images(n, formula)
+    for atoms in written:
+        atoms.positions = rng.normal(scale=9, size=atoms.positions.shape)
+    path = tmp_path_factory.mktemp("xyz") / "any.xyz"
+    text(path, written)
+    frames = read_ase(path, "any")
+    expected = np.concatenate([atoms.positions for atoms in written])
+    np.testing.assert_allclose(frames.positions, expected, rtol=0, atol=0.51e-8)
