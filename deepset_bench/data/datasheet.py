@@ -36,6 +36,7 @@ def datasheet(name: str, frames: Frames, recipe: Recipe, temperature: FloatArray
         "temperature_kelvin": {
             "thermostat": recipe.temperature,
             "measured_mean": _rounded(temperature.mean()),
+            "measured_max": _rounded(temperature.max()),
         },
         "timestep_fs": recipe.timestep,
         "interval_fs": recipe.interval,
