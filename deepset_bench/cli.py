@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data", help="List, show, import and generate data.")
 
+INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 GROUPS = "\n\n".join(
     ["Groups and their options, as in scalars=cub_sqrt:"]
     + [f"{group}: {', '.join(options)}" for group, options in groups().items()]
@@ -88,9 +89,10 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command goes on from the last epoch", err=True)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            typer.echo("interrupted; the same command goes on where it stopped", err=True)
+        raise
 
 
 if __name__ == "__main__":

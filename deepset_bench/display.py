@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ase.units import Bohr, Hartree
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -16,14 +17,13 @@ from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
 
 ENERGY, FORCES = "energy_mae_ev", "forces_mae_ev_per_angstrom"
-HARTREE = {ENERGY: Hartree, FORCES: Hartree / Bohr}
 
 
 def announce(console: Console, folder: RunFolder, setup: Setup) -> None:
     """What is about to be trained, on what, and what the data's checks say."""
     sizes = ", ".join(f"{len(part)} {name}" for name, part in setup.parts.items())
     count = sum(p.numel() for p in setup.potential.parameters())
-    console.print(f"[bold]{folder.path}[/bold]")
+    console.print(f"[bold]{folder.path}[/bold]", soft_wrap=True)
     console.print(f"{sizes} frames; {count:,} parameters; {setup.device.type}", highlight=False)
     colour = {"ok": "green", "suspect": "yellow", "defect": "red"}[setup.verdict.verdict]
     console.print(f"data: [{colour}]{setup.verdict.verdict}[/{colour}]")
@@ -65,30 +65,23 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
 
 
 def result_table(result: dict[str, Any]) -> Table:
-    """Errors beside their trivial baselines, in hartree (and meV), as the report prints them."""
-    table = Table(title="Errors (MAE) of the best epoch, beside knowing nothing")
-    table.add_column("")
-    for heading in ("test", "val", "mean", "mean", "trivial", "trivial", "of trivial"):
-        table.add_column(heading, justify="right")
-    table.add_row("", "", "", "", "(meV)", "test/val", "all frames", "", style="dim")
-    names = {ENERGY: "energy / hartree", FORCES: "forces / (hartree/bohr)"}
-    trivial = {ENERGY: "predict the mean", FORCES: "predict zero"}
-    for key, name in names.items():
+    """Errors of the best epoch beside what knowing nothing scores, in the report's units and eV."""
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("MAE", "test", "val", "mean", "trivial", "(all)", "ratio"):
+        table.add_column(heading, justify="left" if heading == "MAE" else "right", no_wrap=True)
+    for name, key, unit, digits in (
+        ("energy / Ha", ENERGY, Hartree, 5),
+        ("energy / meV", ENERGY, 1e-3, 1),
+        ("forces / (Ha/bohr)", FORCES, Hartree / Bohr, 5),
+        ("forces / (meV/Å)", FORCES, 1e-3, 1),
+    ):
         test, val = (result["metrics"][part][key] for part in ("test", "val"))
-        base_test, base_val, base_all = (
-            result["baselines"][part][key] for part in ("test", "val", "all")
-        )
-        mean, base = (test + val) / 2, (base_test + base_val) / 2
-        numbers = [test, val, mean]
+        trivial = [result["baselines"][part][key] for part in ("test", "val", "all")]
+        mean, know_nothing = (test + val) / 2, (trivial[0] + trivial[1]) / 2
+        numbers = (test, val, mean, know_nothing, trivial[2])
         table.add_row(
-            name,
-            *(f"{x / HARTREE[key]:.6f}" for x in numbers),
-            f"{mean * 1000:.2f}{'' if key == ENERGY else '/Å'}",
-            f"{base / HARTREE[key]:.4f}",
-            f"{base_all / HARTREE[key]:.4f}",
-            f"{100 * mean / base:.1f} %",
+            name, *(f"{x / unit:.{digits}f}" for x in numbers), f"{100 * mean / know_nothing:.1f} %"
         )
-        table.caption = "; ".join(f"{names[k].split(' /')[0]}: {trivial[k]}" for k in names)
     return table
 
 
@@ -98,10 +91,11 @@ def show_result(console: Console, folder: RunFolder, result: dict[str, Any]) -> 
         console.print(f"[red]diverged[/red]: {result['reason']}; see {folder.log}", soft_wrap=True)
         return
     console.print(result_table(result))
+    console.print("trivial: the mean training energy and zero force; (all): on every frame")
     floor = result["label_floor_ev_per_angstrom"]
     if floor:
         console.print(
-            f"the true forces themselves would score {floor / HARTREE[FORCES]:.4f} hartree/bohr "
+            f"the true forces would score {floor / (Hartree / Bohr):.4f} Ha/bohr "
             "against these labels",
             highlight=False,
         )

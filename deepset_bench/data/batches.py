@@ -31,8 +31,8 @@ class Batch:
         reverse: (N, J) flat slot of the pair (j, i); its own for padding.
         distances: (N, J) d_ij in angstrom, the cutoff in padding.
         directions: (N, J, 3) u_ij = (r_i - r_j) / d_ij, zero in padding.
-        features: (N, J, P) functions of d_ij that the fused form was prepared with, or None.
-        slopes: (N, J, P) their derivatives by d_ij, per angstrom, or None.
+        features: (N, J, P + ...) what a fast form knows of each pair before training, or None.
+        slopes: (N, J, P) derivatives of the first P by d_ij, per angstrom, or None.
         n_frames: B.
     """
 
@@ -140,13 +140,6 @@ class Tables:
             n_pairs=torch.from_numpy(n_pairs),
             every_second=every_second,
         )
-
-    def prepare(self, pair_features: Callable[[Tensor], Tensor]) -> Tables:
-        """Add functions of the distance, (...) -> (..., P), and their derivatives, once for all."""
-        d = self.distances.double()
-        values, slopes = with_slope(pair_features, d)
-        dtype = self.distances.dtype
-        return replace(self, features=values.detach().to(dtype), slopes=slopes.detach().to(dtype))
 
     def to(self, device: torch.device) -> Tables:
         """The same tables on another device."""

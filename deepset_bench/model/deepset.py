@@ -21,7 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.gate import DistanceGate
-from deepset_bench.model.radial import RadialBasis, cosine_cutoff, scalar_features
+from deepset_bench.model.radial import (
+    RadialBasis,
+    cosine_cutoff,
+    cosine_cutoff_slope,
+    scalar_features,
+)
 from deepset_bench.model.readout import Readout
 
 MAX_ATOMIC_NUMBER = 99
@@ -88,6 +93,14 @@ class DeepSet(nn.Module):
         if self.envelope == "message":
             w = w * cosine_cutoff(d, self.cutoff)[..., None]
         return w
+
+    def weights_with_slope(self, d: Tensor) -> tuple[Tensor, Tensor]:
+        """`weights` and their derivative by d, per angstrom, each (..., G)."""
+        w, dw = self.gate.with_slope(d)
+        if self.envelope == "message":
+            C, dC = cosine_cutoff(d, self.cutoff), cosine_cutoff_slope(d, self.cutoff)
+            w, dw = w * C[..., None], dw * C[..., None] + w * dC[..., None]
+        return w, dw
 
     def messages(self, x: Tensor, h: Tensor | None, d: Tensor, edge_index: Tensor) -> Tensor:
         """m_ij (E, F) from embeddings x (N, F), graph features h (N, H) and distances d (E,)."""

@@ -3,26 +3,30 @@
 Between the radial functions and the readout everything is linear in the features, and for one
 pair gamma's output is affine in a short vector that no parameter enters,
 
-    g_ij = Q phi_ij + P_j c_j + P_i c_i + q,      phi_ij = [C(d) rbf(d) ; C(d) ; s(d)],
+    g_ij   = Q phi_ij + P_j z_j + P_i z_i + H_j h_j + H_i h_i,
+    phi_ij = [C(d) rbf(d) ; C(d) ; s(d)],
 
-where c_i holds what is known of an atom before it sees a distance: its species (one-hot) and,
-with graph layers, h_i. So, with y_ij = [u_ij ; 1] and the expert weights w_ij,
+with z the one-hot species (P_i takes up the constants) and h the graph layers' features, if any.
+So, with y_ij = [u_ij ; 1] and the expert weights w_ij,
 
-    A_i[a, g, k] = sum_j y_ij[a] w_ij[g] [phi_ij ; c_j][k],    Z_i[a, g] = sum_j y_ij[a] w_ij[g]
-    [V_i ; X_i]  = A_i W + Z_i S_i,      W_g = [E_g Q, E_g P_j],    S_i = E_g (P_i c_i + q) + b_g.
+    A_i[a, g, k] = sum_j y_ij[a] w_ij[g] [phi_ij ; z_j ; z_i ; h_j][k],
+    [V_i ; X_i]  = A_i W + Z_i S_i,           Z_i[a, g] = sum_j y_ij[a] w_ij[g],
+    W_g          = E_g [Q, P_j, P_i, H_j] + b_g,    S_i[g] = E_g H_i h_i.
 
 No tensor of size E x G x F exists, and W is composed once per call from the parameters of
-`DeepSet`, so the state dict and the initialisation are the reference's own. The forces use the
-same trick backwards: dE/dA comes from autograd through the readout alone, the chain rule from A
-to the positions is written out, because phi and its derivative are data.
+`DeepSet`, so the state dict and the initialisation are the reference's own. [phi_ij ; z_j ; z_i]
+and its derivative are data, computed once. The forces use the same trick backwards: dE/dA comes
+from autograd through the readout alone, and the chain rule from A to the positions is written out.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch, with_slope
+from deepset_bench.data.batches import Batch, Tables, with_slope
 from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
@@ -33,33 +37,52 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
     return torch.cat([C * model.basis(d), C, scalar_features(d, model.scalars)], dim=-1)
 
 
-def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Q (F, P), P_j and P_i (C, F) and q (F,): gamma with all that precedes it multiplied out.
+def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
+    """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
+    phi, slopes = with_slope(lambda d: pair_features(model, d), tables.distances.double())
+    one_hot = (tables.numbers[..., None] == species).double()  # (M, n, s)
+    frame = torch.arange(len(tables), device=one_hot.device)[:, None, None]
+    z_j = one_hot[frame, tables.neighbours]
+    z_i = one_hot[:, :, None].expand_as(z_j)
+    dtype = tables.distances.dtype
+    features = torch.cat([phi, z_j, z_i], dim=-1).to(dtype)
+    return replace(tables, features=features, slopes=slopes.to(dtype))
 
-    c = [one-hot species ; h], so the rows of P are a table over species and gamma's share of h.
+
+def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor]:
+    """W and E_g H_i: gamma, all that precedes it and the experts, multiplied out.
+
+    Returns:
+        (G (P + 2 s + H), F) what acts on A, and (H, G F) what acts on h_i; H is 0 without layers.
     """
     F = model.gamma.out_features
     to_target, to_source, to_edge, to_h = model.gamma.weight.split(
         [F, F, F, model.gamma.in_features - 3 * F], dim=1
     )
+    H_i, H_j = to_h.chunk(2, dim=1)  # (F, H)
     edge, radial = model.edge_projection, model.distance_projection
     from_p, from_s = edge.weight[:, :F], edge.weight[:, F:]
     from_rbf = from_p @ torch.cat([radial.weight, radial.bias[:, None]], dim=1)  # C rbf and C
-    Q = to_edge @ torch.cat([from_rbf, from_s], dim=1)
+    Q = to_edge @ torch.cat([from_rbf, from_s], dim=1)  # (F, P)
     x = model.embedding(species)
-    P_j = model.source_projection(x) @ to_source.T
-    P_i = model.target_projection(x) @ to_target.T
-    if model.gnn is not None:
-        to_hi, to_hj = to_h.chunk(2, dim=1)
-        P_j, P_i = torch.cat([P_j, to_hj.T]), torch.cat([P_i, to_hi.T])
-    q = to_edge @ edge.bias + model.gamma.bias
-    return Q, P_j, P_i, q
+    P_j = to_source @ model.source_projection(x).T  # (F, s)
+    constant = to_edge @ edge.bias + model.gamma.bias
+    P_i = to_target @ model.target_projection(x).T + constant[:, None]
+
+    E, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
+    composed = E @ torch.cat([Q, P_j, P_i, H_j], dim=1)  # (G, F, P + 2 s + H)
+    # Each pair has one z_i, so the experts' biases ride on its columns.
+    first = Q.shape[1] + len(species)
+    columns = torch.arange(composed.shape[-1], device=b.device)
+    of_z_i = (columns >= first) & (columns < first + len(species))
+    composed = composed + b[:, :, None] * of_z_i
+    return composed.transpose(1, 2).flatten(0, 1), (E @ H_i).permute(2, 0, 1).flatten(1)
 
 
 def energies_and_forces(
     model: DeepSet, batch: Batch, species: Tensor, *, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
-    """Atomic energies and -dE/dr of a batch whose tables were prepared with `pair_features`.
+    """Atomic energies and -dE/dr of a batch whose tables went through `prepare`.
 
     Args:
         model: the parameters.
@@ -73,51 +96,46 @@ def energies_and_forces(
     assert batch.features is not None
     assert batch.slopes is not None
     N, J = batch.pair.shape
-    d, u = batch.distances, batch.directions
+    d, u, phi = batch.distances, batch.directions, batch.features
 
-    w, dw = with_slope(model.weights, d)  # (N, J, G)
+    w, dw = model.weights_with_slope(d)  # (N, J, G)
     mask = batch.pair[..., None]
     w, dw = torch.where(mask, w, 0.0), torch.where(mask, dw, 0.0)
     G = w.shape[-1]
     y = torch.cat([u, torch.ones_like(d)[..., None]], dim=-1)  # (N, J, 4)
-    yw = (y[..., :, None] * w[..., None, :]).flatten(-2)  # (N, J, 4G)
+    yw = (y[..., :, None] * w[..., None, :]).view(N, J, -1)  # (N, J, 4G)
 
-    c = (batch.numbers[:, None] == species).to(d.dtype)  # (N, C)
+    W, W_h = _compose(model, species)
+    S = None
     if model.gnn is not None:
-        h = model.gnn(model.embedding(batch.numbers), batch.edge_index())
-        c = torch.cat([c, h], dim=-1)
-    Q, P_j, P_i, q = _compose(model, species)
-    E_, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
-    W = (E_ @ torch.cat([Q, P_j.T], dim=1)).transpose(1, 2)  # (G, P + C, F)
-    S = torch.einsum("nf,gof->ngo", c @ P_i + q, E_) + b  # (N, G, F)
+        h = model.gnn(model.embedding(batch.numbers), batch.edge_index())  # (N, H)
+        phi = torch.cat([phi, h[batch.neighbours]], dim=-1)
+        S = (h @ W_h).view(N, G, -1)  # (N, G, F)
+    A = yw.transpose(1, 2) @ phi  # (N, 4G, P + 2 s + H)
+    P = batch.slopes.shape[-1]
+    z_i = slice(P + len(species), P + 2 * len(species))
 
-    phi = torch.cat([batch.features, c[batch.neighbours]], dim=-1)  # (N, J, P + C)
-    A = yw.transpose(1, 2) @ phi  # (N, 4G, P + C)
-    Z = yw.sum(1)  # (N, 4G)
-
-    def readout(A: Tensor, Z: Tensor) -> Tensor:
-        M = A.view(N * 4, -1) @ W.flatten(0, 1)
-        M = M.view(N, 4, -1) + Z.view(N, 4, G) @ S
+    def readout(A: Tensor) -> Tensor:
+        M = A.view(N, 4, -1) @ W  # (N, 4, F)
+        if S is not None:
+            M = M + A[..., z_i].sum(-1).view(N, 4, G) @ S
         return model.readout(M[:, 3], M[:, :3])
 
     with torch.enable_grad():
         if not create_graph:
-            A, Z = A.detach().requires_grad_(), Z.detach().requires_grad_()
-        energies = readout(A, Z)
+            A = A.detach().requires_grad_()
+        energies = readout(A)
         real = torch.where(batch.numbers > 0, energies, 0.0).sum()
-        dA, dZ = torch.autograd.grad(real, (A, Z), create_graph=create_graph)
+        (dA,) = torch.autograd.grad(real, A, create_graph=create_graph)
 
     # From A to the positions of i and j, by hand: phi, y and their derivatives are data.
-    P = batch.slopes.shape[-1]
-    T = phi @ dA.transpose(1, 2) + dZ[:, None, :]  # (N, J, 4G)  dE / d(y w)
-    dT = batch.slopes @ dA[..., :P].transpose(1, 2)  # (N, J, 4G)  its share through phi(d)
-    T, dT = T.view(N, J, 4, G), dT.view(N, J, 4, G)
-    by_y = (T * w[..., None, :]).sum(-1)  # (N, J, 4)  dE / dy
-    by_w = T * dw[..., None, :] + dT * w[..., None, :]
-    by_d = (by_w.sum(-1) * y).sum(-1, keepdim=True)  # (N, J, 1)
-    by_u = by_y[..., :3]
+    T = (phi @ dA.transpose(1, 2)).view(N, J, 4, G)  # dE / d(y w)
+    by_phi = yw @ dA[..., :P]  # (N, J, P)
+    by_u = (T[:, :, :3] * w[..., None, :]).sum(-1)  # (N, J, 3)
+    by_w = (T * y[..., None]).sum(-2)  # (N, J, G)
+    by_d = (by_phi * batch.slopes).sum(-1) + (by_w * dw).sum(-1)  # (N, J)
     across = by_u - u * (u * by_u).sum(-1, keepdim=True)
-    by_vector = u * by_d + across / d[..., None]  # (N, J, 3)  dE / d(r_i - r_j)
+    by_vector = u * by_d[..., None] + across / d[..., None]  # (N, J, 3)  dE / d(r_i - r_j)
     by_vector = torch.where(mask, by_vector, 0.0)
     reaction = by_vector.flatten(0, 1)[batch.reverse.flatten()].view(N, J, 3)
     return energies, (reaction - by_vector).sum(1)

@@ -21,8 +21,22 @@ class DistanceGate(nn.Module):
 
     def forward(self, d: Tensor) -> Tensor:
         """(...) distances in angstrom -> (..., G) weights that sum to 1."""
-        logits = 1.0 / (d[..., None] - self.thresholds).abs().clamp_min(1e-8)
+        return self._weights(1.0 / (d[..., None] - self.thresholds).abs().clamp_min(1e-8))
+
+    def _weights(self, logits: Tensor) -> Tensor:
         if self.top_k is not None:
             smallest_kept = logits.topk(self.top_k, dim=-1).values[..., -1:]
             logits = logits.masked_fill(logits < smallest_kept, -torch.inf)
         return logits.softmax(dim=-1)
+
+    def with_slope(self, d: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights and their derivative by d, per angstrom, each (..., G).
+
+        dw_g/dd = w_g (l'_g - sum_h w_h l'_h) with l'_g = -sign(d - t_g) l_g^2 of the logits l.
+        """
+        difference = d[..., None] - self.thresholds
+        distance = difference.abs()
+        logits = 1.0 / distance.clamp_min(1e-8)
+        slopes = torch.where(distance < 1e-8, 0.0, -difference.sign() * logits * logits)
+        w = self._weights(logits)
+        return w, w * (slopes - (w * slopes).sum(-1, keepdim=True))

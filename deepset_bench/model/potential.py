@@ -60,7 +60,7 @@ class Potential(nn.Module):
         if self.form == "reference":
             return tables
         with torch.no_grad():
-            return tables.prepare(lambda d: fused.pair_features(self.model, d))
+            return fused.prepare(self.model, tables, self.species)
 
     def forward(self, batch: Batch) -> Prediction:
         """Energies and forces; differentiable by the parameters while the module is training."""

@@ -26,6 +26,12 @@ def cosine_cutoff(d: Tensor, cutoff: float) -> Tensor:
     return torch.where(d < cutoff, 0.5 * (torch.cos(math.pi / cutoff * d) + 1.0), 0.0)
 
 
+def cosine_cutoff_slope(d: Tensor, cutoff: float) -> Tensor:
+    """dC/dd per angstrom."""
+    k = math.pi / cutoff
+    return torch.where(d < cutoff, -0.5 * k * torch.sin(k * d), 0.0)
+
+
 def scalar_features(d: Tensor, names: Sequence[str]) -> Tensor:
     """s(d), (..., S): the named transforms followed by d itself; empty without names.
 
