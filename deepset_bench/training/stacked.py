@@ -44,9 +44,7 @@ class StackedOptimisation:
         }
         buffers = [dict(setup.potential.named_buffers()) for setup in setups]
         self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
-        self.moments = {
-            name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()
-        }
+        self.moments: dict[str, tuple[Tensor, Tensor]] = {}
         self.steps = 0
         losses = [setup.loss for setup in setups]
         self.loss = replace(
@@ -61,10 +59,11 @@ class StackedOptimisation:
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         loss, measured = self._measure("train", torch.stack(list(frames)))
-        names = list(self.parameters)
-        gradients = torch.autograd.grad(loss.sum(), list(self.parameters.values()))
+        given = torch.autograd.grad(loss.sum(), list(self.parameters.values()), allow_unused=True)
+        # As torch's optimizers do, leave alone what has no gradient: V' of the last block.
+        pairs = zip(self.parameters, given, strict=True)
         with torch.no_grad():
-            self._adamw(dict(zip(names, gradients, strict=True)), rates)
+            self._adamw({name: g for name, g in pairs if g is not None}, rates)
         return measured
 
     def validate(self) -> list[Measured]:
@@ -82,10 +81,11 @@ class StackedOptimisation:
         moments = {
             index: {
                 "step": torch.tensor(float(self.steps)),
-                "exp_avg": first[run].clone(),
-                "exp_avg_sq": second[run].clone(),
+                "exp_avg": self.moments[name][0][run].clone(),
+                "exp_avg_sq": self.moments[name][1][run].clone(),
             }
-            for index, (first, second) in enumerate(self.moments.values())
+            for index, name in enumerate(self.parameters)
+            if name in self.moments
         }
         alone = SingleOptimisation(self.setups[run], self.config, self.setups[run].potential)
         groups = alone.optimizer.state_dict()["param_groups"]
@@ -93,7 +93,7 @@ class StackedOptimisation:
         trained = {name: p.detach()[run].clone() for name, p in self.parameters.items()}
         return {
             "potential": {**potential, **trained},
-            "optimizer": {"state": moments if self.steps else {}, "param_groups": groups},
+            "optimizer": {"state": moments, "param_groups": groups},
             "averages": {stage: value[run] for stage, value in self.loss.averages.items()},
         }
 
@@ -103,10 +103,11 @@ class StackedOptimisation:
         with torch.no_grad():
             for index, (name, parameter) in enumerate(self.parameters.items()):
                 parameter[run] = state["potential"][name]
-                if optimizer:
+                if index in optimizer:
                     self.steps = int(optimizer[index]["step"])
-                    self.moments[name][0][run] = optimizer[index]["exp_avg"]
-                    self.moments[name][1][run] = optimizer[index]["exp_avg_sq"]
+                    first, second = self._moments_of(name)
+                    first[run] = optimizer[index]["exp_avg"]
+                    second[run] = optimizer[index]["exp_avg_sq"]
         for stage, value in state["averages"].items():
             kept = self.loss.averages.setdefault(stage, value.repeat(len(self.setups)))
             kept[run] = value
@@ -146,13 +147,19 @@ class StackedOptimisation:
         first_correction = 1 - BETAS[0] ** self.steps
         second_correction = (1 - BETAS[1] ** self.steps) ** 0.5
         for name, gradient in gradients.items():
-            parameter, (first, second) = self.parameters[name], self.moments[name]
+            parameter, (first, second) = self.parameters[name], self._moments_of(name)
             if trainer.weight_decay:
                 parameter.mul_(1 - _like(rate, parameter) * trainer.weight_decay)
             first.lerp_(gradient, 1 - BETAS[0])
             second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
             denominator = second.sqrt().div_(second_correction).add_(EPSILON)
             parameter.sub_(first / denominator * _like(rate / first_correction, parameter))
+
+    def _moments_of(self, name: str) -> tuple[Tensor, Tensor]:
+        if name not in self.moments:
+            parameter = self.parameters[name].detach()
+            self.moments[name] = (torch.zeros_like(parameter), torch.zeros_like(parameter))
+        return self.moments[name]
 
 
 class _Stack:
