@@ -34,7 +34,7 @@ def recorders(
     Rows of epochs that no checkpoint holds are dropped first, so that a resumed run leaves the
     same table as one that was never stopped.
     """
-    # One row an epoch: by count, because a row cut short may show only the first digit of its epoch.
+    # By count: a row cut short may show only the first digit of its epoch.
     rows = read_metrics(folder).head(epochs_done)
     with atomic_write(folder.metrics, "w") as stream:
         rows.to_csv(stream, index=False)
