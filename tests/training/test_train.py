@@ -79,7 +79,8 @@ def test_an_interrupted_run_goes_on_bit_for_bit(overrides, epoch, tmp_path):
 
 @pytest.mark.parametrize("name", ["best.pt", "last.pt"])
 def test_killed_right_after_a_checkpoint(name, tmp_path, monkeypatch):
-    whole = run(f"runs_dir={tmp_path}/whole")
+    rate = "trainer.learning_rate=0.01"
+    whole = run(rate, f"runs_dir={tmp_path}/whole")
     best = whole.result["best_epoch"]
     assert best > 1
     save = checkpoint.save
@@ -92,9 +93,9 @@ def test_killed_right_after_a_checkpoint(name, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", save_and_die)
         with pytest.raises(Killed):
-            run(f"runs_dir={tmp_path}/cut")
+            run(rate, f"runs_dir={tmp_path}/cut")
     epochs: list[int] = []
-    resumed = run(f"runs_dir={tmp_path}/cut", on_epoch=lambda row: epochs.append(row.epoch))
+    resumed = run(rate, f"runs_dir={tmp_path}/cut", on_epoch=lambda row: epochs.append(row.epoch))
     assert epochs == list(range(best if name == "best.pt" else best + 1, 5))
     assert_same_run(whole.folder, resumed.folder)
 
