@@ -41,9 +41,9 @@ def test_the_product_of_the_axes_in_any_order(axes, data):
         assert all(c.split("=")[1] in axes[c.split("=")[0]] for c in chosen)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
-    gnn=st.permutations(["none", "sage", "edge", "gat"]),
+    gnn=st.permutations(["none", "sage"]),
     scalars=st.permutations(["none", "cub_sqrt", "[x3,sqrt]"]),
     seeds=st.integers(1, 3),
 )
@@ -51,8 +51,8 @@ def test_each_run_once_with_every_seed(gnn, scalars, seeds):
     lines = [f"gnn={','.join(gnn)}", f"scalars={','.join(scalars)}"]
     found = plan(lines, seeds)
     paths = [run.folder.path for run in found.runs]
-    assert len(set(paths)) == len(paths) == 4 * 2 * seeds  # two lists are one
-    assert found.repeated == 4 * seeds
+    assert len(set(paths)) == len(paths) == 2 * 2 * seeds  # two lists are one
+    assert found.repeated == 2 * seeds
     assert {run.folder.path for run in plan(lines[::-1], seeds).runs} == set(paths)
     assert [path.name for path in paths] == sorted(path.name for path in paths)  # seed by seed
 
