@@ -28,8 +28,11 @@ OVERRIDES = (
 
 
 def run(*overrides: str, **options: Any) -> Outcome:
-    """Train it; later overrides win."""
-    return train(experiment([*OVERRIDES, *overrides]), **options)
+    """Train it; later overrides win. `on_epoch` takes the row alone."""
+    after_epoch = options.pop("on_epoch", lambda row: None)
+    wanted = experiment([*OVERRIDES, *overrides])
+    (outcome,) = train([wanted], on_epoch=lambda _, row: after_epoch(row), **options)
+    return outcome
 
 
 def metrics(folder: RunFolder) -> pd.DataFrame:
