@@ -105,7 +105,9 @@ def test_a_mistake_is_one_line_and_status_2(monkeypatch, capsys, arguments, expe
 def test_a_mistake_seen_from_outside():
     result = bench("config", "sclars=sq")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == ("error: unknown group or key 'sclars'; did you mean scalars or gnn.layers?\n")
+    assert result.stderr == (
+        "error: unknown group or key 'sclars'; did you mean scalars or gnn.layers?\n"
+    )
 
 
 @pytest.mark.usefixtures("tiny")
