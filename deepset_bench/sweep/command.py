@@ -61,21 +61,17 @@ def status(runs_dir: str | None) -> None:
 
 
 def _list(console: Console, planned: Plan) -> None:
-    rows = []
-    for run in planned.runs:
-        stands = standing(run.folder, run.experiment.config.trainer.epochs)
-        rows.append((run.name, stands))
-    display.show_runs(console, rows)
+    epochs = [run.experiment.config.trainer.epochs for run in planned.runs]
+    pairs = zip(planned.runs, epochs, strict=True)
+    display.show_runs(console, [(run.name, standing(run.folder, n)) for run, n in pairs])
     if planned.repeated:
-        text = f"{planned.repeated} combinations ask for a run that is listed already"
-        console.print(text, highlight=False)
+        console.print(f"asked for more than once: {planned.repeated}", highlight=False)
 
 
 def _report(console: Console, ended: Sweep) -> bool:
-    standings = [ended.standing(run) for run in ended.runs]
-    console.print(display.counts(standings), highlight=False)
-    for run, stands in zip(ended.runs, standings, strict=True):
+    """Print what did not end well; returns whether nothing failed."""
+    for run, stands in ended.ended.items():
         if stands.state in ("failed", "diverged"):
             text = f"{stands.state} {run.name}: {stands.reason}; see {run.folder.log}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
-    return not any(stands.state == "failed" for stands in standings)
+    return not any(stands.state == "failed" for stands in ended.ended.values())

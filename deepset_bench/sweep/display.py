@@ -74,6 +74,7 @@ def watching(console: Console, sweep: Sweep) -> Iterator[Callable[[], None]]:
     """A function to call often while the sweep runs; it shows what is new."""
     if not console.is_terminal:
         yield _lines(console, sweep)
+        console.print(counts([sweep.standing(run) for run in sweep.runs]), highlight=False)
         return
     with Live(console=console, auto_refresh=False) as live:
         last = 0.0

@@ -96,13 +96,15 @@ def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tup
     """The product of all axes: overrides of one value each.
 
     Raises:
-        UserError: an override that does not parse or has values that cannot be listed, or a
-            seed beside `seeds`.
+        UserError: an override that does not parse or has values that cannot be listed, a seed
+            beside `seeds`, or `stack`, which is several runs.
     """
     parsed = parse(overrides)
     for override in parsed:
         if seeds is not None and override.key_or_group == "seed":
             raise UserError(f"{override.input_line} and --seeds {seeds}: give one of them")
+        if override.key_or_group == "stack":
+            raise UserError(f"{override.input_line}: a sweep takes --seeds N and --stack N instead")
     return list(product(*(_values(override) for override in parsed)))
 
 

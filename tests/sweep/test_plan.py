@@ -97,6 +97,7 @@ def test_seeds_and_a_seed_axis():
     ("arguments", "seeds", "expected"),
     [
         (["seed=1,2"], 2, "seed=1,2 and --seeds 2: give one of them"),
+        (["stack=2"], None, "stack=2: a sweep takes --seeds N and --stack N instead"),
         (["cutoff=interval(1,2)"], None, "cannot be listed"),
         (["gnn=glob(zz*)"], None, "there is no such value"),
         (["cutoff=glob(*)"], None, "cutoff is no group"),
