@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deepset_bench.runs import Busy
@@ -73,19 +74,22 @@ class Sweep:
         """How a run stands now."""
         if run in self.ended:
             return self.ended[run]
-        if run in self.elsewhere or any(run in job.runs for job in self._jobs.values()):
-            return standing(run.folder, run.experiment.config.trainer.epochs)
-        return Standing("queued", epochs=run.experiment.config.trainer.epochs)
+        epochs = run.experiment.config.trainer.epochs
+        if run in self.elsewhere:
+            return replace(standing(run.folder, epochs), reason="in another process")
+        if any(run in job.runs for job in self._jobs.values()):
+            return standing(run.folder, epochs)
+        return Standing("queued", epochs=epochs)
 
     def _queue(self, run: Run) -> None:
         """Write down that the run is planned, unless it has ended or is another process's."""
         if self._settled(run):
             return
-        try:
-            with run.folder.lock():
-                run.folder.write_status("queued", run.identity)
-        except Busy:
+        if run.folder.is_held():
             self.elsewhere.add(run)
+        else:
+            with suppress(Busy), run.folder.lock():
+                run.folder.write_status("queued", run.identity)
         self._noted[run] = run.folder.status()
 
     def _settled(self, run: Run) -> bool:

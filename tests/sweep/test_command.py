@@ -20,6 +20,7 @@ from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.machine import Share
 from deepset_bench.sweep.plan import Run, plan
 from deepset_bench.sweep.status import Standing, last_epoch, standing
+from deepset_bench.training.train import train
 from tests.test_cli import command, env, inside
 from tests.training.tiny import OVERRIDES
 
@@ -96,18 +97,18 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
 
 def test_killed_in_the_middle_and_repeated(start):
     """SIGKILL of the sweep alone: its process ends by itself, and the same command goes on."""
-    arguments = ("trainer.epochs=4,100", "--jobs", "1")
+    arguments = ("trainer.epochs=4,200", "--jobs", "1")
     short, long = plan([*OVERRIDES, arguments[0]]).runs
+    train([short.experiment])
+    before = written(short)
     sweep = start(*arguments)
     until(lambda: long.folder.last.exists())
-    assert short.folder.status()["state"] == "done"
     assert long.folder.is_held()
     sweep.kill()
     sweep.communicate()
     until(lambda: not long.folder.is_held())
     assert standing(long.folder).state == "interrupted"
-    assert 0 < standing(long.folder).epoch < 100
-    before = written(short)
+    assert 0 < standing(long.folder).epoch < 200
 
     sweep = start(*arguments)
     _, err = sweep.communicate(timeout=120)
@@ -115,7 +116,7 @@ def test_killed_in_the_middle_and_repeated(start):
     assert written(short) == before
     assert long.folder.result()["status"] == "done"
     assert long.folder.log.read_text().count("going on after epoch") == 1
-    assert last_epoch(long.folder)["epoch"] == 100
+    assert last_epoch(long.folder)["epoch"] == 200
 
 
 def test_two_sweeps_at_once_run_nothing_twice(start):

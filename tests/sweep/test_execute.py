@@ -120,15 +120,18 @@ def test_a_run_that_another_process_trains_is_waited_for(runs):
     sweep = Sweep(runs[:2], Share(2, 1, (), 1))
     held = runs[0].folder.lock()
     runs[0].folder.write_status("running", runs[0].identity)
-    states = []
+    states, reasons = [], set()
 
     def watch():
+        if len(states) < 20:
+            reasons.add(sweep.standing(runs[0]).reason)
         states.append([sweep.standing(run).state for run in runs[:2]])
         if states[-1] == ["running", "done"] and len(states) > 20:
             held.__exit__(None, None, None)
 
     sweep.execute(watch)
     assert states[-1] == ["done", "done"]
+    assert reasons == {"in another process"}
     assert [seeds for seeds, _ in calls()] == [[1], [0]]
 
 

@@ -185,7 +185,7 @@ def test_a_mistake_in_a_file_names_file_and_key(tmp_path, old, new, expected):
 
 @pytest.mark.parametrize("text", ["", "[]", "title: t", "{title: t, runs: []}"])
 def test_a_file_without_runs(tmp_path, text):
-    with pytest.raises(UserError, match="mine.yaml: "):
+    with pytest.raises(UserError, match=r"mine\.yaml: "):
         plan([write(tmp_path, text)])
 
 
