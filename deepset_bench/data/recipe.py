@@ -1,0 +1,113 @@
+"""What decides a generated trajectory; light, because the command line reads defaults here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from deepset_bench.errors import UserError, nearest
+
+# Each kind of sampling, with the fields of the recipe that it alone reads.
+SAMPLING: dict[str, tuple[str, ...]] = {
+    "md": (),
+    "metadynamics": ("torsion", "tie", "hill_height", "hill_width", "hill_interval"),
+    "umbrella": ("torsion", "tie", "window_strength", "windows"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a generated trajectory: the same recipe makes the same bytes.
+
+    The defaults of the metadynamics make biased labels that are to the potential's forces what
+    those of the report's trajectories are: about twice as large on average, and so rough along
+    the torsion and over time that a geometry does not determine them.
+
+    Attributes:
+        smiles: the molecule.
+        frames: frames to record, the starting geometry first.
+        sampling: `md`, `metadynamics` or `umbrella`.
+        method: `gfn1` or `gfn2`.
+        electronic_temperature: of the xTB electrons in kelvin. Closed-shell GFN1 has a cusp where
+            a double bond is twisted by 90 degrees; thousands of kelvin smooth it.
+        temperature: of the thermostat in kelvin.
+        friction: of the thermostat in 1/fs. High, to carry off the heat that hills bring.
+        timestep: in fs.
+        interval: fs between recorded frames.
+        seed: of the embedding, the velocities and the thermostat.
+        torsion: the chain i, j, k, l to drive, from 0 in SMILES order; by default the heaviest
+            substituents of the only C=C bond.
+        tie: spring between the torsions across the bond, in eV/rad^2.
+        hill_height: in eV.
+        hill_width: standard deviation of a hill in degrees.
+        hill_interval: fs between hills.
+        window_strength: of the umbrella windows in eV/rad^2.
+        windows: number of them, in equal steps from one planar form to the other.
+
+    Raises:
+        UserError: an unknown sampling, or a value out of range.
+    """
+
+    smiles: str
+    frames: int
+    sampling: str = "metadynamics"
+    method: str = "gfn1"
+    electronic_temperature: float = 5000.0
+    temperature: float = 300.0
+    friction: float = 0.1
+    timestep: float = 0.5
+    interval: float = 20.0
+    seed: int = 0
+    torsion: tuple[int, int, int, int] | None = None
+    tie: float = 10.0
+    hill_height: float = 1.0
+    hill_width: float = 2.5
+    hill_interval: float = 20.0
+    window_strength: float = 15.0
+    windows: int = 37
+
+    def __post_init__(self) -> None:
+        if self.sampling not in SAMPLING:
+            raise UserError(
+                f"unknown sampling {self.sampling!r}; {nearest(self.sampling, SAMPLING)}"
+            )
+        positive = ("frames", "timestep", "interval", "hill_width", "hill_interval")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.windows < 2:
+            raise UserError(f"windows must be at least 2, not {self.windows}")
+        if self.seed >= 2**31:
+            raise UserError(f"seed must be below {2**31}, not {self.seed}")
+        for name in ("temperature", "electronic_temperature", "friction", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must not be negative, not {getattr(self, name)}")
+        for name in ("interval", "hill_interval"):
+            if not math.isclose(self.steps(name) * self.timestep, getattr(self, name)):
+                raise UserError(
+                    f"{name} of {getattr(self, name)} fs is not a multiple of the timestep, "
+                    f"{self.timestep} fs"
+                )
+
+    @staticmethod
+    def parse_torsion(text: str) -> tuple[int, int, int, int]:
+        """`I-J-K-L` as four atoms.
+
+        Raises:
+            UserError: not four numbers.
+        """
+        try:
+            i, j, k, l = (int(word) for word in text.split("-"))  # noqa: E741
+        except ValueError:
+            raise UserError(f"torsion {text!r} is not four atoms such as 0-1-2-3") from None
+        return i, j, k, l
+
+    def steps(self, name: str) -> int:
+        """Molecular-dynamics steps in the named interval."""
+        return max(1, round(getattr(self, name) / self.timestep))
+
+    def options(self) -> dict[str, object]:
+        """The fields that this kind of sampling reads, in order."""
+        unread = {name for names in SAMPLING.values() for name in names}
+        unread -= set(SAMPLING[self.sampling])
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unread}
