@@ -9,8 +9,8 @@ from vesin import NeighborList
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 
 MANY_CELLS = 1e4
-"""vesin divides the box around the atoms into cells as large as the cutoff; above 1e5 of them it may
-divide by zero, which ends the process. Atoms that far apart are searched with a tree instead."""
+"""vesin divides the box around the atoms into cells as large as the cutoff; above 1e5 of them it
+may divide by zero, which ends the process. A tree searches atoms that far apart instead."""
 
 
 def neighbour_pairs(frames: Frames, cutoff: float) -> tuple[IntArray, IntArray]:

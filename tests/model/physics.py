@@ -10,6 +10,7 @@ equal in exact arithmetic: sums of some hundred terms (pairs, features), each ri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -92,6 +93,7 @@ def clear_of_kinks(frames: Frames, cutoff: float, n_experts: int) -> bool:
     return bool(np.abs(d[:, None] - kinks).min() > 0.01)
 
 
+@cache
 def smooth_molecule(
     n_atoms: int, cutoff: float, n_experts: int, *, odd: bool | None = None
 ) -> Frames:
