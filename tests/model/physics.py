@@ -9,6 +9,7 @@ equal in exact arithmetic: sums of some hundred terms (pairs, features), each ri
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cache
 
@@ -25,14 +26,16 @@ from deepset_bench.training.setup import build_model
 from tests import toy
 
 ROUNDING = 1e-11
-SMALL = ("width=16", "rbf.size=16")  # the equations are the same at any width
 FAR = 100.0  # angstrom
 SCALE = 0.7  # eV
 
 
+@cache
 def configuration(*overrides: str) -> Config:
-    """A configuration of small width."""
-    return experiment([*SMALL, *overrides]).config
+    """A configuration of small width; the equations are the same at any width."""
+    config = copy.deepcopy(experiment(overrides).config)
+    config.width = config.rbf.size = 16
+    return config
 
 
 def make_potential(
@@ -170,7 +173,11 @@ def jump_ratio(potential: Potential, config: Config, step: float = 1e-5) -> tupl
 
 @pytest.mark.usefixtures("float64")
 class Physics:
-    """Tests of one variant; a subclass provides the fixture `config`."""
+    """Tests of one variant; a subclass is parametrised with the overrides in `config`."""
+
+    @pytest.fixture
+    def config(self, request) -> Config:
+        return configuration(*request.param)
 
     @pytest.fixture
     def potential(self, config: Config) -> Potential:

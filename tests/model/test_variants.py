@@ -10,7 +10,6 @@ from tests.model.physics import (
     FAR,
     SCALE,
     Physics,
-    configuration,
     evaluate,
     joined,
     make_potential,
@@ -65,9 +64,7 @@ HALVED = {
 
 
 def variants(table: dict[str, tuple[str, ...]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "config", [configuration(*overrides) for overrides in table.values()], ids=list(table)
-    )
+    return pytest.mark.parametrize("config", table.values(), ids=list(table), indirect=True)
 
 
 @variants(VARIANTS)
