@@ -36,7 +36,7 @@ class EnergyReference:
             UserError: a frame holds an element that the reference was not fitted on.
         """
         unknown = np.setdiff1d(frames.species, self.species)
-        if len(unknown) and self.constant == 0.0:
+        if len(unknown):  # whatever the reference: the model has learned nothing about it either
             raise UserError(f"no reference energy for atomic number {unknown[0]}: not in training")
         return frames.composition(self.species) @ self.energies + self.constant
 

@@ -1,0 +1,51 @@
+"""Fixtures that every test may use: own folders, one thread, tiny data."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+pytest.register_assert_rewrite("tests.model.physics")
+
+from deepset_bench.data import catalogue  # noqa: E402
+from deepset_bench.data.frames import Frames  # noqa: E402
+from tests import toy  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Bit-identical results on the CPU need a fixed number of threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """Imported data and runs of this test alone, and no network."""
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data home"))  # a blank: paths are quoted
+    monkeypatch.setenv("BENCH_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    return tmp_path
+
+
+@pytest.fixture
+def float64():
+    """Parameters made in a test are float64 from the start, buffers included."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def tiny(own_folders) -> Frames:
+    """The set `tiny`: 60 frames of C3H6 with bias forces, registered."""
+    frames = toy.frames(3, 60, bias=0.5)
+    catalogue.register("tiny", frames, {"method": "analytic"})
+    return frames
+
+
+@pytest.fixture
+def two_molecules(own_folders) -> Frames:
+    """The set `two`: 30 frames each of C2H4 and C3H6, registered."""
+    frames = Frames.concatenate([toy.frames(2, 30, bias=0.5), toy.frames(3, 30, 1, bias=0.5)])
+    catalogue.register("two", frames, {"method": "analytic"})
+    return frames

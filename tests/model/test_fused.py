@@ -1,0 +1,57 @@
+"""What the fused form computes once: functions of each distance and their derivatives.
+
+That it equals the reference form is tested with every variant's physics.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deepset_bench.data.batches import Tables
+from deepset_bench.model.fused import pair_features
+from tests import toy
+from tests.model.physics import configuration, make_potential, stack
+
+CHOICES = [
+    ("scalars=all",),
+    ("rbf=x2_x4_log", "envelope=none"),
+    ("rbf=expnorm", "scalars=cub_sqrt"),
+]
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("overrides", CHOICES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_slopes_are_the_derivatives_of_the_features(overrides, dtype):
+    config = configuration(*overrides)
+    potential = make_potential(config)
+    frames = stack([toy.random_molecule(n, seed=n, box=7.0) for n in (8, 3)])
+    tables = Tables.build(frames, config.cutoff, dtype=dtype)
+    batch = potential.prepare(tables).gather(torch.tensor([0, 1]))
+
+    d = batch.distances.double().requires_grad_()
+    features = pair_features(potential.model, d)
+    slopes = torch.stack(
+        [torch.autograd.grad(f.sum(), d, retain_graph=True)[0] for f in features.unbind(-1)], dim=-1
+    )
+    P = features.shape[-1]
+    assert batch.slopes.shape[-1] == P
+    # Forward and backward differentiation group the same few factors differently, then rounding.
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-6
+    for found, expected in ((batch.features[..., :P], features), (batch.slopes, slopes)):
+        right = expected.detach().numpy()
+        bound = tolerance * np.abs(right).max(axis=(0, 1)) + 1e-30
+        assert (np.abs(found.double().numpy() - right) <= bound).all()
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_radial_part_vanishes_at_the_cutoff_and_the_scalars_do_not():
+    config = configuration("scalars=cub_sqrt")
+    model = make_potential(config).model
+    features = pair_features(model, torch.tensor([config.cutoff, config.cutoff - 1e-9]))
+    K = config.rbf.size
+    assert (features[:, : K + 1].abs() < 1e-15).all()  # (pi 1e-9 / 2 r_c)^2
+    expected = [config.cutoff**3, config.cutoff**0.5, config.cutoff]
+    np.testing.assert_allclose(features[0, K + 1 :], expected, rtol=1e-14)
