@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ase.units import Bohr
+from torch import Tensor
 
 from deepset_bench.data import catalogue
 from deepset_bench.data.batches import Tables, padded
@@ -79,14 +80,37 @@ def build_model(config: Config) -> DeepSet:
     )
 
 
+def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
+    """The potential of a configuration, initialised like its model.
+
+    Args:
+        species: (s,) atomic numbers that occur in training.
+        scale: eV; the spread of the training energies about the reference.
+    """
+    return Potential(
+        build_model(config),
+        species=species,
+        scale=scale,
+        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
+        form=config.form,
+    )
+
+
+def build_tables(
+    frames: Frames, potential: Potential, config: Config, dtype: torch.dtype = torch.float32
+) -> Tables:
+    """Frames as tables prepared for the potential, with the edges that the condition keeps."""
+    tables = Tables.build(frames, config.cutoff, dtype=dtype, every_second=config.every_second)
+    return potential.prepare(tables.to(potential.species.device))
+
+
 def label(
     frames: Frames, reference: EnergyReference, potential: Potential, config: Config
 ) -> Labels:
     """Frames as tables prepared for the potential, with the labels the condition asks for."""
-    tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
     forces = frames.labelled_forces(config.condition.labels)
     return Labels(
-        tables=potential.prepare(tables),
+        tables=build_tables(frames, potential, config),
         energy=torch.from_numpy(frames.energy - reference(frames)).float(),
         forces=padded(forces, frames).float(),
     )
@@ -118,13 +142,7 @@ def prepare(config: Config) -> Setup:
     forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
 
     torch.manual_seed(config.seed)
-    potential = Potential(
-        build_model(config),
-        species=torch.from_numpy(train.species),
-        scale=spread,
-        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
-        form=config.form,
-    )
+    potential = build_potential(config, torch.from_numpy(train.species), spread)
     parts = {name: label(part, reference, potential, config) for name, part in subsets.items()}
 
     def know_nothing(part: Frames) -> Errors:
