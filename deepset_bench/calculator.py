@@ -1,7 +1,7 @@
 """Trained potentials as an ASE calculator: one run, or several seeds with their disagreement.
 
-    from deepset_bench.calculator import DeepSetCalculator
-    atoms.calc = DeepSetCalculator("runs/but-2-ene/corrected/baseline/seed-0")
+from deepset_bench.calculator import DeepSetCalculator
+atoms.calc = DeepSetCalculator("runs/but-2-ene/corrected/baseline/seed-0")
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+PROPERTIES = ["energy", "free_energy", "forces", "energies"]
 PathLike = str | os.PathLike[str]
 
 
@@ -45,7 +46,7 @@ class DeepSetCalculator(Calculator):
             calculating, a periodic cell or an element that was not in training.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "energies"]
+    implemented_properties = PROPERTIES
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class DeepSetCalculator(Calculator):
     ) -> None:
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
         super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
         if self.atoms.pbc.any():
             raise UserError("the potential knows no periodic cells; set atoms.pbc = False")
         frame = _unlabelled(self.atoms)
@@ -119,7 +121,7 @@ def _unlabelled(atoms: Atoms) -> Frames:
         forces=np.zeros((n, 3)),
         bias_forces=None,
         molecule=np.array([str(atoms.symbols)]),
-        index=np.zeros(1),
+        index=np.zeros(1, dtype=np.int64),
     )
 
 

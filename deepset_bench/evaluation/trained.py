@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from deepset_bench.config import load_config
 from deepset_bench.data.batches import Tables
 from deepset_bench.data.frames import Frames
