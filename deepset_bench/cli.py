@@ -53,11 +53,11 @@ def train(
     console = Console()
     wanted = experiment(overrides or [])
     with display.live_progress(console, wanted.config.trainer.epochs) as on_epoch:
-        outcome = train(
-            wanted,
+        (outcome,) = train(
+            [wanted],
             fresh=fresh,
             on_start=lambda folder, setup: display.announce(console, folder, setup),
-            on_epoch=on_epoch,
+            on_epoch=lambda _, row: on_epoch(row),
         )
     if outcome.already_done:
         console.print(f"already done: {outcome.folder.path} (--fresh trains it again)")

@@ -27,7 +27,7 @@ from deepset_bench.schema import Config, validate
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
 
-_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form")
+_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile")
 """Keys that say where and how a run is computed, not what it is."""
 
 # Hydra announces every composition through logging; only errors concern the user.

@@ -67,7 +67,7 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
 def result_table(result: dict[str, Any]) -> Table:
     """Errors of the best epoch beside what knowing nothing scores, in the report's units and eV."""
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("MAE", "test", "val", "mean", "trivial", "(all frames)", "of trivial"):
+    for heading in ("MAE", "test", "val", "mean", "trivial", "(all)", "ratio"):
         table.add_column(heading, justify="left" if heading == "MAE" else "right", no_wrap=True)
     for name, key, unit, digits in (
         ("energy / Ha", ENERGY, Hartree, 5),
@@ -91,7 +91,7 @@ def show_result(console: Console, folder: RunFolder, result: dict[str, Any]) -> 
         console.print(f"[red]diverged[/red]: {result['reason']}; see {folder.log}", soft_wrap=True)
         return
     console.print(result_table(result))
-    console.print("trivial: predict the mean energy of the training frames, and zero force")
+    console.print("trivial: the mean training energy and zero force; (all): on every frame")
     floor = result["label_floor_ev_per_angstrom"]
     if floor:
         console.print(

@@ -118,6 +118,7 @@ class Config:
     width: int
     envelope: str
     form: str
+    compile: bool | str
     threads: int | None
     runs_dir: str | None
 
@@ -147,6 +148,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
     "form": ("fused", "reference"),
+    "compile": ("auto", True, False),
 }
 _POSITIVE = [
     "data.train_size",
@@ -182,7 +184,9 @@ def validate(config: Config) -> None:
 
     for key, options in CHOICES.items():
         if at(key) not in options:
-            names = ", ".join("null" if option is None else option for option in options)
+            names = ", ".join(
+                "null" if option is None else str(option).lower() for option in options
+            )
             raise UserError(f"{key}={at(key)} is not valid; choose from {names}")
     for key in ("scalars", "rbf.transforms"):
         names = at(key)

@@ -47,7 +47,7 @@ def make_run(tmp_path_factory):
             patch.setenv("BENCH_RUNS", str(home / "runs"))
             if "c3h6" not in catalogue.names():
                 catalogue.register("c3h6", toy.frames(3, 240), {"method": "analytic"})
-            return train(experiment([*BRIEF, *overrides])).folder.path
+            return train([experiment([*BRIEF, *overrides])])[0].folder.path
 
     return run
 

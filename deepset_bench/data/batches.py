@@ -7,7 +7,7 @@ Padding is masked: atomic number 0 for atoms, `pair` false for slots.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
@@ -46,6 +46,11 @@ class Batch:
     features: Tensor | None
     slopes: Tensor | None
     n_frames: int
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def edge_index(self) -> Tensor:
         """(2, E) rows [j, i] of the pairs, PyG's [source, target], sorted by i, then j."""
@@ -141,15 +146,34 @@ class Tables:
             every_second=every_second,
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Tables]) -> Tables:
+        """Selections of the same tables, one after another."""
+        joined: dict[str, Any] = {
+            name: torch.cat([getattr(part, name) for part in parts])
+            for name in parts[0]._tensor_fields()
+        }
+        return replace(parts[0], **joined)
+
+    def select(self, frames: Tensor) -> Tables:
+        """The given frames, in the given order, in tables of the same shape."""
+        chosen: dict[str, Any] = {
+            name: getattr(self, name)[frames] for name in self._tensor_fields()
+        }
+        return replace(self, **chosen)
+
     def to(self, device: torch.device) -> Tables:
         """The same tables on another device."""
         moved: dict[str, Any] = {}
-        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
-            if isinstance(value, Tensor):
-                # MPS has no float64; only the reference form reads float64 positions.
-                single = device.type == "mps" and value.dtype == torch.float64
-                moved[name] = value.to(device, torch.float32 if single else value.dtype)
+        for name in self._tensor_fields():
+            value: Tensor = getattr(self, name)
+            # MPS has no float64; only the reference form reads float64 positions.
+            single = device.type == "mps" and value.dtype == torch.float64
+            moved[name] = value.to(device, torch.float32 if single else value.dtype)
         return replace(self, **moved)
+
+    def _tensor_fields(self) -> list[str]:
+        return [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
 
     def gather(self, frames: Tensor) -> Batch:
         """The batch of the given frames, (B,) int64 on the tables' device."""
@@ -197,10 +221,9 @@ def _position_in_run(sorted_values: IntArray) -> IntArray:
     return np.arange(len(sorted_values)) - starts[sorted_values]
 
 
-def padded(values: FloatArray, frames: Frames) -> Tensor:
+def padded(values: FloatArray, frames: Frames, n: int) -> Tensor:
     """(A, 3) per-atom vectors -> (M, n, 3) float64 in the rows of `Tables`, zero in padding."""
-    M, n = len(frames), int(frames.n_atoms.max())
     frame = frames.frame_of_atom
-    table = np.zeros((M, n, *values.shape[1:]))
+    table = np.zeros((len(frames), n, 3))
     table[frame, np.arange(len(frame)) - frames.offsets[frame]] = values
     return torch.from_numpy(table)

@@ -14,7 +14,7 @@ from deepset_bench.model.reference import EnergyReference
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
-from deepset_bench.training.setup import build_potential, build_tables, choose_device
+from deepset_bench.training.setup import build_potential, choose_device
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,13 @@ class Trained:
                 f"atomic number {unknown[0]} was not in training; this run knows "
                 f"{', '.join(map(str, known))}"
             )
-        dtype = next(self.potential.parameters()).dtype
-        return build_tables(frames, self.potential, self.config, dtype)
+        tables = Tables.build(
+            frames,
+            self.config.cutoff,
+            dtype=next(self.potential.parameters()).dtype,
+            every_second=self.config.every_second,
+        )
+        return self.potential.prepare(tables.to(self.potential.species.device))
 
 
 def load_trained(run: Path, device: str = "auto") -> Trained:

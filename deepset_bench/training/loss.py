@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from ase.units import Bohr, Hartree
 from torch import Tensor
 
@@ -21,36 +22,43 @@ class Loss:
     gradient with its factor 0.05: the energy then counts a twentieth of what its weight says.
 
     Attributes:
-        energy_unit: eV; hartree, or the standard deviation of the training energies.
-        forces_unit: eV/angstrom; hartree/bohr, or the root mean square of the training forces.
+        energy_unit: eV, () or one a stacked run; hartree, or the spread of the training energies.
+        forces_unit: eV/angstrom, likewise; hartree/bohr, or the root mean square training force.
         averages: last smoothed energy term of each stage, part of a checkpoint.
     """
 
     energy_weight: float
     forces_weight: float
-    energy_unit: float
-    forces_unit: float
+    energy_unit: Tensor
+    forces_unit: Tensor
     smoothed: bool
     averages: dict[str, Tensor]
 
     def __call__(
         self, stage: str, energy_error: Tensor, forces_error: Tensor, n_atoms: Tensor
     ) -> Tensor:
-        """The dimensionless loss of errors in eV and eV/angstrom, a scalar.
+        """The dimensionless loss of errors in eV and eV/angstrom, () or one a stacked run.
 
         Args:
             stage: `train` or `val`; each has a moving average of its own.
-            energy_error: (B,) predicted minus label.
-            forces_error: (N, 3), zero in padding.
-            n_atoms: how many of the N rows are atoms.
+            energy_error: (..., B) predicted minus label.
+            forces_error: (..., N, 3), zero in padding.
+            n_atoms: (...) how many of the N rows are atoms.
         """
-        energy = (energy_error / self.energy_unit).square().mean()
-        forces = (forces_error / self.forces_unit).square().sum() / (3 * n_atoms)
+        energy = (energy_error / self.energy_unit[..., None]).square().mean(-1)
+        forces = (forces_error / self.forces_unit[..., None, None]).square().sum((-2, -1))
+        forces = forces / (3 * n_atoms)
         if self.smoothed:
             previous = self.averages.get(stage, energy.detach())
             energy = SMOOTHING * energy + (1 - SMOOTHING) * previous
             self.averages[stage] = energy.detach()
         return self.energy_weight * energy + self.forces_weight * forces
+
+    def to(self, device: torch.device) -> Loss:
+        """The same on another device."""
+        self.energy_unit = self.energy_unit.to(device)
+        self.forces_unit = self.forces_unit.to(device)
+        return self
 
 
 def make_loss(config: Config, energy_std: float, forces_rms: float) -> Loss:
@@ -60,8 +68,8 @@ def make_loss(config: Config, energy_std: float, forces_rms: float) -> Loss:
     return Loss(
         energy_weight=trainer.energy_weight,
         forces_weight=trainer.forces_weight,
-        energy_unit=Hartree if atomic else energy_std,
-        forces_unit=Hartree / Bohr if atomic else forces_rms,
+        energy_unit=torch.tensor(Hartree if atomic else energy_std),
+        forces_unit=torch.tensor(Hartree / Bohr if atomic else forces_rms),
         smoothed=config.condition.energy_loss == "smoothed",
         averages={},
     )

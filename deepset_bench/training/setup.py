@@ -96,23 +96,14 @@ def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
     )
 
 
-def build_tables(
-    frames: Frames, potential: Potential, config: Config, dtype: torch.dtype = torch.float32
-) -> Tables:
-    """Frames as tables prepared for the potential, with the edges that the condition keeps."""
-    tables = Tables.build(frames, config.cutoff, dtype=dtype, every_second=config.every_second)
-    return potential.prepare(tables.to(potential.species.device))
-
-
 def label(
-    frames: Frames, reference: EnergyReference, potential: Potential, config: Config
+    frames: Frames, tables: Tables, reference: EnergyReference, potential: Potential, labels: str
 ) -> Labels:
-    """Frames as tables prepared for the potential, with the labels the condition asks for."""
-    forces = frames.labelled_forces(config.condition.labels)
+    """Frames and their tables, prepared for the potential, with potential or biased labels."""
     return Labels(
-        tables=build_tables(frames, potential, config),
+        tables=potential.prepare(tables),
         energy=torch.from_numpy(frames.energy - reference(frames)).float(),
-        forces=padded(forces, frames).float(),
+        forces=padded(frames.labelled_forces(labels), frames, tables.numbers.shape[1]).float(),
     )
 
 
@@ -128,11 +119,8 @@ def prepare(config: Config) -> Setup:
     division = split(
         frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
     )
-    subsets = {
-        "train": frames.select(division.train),
-        "val": frames.select(division.val),
-        "test": frames.select(division.test),
-    }
+    rows = {"train": division.train, "val": division.val, "test": division.test}
+    subsets = {name: frames.select(part) for name, part in rows.items()}
     train = subsets["train"]
     labels = config.condition.labels
     given = {int(z): energy for z, energy in config.reference.energies_ev.items()}
@@ -143,7 +131,12 @@ def prepare(config: Config) -> Setup:
 
     torch.manual_seed(config.seed)
     potential = build_potential(config, torch.from_numpy(train.species), spread)
-    parts = {name: label(part, reference, potential, config) for name, part in subsets.items()}
+    # Of the whole set, so that every part and every seed has tables of one shape.
+    tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
+    parts = {
+        name: label(part, tables.select(torch.from_numpy(rows[name])), reference, potential, labels)
+        for name, part in subsets.items()
+    }
 
     def know_nothing(part: Frames) -> Errors:
         energy = part.energy - reference(part) - residual.mean()
@@ -155,7 +148,7 @@ def prepare(config: Config) -> Setup:
         floor = float(np.abs(held_out.labelled_forces(labels) - held_out.forces).mean())
     return Setup(
         potential=potential.to(device),
-        loss=make_loss(config, spread, forces_rms),
+        loss=make_loss(config, spread, forces_rms).to(device),
         reference=reference,
         split=division,
         parts={name: part.to(device) for name, part in parts.items()},

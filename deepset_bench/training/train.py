@@ -1,11 +1,11 @@
-"""One run from its configuration to result.json."""
+"""Runs from their configurations to result.json."""
 
 from __future__ import annotations
 
 import platform
-import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -18,11 +18,14 @@ from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import evaluate
+from deepset_bench.model.compiled import CompiledForward, traceable, wants_compiling
 from deepset_bench.runs import LOCK, RunFolder, run_folder
 from deepset_bench.training import checkpoint
-from deepset_bench.training.loop import Diverged, Epoch, fit
+from deepset_bench.training.loop import Epoch, Member, fit
 from deepset_bench.training.records import recorders
 from deepset_bench.training.setup import Setup, prepare
+from deepset_bench.training.stacked import StackedOptimisation
+from deepset_bench.training.step import Optimisation, SingleOptimisation
 
 PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
 
@@ -37,103 +40,175 @@ class Outcome:
 
 
 def train(
-    experiment: Experiment,
+    experiments: Sequence[Experiment],
     *,
     fresh: bool = False,
     on_start: Callable[[RunFolder, Setup], None] = lambda *_: None,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
-) -> Outcome:
-    """Train one experiment, go on with it where it was interrupted, or return what is done.
+    on_epoch: Callable[[RunFolder, Epoch], None] = lambda *_: None,
+) -> list[Outcome]:
+    """Train runs, go on with those that were interrupted, return what is done.
+
+    Several experiments are to differ in the seed alone; they are trained stacked, as one model,
+    where the variant allows it and they stand at the same epoch, else one after another.
 
     Args:
-        experiment: what to train.
-        fresh: forget an earlier run in the same folder.
-        on_start: called once everything is ready.
-        on_epoch: called after each epoch.
+        experiments: what to train.
+        fresh: forget earlier runs in the same folders.
+        on_start: called once a run is ready.
+        on_epoch: called after each of its epochs.
 
     Raises:
-        UserError: the configuration or the data cannot be used, another run occupies the folder,
+        UserError: the configuration or the data cannot be used, another run occupies a folder,
             or another process is training it.
     """
-    config, folder = experiment.config, run_folder(experiment)
-    identity = experiment.identity(catalogue.checksum(config.data.name))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder.path / LOCK, timeout=0):
+    outcomes: dict[int, Outcome] = {}
+    with ExitStack() as stack:
+        waiting: list[tuple[int, Member, Experiment]] = []
+        for number, experiment in enumerate(experiments):
+            folder = run_folder(experiment)
+            identity = experiment.identity(catalogue.checksum(experiment.config.data.name))
+            stack.enter_context(_locked(folder))
             if fresh:
                 folder.clear()
-            status = folder.status()
-            if status and status["run"] != identity:
-                raise UserError(
-                    f"{folder.path} holds another run (other data, configuration or version); "
-                    "--fresh replaces it, runs_dir=DIR keeps both"
-                )
-            if status.get("state") in ("done", "diverged"):
-                return Outcome(folder, folder.result(), already_done=True)
-            return _run(experiment, identity, folder, on_start, on_epoch)
+            if _is_done(folder, identity):
+                outcomes[number] = Outcome(folder, folder.result(), already_done=True)
+                continue
+            member = _start(experiment, identity, folder)
+            on_start(folder, member.setup)
+            record = stack.enter_context(recorders(folder, experiment, member.epochs_done))
+            member.on_epoch = _both(folder, record, on_epoch)
+            waiting.append((number, member, experiment))
+        for group in _groups([member for _, member, _ in waiting]):
+            _fit(group)
+        for number, member, experiment in waiting:
+            result = _finish(member, experiment)
+            outcomes[number] = Outcome(member.folder, result, already_done=False)
+    return [outcomes[number] for number in range(len(experiments))]
+
+
+def _both(
+    folder: RunFolder,
+    record: Callable[[Epoch], None],
+    on_epoch: Callable[[RunFolder, Epoch], None],
+) -> Callable[[Epoch], None]:
+    def after_epoch(row: Epoch) -> None:
+        record(row)
+        on_epoch(folder, row)
+
+    return after_epoch
+
+
+def _locked(folder: RunFolder) -> FileLock:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.path / LOCK, timeout=0)
+    try:
+        lock.acquire()
     except Timeout:
         raise UserError(f"{folder.path} is being trained by another process") from None
+    return lock
 
 
-def _run(
-    experiment: Experiment,
-    identity: str,
-    folder: RunFolder,
-    on_start: Callable[[RunFolder, Setup], None],
-    on_epoch: Callable[[Epoch], None],
-) -> Outcome:
+def _is_done(folder: RunFolder, identity: str) -> bool:
+    status = folder.status()
+    if status and status["run"] != identity:
+        raise UserError(
+            f"{folder.path} holds another run (other data, configuration or version); "
+            "--fresh replaces it, runs_dir=DIR keeps both"
+        )
+    return status.get("state") in ("done", "diverged")
+
+
+def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
+    """Prepare a run and write down what is about to happen."""
     config = experiment.config
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     setup = prepare(config)
-
+    member = Member(setup, config, folder, identity, on_epoch=lambda _: None)
     folder.write_config(experiment)
     folder.write_status("running", identity)
     setup.split.save(folder.split)
-    verdict = setup.verdict
-    for line in (f"data {config.data.name}: {verdict.verdict}", *verdict.findings):
+    for line in (f"data {config.data.name}: {setup.verdict.verdict}", *setup.verdict.findings):
         folder.say(line)
-    on_start(folder, setup)
-    epochs_done = 0
     if folder.last.exists():
-        epochs_done = int(checkpoint.load(folder.last, setup.device)["epochs"])
-        folder.say(f"going on after epoch {epochs_done}")
+        member.epochs_done = int(checkpoint.load(folder.last, setup.device)["epochs"])
+        folder.say(f"going on after epoch {member.epochs_done}")
+    return member
 
-    last: list[Epoch] = []
-    started = time.perf_counter()
+
+def _groups(members: list[Member]) -> list[list[Member]]:
+    """Members that can be trained as one: all of them, or each by itself."""
+    if len(members) < 2:
+        return [members] if members else []
+    config = members[0].config
+    obstacle = traceable(config)
+    if config.every_second:
+        obstacle = "the halved edge list depends on everything in a batch"
+    if len({member.epochs_done for member in members}) > 1:
+        obstacle = "the runs were interrupted at different epochs"
+    if not obstacle:
+        return [members]
+    for member in members:
+        member.folder.say(f"not stacked: {obstacle}")
+    return [[member] for member in members]
+
+
+def _fit(members: list[Member]) -> None:
+    first = members[0]
+    compile_steps = wants_compiling(first.config)
+    optimisation: Optimisation
+    if len(members) > 1:
+        optimisation = StackedOptimisation(
+            [member.setup for member in members],
+            [member.config for member in members],
+            compile_steps=compile_steps,
+        )
+    else:
+        forward: Any = first.setup.potential
+        obstacle = traceable(first.config)
+        if compile_steps and obstacle:
+            first.folder.say(f"not compiled: {obstacle}")
+        elif compile_steps:
+            batch_size = first.config.trainer.batch_size
+            forward = CompiledForward(first.setup.potential, batch_size, first.folder.say)
+        optimisation = SingleOptimisation(first.setup, first.config, forward)
     try:
-        with recorders(folder, experiment, epochs_done) as record:
-
-            def after_epoch(row: Epoch) -> None:
-                last[:] = [row]
-                record(row)
-                on_epoch(row)
-
-            fit(setup, config, folder, identity, after_epoch)
-        outcome = _measure(setup, config.trainer.batch_size, folder)
-        state, reason = "done", ""
-    except Diverged as error:
-        outcome, state, reason = {"metrics": None}, "diverged", str(error)
-        folder.say(f"diverged: {reason}")
+        fit(members, optimisation)
     except UserError:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        folder.say(traceback.format_exc())
-        folder.write_status("failed", identity, reason)
+        for member in members:
+            member.folder.say(traceback.format_exc())
+            member.folder.write_status("failed", member.identity, reason)
         raise
-    seconds = last[0].seconds if last else time.perf_counter() - started
+
+
+def _finish(member: Member, experiment: Experiment) -> dict[str, Any]:
+    """Measure the best checkpoint and write result.json."""
+    setup, folder = member.setup, member.folder
+    state = "diverged" if member.diverged else "done"
+    measured: dict[str, Any] = {"metrics": None}
+    if not member.diverged:
+        best = checkpoint.load(folder.best, setup.device)
+        setup.potential.load_state_dict(best["potential"])
+        batch_size = member.config.trainer.batch_size
+        metrics = {
+            part: evaluate(setup.potential, setup.parts[part], batch_size).as_dict()
+            for part in ("test", "val")
+        }
+        measured = {"metrics": metrics, "best_epoch": best["epochs"]}
     result = {
         "status": state,
-        "reason": reason,
-        **outcome,
+        "reason": member.diverged,
+        **measured,
         "baselines": {part: e.as_dict() for part, e in setup.baselines.items()},
         "label_floor_ev_per_angstrom": setup.label_floor,
-        "data_verdict": asdict(verdict),
+        "data_verdict": asdict(setup.verdict),
         "parameters": sum(p.numel() for p in setup.potential.parameters()),
-        "epochs": last[0].epoch if last else epochs_done,
-        "wall_seconds": round(seconds, 3),
+        "epochs": member.epochs_done,
+        "wall_seconds": round(member.seconds, 3),
         "device": setup.device.type,
         "threads": torch.get_num_threads(),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -142,23 +217,10 @@ def _run(
             "python": platform.python_version(),
             **{name: version(name) for name in PACKAGES},
         },
-        "run": identity,
+        "run": member.identity,
         "variant": experiment.variant,
     }
     folder.write_result(result)
-    folder.write_status(state, identity, reason)
-    folder.say(state)
-    return Outcome(folder, result, already_done=False)
-
-
-def _measure(setup: Setup, batch_size: int, folder: RunFolder) -> dict[str, Any]:
-    """The best checkpoint's errors on validation and test frames."""
-    best = checkpoint.load(folder.best, setup.device)
-    setup.potential.load_state_dict(best["potential"])
-    return {
-        "metrics": {
-            part: evaluate(setup.potential, setup.parts[part], batch_size).as_dict()
-            for part in ("test", "val")
-        },
-        "best_epoch": best["epochs"],
-    }
+    folder.write_status(state, member.identity, member.diverged)
+    folder.say(f"{state}{': ' if member.diverged else ''}{member.diverged}")
+    return result

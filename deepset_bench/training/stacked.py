@@ -1,0 +1,192 @@
+"""Several seeds of one variant trained as one model with stacked parameters.
+
+A step this small leaves a GPU idle between launches; n runs stacked along a leading axis cost
+little more than one. Every run keeps its own initialisation, split, data order, learning rate and
+loss, and no operation mixes runs, so each is what it would have been alone, to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepset_bench.data.batches import Batch, Tables
+from deepset_bench.model.compiled import Graph, compiled, trace
+from deepset_bench.schema import Config
+from deepset_bench.training.setup import Setup
+from deepset_bench.training.step import Measured, SingleOptimisation, measure
+
+EPSILON, BETAS = 1e-8, (0.9, 0.999)  # torch.optim.AdamW's defaults
+
+
+class StackedOptimisation:
+    """n runs of one variant that differ in the seed alone; see `Optimisation`.
+
+    Args:
+        setups: the runs; molecules, elements and sizes of the parts are the same in all.
+        configs: their configurations.
+        compile_steps: whether to compile the training step.
+    """
+
+    def __init__(
+        self, setups: Sequence[Setup], configs: Sequence[Config], *, compile_steps: bool
+    ) -> None:
+        self.setups, self.config, self.compile_steps = setups, configs[0], compile_steps
+        self.device = setups[0].device
+        states = [dict(setup.potential.named_parameters()) for setup in setups]
+        self.parameters = {
+            name: torch.stack([state[name].detach() for state in states]).requires_grad_()
+            for name in states[0]
+        }
+        buffers = [dict(setup.potential.named_buffers()) for setup in setups]
+        self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
+        self.moments: dict[str, tuple[Tensor, Tensor]] = {}
+        self.steps = 0
+        losses = [setup.loss for setup in setups]
+        self.loss = replace(
+            losses[0],
+            energy_unit=torch.stack([loss.energy_unit for loss in losses]),
+            forces_unit=torch.stack([loss.forces_unit for loss in losses]),
+            averages={},
+        )
+        self.parts = {stage: _Stack(setups, stage) for stage in ("train", "val")}
+        self.graphs: dict[int, Graph] = {}
+
+    def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
+        """See `Optimisation`."""
+        loss, measured = self._measure("train", torch.stack(list(frames)))
+        given = torch.autograd.grad(loss.sum(), list(self.parameters.values()), allow_unused=True)
+        # As torch's optimizers do, leave alone what has no gradient: V' of the last block.
+        pairs = zip(self.parameters, given, strict=True)
+        with torch.no_grad():
+            self._adamw({name: g for name, g in pairs if g is not None}, rates)
+        return measured
+
+    def validate(self) -> list[Measured]:
+        """See `Optimisation`."""
+        n_val = len(self.setups[0].parts["val"])
+        frames = torch.arange(n_val, device=self.device)
+        sums = torch.zeros(len(self.setups), 3, device=self.device)
+        with torch.no_grad():
+            for batch in frames.split(self.config.trainer.batch_size):
+                sums += self._measure("val", batch.expand(len(self.setups), -1))[1]
+        return [Measured(*row) for row in (sums / n_val).tolist()]
+
+    def state(self, run: int) -> dict[str, Any]:
+        """See `Optimisation`; the same keys and tensors that the run alone would have."""
+        moments = {
+            index: {
+                "step": torch.tensor(float(self.steps)),
+                "exp_avg": self.moments[name][0][run].clone(),
+                "exp_avg_sq": self.moments[name][1][run].clone(),
+            }
+            for index, name in enumerate(self.parameters)
+            if name in self.moments
+        }
+        alone = SingleOptimisation(self.setups[run], self.config, self.setups[run].potential)
+        groups = alone.optimizer.state_dict()["param_groups"]
+        potential = self.setups[run].potential.state_dict()
+        trained = {name: p.detach()[run].clone() for name, p in self.parameters.items()}
+        return {
+            "potential": {**potential, **trained},
+            "optimizer": {"state": moments, "param_groups": groups},
+            "averages": {stage: value[run] for stage, value in self.loss.averages.items()},
+        }
+
+    def restore(self, run: int, state: dict[str, Any]) -> None:
+        """See `Optimisation`; all runs are to be restored at the same number of steps."""
+        optimizer = state["optimizer"]["state"]
+        with torch.no_grad():
+            for index, (name, parameter) in enumerate(self.parameters.items()):
+                parameter[run] = state["potential"][name]
+                if index in optimizer:
+                    self.steps = int(optimizer[index]["step"])
+                    first, second = self._moments_of(name)
+                    first[run] = optimizer[index]["exp_avg"]
+                    second[run] = optimizer[index]["exp_avg_sq"]
+        for stage, value in state["averages"].items():
+            kept = self.loss.averages.setdefault(stage, value.repeat(len(self.setups)))
+            kept[run] = value
+
+    def _measure(self, stage: str, frames: Tensor) -> tuple[Tensor, Tensor]:
+        batch, energy, forces = self.parts[stage].gather(frames)
+        known = {**self.parameters, **self.buffers}
+        B = frames.shape[1]
+        if B not in self.graphs:
+            single = {name: value[0].detach() for name, value in known.items()}
+            single = {n: v.requires_grad_(n in self.parameters) for n, v in single.items()}
+            potential = self.setups[0].potential.train()
+            first: dict[str, Any] = {name: t[0] for name, t in batch.tensors().items()}
+            graph = trace(potential, replace(batch, **first), single)
+            stacked: Graph = torch.func.vmap(graph)
+            whole = self.compile_steps and self.config.trainer.batch_size == B
+            self.graphs[B] = compiled(stacked, known, batch.tensors()) if whole else stacked
+        predicted_energy, predicted_forces, _ = self.graphs[B](known, batch.tensors())
+        return measure(
+            self.loss, stage, predicted_energy - energy, predicted_forces - forces, batch.numbers
+        )
+
+    def _adamw(self, gradients: dict[str, Tensor], rates: Sequence[float]) -> None:
+        """Clip each run's gradient by its own norm and take an AdamW step at its own rate.
+
+        Loshchilov and Hutter 2019, as in torch.optim.AdamW, with one learning rate a run.
+        """
+        trainer = self.config.trainer
+        if trainer.gradient_clip is not None:
+            squares = [g.flatten(1).square().sum(1) for g in gradients.values()]
+            norms = torch.stack(squares).sum(0).sqrt()
+            shrink = (trainer.gradient_clip / (norms + 1e-6)).clamp(max=1.0)
+            for gradient in gradients.values():
+                gradient.mul_(_like(shrink, gradient))
+        self.steps += 1
+        rate = torch.tensor(rates, device=self.device)
+        first_correction = 1 - BETAS[0] ** self.steps
+        second_correction = (1 - BETAS[1] ** self.steps) ** 0.5
+        for name, gradient in gradients.items():
+            parameter, (first, second) = self.parameters[name], self._moments_of(name)
+            if trainer.weight_decay:
+                parameter.mul_(1 - _like(rate, parameter) * trainer.weight_decay)
+            first.lerp_(gradient, 1 - BETAS[0])
+            second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+            denominator = second.sqrt().div_(second_correction).add_(EPSILON)
+            parameter.sub_(first / denominator * _like(rate / first_correction, parameter))
+
+    def _moments_of(self, name: str) -> tuple[Tensor, Tensor]:
+        if name not in self.moments:
+            parameter = self.parameters[name].detach()
+            self.moments[name] = (torch.zeros_like(parameter), torch.zeros_like(parameter))
+        return self.moments[name]
+
+
+class _Stack:
+    """The frames of one stage of all runs, one run after another in one set of tables."""
+
+    def __init__(self, setups: Sequence[Setup], stage: str) -> None:
+        parts = [setup.parts[stage] for setup in setups]
+        self.size = len(parts[0])
+        self.tables = Tables.concatenate([part.tables for part in parts])
+        self.energy = torch.cat([part.energy for part in parts])
+        self.forces = torch.cat([part.forces for part in parts])
+
+    def gather(self, frames: Tensor) -> tuple[Batch, Tensor, Tensor]:
+        """(n, B) frames of each run -> batch tensors (n, N, ...), energies (n, B), forces."""
+        n, B = frames.shape
+        run = torch.arange(n, device=frames.device)[:, None]
+        rows = (frames + run * self.size).flatten()
+        batch = self.tables.gather(rows)
+        N, J = len(batch.numbers) // n, batch.neighbours.shape[1]
+        split = {name: t.unflatten(0, (n, N)) for name, t in batch.tensors().items()}
+        split["neighbours"] = split["neighbours"] - run[..., None] * N
+        split["reverse"] = split["reverse"] - run[..., None] * (N * J)
+        stacked: dict[str, Any] = {**split, "n_frames": B}
+        energy, forces = self.energy[rows].view(n, B), self.forces[rows].view(n, N, 3)
+        return replace(batch, **stacked), energy, forces
+
+
+def _like(values: Tensor, parameter: Tensor) -> Tensor:
+    """(n,) values that broadcast over an (n, ...) parameter."""
+    return values.view(-1, *[1] * (parameter.dim() - 1))
