@@ -131,14 +131,15 @@ def _experiment(lines: tuple[str, ...]) -> Experiment:
     _check_lists(config)
     typed = _typed(config)
     validate(typed)
-    return Experiment(typed, _variant(config, choices, lines), choices)
+    return Experiment(typed, _variant(typed, choices), choices)
 
 
 @cache
 def _compose(lines: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
     """Compose; a list given for a group replaces the group's value once the rest is composed."""
-    in_place = {k: v for k, v in (line.split("=", 1) for line in lines) if v.startswith("[")}
-    in_place = {k: v for k, v in in_place.items() if k in groups()}
+    last = dict(line.split("=", 1) for line in lines)  # a later override replaces an earlier one
+    in_place = {k: v.strip() for k, v in last.items() if k in groups()}
+    in_place = {k: v for k, v in in_place.items() if v.startswith("[")}
     rest = [line for line in lines if line.split("=", 1)[0] not in in_place]
     user = data_home() / "conf"
     if user.is_dir():
@@ -206,7 +207,7 @@ def _flat(config: DictConfig, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _variant(config: DictConfig, choices: dict[str, str], lines: tuple[str, ...]) -> str:
+def _variant(config: Config, choices: dict[str, str]) -> str:
     """What sets this experiment apart from its condition's baseline, as a folder's name.
 
     Options that differ from the baseline's, then `key-value` for single keys; `baseline` when
@@ -219,8 +220,9 @@ def _variant(config: DictConfig, choices: dict[str, str], lines: tuple[str, ...]
     as_chosen, _ = _compose(
         where + tuple(f"{g}={c}" for g, c in changed.items() if c in groups()[g])
     )
-    expected = _flat(as_chosen)
-    for key, value in sorted(_flat(config).items()):
+    # Typed values, so that 1, 1.0 and '1' are one number with one name.
+    expected = _flat(OmegaConf.structured(_typed(as_chosen)))
+    for key, value in sorted(_flat(OmegaConf.structured(config)).items()):
         if expected.get(key) != value and not _elsewhere(key) and key not in changed:
             parts.append(f"{key}-{value}")
     name = "+".join(parts) or "baseline"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,11 +196,19 @@ def validate(config: Config) -> None:
             what = f"unknown {unknown[0]}" if unknown else "a repeated name"
             raise UserError(f"{key}={names} has {what}; choose each once of {_TRANSFORMS}")
     for key in _POSITIVE:
-        if not at(key) > 0:
-            raise UserError(f"{key}={at(key)} must be greater than zero")
+        if not 0 < at(key) < math.inf:
+            raise UserError(f"{key}={at(key)} must be greater than zero, and finite")
     for key in _NOT_NEGATIVE:
-        if not at(key) >= 0:
-            raise UserError(f"{key}={at(key)} must not be negative")
+        if not 0 <= at(key) < math.inf:
+            raise UserError(f"{key}={at(key)} must not be negative, and finite")
+    if config.seed >= 2**63:
+        raise UserError(f"seed={config.seed} must be less than 2^63")
+    for number, energy in config.reference.energies_ev.items():
+        if not number.isdecimal() or not math.isfinite(energy):
+            raise UserError(
+                f"reference.energies_ev.{number}={energy}: the key is an atomic number, "
+                "the value a finite energy in eV"
+            )
     for key in ("trainer.gradient_clip", "threads", "gating.top_k"):
         if at(key) is not None and not at(key) > 0:
             raise UserError(f"{key}={at(key)} must be greater than zero, or null")

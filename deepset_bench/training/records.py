@@ -34,8 +34,8 @@ def recorders(
     Rows of epochs that no checkpoint holds are dropped first, so that a resumed run leaves the
     same table as one that was never stopped.
     """
-    rows = read_metrics(folder)
-    rows = rows[rows["epoch"] <= epochs_done]
+    # By count: a row cut short may show only the first digit of its epoch.
+    rows = read_metrics(folder).head(epochs_done)
     with atomic_write(folder.metrics, "w") as stream:
         rows.to_csv(stream, index=False)
     logger = experiment.config.logger

@@ -1,0 +1,248 @@
+"""Overrides: the same experiment however it is asked for, and one line for every mistake."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepset_bench.config import Experiment, experiment
+from deepset_bench.errors import UserError
+from deepset_bench.groups import groups
+from deepset_bench.runs import run_folder
+from deepset_bench.schema import CHOICES, Config
+
+GROUPS = groups()
+SCALARS = {
+    "none": [],
+    "all": ["x2", "x3", "x4", "sqrt", "log"],
+    "sq": ["x2"],
+    "sq_cub": ["x2", "x3"],
+    "sq_cub_tes": ["x2", "x3", "x4"],
+    "sq_cub_tes_sqrt": ["x2", "x3", "x4", "sqrt"],
+    "cub_tes_sqrt": ["x3", "x4", "sqrt"],
+    "cub_sqrt": ["x3", "sqrt"],
+}
+
+
+def same(a: Experiment, b: Experiment) -> bool:
+    identical = a.identity("data") == b.identity("data")
+    return identical and (a.config, a.variant, a.choices) == (b.config, b.variant, b.choices)
+
+
+def mistake(*overrides: str) -> str:
+    """The one line that these overrides give."""
+    with pytest.raises(UserError) as caught:
+        experiment(overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [(g, o) for g, options in GROUPS.items() for o in options]
+)
+def test_every_option_composes_with_and_without_a_plus(group, option):
+    plain = experiment([f"{group}={option}"])
+    assert plain.choices[group] == option
+    assert same(plain, experiment([f"+{group}={option}"]))
+    assert same(plain, experiment([f"++{group}={option}"]))
+    assert same(plain, experiment([f'{group}="{option}"']))
+
+
+@pytest.mark.parametrize(("option", "names"), SCALARS.items())
+def test_a_list_in_place_equals_the_named_option(option, names):
+    named = experiment([f"scalars={option}"])
+    assert named.config.scalars == names
+    in_place = f"scalars=[{','.join(names)}]"
+    for line in (in_place, f"+{in_place}", in_place.replace("=", "= ")):
+        assert same(named, experiment([line]))
+
+
+def test_a_list_of_its_own_is_named_by_its_members():
+    assert experiment(["scalars=[sqrt,x4]"]).variant == "sqrt_x4"
+    assert experiment(["scalars=[sqrt,x4]"]).config.scalars == ["sqrt", "x4"]
+
+
+def test_the_last_of_several_overrides_counts():
+    sq = experiment(["scalars=sq"])
+    assert same(sq, experiment(["scalars=cub_sqrt", "scalars=sq"]))
+    assert same(sq, experiment(["scalars=[x3]", "scalars=sq"]))
+    assert same(sq, experiment(["scalars=cub_sqrt", "scalars=[x2]"]))
+    assert experiment(["seed=1", "seed=2"]).config.seed == 2
+
+
+def test_one_value_has_one_name():
+    base = experiment([])
+    assert base.variant == "baseline"
+    assert same(base, experiment(["cutoff=5", "trainer.epochs='150'", "scalars=[]"]))
+    for lines in (
+        ["trainer.learning_rate=1", "trainer.learning_rate=1.0", "trainer.learning_rate=1e0"],
+        ["trainer.epochs=20", "trainer.epochs='20'", "+trainer.epochs=20"],
+    ):
+        first, *others = (experiment([line]) for line in lines)
+        assert all(same(first, other) for other in others)
+
+
+# Without groups that say where a run is computed or on which data.
+VARIED = [g for g in GROUPS if g not in ("data", "device", "logger", "condition")]
+asked_for = st.fixed_dictionaries(
+    {},
+    optional={
+        **{group: st.sampled_from(GROUPS[group]) for group in VARIED},
+        "condition": st.sampled_from(["corrected", "report"]),
+        "cutoff": st.sampled_from(["4.0", "5.0"]),
+        "gating.experts": st.sampled_from(["5", "10"]),
+        "trainer.energy_weight": st.sampled_from(["0.2", "0.1"]),
+        "envelope": st.sampled_from(["message", "none"]),
+    },
+)
+seen: dict[tuple, str] = {}
+
+
+def compose(chosen: dict[str, str]) -> Experiment:
+    if chosen.get("gating") == "single" and "gating.experts" in chosen:
+        del chosen["gating.experts"]
+    return experiment([f"{key}={value}" for key, value in chosen.items()])
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(first=asked_for, second=asked_for)
+def test_different_experiments_have_different_folders_and_equal_ones_the_same(first, second):
+    for chosen in (first, second):
+        made = compose(chosen)
+        place, identity = run_folder(made).path, made.identity("")
+        assert seen.setdefault(("folder", place), identity) == identity
+        assert seen.setdefault(("identity", identity), str(place)) == str(place)
+        assert not set("/ '\"[]{}\\") & set(made.variant)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    line=st.sampled_from(
+        ["device=cpu", "logger=tensorboard", "threads=3", "runs_dir=/elsewhere", "form=reference"]
+    ),
+    other=st.sampled_from(["scalars=sq", "seed=3"]),
+)
+def test_where_and_how_a_run_is_computed_is_no_part_of_it(line, other):
+    a, b = experiment([other]), experiment([other, line])
+    assert a.config != b.config
+    assert a.identity("data") == b.identity("data")
+    assert a.variant == b.variant
+
+
+@pytest.mark.parametrize(
+    "line", ["seed=1", "cutoff=4", "trainer.epochs=2", "data.train_size=9", "condition=report"]
+)
+def test_what_determines_the_numbers_is_part_of_a_run(line):
+    base = experiment([])
+    assert experiment([line]).identity("data") != base.identity("data")
+    assert base.identity("data") != base.identity("other data")
+
+
+def test_the_seed_has_its_own_folder_and_not_its_own_variant():
+    a, b = experiment(["seed=0"]), experiment(["seed=1"])
+    assert a.variant == b.variant
+    assert run_folder(a).path.parent == run_folder(b).path.parent
+    assert run_folder(a).path != run_folder(b).path
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_unknown_option_names_the_group_and_the_nearest(group):
+    option = GROUPS[group][0]
+    message = mistake(f"{group}={option}x")
+    assert message.startswith(f"unknown option {group}={option}x; ")
+    assert option in message
+
+
+def leaves(content: dict, prefix: str = "") -> list[str]:
+    found = []
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            found += leaves(value, f"{prefix}{key}.")
+        elif value != {}:
+            found.append(prefix + key)
+    return found
+
+
+KEYS = leaves(dataclasses.asdict(experiment([]).config))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_unknown_key_gets_the_nearest(key):
+    message = mistake(f"{key}s=1")
+    assert message.startswith(f"unknown group or key '{key}s'; did you mean ")
+    assert key in message
+
+
+def test_keys_that_are_nowhere_near():
+    message = mistake("zzzzzzzzzzzz=1")
+    assert "valid: " in message
+    assert "trainer.epochs" in message
+
+
+@pytest.mark.parametrize("key", [key for key in CHOICES if key not in GROUPS])
+def test_a_value_that_is_no_choice_lists_the_choices(key):
+    message = mistake(f"{key}=nonsense")
+    assert key in message
+    shown = [str(choice).lower() for choice in CHOICES[key] if isinstance(choice, bool)]
+    shown += [choice for choice in CHOICES[key] if isinstance(choice, str)]
+    assert all(choice in message for choice in shown)
+
+
+NUMBERS = [
+    *(f"data.{part}_size" for part in ("train", "val", "test")),
+    *("rbf.size", "gating.experts", "trainer.epochs", "trainer.batch_size", "width", "seed"),
+    *("trainer.learning_rate", "trainer.weight_decay", "trainer.energy_weight", "cutoff"),
+    *("trainer.schedule.minimum", "trainer.schedule.warmup_steps", "threads", "gating.top_k"),
+    "trainer.gradient_clip",
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(key=st.sampled_from(NUMBERS), value=st.sampled_from(["abc", "'1 2'", "[1]", "{a:1}", "-1"]))
+def test_a_wrong_type_or_range_names_the_key(key, value):
+    assert key in mistake(f"{key}={value}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["cutoff=inf"], "cutoff=inf"),
+        (["cutoff=nan"], "cutoff=nan"),
+        (["trainer.learning_rate=1e999"], "trainer.learning_rate=inf"),
+        (["seed=99999999999999999999"], "seed="),
+        (["seed=1.5"], "seed"),
+        (["trainer.epochs=null"], "trainer.epochs"),
+        (["trainer.epochs=0"], "trainer.epochs=0"),
+        (["width=10"], "width=10 must be divisible by 4"),
+        (["rbf.size=1"], "rbf.size=1"),
+        (["gating.top_k=11"], "gating.top_k=11 exceeds gating.experts=10"),
+        (["gnn.layers=1"], "gnn.layers=1 with gnn.kind=none"),
+        (["gnn=sage", "gnn.layers=0"], "gnn.layers=0 with gnn.kind=sage"),
+        (["trainer.schedule.kind=plateau"], "trainer.schedule.factor"),
+        (["scalars=[x3,x5]"], "unknown x5"),
+        (["scalars=[x3,x3]"], "repeated"),
+        (["rbf.transforms=[ln]"], "unknown ln"),
+        (["rbf=[x2]"], "rbf takes one option"),
+        (["gnn=[sage,gat]"], "gnn takes one option"),
+        (["reference.energies_ev.C=1"], "reference.energies_ev.C"),
+        (["reference.energies_ev.6=nan"], "reference.energies_ev.6"),
+        (["scalars=sq,cub_sqrt"], "bench sweep"),
+        (["seed=range(1,3)"], "bench sweep"),
+        (["~scalars"], "nothing can be deleted"),
+        (["seed"], "cannot read override 'seed'"),
+        (["scalars=[x3"], "cannot read override 'scalars=[x3'"),
+        (["seed=${nowhere}"], "nowhere"),
+        (["data=nowhere"], "unknown option data=nowhere"),
+    ],
+)
+def test_mistakes_are_one_line(lines, expected):
+    assert expected in mistake(*lines)
+
+
+def test_every_key_is_in_the_default_composition():
+    """A key of the schema that no YAML sets could not be overridden."""
+    names = {f.name for f in dataclasses.fields(Config)}
+    assert names == {key.split(".")[0] for key in KEYS}

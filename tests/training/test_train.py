@@ -1,0 +1,289 @@
+"""A run from start to end, twice, interrupted, finished, refused."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from filelock import FileLock
+
+from deepset_bench.config import experiment
+from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
+from deepset_bench.runs import LOCK, run_folder
+from deepset_bench.training import checkpoint
+from deepset_bench.training.loop import Epoch
+from deepset_bench.training.records import COLUMNS
+from tests import toy
+from tests.training.tiny import OVERRIDES, assert_same_run, metrics, run
+
+pytestmark = pytest.mark.usefixtures("tiny")
+
+# Each has state of its own: dropout; a moving average, a halved edge list and the plateau.
+STATEFUL = {
+    "baseline": (),
+    "dropout": ("gnn=gat",),
+    "report": ("condition=report", "gnn=sage", "trainer.schedule.patience=0"),
+}
+stateful = pytest.mark.parametrize("overrides", STATEFUL.values(), ids=list(STATEFUL))
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+def stop_at(epoch: int, error: type[BaseException] = Killed):
+    """An `on_epoch` that ends the run in `epoch`: after its row, before its checkpoint."""
+
+    def on_epoch(row: Epoch) -> None:
+        if row.epoch == epoch:
+            raise error
+
+    return on_epoch
+
+
+def folder_of(*overrides: str):
+    return run_folder(experiment([*OVERRIDES, *overrides]))
+
+
+@stateful
+def test_the_same_seed_gives_the_same_bits(overrides, tmp_path):
+    a = run(*overrides, f"runs_dir={tmp_path}/a")
+    b = run(*overrides, f"runs_dir={tmp_path}/b")
+    assert_same_run(a.folder, b.folder)
+
+
+def test_another_seed_gives_another_run():
+    a, b = run("seed=0"), run("seed=1")
+    assert a.folder.path != b.folder.path
+    assert not metrics(a.folder).equals(metrics(b.folder))
+
+
+@stateful
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupted_run_goes_on_bit_for_bit(overrides, epoch, tmp_path):
+    """Killed between an epoch's row and its checkpoint: the row is dropped and written again."""
+    whole = run(*overrides, f"runs_dir={tmp_path}/whole")
+    where = f"runs_dir={tmp_path}/cut"
+    with pytest.raises(Killed):
+        run(*overrides, where, on_epoch=stop_at(epoch))
+    epochs: list[int] = []
+    resumed = run(*overrides, where, on_epoch=lambda row: epochs.append(row.epoch))
+    assert epochs == list(range(epoch, 5))
+    assert not resumed.already_done
+    assert_same_run(whole.folder, resumed.folder)
+
+
+@pytest.mark.parametrize("name", ["best.pt", "last.pt"])
+def test_killed_right_after_a_checkpoint(name, tmp_path, monkeypatch):
+    rate = "trainer.learning_rate=0.01"
+    whole = run(rate, f"runs_dir={tmp_path}/whole")
+    best = whole.result["best_epoch"]
+    assert best > 1
+    save = checkpoint.save
+
+    def save_and_die(path: Path, content: dict) -> None:
+        save(path, content)
+        if path.name == name and content["epochs"] == best:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(rate, f"runs_dir={tmp_path}/cut")
+    epochs: list[int] = []
+    resumed = run(rate, f"runs_dir={tmp_path}/cut", on_epoch=lambda row: epochs.append(row.epoch))
+    assert epochs == list(range(best if name == "best.pt" else best + 1, 5))
+    assert_same_run(whole.folder, resumed.folder)
+
+
+@pytest.mark.parametrize("torn", ["3,0.00", "1", "3,0.001,0.5,0.2,0.1,0.5,0.2,0.1,9."])
+def test_killed_while_writing_a_row(torn, tmp_path):
+    """What is left of `3,...` or, in a longer run, `1` of `13,...` is no row."""
+    whole = run(f"runs_dir={tmp_path}/whole")
+    where = f"runs_dir={tmp_path}/cut"
+    with pytest.raises(Killed):
+        run(where, on_epoch=stop_at(3))
+    folder = folder_of(where)
+    rows = folder.metrics.read_text().splitlines()
+    folder.metrics.write_text("\n".join([*rows[:3], torn]))
+    assert_same_run(whole.folder, run(where).folder)
+
+
+def test_a_failed_run_says_why_and_goes_on(tmp_path):
+    whole = run(f"runs_dir={tmp_path}/whole")
+    with pytest.raises(ZeroDivisionError):
+        run(on_epoch=stop_at(3, ZeroDivisionError))
+    folder = folder_of()
+    status = folder.status()
+    assert status["state"] == "failed"
+    assert status["reason"].startswith("ZeroDivisionError")
+    assert "Traceback" in folder.log.read_text()
+    states: list[str] = []
+    resumed = run(on_epoch=lambda _: states.append(folder.status()["state"]))
+    assert states == ["running", "running"]
+    assert_same_run(whole.folder, resumed.folder)
+
+
+def test_a_done_run_is_returned_and_not_trained_again():
+    first = run()
+    before = {p.name: p.stat().st_mtime_ns for p in first.folder.path.iterdir() if p.name != LOCK}
+    again = run(on_epoch=stop_at(1), on_start=lambda *_: pytest.fail("it started"))
+    assert again.already_done
+    assert again.result == first.result
+    after = {p.name: p.stat().st_mtime_ns for p in first.folder.path.iterdir() if p.name != LOCK}
+    assert after == before
+
+
+def test_where_it_runs_is_no_part_of_a_run():
+    """Another logger, form or number of threads asks for the same run."""
+    run()
+    again = run("logger=tensorboard", "form=reference", "threads=2", "device=auto")
+    assert again.already_done
+
+
+def test_fresh_trains_again():
+    first = run()
+    (first.folder.path / "leftover").write_text("of an earlier version")
+    epochs: list[int] = []
+    again = run(fresh=True, on_epoch=lambda row: epochs.append(row.epoch))
+    assert epochs == [1, 2, 3, 4]
+    assert not again.already_done
+    assert not (again.folder.path / "leftover").exists()
+
+
+def test_another_run_in_the_same_folder_is_refused():
+    run()
+    catalogue.register("tiny", toy.frames(3, 60, seed=9, bias=0.5), {}, force=True)
+    with pytest.raises(UserError, match=r"holds another run .*--fresh replaces it") as caught:
+        run()
+    assert "\n" not in str(caught.value)
+    assert not run(fresh=True).already_done
+
+
+def test_a_folder_that_another_process_trains_is_refused():
+    folder = folder_of()
+    folder.path.mkdir(parents=True)
+    with (
+        FileLock(folder.path / LOCK),
+        pytest.raises(UserError, match="is being trained by another process"),
+    ):
+        run()
+    assert not run().already_done
+
+
+def test_a_damaged_checkpoint_is_the_users_to_mend():
+    with pytest.raises(Killed):
+        run(on_epoch=stop_at(3))
+    folder = folder_of()
+    folder.last.write_bytes(folder.last.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"last\.pt: not a readable checkpoint .*--fresh") as caught:
+        run()
+    assert "\n" not in str(caught.value)
+    assert run(fresh=True).result["status"] == "done"
+
+
+def test_divergence_is_a_result():
+    outcome = run("trainer.learning_rate=1e18")
+    result = outcome.result
+    assert result["status"] == outcome.folder.status()["state"] == "diverged"
+    assert result["metrics"] is None
+    for reason in (result["reason"], outcome.folder.status()["reason"]):
+        assert "loss of epoch" in reason
+    assert result["baselines"]["test"]["energy_mae_ev"] > 0
+    assert run("trainer.learning_rate=1e18").already_done
+
+
+def test_result_holds_every_key_that_scripts_rely_on():
+    outcome = run()
+    result = outcome.result
+    assert result == outcome.folder.result()
+    assert result["status"] == "done"
+    for part in ("test", "val"):
+        for table in ("metrics", "baselines"):
+            for key in ("energy_mae_ev", "forces_mae_ev_per_angstrom"):
+                assert math.isfinite(result[table][part][key])
+                assert result[table][part][key] > 0
+    assert result["label_floor_ev_per_angstrom"] == 0.0
+    assert result["data_verdict"]["verdict"] in ("ok", "suspect", "defect")
+    assert result["epochs"] == 4
+    assert result["device"] == "cpu"
+    assert result["threads"] == 1
+    assert 0 < result["wall_seconds"] < 600
+    assert {"deepset-bench", "python", "torch", "numpy"} <= result["versions"].keys()
+    state = checkpoint.load(outcome.folder.last, "cpu")["potential"]
+    buffers = ("species", "scale")
+    assert result["parameters"] == sum(v.numel() for k, v in state.items() if k not in buffers)
+
+
+def test_what_a_run_leaves_behind():
+    folder = run().folder
+    assert folder.path.parts[-4:-1][0] == "tiny"
+    assert folder.path.parts[-3] == "corrected"
+    assert folder.path.name == "seed-0"
+    names = {p.name for p in folder.path.iterdir()}
+    expected = {"config.yaml", "split.npz", "last.pt", "best.pt", "log.txt"}
+    assert names - {LOCK} == expected | {"metrics.csv", "result.json", "status.json"}
+    table = pd.read_csv(folder.metrics)
+    assert list(table.columns) == COLUMNS
+    assert table["epoch"].tolist() == [1, 2, 3, 4]
+    assert (table["seconds"].diff().dropna() > 0).all()
+
+
+def test_the_saved_configuration_repeats_the_run(tmp_path):
+    """Every leaf as an override of the default composition gives the same experiment."""
+    first = run("scalars=cub_sqrt", "gating=top_k", "gating.top_k=1")
+
+    def leaves(content: dict, prefix: str = "") -> list[str]:
+        found: list[str] = []
+        for key, value in content.items():
+            if isinstance(value, dict):
+                found += leaves(value, f"{prefix}{key}.")
+            elif prefix + key in ("scalars", "rbf.transforms"):
+                found.append(f"{prefix}{key}=[{','.join(value)}]")
+            elif prefix + key != "runs_dir":
+                found.append(f"{prefix}{key}={'null' if value is None else value}")
+        return found
+
+    saved = leaves(yaml.safe_load(first.folder.config.read_text()))
+    checksum = catalogue.checksum("tiny")
+    assert experiment(saved).identity(checksum) == first.result["run"]
+
+
+def test_the_best_epoch_is_the_one_of_lowest_validation_loss():
+    outcome = run("trainer.epochs=8", "trainer.learning_rate=0.05")
+    table = pd.read_csv(outcome.folder.metrics)
+    best = outcome.result["best_epoch"]
+    assert best == table["epoch"][table["val_loss"].idxmin()]
+    assert best != 8  # so that the last epoch would have been wrong
+    row = table[table["epoch"] == best].iloc[0]
+    found = outcome.result["metrics"]["val"]
+    # The loop averages batches in float32, the result sums in float64.
+    assert found["energy_mae_ev"] == pytest.approx(row["val_energy_mae_ev"], rel=1e-5)
+    assert found["forces_mae_ev_per_angstrom"] == pytest.approx(
+        row["val_forces_mae_ev_per_angstrom"], rel=1e-5
+    )
+
+
+def test_a_tiny_run_learns():
+    """A normalised loss of 1 is knowing nothing: the mean energy and zero force."""
+    outcome = run(
+        "data.train_size=40", "width=16", "trainer.epochs=40", "trainer.learning_rate=0.01"
+    )
+    losses = pd.read_csv(outcome.folder.metrics)["train_loss"]
+    assert losses.iloc[0] > 1.0
+    assert losses.iloc[-1] < 0.6
+    for part in ("val", "test"):
+        error, trivial = outcome.result["metrics"][part], outcome.result["baselines"][part]
+        for key in ("energy_mae_ev", "forces_mae_ev_per_angstrom"):
+            assert error[key] < 0.7 * trivial[key]
+
+
+def test_both_forms_train_alike(tmp_path):
+    """The same run up to float32's rounding, which three epochs of steps hardly amplify."""
+    runs = [run(f"form={form}", f"runs_dir={tmp_path}/{form}") for form in ("fused", "reference")]
+    fused, reference = (pd.read_csv(o.folder.metrics)["val_loss"] for o in runs)
+    assert fused.tolist() == pytest.approx(reference.tolist(), rel=1e-4)

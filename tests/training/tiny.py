@@ -1,0 +1,74 @@
+"""A run of a second: a narrow model on a few frames of the set `tiny`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import torch
+
+from deepset_bench.config import experiment
+from deepset_bench.runs import RunFolder
+from deepset_bench.training.train import Outcome, train
+
+OVERRIDES = (
+    "data=tiny",
+    "data.train_size=20",
+    "data.val_size=8",
+    "data.test_size=7",
+    "width=8",
+    "rbf.size=8",
+    "gating.experts=2",
+    "trainer.epochs=4",
+    "trainer.batch_size=6",  # the last of an epoch's four batches is smaller
+    "trainer.schedule.warmup_steps=3",
+    "device=cpu",
+    "threads=1",
+)
+
+
+def run(*overrides: str, **options: Any) -> Outcome:
+    """Train it; later overrides win. `on_epoch` takes the row alone."""
+    after_epoch = options.pop("on_epoch", lambda row: None)
+    wanted = experiment([*OVERRIDES, *overrides])
+    (outcome,) = train([wanted], on_epoch=lambda _, row: after_epoch(row), **options)
+    return outcome
+
+
+def metrics(folder: RunFolder) -> pd.DataFrame:
+    """metrics.csv as text, so that equal means every digit, without the time it took."""
+    return pd.read_csv(folder.metrics, dtype=str).drop(columns="seconds")
+
+
+def last(folder: RunFolder) -> dict[str, Any]:
+    """The last checkpoint without the time it took."""
+    content = torch.load(folder.last, weights_only=True)
+    del content["seconds"]
+    return content
+
+
+def assert_identical(a: Any, b: Any) -> None:
+    """Bit for bit, through dictionaries and lists."""
+    assert type(a) is type(b)
+    if isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_identical(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_identical(x, y)
+    else:
+        assert a == b
+
+
+def assert_same_run(a: RunFolder, b: RunFolder) -> None:
+    """Everything but the time: metrics, parameters, the optimiser's state, the final numbers."""
+    pd.testing.assert_frame_equal(metrics(a), metrics(b))
+    assert_identical(last(a), last(b))
+    timing = ("wall_seconds",)
+    results = [{k: v for k, v in f.result().items() if k not in timing} for f in (a, b)]
+    assert results[0] == results[1]
