@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
 from benchmarks.runs import brief_run
 from benchmarks.step import CONTENDERS, step_of
 from benchmarks.tables import Table
@@ -22,6 +20,7 @@ from deepset_bench.training.step import SingleOptimisation
 
 EPOCHS = 10
 TRAIN, BATCH = 1000, 20
+STEPS = TRAIN // BATCH
 RUN = (
     f"trainer.epochs={EPOCHS}",
     f"trainer.batch_size={BATCH}",
@@ -66,17 +65,30 @@ def peak_memory_mb() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def measure(threads: int, repeats: int) -> list[Table]:
+def measure(threads: int, _: int) -> list[Table]:
     """Where the time of a run goes, epochs a minute, and the memory of the process."""
-    bare_step = step_of(CONTENDERS[1], [])
-    assert bare_step is not None
     as_in_training(threads)
-    bare = float(np.median(interleaved({"bare": bare_step}, repeats)["bare"]))
-    with stopwatches() as spent, brief_run(*RUN, f"threads={threads}"):
-        pass
-    whole, steps = spent["loop"], EPOCHS * TRAIN // BATCH
+    bare_step = step_of(CONTENDERS[1], RUN)
+    assert bare_step is not None
+    interleaved({"warm-up": bare_step}, repeats=1)
+    with stopwatches() as spent:
+
+        def bare_epoch() -> None:
+            """As many bare steps after each epoch, so that a busy moment meets both."""
+            within = dict(spent)
+            started = time.perf_counter()
+            for number in range(STEPS):
+                bare_step(number)
+            bare = within.get("bare", 0.0) + time.perf_counter() - started
+            # These steps went through the same stopwatches; only their own entry may keep them.
+            spent.clear()
+            spent.update(within, bare=bare)
+
+        with brief_run(*RUN, f"threads={threads}", after_epoch=bare_epoch):
+            pass
+    whole = spent["loop"] - spent["bare"]
     parts = {
-        "bare steps (median step times their number)": bare * steps,
+        "bare steps": spent["bare"],
         "steps within the run": spent["steps"],
         "validation (100 frames an epoch)": spent["validation"],
         "checkpoints": spent["checkpoints"],
