@@ -84,7 +84,8 @@ class DeepSetCalculator(Calculator):
             raise UserError("the potential knows no periodic cells; set atoms.pbc = False")
         frame = _unlabelled(self.atoms)
         # Seeds of one experiment prepare the same tables: nothing in them is learned.
-        batch = self.members[0].tables(frame).gather(torch.zeros(1, dtype=torch.int64))
+        tables = self.members[0].tables(frame)
+        batch = tables.gather(torch.zeros(1, dtype=torch.int64, device=tables.numbers.device))
         predictions = [member.potential(batch) for member in self.members]
         energies = np.stack(
             [
