@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -98,14 +98,18 @@ def _both(
     return after_epoch
 
 
-def _locked(folder: RunFolder) -> FileLock:
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.path / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise UserError(f"{folder.path} is being trained by another process") from None
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _is_done(folder: RunFolder, identity: str) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deepset_bench.data.batches import Batch, Tables, padded, with_slope
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.neighbours import neighbour_pairs
+from deepset_bench.errors import UserError
 from tests import toy
 
 molecules = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 1000)), min_size=1, max_size=5)
@@ -178,3 +179,18 @@ def test_every_second_edge_of_a_batch(molecules, cutoff, data):
         assert int(both.sum()) == n_pairs
     else:  # each survives in one direction
         assert not both.any()
+
+
+def test_two_atoms_at_one_place_are_named():
+    frames = Frames(
+        numbers=np.array([6, 1, 6, 1]),
+        positions=np.array([[0, 0, 0], [1.1, 0, 0], [0.5, 0, 0], [0.5, 0, 0]], dtype=float),
+        n_atoms=np.array([2, 2]),
+        energy=np.zeros(2),
+        forces=np.zeros((4, 3)),
+        bias_forces=None,
+        molecule=np.array(["CH", "CH"]),
+        index=np.array([7, 9]),
+    )
+    with pytest.raises(UserError, match="CH frame 9: two atoms at one place"):
+        Tables.build(frames, 5.0)
