@@ -25,7 +25,7 @@ from deepset_bench.schema import Config, validate
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
 
-_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile")
+NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile")
 """Keys that say where and how a run is computed, not what it is."""
 
 # Hydra announces every composition through logging; only errors concern the user.
@@ -42,7 +42,7 @@ class Experiment:
 
     def identity(self, data_checksum: str) -> str:
         """Hash of what determines the numbers: resolved configuration, data, numerics version."""
-        resolved = {k: v for k, v in asdict(self.config).items() if k not in _NOT_THE_EXPERIMENT}
+        resolved = {k: v for k, v in asdict(self.config).items() if k not in NOT_THE_EXPERIMENT}
         content = json.dumps([resolved, data_checksum, NUMERICS], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -204,4 +204,4 @@ def _variant(config: Config, choices: dict[str, str]) -> str:
 def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
-    return key in ("seed", "data", "condition", "data.name") or top in _NOT_THE_EXPERIMENT
+    return key in ("seed", "data", "condition", "data.name") or top in NOT_THE_EXPERIMENT
