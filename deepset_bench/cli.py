@@ -52,18 +52,17 @@ def train(
     from deepset_bench.training.train import train
 
     console = Console()
-    wanted = experiment(overrides or [])
-    with display.live_progress(console, wanted.config.trainer.epochs) as on_epoch:
-        (outcome,) = train(
-            [wanted],
+    wanted = experiment(overrides or []).seeds()
+    with display.live_progress(console, wanted[0].config.trainer.epochs) as on_epoch:
+        outcomes = train(
+            wanted,
             fresh=fresh,
             on_start=lambda folder, setup: display.announce(console, folder, setup),
             on_epoch=lambda _, row: on_epoch(row),
         )
-    if outcome.already_done:
-        console.print(f"already done: {outcome.folder.path} (--fresh trains it again)")
-    display.show_result(console, outcome.folder, outcome.result)
-    if outcome.result["status"] != "done":
+    for outcome in outcomes:
+        display.show_outcome(console, outcome)
+    if any(outcome.result["status"] != "done" for outcome in outcomes):
         raise typer.Exit(1)
 
 

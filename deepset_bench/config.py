@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -25,7 +25,7 @@ from deepset_bench.schema import Config, validate
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
 
-NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile")
+NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
 """Keys that say where and how a run is computed, not what it is."""
 
 # Hydra announces every composition through logging; only errors concern the user.
@@ -45,6 +45,12 @@ class Experiment:
         resolved = {k: v for k, v in asdict(self.config).items() if k not in NOT_THE_EXPERIMENT}
         content = json.dumps([resolved, data_checksum, NUMERICS], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def seeds(self) -> list[Experiment]:
+        """The runs it stands for: `stack` of them, from its seed on."""
+        config = self.config
+        numbers = range(config.seed, config.seed + config.stack)
+        return [replace(self, config=replace(config, seed=n, stack=1)) for n in numbers]
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:

@@ -15,6 +15,7 @@ from rich.table import Table
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
+from deepset_bench.training.train import Outcome
 
 ENERGY, FORCES = "energy_mae_ev", "forces_mae_ev_per_angstrom"
 
@@ -66,7 +67,7 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
 
 def result_table(result: dict[str, Any]) -> Table:
     """Errors of the best epoch beside what knowing nothing scores, in the report's units and eV."""
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for heading in ("MAE", "test", "val", "mean", "trivial", "(all)", "ratio"):
         table.add_column(heading, justify="left" if heading == "MAE" else "right", no_wrap=True)
     for name, key, unit, digits in (
@@ -85,8 +86,11 @@ def result_table(result: dict[str, Any]) -> Table:
     return table
 
 
-def show_result(console: Console, folder: RunFolder, result: dict[str, Any]) -> None:
+def show_outcome(console: Console, outcome: Outcome) -> None:
     """The final numbers, or why there are none."""
+    folder, result = outcome.folder, outcome.result
+    if outcome.already_done:
+        console.print(f"already done: {folder.path} (--fresh trains it again)", soft_wrap=True)
     if result["status"] == "diverged":
         console.print(f"[red]diverged[/red]: {result['reason']}; see {folder.log}", soft_wrap=True)
         return

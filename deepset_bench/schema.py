@@ -120,6 +120,7 @@ class Config:
     envelope: str
     form: str
     compile: bool | str
+    stack: int
     threads: int | None
     runs_dir: str | None
 
@@ -162,6 +163,7 @@ _POSITIVE = [
     "trainer.learning_rate",
     "cutoff",
     "width",
+    "stack",
 ]
 _NOT_NEGATIVE = [
     "seed",

@@ -191,6 +191,6 @@ def _missing(
         numbers = [int(seed) for seed in group.seed]
         what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
         command = where.command(run, str(condition), numbers)
-        fresh = " --fresh" if single >= 0 else ""
+        fresh = "" if single == -1 else " --fresh"
         gaps.append((f"{what} ({reason})" if reason else what, command + fresh))
     return gaps

@@ -140,7 +140,7 @@ def test_padding_is_harmless(molecules, cutoff):
 
 def test_padded_vectors_lie_in_the_rows_of_the_tables():
     frames = mixture([(2, 0), (4, 1), (1, 2)])
-    table = padded(frames.positions, frames)
+    table = padded(frames.positions, frames, 4)
     np.testing.assert_array_equal(table, Tables.build(frames, 5.0).positions)
     assert table.dtype == torch.float64
 

@@ -50,7 +50,7 @@ def test_normalised_knowing_nothing_scores_one():
     config = experiment([]).config
     loss = make_loss(config, float(np.sqrt(np.mean(ENERGY**2))), float(np.sqrt(6.95 / 30)))
     unit = np.sqrt(np.sum(FORCES**2) / (3 * N_ATOMS))
-    loss.forces_unit = float(unit)
+    loss.forces_unit = torch.tensor(float(unit))
     assert value(loss, "train")[0] == pytest.approx(0.2 + 0.8)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.training.test_train import Killed, stop_at
@@ -33,6 +35,10 @@ def test_wandb_offline(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # any connection would be refused
     folder = run("logger=wandb", "logger.wandb=offline").folder
     (logged,) = folder.path.glob("wandb/offline-run-*/run-*.wandb")
+    # wandb's own process writes the file, and may still be at it when finish() has returned.
+    deadline = time.monotonic() + 60
+    while logged.stat().st_size <= 1000 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert logged.stat().st_size > 1000
     assert len(metrics(folder)) == 4
     assert_same_run(folder, run(f"runs_dir={tmp_path}/csv").folder)

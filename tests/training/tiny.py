@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.runs import RunFolder
+from deepset_bench.training.loop import Epoch
 from deepset_bench.training.train import Outcome, train
 
 OVERRIDES = (
@@ -24,12 +26,28 @@ OVERRIDES = (
     "trainer.schedule.warmup_steps=3",
     "device=cpu",
     "threads=1",
+    "compile=false",
 )
 
 
-def run(*overrides: str, **options: Any) -> Outcome:
+def run(
+    *overrides: str, on_epoch: Callable[[Epoch], object] = lambda _: None, **options: Any
+) -> Outcome:
     """Train it; later overrides win."""
-    return train(experiment([*OVERRIDES, *overrides]), **options)
+    (outcome,) = run_seeds(*overrides, seeds=None, on_epoch=on_epoch, **options)
+    return outcome
+
+
+def run_seeds(
+    *overrides: str,
+    seeds: Sequence[int] | None,
+    on_epoch: Callable[[Epoch], object] = lambda _: None,
+    **options: Any,
+) -> list[Outcome]:
+    """Train it with several seeds at once."""
+    lines = [[]] if seeds is None else [[f"seed={seed}"] for seed in seeds]
+    wanted = [experiment([*OVERRIDES, *overrides, *line]) for line in lines]
+    return train(wanted, on_epoch=lambda _, row: on_epoch(row), **options)
 
 
 def metrics(folder: RunFolder) -> pd.DataFrame:
