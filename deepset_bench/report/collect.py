@@ -42,14 +42,21 @@ class Where:
                 instead = {"seed": "every seed there is", "condition": "--condition"}
                 raise UserError(f"{text}: tables take {instead.get(key, '--runs-dir')}")
 
-    def command(self, run: Run, condition: str, seeds: Sequence[int]) -> str:
-        """What a person types to make these runs."""
+    def command(
+        self, run: Run, condition: str, seeds: Sequence[int], *, again: bool = False
+    ) -> str:
+        """What a person types to make these runs, or to make them again."""
         words = [*run.overrides, *self.overrides]
         if f"condition={condition}" not in words:
             words.append(f"condition={condition}")
-        words.append(f"seed={','.join(map(str, seeds))}")
-        verb = "sweep" if len(seeds) > 1 else "train"
-        return shlex.join(["bench", verb, *words, *self.dir])
+        one = ["bench", "train", *words, *self.dir]
+        if again:  # bench train alone forgets an earlier run
+            each = [shlex.join([*one, f"seed={seed}", "--fresh"]) for seed in seeds]
+            return " && ".join(each)
+        if len(seeds) == 1:
+            return shlex.join([*one, f"seed={seeds[0]}"])
+        chosen = f"seed={','.join(map(str, seeds))}"
+        return shlex.join(["bench", "sweep", *words, *self.dir, chosen])
 
     @property
     def dir(self) -> list[str]:

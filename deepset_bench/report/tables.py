@@ -66,6 +66,10 @@ _NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
 ]
 
 
+_ENDED = ("diverged", "another run")
+"""States that stay as they are unless the run is begun again."""
+
+
 def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
     """Seed -> value, of the runs that are done and have one."""
     there = runs[(runs.state == "done") & runs[column].notna()]
@@ -182,15 +186,12 @@ def _missing(
         words += [f"seed={seeds}", *where.dir]
         gaps.append((f"{' and '.join(empty)}: not run", shlex.join(words)))
     absent = runs[(runs.state != "done") & ~runs.condition.isin(empty)]
-    # These end the same way unless they are begun again, which bench train does, one by one.
-    again = absent.state.isin(["diverged", "another run"])
-    alone = absent.seed.where(again, -1)
-    keys = [absent.label, absent.condition, absent.state, absent.reason, alone]
-    for (label, condition, state, reason, single), group in absent.groupby(keys, sort=False):
+    for (label, condition, state, reason), group in absent.groupby(
+        ["label", "condition", "state", "reason"], sort=False
+    ):
         run = next(run for run in sweep.runs if run.label == label)
         numbers = [int(seed) for seed in group.seed]
         what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
-        command = where.command(run, str(condition), numbers)
-        fresh = "" if single == -1 else " --fresh"
-        gaps.append((f"{what} ({reason})" if reason else what, command + fresh))
+        command = where.command(run, str(condition), numbers, again=state in _ENDED)
+        gaps.append((f"{what} ({reason})" if reason else what, command))
     return gaps
