@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -121,6 +122,47 @@ def config(overrides: Overrides = None) -> None:
     for group, options in groups().items():
         chosen = wanted.choices.get(group)
         typer.echo(f"# {group}: {', '.join(f'[{o}]' if o == chosen else o for o in options)}")
+
+
+@app.command()
+def tables(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers of the report's tables, names of sweeps, 'claims', and overrides that "
+            "the runs were made with. Default: every table and the claims.",
+            show_default=False,
+        ),
+    ] = None,
+    condition: Annotated[
+        Literal["report", "corrected", "both"], typer.Option(help="Side by side, or one.")
+    ] = "both",
+    unit: Annotated[
+        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
+    ] = "hartree",
+    style: Annotated[
+        Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="As what.")
+    ] = "terminal",
+    part: Annotated[
+        Literal["mean", "test", "val", "all"],
+        typer.Option(help="Frames: mean of test and val, as the report ranks, or each."),
+    ] = "mean",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for files, one a table, instead of printing.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The set that runs were trained on.")] = None,
+    runs_dir: Annotated[
+        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
+    ] = None,
+) -> None:
+    """The report's tables from the runs on disk, and whether its claims hold."""
+    from deepset_bench.report.collect import Where
+    from deepset_bench.report.output import show
+
+    given = [text for text in wanted or [] if "=" in text] + ([f"data={data}"] if data else [])
+    names = [text for text in wanted or [] if "=" not in text]
+    conditions = ["report", "corrected"] if condition == "both" else [condition]
+    show(names, conditions, unit, style, part, out, Where(tuple(given), runs_dir))
 
 
 def main() -> None:

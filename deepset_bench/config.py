@@ -8,8 +8,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -25,7 +27,7 @@ from deepset_bench.schema import Config, validate
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
 
-_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
+NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
 """Keys that say where and how a run is computed, not what it is."""
 
 # Hydra announces every composition through logging; only errors concern the user.
@@ -42,8 +44,7 @@ class Experiment:
 
     def identity(self, data_checksum: str) -> str:
         """Hash of what determines the numbers: resolved configuration, data, numerics version."""
-        resolved = {k: v for k, v in asdict(self.config).items() if k not in _NOT_THE_EXPERIMENT}
-        content = json.dumps([resolved, data_checksum, NUMERICS], sort_keys=True)
+        content = json.dumps([determinants(self.config), data_checksum, NUMERICS], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def seeds(self) -> list[Experiment]:
@@ -51,6 +52,33 @@ class Experiment:
         config = self.config
         numbers = range(config.seed, config.seed + config.stack)
         return [replace(self, config=replace(config, seed=n, stack=1)) for n in numbers]
+
+
+def determinants(config: Config) -> dict[str, Any]:
+    """The part of a configuration that determines the numbers, not where and how they are made."""
+    return {k: v for k, v in asdict(config).items() if k not in NOT_THE_EXPERIMENT}
+
+
+def load_config(path: Path) -> Config:
+    """The configuration that `RunFolder.write_config` wrote.
+
+    Raises:
+        UserError: the file is missing, is no YAML, or holds what this version cannot use.
+    """
+    try:
+        content = OmegaConf.load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name the folder of a trained run") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)})") from None
+    try:
+        if not isinstance(content, DictConfig):
+            raise UserError("not a mapping of keys to values")
+        config = _typed(content)
+        validate(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}; not a configuration of this version") from None
+    return config
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -210,4 +238,4 @@ def _variant(config: Config, choices: dict[str, str]) -> str:
 def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
-    return key in ("seed", "data", "condition", "data.name") or top in _NOT_THE_EXPERIMENT
+    return key in ("seed", "data", "condition", "data.name") or top in NOT_THE_EXPERIMENT

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ase.units import Bohr
+from torch import Tensor
 
 from deepset_bench.data import catalogue
 from deepset_bench.data.batches import Tables, padded
@@ -81,6 +82,22 @@ def build_model(config: Config) -> DeepSet:
     )
 
 
+def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
+    """The potential of a configuration, initialised like its model.
+
+    Args:
+        species: (s,) atomic numbers that occur in training.
+        scale: eV; the spread of the training energies about the reference.
+    """
+    return Potential(
+        build_model(config),
+        species=species,
+        scale=scale,
+        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
+        form=config.form,
+    )
+
+
 def label(
     frames: Frames, tables: Tables, reference: EnergyReference, potential: Potential, labels: str
 ) -> Labels:
@@ -115,13 +132,7 @@ def prepare(config: Config) -> Setup:
     forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
 
     torch.manual_seed(config.seed)
-    potential = Potential(
-        build_model(config),
-        species=torch.from_numpy(train.species),
-        scale=spread,
-        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
-        form=config.form,
-    )
+    potential = build_potential(config, torch.from_numpy(train.species), spread)
     # Of the whole set, so that every part and every seed has tables of one shape.
     tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
     parts = {

@@ -1,0 +1,168 @@
+"""Run folders -> one row a run. Reads config.yaml and result.json, status.json where it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from deepset_bench.config import NOT_THE_EXPERIMENT, Experiment, experiment
+from deepset_bench.errors import UserError
+from deepset_bench.report.published import METRICS
+from deepset_bench.report.sweeps import Run, Sweep
+from deepset_bench.runs import RunFolder, run_folder
+
+KEY = {"energy": "energy_mae_ev", "forces": "forces_mae_ev_per_angstrom"}
+"""Metric -> key in result.json."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which run folders: what is asked of every run beside its own overrides.
+
+    Attributes:
+        overrides: as `bench sweep` takes them behind a file's name.
+        runs_dir: where the runs are; None for what `bench train` would take.
+    """
+
+    overrides: tuple[str, ...] = ()
+    runs_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        for text in self.overrides:
+            key = text.lstrip("+").split("=", 1)[0]
+            if key in ("seed", "condition", "runs_dir"):
+                instead = {"seed": "every seed there is", "condition": "--condition"}
+                raise UserError(f"{text}: tables take {instead.get(key, '--runs-dir')}")
+
+    def command(
+        self, run: Run, condition: str, seeds: Sequence[int], *, again: bool = False
+    ) -> str:
+        """What a person types to make these runs, or to make them again."""
+        words = [*run.overrides, *self.overrides]
+        if f"condition={condition}" not in words:
+            words.append(f"condition={condition}")
+        one = ["bench", "train", *words, *self.dir]
+        if again:  # bench train alone forgets an earlier run
+            each = [shlex.join([*one, f"seed={seed}", "--fresh"]) for seed in seeds]
+            return " && ".join(each)
+        if len(seeds) == 1:
+            return shlex.join([*one, f"seed={seeds[0]}"])
+        chosen = f"seed={','.join(map(str, seeds))}"
+        return shlex.join(["bench", "sweep", *words, *self.dir, chosen])
+
+    @property
+    def dir(self) -> list[str]:
+        """The override that makes runs where these are looked for."""
+        if self.runs_dir is None:
+            return []
+        text = str(self.runs_dir)
+        return [f"runs_dir={text}" if re.fullmatch(r"[\w./~-]+", text) else f'runs_dir="{text}"']
+
+
+def conditions_of(sweep: Sweep, conditions: Sequence[str]) -> list[str]:
+    """The conditions to show: the sweep's own where it has one, else those asked for."""
+    return [sweep.condition] if sweep.condition else list(conditions)
+
+
+def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFrame:
+    """Every run of a sweep that is on disk or should be.
+
+    Should be: each seed that any run of the sweep has, under each condition; seed 0 if there is
+    none.
+
+    Returns:
+        One row a run: `label`, `condition`, `seed`, `state` (`done`, or what stands in the way),
+        `reason`, `defect` (the first finding where the data's verdict is `defect`), `device`,
+        `parameters`, `seconds`, `floor` (eV/angstrom), and METRIC_PART and trivial_METRIC_PART in
+        eV and eV/angstrom for PART test, val and mean.
+
+    Raises:
+        UserError: overrides that do not compose, a result.json that cannot be read.
+    """
+    homes = {}
+    for condition in conditions_of(sweep, conditions):
+        for run in sweep.runs:
+            wanted = experiment([*run.overrides, *where.overrides, f"condition={condition}"])
+            directory = None if where.runs_dir is None else str(where.runs_dir)
+            config = dataclasses.replace(wanted.config, runs_dir=directory)
+            wanted = dataclasses.replace(wanted, config=config)
+            homes[run.label, condition] = wanted, run_folder(wanted).path.parent
+    there = {
+        int(path.name.removeprefix("seed-"))
+        for _, home in homes.values()
+        for path in home.glob("seed-*")
+        if path.name.removeprefix("seed-").isdecimal()
+    }
+    rows = [
+        {"label": label, "condition": condition, "seed": seed}
+        | _row(RunFolder(home / f"seed-{seed}"), wanted)
+        for (label, condition), (wanted, home) in homes.items()
+        for seed in sorted(there) or [0]
+    ]
+    return pd.DataFrame(rows)
+
+
+def _row(folder: RunFolder, wanted: Experiment) -> dict[str, Any]:
+    result = folder.result()
+    if not result:
+        status = folder.status()
+        return {"state": status.get("state", "not run"), "reason": status.get("reason", "")}
+    if conflict := _conflict(folder, wanted):
+        return {"state": "another run", "reason": conflict}
+    if result.get("status") != "done":
+        return {"state": result.get("status", "unknown"), "reason": result.get("reason", "")}
+    try:
+        verdict = result["data_verdict"]
+        row = {
+            "state": "done",
+            "reason": "",
+            "defect": verdict["findings"][0] if verdict["verdict"] == "defect" else "",
+            "device": f"{result['device']}, {result['threads']} threads",
+            "parameters": result["parameters"],
+            "seconds": result["wall_seconds"],
+            "floor": result["label_floor_ev_per_angstrom"],
+        }
+        for metric in METRICS:
+            for prefix, source in (("", "metrics"), ("trivial_", "baselines")):
+                test, val = (result[source][part][KEY[metric]] for part in ("test", "val"))
+                row[f"{prefix}{metric}_test"], row[f"{prefix}{metric}_val"] = test, val
+                row[f"{prefix}{metric}_mean"] = (test + val) / 2
+    except (KeyError, TypeError, IndexError) as error:
+        raise UserError(
+            f"{folder.path / 'result.json'}: lacks {error}; delete it to repeat the run"
+        ) from None
+    return row
+
+
+def _conflict(folder: RunFolder, wanted: Experiment) -> str:
+    """How the run's configuration differs from the one that the folder's name stands for now.
+
+    A key that the run's version did not have yet is no conflict.
+    """
+    try:
+        stored = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
+        return f"{folder.config} cannot be read"
+    for key, value in _flat(asdict(wanted.config)).items():
+        mine = key.split(".")[0] in (*NOT_THE_EXPERIMENT, "seed")
+        if not mine and key in stored and stored[key] != value:
+            return f"{key} was {stored[key]}, is now {value}"
+    return ""
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

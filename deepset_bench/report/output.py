@@ -1,0 +1,101 @@
+"""`bench tables`: which tables, in which format, where to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from rich.console import Console
+
+from deepset_bench.errors import UserError
+from deepset_bench.files import write_text
+from deepset_bench.report import render, sweeps
+from deepset_bench.report.blocks import Page, claims_page, page
+from deepset_bench.report.claims import claims
+from deepset_bench.report.collect import Where
+from deepset_bench.report.published import PARTS
+from deepset_bench.report.tables import Table, build
+
+Format = Literal["terminal", "markdown", "latex", "csv"]
+CLAIMS = "claims"
+_ENDING = {"terminal": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}
+_FILE_WIDTH = 120
+
+
+def show(
+    wanted: Sequence[str],
+    conditions: Sequence[str],
+    unit: str,
+    style: Format,
+    part: str,
+    out: Path | None,
+    where: Where,
+) -> None:
+    """Print tables, or write each to a file of its own.
+
+    Args:
+        wanted: numbers of the report's tables, names of sweeps, `claims`. None: Tables 1 to 7,
+            other sweeps that have runs, and the claims.
+        conditions: of `report` and `corrected`.
+        unit: `hartree` or `mev`.
+        style: CSV has every part, and several tables in one; printed, it has no claims beside
+            tables.
+        part: `mean` (of test and val), `test`, `val` or `all`.
+        out: folder for the files; None prints.
+        where: which runs.
+
+    Raises:
+        UserError: an unknown table, an override that does not compose, an unreadable run.
+    """
+    if style == "csv" and out is None and len(set(wanted)) > 1 and CLAIMS in wanted:
+        raise UserError(
+            "claims and tables have different columns: ask for one, or --out DIR for files"
+        )
+    tables = _tables(wanted, conditions, where)
+    closing = None
+    if CLAIMS in wanted or (not wanted and (style != "csv" or out is not None)):
+        closing = claims(conditions, where)
+    if style == "csv":
+        texts = {"tables": render.csv(tables, unit)} if tables else {}
+        if closing is not None:
+            texts[CLAIMS] = str(closing.to_csv(index=False, lineterminator="\n"))
+    else:
+        parts = PARTS if part == "all" else (part,)
+        pages = [page(table, unit, parts) for table in tables]
+        pages += [claims_page(closing)] if isinstance(closing, pd.DataFrame) else []
+        if style == "terminal" and out is None:
+            for one in pages:
+                render.terminal(one, Console())
+            return
+        texts = {one.name: _text(one, style) for one in pages}
+    if out is None:
+        print("\n".join(texts.values()), end="")
+        return
+    for name, text in texts.items():
+        path = out / f"{name}.{_ENDING[style]}"
+        write_text(path, text)
+        print(path)
+
+
+def _tables(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> list[Table]:
+    if wanted:
+        chosen = [sweeps.named(name) for name in wanted if name != CLAIMS]
+        return [build(sweep, conditions, where) for sweep in chosen]
+    numbered = [build(sweep, conditions, where) for sweep in sweeps.every() if sweep.table]
+    # The sweep of all the report's runs repeats its tables.
+    rest = [sweep for sweep in sweeps.every() if not sweep.table and sweep.name != "report"]
+    extra = [build(sweep, conditions, where) for sweep in rest]
+    return numbered + [t for t in extra if any(t.frame[t.frame.kind == "run"].n > 0)]
+
+
+def _text(one: Page, style: Format) -> str:
+    if style == "markdown":
+        return render.markdown(one)
+    if style == "latex":
+        return render.latex(one)
+    stream = StringIO()
+    render.terminal(one, Console(file=stream, width=_FILE_WIDTH))
+    return stream.getvalue()

@@ -1,0 +1,197 @@
+"""A sweep's runs -> the one frame that every format is rendered from."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from deepset_bench.report.collect import Where, collect, conditions_of
+from deepset_bench.report.published import METRICS, PARTS, printed
+from deepset_bench.report.statistics import NOTHING, Estimate, estimate, paired
+from deepset_bench.report.sweeps import Sweep
+
+PRINTED_DATA = "but-2-ene"
+"""The molecule of the report's tables; beside other data its numbers say nothing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the report, or of a sweep that the report lacks.
+
+    Attributes:
+        frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
+            energy of the training frames, zero force) or `floor` (true forces against the labels).
+            `n` seeds; `defect`; `parameters`; `seconds`; and in eV or eV/angstrom for METRIC energy
+            and forces METRIC_printed, METRIC_mean and METRIC_half (its 95 % t-interval),
+            METRIC_difference and METRIC_difference_half (paired, to the baseline, over `n_shared`
+            seeds). NaN: nothing printed, no run, or no interval from one seed.
+        notes: what a reader has to know, a line each.
+        missing: what stands in the way of a run, and the command that fills the gap.
+    """
+
+    sweep: Sweep
+    conditions: list[str]
+    frame: pd.DataFrame
+    notes: list[str]
+    missing: list[tuple[str, str]]
+
+
+def build(sweep: Sweep, conditions: Sequence[str], where: Where) -> Table:
+    """The table of a sweep from the run folders.
+
+    Raises:
+        UserError: overrides that do not compose, a result.json that cannot be read.
+    """
+    shown = conditions_of(sweep, conditions)
+    runs = collect(sweep, shown, where)
+    runs = runs.reindex(columns=[*runs.columns, *(c for c in _NEEDED if c not in runs)])
+    rows = []
+    for part in PARTS:
+        for condition in shown:
+            rows += _rows(sweep, runs[runs.condition == condition], condition, part, where)
+    return Table(
+        sweep, shown, pd.DataFrame(rows), _notes(sweep, runs), _missing(sweep, runs, shown, where)
+    )
+
+
+_NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
+    f"{prefix}{metric}_{part}"
+    for prefix in ("", "trivial_")
+    for metric in METRICS
+    for part in PARTS
+]
+
+
+_ENDED = ("diverged", "another run")
+"""States that stay as they are unless the run is begun again."""
+
+
+def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
+    """Seed -> value, of the runs that are done and have one."""
+    there = runs[(runs.state == "done") & runs[column].notna()]
+    return {int(seed): float(value) for seed, value in zip(there.seed, there[column], strict=True)}
+
+
+def _rows(
+    sweep: Sweep, runs: pd.DataFrame, condition: str, part: str, where: Where
+) -> list[dict[str, object]]:
+    done = runs[runs.state == "done"]
+    baseline = done[done.label == sweep.baseline]
+    # Labels may differ between the rows of a sweep: what knows nothing is measured on the
+    # baseline's, where there is one.
+    typical = (baseline if len(baseline) else done).drop_duplicates("seed")
+
+    def row(name: str, kind: str, members: pd.DataFrame, prefix: str = "") -> dict[str, object]:
+        first = members.iloc[0] if len(members) else None
+        content: dict[str, object] = {
+            "table": sweep.name,
+            "row": name,
+            "kind": kind,
+            "part": part,
+            "condition": condition,
+            "n": len(members),
+            "n_shared": 0,
+            "defect": first is not None and any(members.defect != ""),
+            "parameters": first.parameters if first is not None and kind == "run" else math.nan,
+            "seconds": estimate(list(members.seconds)).mean if kind == "run" else math.nan,
+        }
+        for metric in METRICS:
+            values = by_seed(members, f"{prefix}{metric}_{part}")
+            reference = by_seed(baseline, f"{metric}_{part}")
+            difference = NOTHING if name == sweep.baseline else paired(values, reference)
+            content["n_shared"] = difference.n
+            content |= _numbers(metric, estimate(list(values.values())), difference)
+        return content
+
+    rows = []
+    for run in sweep.runs:
+        content = row(run.label, "run", done[done.label == run.label])
+        known = printed(run.label, sweep.table) if not _other_data(where) else {}
+        for metric in METRICS:
+            content[f"{metric}_printed"] = known.get((metric, part), math.nan)
+        rows.append(content)
+    rows.append(row("trivial", "trivial", typical, "trivial_"))
+    # result.json has the floor of test and val together.
+    floor = by_seed(typical, "floor") if part == "mean" else {}
+    if floor:
+        content = row("floor", "floor", typical.iloc[:0])
+        content |= {"n": len(floor), "defect": rows[-1]["defect"]}
+        rows.append(content | _numbers("forces", estimate(list(floor.values())), NOTHING))
+    return rows
+
+
+def _other_data(where: Where) -> bool:
+    chosen = [text.split("=", 1)[1] for text in where.overrides if text.startswith("data=")]
+    return bool(chosen) and chosen[-1] != PRINTED_DATA
+
+
+def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, float]:
+    return {
+        f"{metric}_printed": math.nan,
+        f"{metric}_mean": value.mean,
+        f"{metric}_half": value.half,
+        f"{metric}_difference": difference.mean,
+        f"{metric}_difference_half": difference.half,
+    }
+
+
+def _notes(sweep: Sweep, runs: pd.DataFrame) -> list[str]:
+    done = runs[runs.state == "done"]
+    notes = [
+        "MAE: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference to "
+        f"{sweep.baseline} over shared seeds; bold where its interval excludes zero."
+    ]
+    # A finding counts molecules and components of a whole data set: one for each kind of labels.
+    findings = done[done.defect != ""].groupby("condition").defect.unique()
+    notes += [f"† {name}: {line}." for name, lines in findings.items() for line in lines]
+    for condition, group in done.groupby("condition"):
+        seeds = set(group[group.label == sweep.baseline].seed)
+        for label, members in group.groupby("label", sort=False):
+            own = set(members.seed)
+            if seeds and own - seeds:
+                notes.append(
+                    f"{label}, {condition}: Δ is over {len(own & seeds)} of its {len(own)} seeds; "
+                    f"{sweep.baseline} has no others."
+                )
+        column = "trivial_forces_mean"
+        of_baseline = by_seed(group[group.label == sweep.baseline], column)
+        others = [
+            label
+            for label, members in group.groupby("label", sort=False)
+            for seed, value in by_seed(members, column).items()
+            if not math.isclose(value, of_baseline.get(seed, value), rel_tol=1e-6)
+        ]
+        if others:
+            notes.append(
+                f"{', '.join(dict.fromkeys(map(str, others)))}: measured against other labels than "
+                f"{sweep.baseline}, whose labels the rows in italics are for."
+            )
+    return notes
+
+
+def _missing(
+    sweep: Sweep, runs: pd.DataFrame, conditions: list[str], where: Where
+) -> list[tuple[str, str]]:
+    gaps = []
+    seeds = ",".join(str(seed) for seed in sorted(set(runs.seed)))
+    empty = [c for c in conditions if not any(runs[runs.condition == c].state != "not run")]
+    if empty:
+        words = ["bench", "sweep", f"sweeps/{sweep.name}.yaml", *where.overrides]
+        if not sweep.condition:
+            words.append(f"condition={','.join(empty)}")
+        words += [f"seed={seeds}", *where.dir]
+        gaps.append((f"{' and '.join(empty)}: not run", shlex.join(words)))
+    absent = runs[(runs.state != "done") & ~runs.condition.isin(empty)]
+    for (label, condition, state, reason), group in absent.groupby(
+        ["label", "condition", "state", "reason"], sort=False
+    ):
+        run = next(run for run in sweep.runs if run.label == label)
+        numbers = [int(seed) for seed in group.seed]
+        what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
+        command = where.command(run, str(condition), numbers, again=state in _ENDED)
+        gaps.append((f"{what} ({reason})" if reason else what, command))
+    return gaps

@@ -1,0 +1,78 @@
+"""Every sweep file composes under each of its conditions, every row a variant of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepset_bench.config import experiment
+from deepset_bench.errors import UserError
+from deepset_bench.report import sweeps
+from deepset_bench.report.collect import conditions_of
+from deepset_bench.report.published import content
+from deepset_bench.runs import run_folder
+
+SWEEPS = sweeps.every()
+SCALARS = {"table_7": ["x3", "sqrt"]}
+
+
+def folders(sweep: sweeps.Sweep, condition: str) -> list[str]:
+    return [
+        str(run_folder(experiment([*run.overrides, f"condition={condition}"])).path)
+        for run in sweep.runs
+    ]
+
+
+@pytest.mark.parametrize("condition", ["report", "corrected"])
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda s: s.name)
+def test_rows_are_distinct_variants(sweep, condition):
+    if condition in conditions_of(sweep, [condition]):
+        found = folders(sweep, condition)
+        assert len(set(found)) == len(found) == len(sweep.runs)
+
+
+@pytest.mark.parametrize("condition", ["report", "corrected"])
+def test_twenty_distinct_runs(condition):
+    every = folders(sweeps.named("report"), condition)
+    assert len(set(every)) == 20
+    tables = {path for n in range(1, 8) for path in folders(sweeps.named(str(n)), condition)}
+    assert tables == set(every)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_run_is_what_the_report_says(number):
+    """Scalars, layers, aggregation and extension of the printed columns."""
+    sweep = sweeps.named(str(number))
+    runs = {run.label: experiment(run.overrides).config for run in sweep.runs}
+    for entry in content()[f"table_{number}"]["columns"]:
+        if "same_as" in entry:
+            continue
+        config = runs[entry["label"]]
+        assert config.scalars == entry.get("scalars", SCALARS.get(sweep.name, []))
+        assert config.gnn.kind == entry.get("gnn", "none")
+        assert config.gnn.layers == entry.get("layers", int("gnn" in entry))
+        assert config.rbf.transforms == entry.get("rbf", [])
+        pooled = "max" if config.gnn.kind == "edge" else "mean"
+        assert config.aggregation == entry.get("aggregation", pooled)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[]", "is not a mapping"),
+        ("title: a\nbaseline: x", "lacks runs"),
+        ("title: a\nbaseline: x\nruns: []", "runs is to be a list"),
+        ("title: a\nbaseline: y\nruns: [{label: x, overrides: []}]", "baseline 'y' is no run"),
+        ("title: a\nbaseline: x\nrun: 1\nruns: []", "unknown key 'run'; did you mean runs"),
+        (
+            "title: a\nbaseline: x\nruns: [{label: x, overrides: []}, {label: x, overrides: []}]",
+            "two runs have the label 'x'",
+        ),
+        ("title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]", "are not a list"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=expected) as caught:
+        sweeps.load(path)
+    assert "\n" not in str(caught.value)
