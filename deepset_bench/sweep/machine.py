@@ -39,9 +39,9 @@ class Share:
 def share_out(runs: Sequence[Run], jobs: int | None = None, stack: int | None = None) -> Share:
     """The machine's share of each process.
 
-    On the CPU a step of these models is too small to gain from a second thread (on two cores it
-    took longer than with one), so by default there is one process a core. On CUDA there is one a
-    device, and the seeds of a variant are stacked, as many as keep all devices at work. Apple's
+    On the CPU a step of these models is too small to gain from a second thread (on two busy cores
+    it took longer than with one), so by default there is one process a core. On CUDA there is one
+    a device, and the seeds of a variant are stacked, as many as keep all devices at work. Apple's
     GPU gets one process.
 
     Args:
