@@ -69,7 +69,7 @@ def result_table(result: dict[str, Any]) -> Table:
     """Errors of the best epoch beside what knowing nothing scores, in the report's units and eV."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for heading in ("MAE", "test", "val", "mean", "trivial", "(all)", "ratio"):
-        table.add_column(heading, justify="left" if heading == "MAE" else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if heading == "MAE" else "right")
     for name, key, unit, digits in (
         ("energy / Ha", ENERGY, Hartree, 5),
         ("energy / meV", ENERGY, 1e-3, 1),
@@ -95,7 +95,9 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         console.print(f"[red]diverged[/red]: {result['reason']}; see {folder.log}", soft_wrap=True)
         return
     console.print(result_table(result))
-    console.print("trivial: the mean training energy and zero force; (all): on every frame")
+    console.print(
+        "trivial: the mean energy and zero force; (all): of and on every frame of the set"
+    )
     floor = result["label_floor_ev_per_angstrom"]
     if floor:
         console.print(

@@ -30,8 +30,8 @@ class Setup:
 
     Attributes:
         parts: labelled frames of `train`, `val` and `test`, on the device.
-        baselines: errors of predicting the training mean energy and zero force, for `val`, `test`
-            and `all` frames of the data set.
+        baselines: errors of predicting the training mean energy and zero force, for `val` and
+            `test`; for `all` frames of the data set, of their own mean and zero force.
         label_floor: eV/angstrom, what the true forces would score against the labels of val and
             test; None where the data do not hold both.
         verdict: what the cheap checks say of the data set.
@@ -140,9 +140,8 @@ def prepare(config: Config) -> Setup:
         for name, part in subsets.items()
     }
 
-    def know_nothing(part: Frames) -> Errors:
-        energy = part.energy - reference(part) - residual.mean()
-        return errors(energy, part.labelled_forces(labels))
+    def know_nothing(part: Frames, mean: float) -> Errors:
+        return errors(part.energy - reference(part) - mean, part.labelled_forces(labels))
 
     held_out = Frames.concatenate([subsets["val"], subsets["test"]])
     floor = None
@@ -155,9 +154,9 @@ def prepare(config: Config) -> Setup:
         split=division,
         parts={name: part.to(device) for name, part in parts.items()},
         baselines={
-            "val": know_nothing(subsets["val"]),
-            "test": know_nothing(subsets["test"]),
-            "all": know_nothing(frames),
+            "val": know_nothing(subsets["val"], residual.mean()),
+            "test": know_nothing(subsets["test"], residual.mean()),
+            "all": know_nothing(frames, float((frames.energy - reference(frames)).mean())),
         },
         label_floor=floor,
         verdict=cheap_checks(frames, labels),
