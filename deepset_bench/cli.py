@@ -67,6 +67,48 @@ def train(
 
 
 @app.command(epilog=GROUPS)
+def sweep(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Overrides, of which each with several values (a,b or range or glob) is an axis; "
+            "and at most one named sweep, as in sweeps/quick.yaml.",
+            autocompletion=complete_override,
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Run seeds 0 to SEEDS - 1.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes at once (default: one a GPU, else one a core)."),
+    ] = None,
+    stack: Annotated[
+        str, typer.Option(help="Seeds trained as one model: auto (on CUDA alone) or a number.")
+    ] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the runs and estimate the time.")
+    ] = False,
+) -> None:
+    """Train every combination; what is done is not repeated, what was interrupted goes on."""
+    from deepset_bench.sweep import command
+
+    if not command.sweep(runs or [], seeds, jobs, stack, dry_run):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    runs_dir: Annotated[
+        str | None, typer.Option(help="Default: the environment variable BENCH_RUNS, else runs.")
+    ] = None,
+) -> None:
+    """What is queued, running, interrupted, done, failed, diverged, and why."""
+    from deepset_bench.sweep import command
+
+    command.status(runs_dir)
+
+
+@app.command(epilog=GROUPS)
 def config(overrides: Overrides = None) -> None:
     """Print the composed configuration, the groups and their options."""
     from dataclasses import asdict

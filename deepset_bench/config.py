@@ -8,8 +8,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -42,8 +44,7 @@ class Experiment:
 
     def identity(self, data_checksum: str) -> str:
         """Hash of what determines the numbers: resolved configuration, data, numerics version."""
-        resolved = {k: v for k, v in asdict(self.config).items() if k not in NOT_THE_EXPERIMENT}
-        content = json.dumps([resolved, data_checksum, NUMERICS], sort_keys=True)
+        content = json.dumps([determinants(self.config), data_checksum, NUMERICS], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def seeds(self) -> list[Experiment]:
@@ -51,6 +52,33 @@ class Experiment:
         config = self.config
         numbers = range(config.seed, config.seed + config.stack)
         return [replace(self, config=replace(config, seed=n, stack=1)) for n in numbers]
+
+
+def determinants(config: Config) -> dict[str, Any]:
+    """The part of a configuration that determines the numbers, not where and how they are made."""
+    return {k: v for k, v in asdict(config).items() if k not in NOT_THE_EXPERIMENT}
+
+
+def load_config(path: Path) -> Config:
+    """The configuration that `RunFolder.write_config` wrote.
+
+    Raises:
+        UserError: the file is missing, is no YAML, or holds what this version cannot use.
+    """
+    try:
+        content = OmegaConf.load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name the folder of a trained run") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)})") from None
+    try:
+        if not isinstance(content, DictConfig):
+            raise UserError("not a mapping of keys to values")
+        config = _typed(content)
+        validate(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}; not a configuration of this version") from None
+    return config
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from deepset_bench.config import Experiment
@@ -18,6 +20,12 @@ from deepset_bench.files import write_text
 
 LOCK = ".lock"
 STATES = ("queued", "running", "done", "failed", "diverged")
+_PATIENCE = 0.5
+"""Seconds to wait for a lock: whoever only asks whether it is held has it for an instant."""
+
+
+class Busy(UserError):
+    """Another process is training the run."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,28 @@ class RunFolder:
     def result(self) -> dict[str, Any]:
         """result.json; empty where the run has not ended."""
         return _read_json(self.path / "result.json")
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Hold the run, to be used with `with`; makes the folder.
+
+        Raises:
+            Busy: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            return FileLock(self.path / LOCK, timeout=_PATIENCE).acquire()
+        except Timeout:
+            raise Busy(f"{self.path} is being trained by another process") from None
+
+    def is_held(self) -> bool:
+        """Whether a process is training the run."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                return False
+        except (Timeout, PermissionError):  # without permission, it is another user's
+            return True
 
     def write_status(self, state: str, identity: str, reason: str = "") -> None:
         """Record where the run stands."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 from deepset_bench.data.neighbours import neighbour_pairs
+from deepset_bench.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class Tables:
 
         vectors = frames.positions[i] - frames.positions[j]
         d = np.linalg.norm(vectors, axis=-1)
+        if (d == 0).any():
+            where = frame[i[np.argmin(d)]]
+            raise UserError(
+                f"{frames.molecule[where]} frame {frames.index[where]}: two atoms at one place"
+            )
         lower = i > j
         n_pairs = np.bincount(frame[i[lower]], minlength=M)
         rank = np.empty(len(i), dtype=np.int64)

@@ -30,6 +30,9 @@ from deepset_bench.data.batches import Batch, Tables, with_slope
 from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
+PIECE = 1 << 14
+"""Distances prepared at a time, so that their features in float64 stay within the cache."""
+
 
 def pair_features(model: DeepSet, d: Tensor) -> Tensor:
     """phi(d) = [C(d) rbf(d) ; C(d) ; s(d)], (...) -> (..., K + 1 + S)."""
@@ -39,14 +42,19 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
 
 def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
     """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
-    phi, slopes = with_slope(lambda d: pair_features(model, d), tables.distances.double())
-    one_hot = (tables.numbers[..., None] == species).double()  # (M, n, s)
+    dtype = tables.distances.dtype
+
+    def in_dtype(d: Tensor) -> list[Tensor]:
+        return [x.to(dtype) for x in with_slope(lambda d: pair_features(model, d), d.double())]
+
+    pieces = [in_dtype(d) for d in tables.distances.flatten().split(PIECE)]
+    shape = (*tables.distances.shape, -1)
+    phi, slopes = (torch.cat(parts).view(shape) for parts in zip(*pieces, strict=True))
+    one_hot = (tables.numbers[..., None] == species).to(dtype)  # (M, n, s)
     frame = torch.arange(len(tables), device=one_hot.device)[:, None, None]
     z_j = one_hot[frame, tables.neighbours]
     z_i = one_hot[:, :, None].expand_as(z_j)
-    dtype = tables.distances.dtype
-    features = torch.cat([phi, z_j, z_i], dim=-1).to(dtype)
-    return replace(tables, features=features, slopes=slopes.to(dtype))
+    return replace(tables, features=torch.cat([phi, z_j, z_i], dim=-1), slopes=slopes)
 
 
 def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor]:

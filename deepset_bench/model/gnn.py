@@ -7,12 +7,14 @@ edges changes, so it contributes nothing to the forces and jumps where a pair cr
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch_geometric.nn import EdgeConv, GATConv, SAGEConv
 
 KINDS = ("none", "sage", "edge", "gat")
 
 
 def _layer(kind: str, width_in: int, width: int, aggregation: str) -> nn.Module:
+    # Here, because it takes longer than everything else that a run without graph layers imports.
+    from torch_geometric.nn import EdgeConv, GATConv, SAGEConv
+
     if kind == "sage":
         return SAGEConv(width_in, width, aggr=aggregation)
     if kind == "edge":

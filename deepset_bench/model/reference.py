@@ -35,10 +35,19 @@ class EnergyReference:
         Raises:
             UserError: a frame holds an element that the reference was not fitted on.
         """
+        self._check(frames)
+        return frames.composition(self.species) @ self.energies + self.constant
+
+    def per_atom(self, frames: Frames) -> FloatArray:
+        """(A,) eV; the atoms of a frame share the constant equally. Raises as the whole does."""
+        self._check(frames)
+        energies = self.energies[np.searchsorted(self.species, frames.numbers)]
+        return energies + (self.constant / frames.n_atoms)[frames.frame_of_atom]
+
+    def _check(self, frames: Frames) -> None:
         unknown = np.setdiff1d(frames.species, self.species)
         if len(unknown):  # whatever the reference: the model has learned nothing about it either
             raise UserError(f"no reference energy for atomic number {unknown[0]}: not in training")
-        return frames.composition(self.species) @ self.energies + self.constant
 
 
 def fit_reference(

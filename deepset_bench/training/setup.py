@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ase.units import Bohr
+from torch import Tensor
 
 from deepset_bench.data import catalogue
 from deepset_bench.data.batches import Tables, padded
@@ -16,7 +17,6 @@ from deepset_bench.data.splits import Split, split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import Errors, Labels, errors
 from deepset_bench.model.deepset import DeepSet
-from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.radial import RadialBasis
 from deepset_bench.model.reference import EnergyReference, fit_reference
@@ -66,6 +66,9 @@ def build_model(config: Config) -> DeepSet:
     """The DeepSet of a configuration, initialised from torch's global random state."""
     gnn = None
     if config.gnn.kind != "none":
+        # PyTorch Geometric takes seconds to import, and most variants do without.
+        from deepset_bench.model.gnn import GraphLayers
+
         gnn = GraphLayers(config.gnn.kind, config.width, config.gnn.layers, config.aggregation)
     return DeepSet(
         cutoff=config.cutoff,
@@ -76,6 +79,22 @@ def build_model(config: Config) -> DeepSet:
         top_k=config.gating.top_k,
         gnn=gnn,
         envelope=config.envelope,
+    )
+
+
+def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
+    """The potential of a configuration, initialised like its model.
+
+    Args:
+        species: (s,) atomic numbers that occur in training.
+        scale: eV; the spread of the training energies about the reference.
+    """
+    return Potential(
+        build_model(config),
+        species=species,
+        scale=scale,
+        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
+        form=config.form,
     )
 
 
@@ -113,13 +132,7 @@ def prepare(config: Config) -> Setup:
     forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
 
     torch.manual_seed(config.seed)
-    potential = Potential(
-        build_model(config),
-        species=torch.from_numpy(train.species),
-        scale=spread,
-        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
-        form=config.form,
-    )
+    potential = build_potential(config, torch.from_numpy(train.species), spread)
     # Of the whole set, so that every part and every seed has tables of one shape.
     tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
     parts = {

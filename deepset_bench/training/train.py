@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from deepset_bench import __version__
 from deepset_bench.config import Experiment
@@ -19,7 +18,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import evaluate
 from deepset_bench.model.compiled import CompiledForward, traceable, wants_compiling
-from deepset_bench.runs import LOCK, RunFolder, run_folder
+from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.training import checkpoint
 from deepset_bench.training.loop import Epoch, Member, fit
 from deepset_bench.training.records import recorders
@@ -58,8 +57,8 @@ def train(
         on_epoch: called after each of its epochs.
 
     Raises:
-        UserError: the configuration or the data cannot be used, another run occupies a folder,
-            or another process is training it.
+        Busy: another process is training one of them.
+        UserError: the configuration or the data cannot be used, or another run occupies a folder.
     """
     outcomes: dict[int, Outcome] = {}
     with ExitStack() as stack:
@@ -67,7 +66,7 @@ def train(
         for number, experiment in enumerate(experiments):
             folder = run_folder(experiment)
             identity = experiment.identity(catalogue.checksum(experiment.config.data.name))
-            stack.enter_context(_locked(folder))
+            stack.enter_context(folder.lock())
             if fresh:
                 folder.clear()
             if _is_done(folder, identity):
@@ -96,16 +95,6 @@ def _both(
         on_epoch(folder, row)
 
     return after_epoch
-
-
-def _locked(folder: RunFolder) -> FileLock:
-    folder.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.path / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"{folder.path} is being trained by another process") from None
-    return lock
 
 
 def _is_done(folder: RunFolder, identity: str) -> bool:

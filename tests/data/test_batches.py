@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deepset_bench.data.batches import Batch, Tables, padded, with_slope
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.neighbours import neighbour_pairs
+from deepset_bench.errors import UserError
 from tests import toy
 
 molecules = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 1000)), min_size=1, max_size=5)
@@ -59,7 +60,7 @@ def test_neighbour_pairs(molecules, cutoff):
 
 @pytest.mark.parametrize("spread", [1.0, 100.0, 1e4, 1e6])
 def test_neighbour_pairs_of_fragments_however_far_apart(spread):
-    """Both searches: 1e5 cells of the size of the cutoff are more than vesin can count."""
+    """A search with cells of the size of the cutoff would need more of them than can be counted."""
     corners = np.array([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0], [9.0, 8.0, 7.0], [-9.0, 4.0, 3.0]])
     positions = [
         toy.random_molecule(4, seed).positions + spread * corner
@@ -71,7 +72,7 @@ def test_neighbour_pairs_of_fragments_however_far_apart(spread):
     assert list(zip(i.tolist(), j.tolist(), strict=True)) == brute_pairs(frames, 3.0)
 
 
-@pytest.mark.parametrize("far_atom", [[], [[1e6, 1e6, 0.0]]], ids=["cells", "tree"])
+@pytest.mark.parametrize("far_atom", [[], [[1e6, 1e6, 0.0]]], ids=["near", "far"])
 def test_a_pair_exactly_at_the_cutoff_is_none(far_atom):
     positions = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 2.0, 0.0], *far_atom])
     i, j = neighbour_pairs(toy.geometry(np.ones(len(positions)), positions), 3.0)
@@ -178,3 +179,18 @@ def test_every_second_edge_of_a_batch(molecules, cutoff, data):
         assert int(both.sum()) == n_pairs
     else:  # each survives in one direction
         assert not both.any()
+
+
+def test_two_atoms_at_one_place_are_named():
+    frames = Frames(
+        numbers=np.array([6, 1, 6, 1]),
+        positions=np.array([[0, 0, 0], [1.1, 0, 0], [0.5, 0, 0], [0.5, 0, 0]], dtype=float),
+        n_atoms=np.array([2, 2]),
+        energy=np.zeros(2),
+        forces=np.zeros((4, 3)),
+        bias_forces=None,
+        molecule=np.array(["CH", "CH"]),
+        index=np.array([7, 9]),
+    )
+    with pytest.raises(UserError, match="CH frame 9: two atoms at one place"):
+        Tables.build(frames, 5.0)

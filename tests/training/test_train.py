@@ -77,6 +77,18 @@ def test_an_interrupted_run_goes_on_bit_for_bit(overrides, epoch, tmp_path):
     assert_same_run(whole.folder, resumed.folder)
 
 
+def test_a_plateau_goes_on_where_it_was(tmp_path):
+    """The rate has fallen before the interruption."""
+    plateau = ("trainer=report", "trainer.schedule.patience=0", "trainer.schedule.warmup_steps=0")
+    overrides = (*plateau, "trainer.learning_rate=0.05", "trainer.epochs=8")
+    whole = run(*overrides, f"runs_dir={tmp_path}/whole")
+    rates = metrics(whole.folder)["learning_rate"].astype(float)
+    assert rates[4] < rates[0]
+    with pytest.raises(Killed):
+        run(*overrides, f"runs_dir={tmp_path}/cut", on_epoch=stop_at(5))
+    assert_same_run(whole.folder, run(*overrides, f"runs_dir={tmp_path}/cut").folder)
+
+
 @pytest.mark.parametrize("name", ["best.pt", "last.pt"])
 def test_killed_right_after_a_checkpoint(name, tmp_path, monkeypatch):
     rate = "trainer.learning_rate=0.01"

@@ -1,0 +1,1 @@
+"""Speed, run by hand: `python -m benchmarks`. Nothing here is a test."""

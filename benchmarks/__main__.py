@@ -1,0 +1,38 @@
+"""`python -m benchmarks [NAMES]`: print speeds as ratios, or write them to docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from benchmarks.tables import replace_section
+from benchmarks.timing import in_fresh_process, machine
+
+NAMES = ("step", "peers", "scaling", "epoch")
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+
+
+def main() -> None:
+    """Run what was asked for, one benchmark after another."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=int, default=50, help="timed calls of each kind")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
+    given = parser.parse_args()
+    unknown = set(given.names) - set(NAMES)
+    if unknown:
+        parser.error(f"unknown benchmark {unknown.pop()}; choose from {', '.join(NAMES)}")
+    where = f"{machine()}; {date.today():%Y-%m-%d}."
+    print(where)
+    for name in given.names or NAMES:
+        tables = [t for n in given.threads for t in in_fresh_process(name, n, given.repeats)]
+        content = "\n".join(table.markdown() for table in tables)
+        print(f"\n{content}", flush=True)
+        if given.write:
+            replace_section(PAGE, name, f"{content}\nMeasured on {where}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""One full training step: gather, forward, forces, loss, backward, clip, AdamW."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.tables import Table
+from benchmarks.timing import as_in_training, interleaved, milliseconds, ratio
+from deepset_bench.config import experiment
+from deepset_bench.model.compiled import CompiledForward, traceable, wants_compiling
+from deepset_bench.training.setup import prepare
+from deepset_bench.training.stacked import StackedOptimisation
+from deepset_bench.training.step import Optimisation, SingleOptimisation
+
+SMALL = ("data=but-2-ene", "device=cpu", "data.train_size=200", "data.val_size=20")
+VARIANTS: dict[str, Sequence[str]] = {
+    "baseline": (),
+    "scalars=cub_sqrt": ("scalars=cub_sqrt",),
+    "rbf=x2_x4_log": ("rbf=x2_x4_log",),
+    "gnn=sage": ("gnn=sage",),
+    "gnn=edge": ("gnn=edge",),
+    "gnn=gat": ("gnn=gat",),
+    "gating=top_k": ("gating=top_k",),
+    "gating=single": ("gating=single",),
+}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to compute the same step; `seeds` runs are trained at once, and the time is per run."""
+
+    name: str
+    overrides: Sequence[str]
+    seeds: int = 1
+
+
+CONTENDERS = (
+    Contender("reference", ("form=reference", "compile=false")),
+    Contender("fused", ("form=fused", "compile=false")),
+    Contender("compiled", ("form=fused", "compile=true")),
+    Contender("5 seeds", ("form=fused", "compile=true"), seeds=5),
+)
+"""The first is what the others are compared with."""
+
+
+def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], object] | None:
+    """One training step; the same frames for every contender in the same round.
+
+    None where the variant cannot be computed in this way.
+    """
+    given = [*SMALL, *overrides, *contender.overrides]
+    configs = [experiment([*given, f"seed={seed}"]).config for seed in range(contender.seeds)]
+    config, compile_steps = configs[0], wants_compiling(configs[0])
+    if traceable(config) and (compile_steps or contender.seeds > 1):
+        return None
+    setups = [prepare(config) for config in configs]
+    optimisation: Optimisation
+    if contender.seeds > 1:
+        optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps)
+    else:
+        potential, size = setups[0].potential, config.trainer.batch_size
+        forward = CompiledForward(potential, size, _say) if compile_steps else potential
+        optimisation = SingleOptimisation(setups[0], config, forward)
+
+    def step(number: int) -> object:
+        generator = torch.Generator().manual_seed(number)
+        order = torch.randperm(config.data.train_size, generator=generator)
+        frames = order[: config.trainer.batch_size]
+        rates = [config.trainer.learning_rate] * contender.seeds
+        return optimisation.train([frames] * contender.seeds, rates)
+
+    return step
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _row(
+    overrides: Sequence[str], contenders: Sequence[Contender], repeats: int, is_baseline: bool
+) -> tuple[list[str], list[str]]:
+    """Milliseconds of the first contender and of each other with its ratio."""
+    # Stacked seeds tell the same of every variant, and take five times as long to measure.
+    used = [c for c in contenders if c.seeds == 1 or is_baseline]
+    steps = {c.name: step_of(c, overrides) for c in used}
+    there = {name: step for name, step in steps.items() if step is not None}
+    seconds = interleaved(there, repeats)
+    per_run = {c.name: seconds[c.name] / c.seeds for c in contenders if c.name in seconds}
+    first = per_run[contenders[0].name]
+    times = [milliseconds(per_run[c.name]) if c.name in per_run else "—" for c in contenders]
+    ratios = [
+        f"{ratio(first, per_run[c.name]):.1f}" if c.name in per_run else "—" for c in contenders[1:]
+    ]
+    return times, ratios
+
+
+def measure(
+    threads: int, repeats: int, contenders: Sequence[Contender] = CONTENDERS
+) -> list[Table]:
+    """Every variant at 20 frames, and the baseline at 10 and 40."""
+    as_in_training(threads)
+    cases = {f"{name}, 20": [*overrides] for name, overrides in VARIANTS.items()}
+    cases |= {f"baseline, {b}": [f"trainer.batch_size={b}"] for b in (10, 40)}
+    names = [c.name for c in contenders]
+    rows = []
+    for case, overrides in cases.items():
+        times, ratios = _row(overrides, contenders, repeats, case.startswith("baseline"))
+        rows.append([case, *times, *ratios])
+        _say(f"step, {threads} threads: {' '.join(rows[-1])}")
+    return [
+        Table(
+            f"A training step, {threads} thread{'s' * (threads > 1)}.",
+            "Variant and frames of but-2-ene in the batch; milliseconds per step and run, then how "
+            f"many times faster than the {names[0]} form; medians of {repeats} steps. `5 seeds`: "
+            "compiled, stacked in one model.",
+            ["variant, frames", *names, *(f"{name} ×" for name in names[1:])],
+            rows,
+        )
+    ]

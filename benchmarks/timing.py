@@ -1,0 +1,76 @@
+"""Fair timing on a machine that may be busy, and what to say about the machine."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.tables import Table
+
+
+def in_fresh_process(name: str, threads: int, repeats: int) -> list[Table]:
+    """The tables of one benchmark, from a process with its own thread count and peak memory."""
+    # Not forked: threads that torch started here would be missing there.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_measure, name, threads, repeats).result()
+
+
+def _measure(name: str, threads: int, repeats: int) -> list[Table]:
+    tables: list[Table] = importlib.import_module(f"benchmarks.{name}").measure(threads, repeats)
+    return tables
+
+
+def interleaved(
+    functions: Mapping[str, Callable[[int], object]], repeats: int, warmup: int = 10
+) -> dict[str, np.ndarray]:
+    """Seconds of each call, (repeats,) for each function.
+
+    The functions take turns within one process, so a busy moment meets all of them. Each gets the
+    number of the round, from which it may choose its input.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for number in range(warmup + repeats):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function(number)
+            seconds[name].append(time.perf_counter() - started)
+    return {name: np.array(values[warmup:]) for name, values in seconds.items()}
+
+
+def milliseconds(seconds: np.ndarray) -> str:
+    """The median, for a table."""
+    value = 1e3 * float(np.median(seconds))
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def ratio(slow: np.ndarray, fast: np.ndarray) -> float:
+    """How many times faster: the median over rounds of the ratio within the round."""
+    return float(np.median(slow / fast))
+
+
+def machine() -> str:
+    """CPU model, cores and versions, as one line."""
+    cpu = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        names = [line for line in information.read_text().splitlines() if "model name" in line]
+        cpu = names[0].split(":", 1)[1].strip() if names else cpu
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torch-geometric"))
+    python = f"{platform.system()}, Python {platform.python_version()}"
+    return f"{cpu}, {os.cpu_count()} cores, {python}, {versions}"
+
+
+def as_in_training(threads: int) -> None:
+    """The state of torch under which `deepset_bench.training.train` runs."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)

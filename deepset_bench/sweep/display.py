@@ -1,0 +1,139 @@
+"""What a person sees of many runs: a live table in a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deepset_bench.sweep.execute import Sweep
+from deepset_bench.sweep.status import Standing
+
+_COLOURS = {"done": "green", "failed": "red", "diverged": "magenta", "running": "cyan"}
+_ORDER = ("running", "interrupted", "failed", "diverged", "queued", "done")
+_REFRESH = 0.5  # seconds
+Row = tuple[str, Standing]
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """One line a run: state, epoch, validation errors, time left or why it ended."""
+    shown = Table(box=SIMPLE_HEAD)
+    shown.add_column("run", overflow="fold", ratio=1)
+    shown.add_column("state", no_wrap=True)
+    for heading in ("epoch", "val E / meV", "val F / (meV/Å)"):
+        shown.add_column(heading, justify="right", no_wrap=heading == "epoch")
+    shown.add_column("left, or why", overflow="fold")
+    for name, stands in rows:
+        state = f"[{_COLOURS.get(stands.state, 'dim')}]{stands.state}"
+        shown.add_row(Text(name), state, *_numbers(stands), Text(_note(stands)))
+    return shown
+
+
+def line(name: str, stands: Standing) -> str:
+    """The same in one line, for logs and scripts."""
+    epoch, energy, forces = _numbers(stands)
+    errors = f"val energy MAE {energy} meV, forces MAE {forces} meV/Å" if energy else ""
+    words = (f"epoch {epoch}", errors, _note(stands))
+    return f"{stands.state:<11} {name}  {', '.join(word for word in words if word)}"
+
+
+def show_runs(console: Console, rows: Sequence[Row]) -> None:
+    """All runs and how many are in each state."""
+    if console.is_terminal:
+        console.print(table(rows))
+    else:
+        for row in rows:
+            console.print(line(*row), highlight=False, markup=False, soft_wrap=True)
+    console.print(counts([stands for _, stands in rows]), highlight=False)
+
+
+def counts(standings: Sequence[Standing]) -> str:
+    """`7 runs: 3 done, 1 failed, 3 queued`."""
+    by_state = Counter(stands.state for stands in standings)
+    told = ", ".join(f"{by_state[state]} {state}" for state in _ORDER if by_state[state])
+    runs = f"{len(standings)} run{'' if len(standings) == 1 else 's'}"
+    return f"{runs}: {told}" if told else "no runs"
+
+
+@contextmanager
+def watching(console: Console, sweep: Sweep) -> Iterator[Callable[[], None]]:
+    """A function to call often while the sweep runs; it shows what is new."""
+    if not console.is_terminal:
+        yield _lines(console, sweep)
+        console.print(counts([sweep.standing(run) for run in sweep.runs]), highlight=False)
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        last = 0.0
+
+        def refresh() -> None:
+            nonlocal last
+            if time.monotonic() - last > _REFRESH:
+                last = time.monotonic()
+                live.update(_overview(sweep, console.height), refresh=True)
+
+        yield refresh
+        live.update(_overview(sweep, console.height), refresh=True)
+
+
+def _lines(console: Console, sweep: Sweep) -> Callable[[], None]:
+    told: dict[str, str] = {}
+
+    def changes() -> None:
+        for run in sweep.runs:
+            stands = sweep.standing(run)
+            if stands.state != told.get(run.name, "queued"):
+                told[run.name] = stands.state
+                text = line(run.name, stands)
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    return changes
+
+
+def _overview(sweep: Sweep, height: int) -> RenderableType:
+    """What fits the terminal, what is being trained first."""
+    rows = [(run.name, sweep.standing(run)) for run in sweep.runs]
+    standings = [stands for _, stands in rows]
+    rows.sort(key=lambda row: _ORDER.index(row[1].state))
+    room = max(height // 2 - 4, 3)  # long names take two lines
+    more = f" ({len(rows) - room} not shown)" if len(rows) > room else ""
+    left = seconds_left(standings, sweep.share.jobs)
+    when = "" if left is None else f"; about {duration(left)} left"
+    return Group(table(rows[:room]), Text(f"{counts(standings)}{more}{when}"))
+
+
+def seconds_left(standings: Sequence[Standing], jobs: int) -> float | None:
+    """Until all have ended, at the pace of those that have begun; None before that is known."""
+    paces = [s.seconds / s.epoch * s.epochs for s in standings if s.epoch and s.epochs]
+    unfinished = [s for s in standings if s.state in ("queued", "running", "interrupted")]
+    if not paces or not unfinished:
+        return None
+    usual = sum(paces) / len(paces)
+    left = [usual if s.seconds_left is None else s.seconds_left for s in unfinished]
+    return max(sum(left) / jobs, max(left))
+
+
+def _numbers(stands: Standing) -> tuple[str, str, str]:
+    of = "" if stands.epochs is None else f"/{stands.epochs}"
+    if stands.energy is None or stands.forces is None:
+        return f"{stands.epoch}{of}", "", ""
+    return f"{stands.epoch}{of}", f"{stands.energy * 1e3:.1f}", f"{stands.forces * 1e3:.1f}"
+
+
+def _note(stands: Standing) -> str:
+    if stands.reason:
+        return stands.reason
+    return "" if stands.seconds_left is None else f"{duration(stands.seconds_left)} left"

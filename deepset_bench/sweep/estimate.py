@@ -1,0 +1,67 @@
+"""How long a sweep will take, from the runs that are done."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+import yaml
+
+from deepset_bench.runs import RunFolder
+from deepset_bench.sweep.execute import units
+from deepset_bench.sweep.machine import Share, device
+from deepset_bench.sweep.plan import Run
+from deepset_bench.sweep.status import standing
+
+
+def seconds(runs: Sequence[Run], share: Share) -> float | None:
+    """Time for what is not done yet; None where no done run tells.
+
+    A run is taken to go at the pace (seconds a training frame) of the done runs of its variant,
+    else of all done runs on its data, on the same kind of machine and device.
+    """
+    measured = {home: _paces(home) for home in {_data(run) for run in runs}}
+    times = []
+    for unit in units(runs, share.stack):
+        left = [_seconds_left(run, measured[_data(run)]) for run in unit]
+        known = [time for time in left if time is not None]
+        if len(known) < len(left):
+            return None
+        times.append(max(known))
+    return max(sum(times) / share.jobs, *times)
+
+
+def _data(run: Run) -> Path:
+    """The folder of all runs on the run's data."""
+    return run.folder.path.parents[2]
+
+
+def _paces(home: Path) -> dict[tuple[Path, str], list[float]]:
+    """Seconds a training frame of the done runs, by variant's folder and device."""
+    paces: dict[tuple[Path, str], list[float]] = {}
+    for path in home.glob("*/*/*/result.json"):
+        folder = RunFolder(path.parent)
+        result = folder.result()
+        here = result["machine"] == f"{platform.system()} {platform.machine()}"
+        if result["status"] == "done" and here:
+            config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+            frames = result["epochs"] * config["data"]["train_size"]
+            key = (folder.path.parent, result["device"])
+            paces.setdefault(key, []).append(result["wall_seconds"] / frames)
+    return paces
+
+
+def _seconds_left(run: Run, paces: dict[tuple[Path, str], list[float]]) -> float | None:
+    config = run.experiment.config
+    stands = standing(run.folder, config.trainer.epochs)
+    if stands.state in ("done", "diverged"):
+        return 0.0
+    here = device(config.device)
+    known = paces.get((run.folder.path.parent, here))
+    if known is None:
+        known = [pace for (_, on), each in paces.items() if on == here for pace in each]
+    if not known:
+        return None
+    return mean(known) * config.data.train_size * (config.trainer.epochs - stands.epoch)

@@ -1,0 +1,205 @@
+"""Runs of a sweep as processes: several at once, past failures, and never one run twice.
+
+One process a run (or a stack of seeds) keeps a crash from taking other runs with it. What is done,
+failed or being trained is read from the run folders, so any number of sweeps may share them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deepset_bench.runs import Busy
+from deepset_bench.sweep.child import BUSY, GRACE
+from deepset_bench.sweep.machine import Share
+from deepset_bench.sweep.plan import Run
+from deepset_bench.sweep.status import ENDED, Standing, standing
+
+TRAIN = (sys.executable, "-m", "deepset_bench.sweep.child")
+_PAUSE = 0.1  # seconds between two looks at the processes
+
+
+@dataclass
+class _Job:
+    runs: list[Run]
+    process: subprocess.Popen[bytes]
+
+
+class Sweep:
+    """The runs of a sweep while they are trained.
+
+    Attributes:
+        ended: how the runs that need no more training stand.
+        elsewhere: runs that another process is training; they are waited for.
+    """
+
+    def __init__(self, runs: Sequence[Run], share: Share) -> None:
+        self.runs, self.share = list(runs), share
+        self.ended: dict[Run, Standing] = {}
+        self.elsewhere: set[Run] = set()
+        self._waiting = units(self.runs, share.stack)
+        self._jobs: dict[int, _Job] = {}
+        self._noted: dict[Run, dict[str, Any]] = {}
+
+    def execute(self, watch: Callable[[], None]) -> None:
+        """Train until every run has ended, calling `watch` several times a second.
+
+        Raises:
+            KeyboardInterrupt: after all processes have stopped.
+        """
+        try:
+            for run in self.runs:
+                self._queue(run)
+            while self._waiting or self._jobs:
+                for slot in range(self.share.jobs):
+                    if slot not in self._jobs and (runs := self._next()):
+                        self._jobs[slot] = self._start(runs, slot)
+                watch()
+                time.sleep(_PAUSE)
+                for slot, job in list(self._jobs.items()):
+                    if job.process.poll() is not None:
+                        del self._jobs[slot]
+                        self._reap(job)
+            watch()
+        finally:
+            _stop(list(self._jobs.values()))
+
+    def standing(self, run: Run) -> Standing:
+        """How a run stands now."""
+        if run in self.ended:
+            return self.ended[run]
+        epochs = run.experiment.config.trainer.epochs
+        if run in self.elsewhere:
+            return replace(standing(run.folder, epochs), reason="in another process")
+        if any(run in job.runs for job in self._jobs.values()):
+            return standing(run.folder, epochs)
+        return Standing("queued", epochs=epochs)
+
+    def _queue(self, run: Run) -> None:
+        """Write down that the run is planned, unless it has ended or is another process's."""
+        if self._settled(run):
+            return
+        if run.folder.is_held():
+            self.elsewhere.add(run)
+        else:
+            with suppress(Busy), run.folder.lock():
+                run.folder.write_status("queued", run.identity)
+        self._noted[run] = run.folder.status()
+
+    def _settled(self, run: Run) -> bool:
+        """Whether there is nothing to train; if so, it is noted in `ended`."""
+        status = run.folder.status()
+        state = status.get("state")
+        if status and status["run"] != run.identity:
+            if state == "queued" and not run.folder.last.exists():
+                return False  # planned with other data or an earlier version, and never begun
+            reason = f"{run.folder.path} holds another run (other data, configuration or version)"
+            self.ended[run] = Standing("failed", f"{reason}; runs_dir=DIR keeps both")
+            return True
+        # A failure before this sweep is tried again; one since then was another sweep's try.
+        since = run in self._noted and status != self._noted[run]
+        if state in ("done", "diverged") or (state == "failed" and since):
+            self.ended[run] = standing(run.folder, run.experiment.config.trainer.epochs)
+            return True
+        return False
+
+    def _next(self) -> list[Run]:
+        """Runs to train now in one process; none if all others are trained elsewhere."""
+        for unit in list(self._waiting):
+            unit[:] = [run for run in unit if not self._settled(run)]
+            held = [run for run in unit if run.folder.is_held()]
+            self.elsewhere = (self.elsewhere - set(unit)) | set(held)
+            free = [run for run in unit if run not in held]
+            unit[:] = held
+            if not held:
+                self._waiting.remove(unit)
+            if free:
+                return free
+        return []
+
+    def _start(self, runs: list[Run], slot: int) -> _Job:
+        request = [self._overrides(run) for run in runs]
+        log = runs[0].folder.log
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                [*TRAIN, json.dumps(request)],
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=stream,
+                env=self.share.environment(slot),
+                start_new_session=True,  # Ctrl-C is for the sweep, which then stops its processes
+            )
+        return _Job(runs, process)
+
+    def _overrides(self, run: Run) -> list[str]:
+        if run.experiment.config.threads is None and self.share.threads is not None:
+            return [*run.overrides, f"threads={self.share.threads}"]
+        return list(run.overrides)
+
+    def _reap(self, job: _Job) -> None:
+        """Note how the runs of an ended process stand; put back what is still to be trained."""
+        status = job.process.returncode
+        _close(job)
+        for run in job.runs:
+            if run.folder.status().get("state") in ("done", "diverged"):
+                self._settled(run)
+            elif status == BUSY:
+                self._waiting.append([run])
+            elif len(job.runs) > 1:
+                self._queue(run)
+                self._waiting.append([run])  # what fails in a stack is tried alone
+            else:
+                self._failed(run, status)
+
+    def _failed(self, run: Run, status: int) -> None:
+        """A process that was killed could not say so itself."""
+        try:
+            with run.folder.lock():
+                if run.folder.status().get("state") not in ENDED:
+                    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+                    reason = f"its process ended with {how}"
+                    run.folder.say(f"failed: {reason}")
+                    run.folder.write_status("failed", run.identity, reason)
+        except Busy:
+            self._waiting.append([run])
+            return
+        self.ended[run] = standing(run.folder, run.experiment.config.trainer.epochs)
+
+
+def units(runs: Sequence[Run], stack: int) -> list[list[Run]]:
+    """Runs that share a process: seeds of one variant, `stack` at most; in order of the first."""
+    units: list[list[Run]] = []
+    for run in runs:
+        fitting = (u for u in units if len(u) < stack and u[0].variant == run.variant)
+        unit = next(fitting, None)
+        if unit is None:
+            units.append([run])
+        else:
+            unit.append(run)
+    return units
+
+
+def _stop(jobs: Sequence[_Job]) -> None:
+    """End processes, which keep their checkpoints; a second Ctrl-C does not wait for them."""
+    for job in jobs:
+        _close(job)
+    deadline = time.monotonic() + GRACE + 2
+    for job in jobs:
+        try:
+            job.process.wait(max(deadline - time.monotonic(), 0))
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            deadline = 0.0
+            job.process.kill()
+            job.process.wait()
+
+
+def _close(job: _Job) -> None:
+    """Close the pipe that a process takes for its sweep's life."""
+    assert job.process.stdin is not None
+    job.process.stdin.close()

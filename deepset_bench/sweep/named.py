@@ -1,0 +1,127 @@
+"""Named sweeps: YAML files that list runs, axes or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import resource
+
+_KEYS = ("title", "table", "baseline", "common", "runs", "axes")
+"""`table` and `baseline` say which table shows the runs, and beside which of them."""
+_RUN_KEYS = ("label", "overrides")
+
+
+@dataclass(frozen=True)
+class NamedSweep:
+    """What a sweep file asks for.
+
+    Attributes:
+        overrides: of each run, by a name to use in messages; several values are axes, as on the
+            command line.
+    """
+
+    path: Path
+    title: str
+    overrides: dict[str, list[str]]
+
+
+def find(name: str) -> Path:
+    """The file `name`, with or without .yaml: as a path, else among the product's own sweeps.
+
+    Raises:
+        UserError: there is no such file; the message has the nearest names.
+    """
+    own = resource("sweeps")
+    stem = Path(name).name.removesuffix(".yaml")
+    for path in (Path(name), Path(f"{name}.yaml"), own / f"{stem}.yaml"):
+        if path.is_file():
+            return path
+    known = [path.stem for path in own.glob("*.yaml")]
+    raise UserError(f"unknown sweep {name!r} (overrides have an '='); {nearest(stem, known)}")
+
+
+def read(path: Path) -> NamedSweep:
+    """Read and check a sweep file.
+
+    Raises:
+        UserError: not YAML, an unknown, missing or repeated key, a value of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    content = _mapping(content, f"{path}", _KEYS)
+    if not isinstance(content.get("title"), str):
+        raise UserError(f"{path}: title is missing or not text")
+    for key, kind in (("table", int), ("baseline", str)):
+        if key in content and not isinstance(content[key], kind):
+            raise UserError(f"{path}: {key} is to be {'a number' if kind is int else 'text'}")
+    if "runs" not in content and "axes" not in content:
+        raise UserError(f"{path}: holds neither runs nor axes")
+    common = _lines(content.get("common", []), f"{path}: common") + _axes(content, path)
+    runs = _runs(content, path) if "runs" in content else {"axes": []}
+    if "baseline" in content and content["baseline"] not in runs:
+        raise UserError(f"{path}: baseline {content['baseline']!r} is the label of no run")
+    overrides = {label: [*common, *lines] for label, lines in runs.items()}
+    return NamedSweep(path, content["title"], overrides)
+
+
+def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: is to be a mapping with the keys {', '.join(keys)}")
+    for key in content:
+        if key not in keys:
+            raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), keys)}")
+    return content
+
+
+def _lines(content: Any, where: str) -> list[str]:
+    if not isinstance(content, list):
+        raise UserError(f"{where}: is to be a list of overrides, as in [scalars=cub_sqrt]")
+    for line in content:
+        if not isinstance(line, str) or "=" not in line:
+            raise UserError(f"{where}: {line!r} is no override, as in scalars=cub_sqrt")
+    return list(content)
+
+
+def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
+    listed = content["runs"]
+    if not isinstance(listed, list) or not listed:
+        raise UserError(f"{path}: runs is to be a list with a label and overrides each")
+    runs: dict[str, list[str]] = {}
+    for number, entry in enumerate(listed, 1):
+        where = f"{path}: runs, entry {number}"
+        entry = _mapping(entry, where, _RUN_KEYS)
+        label = entry.get("label")
+        if not isinstance(label, str) or "overrides" not in entry:
+            raise UserError(f"{where}: is to have a label (text) and overrides")
+        if label in runs:
+            raise UserError(f"{where}: the label {label!r} is another run's already")
+        runs[label] = _lines(entry["overrides"], f"{where}: overrides")
+    return runs
+
+
+def _axes(content: dict[str, Any], path: Path) -> list[str]:
+    """`axes` as overrides with several values."""
+    axes = content.get("axes", {})
+    if not isinstance(axes, dict):
+        raise UserError(f"{path}: axes is to be a mapping, as in gnn: [sage, edge]")
+    lines = []
+    for key, options in axes.items():
+        if not isinstance(options, list) or not options:
+            raise UserError(f"{path}: axes.{key} is to be a list of options")
+        lines.append(f"{key}={','.join(_text(option) for option in options)}")
+    return lines
+
+
+def _text(option: Any) -> str:
+    if isinstance(option, list):
+        return f"[{','.join(_text(member) for member in option)}]"
+    if option is None or isinstance(option, bool):
+        return {None: "null", True: "true", False: "false"}[option]
+    return str(option)

@@ -1,0 +1,238 @@
+"""The ASE calculator on tiny trained runs: against the reference form, itself and mechanics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms, units
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+
+from deepset_bench.calculator import DeepSetCalculator
+from deepset_bench.config import experiment
+from deepset_bench.data import catalogue
+from deepset_bench.data.batches import Tables
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.metrics import predict
+from deepset_bench.evaluation.trained import load_trained
+from deepset_bench.training.train import train
+from tests import toy
+
+BRIEF = (
+    "data=c3h6",
+    "data.train_size=200",
+    "data.val_size=20",
+    "data.test_size=20",
+    "trainer.epochs=15",
+    "trainer.learning_rate=0.01",
+    "trainer.schedule.warmup_steps=0",
+    "width=16",
+    "rbf.size=16",
+    "threads=1",
+    "device=cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def make_run(tmp_path_factory):
+    """Train the toy C3H6 briefly with some overrides; the run's folder."""
+    home = tmp_path_factory.mktemp("home")
+
+    def run(*overrides: str) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BENCH_DATA", str(home / "data"))
+            patch.setenv("BENCH_RUNS", str(home / "runs"))
+            if "c3h6" not in catalogue.names():
+                catalogue.register("c3h6", toy.frames(3, 240), {"method": "analytic"})
+            return train([experiment([*BRIEF, *overrides])])[0].folder.path
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(make_run) -> list[Path]:
+    """Two seeds of the baseline."""
+    return [make_run("seed=0"), make_run("seed=1")]
+
+
+@pytest.fixture
+def atoms() -> Atoms:
+    """C3H6 away from rest."""
+    frame = toy.frames(3, 1, seed=7)
+    return Atoms(frame.numbers, frame.positions)
+
+
+def frame_of(atoms: Atoms):
+    return toy.geometry(atoms.numbers, atoms.positions)
+
+
+@pytest.mark.parametrize("overrides", [(), ("gnn=gat", "condition=report"), ("rbf=x2_x4_log",)])
+def test_agrees_with_the_reference_form(make_run, atoms, overrides):
+    run = make_run(*overrides)
+    trained = load_trained(run, "cpu")
+    tables = Tables.build(
+        frame_of(atoms), trained.config.cutoff, every_second=trained.config.every_second
+    )
+    trained.potential.form = "reference"
+    energy, forces = predict(trained.potential, tables, 1)
+    calculator = DeepSetCalculator(run, device="cpu")
+    atoms.calc = calculator
+    # float32: some hundred roundings of 6e-8 on energies about the reference of at most 10 eV.
+    reference = trained.reference(frame_of(atoms))[0]
+    assert atoms.get_potential_energy() - reference == pytest.approx(energy.item(), abs=1e-4)
+    bound = 1e-4 * forces.abs().max().item()
+    np.testing.assert_allclose(atoms.get_forces(), forces[0], atol=bound)
+
+
+def test_atomic_energies_sum_to_the_energy(make_run, runs, atoms):
+    for folders in (runs, make_run("reference=molecule_mean")):
+        atoms.calc = DeepSetCalculator(folders)
+        energies = atoms.get_potential_energies()
+        assert energies.shape == (9,)
+        # Both are the same float64 sum, in another order.
+        assert energies.sum() == pytest.approx(atoms.get_potential_energy(), rel=1e-14)
+        assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize(
+    ("precision", "h", "bound"), [("float64", 1e-5, 1e-7), ("float32", 3e-3, 2e-3)]
+)
+def test_forces_are_the_gradient(runs, atoms, precision, h, bound):
+    """Central differences; h in angstrom, the bound in eV/angstrom on forces up to 2.
+
+    Truncation is h^2 F''/6 with F'' of some 100 eV/angstrom^3: 2e-9 and 2e-4. Rounding is
+    eps |E| / h with 200 eV in float64, reference included, and 1 eV in float32: 4e-9 and 2e-5,
+    times the square root of the number of roundings.
+    """
+    atoms.calc = DeepSetCalculator(runs[0], precision=precision)
+    forces = atoms.get_forces()
+    for atom, axis in ((0, 0), (2, 1), (5, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.calc = atoms.calc
+            moved.positions[atom, axis] += sign * h
+            energies.append(moved.get_potential_energy())
+        assert -(energies[0] - energies[1]) / (2 * h) == pytest.approx(
+            forces[atom, axis], abs=bound
+        )
+
+
+def drift(calculator: DeepSetCalculator, femtoseconds: float, steps: int) -> tuple[float, float]:
+    """Largest change of the total energy, and of the kinetic energy, in eV along a trajectory."""
+    numbers, positions, _ = toy.chain(3)
+    atoms = Atoms(numbers, positions, calculator=calculator)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    dynamics = VelocityVerlet(atoms, timestep=femtoseconds * units.fs)
+    total, kinetic = [], []
+
+    def record() -> None:
+        total.append(atoms.get_total_energy())
+        kinetic.append(atoms.get_kinetic_energy())
+
+    dynamics.attach(record)
+    dynamics.run(steps)
+    return float(np.ptp(total)), float(np.ptp(kinetic))
+
+
+def test_dynamics_conserve_energy(runs):
+    """Verlet's error falls as the square of the time step, here 0.7 % of the exchanged energy."""
+    calculator = DeepSetCalculator(runs[0], device="cpu")
+    coarse, exchanged = drift(calculator, 0.5, 100)
+    fine, _ = drift(calculator, 0.25, 200)
+    assert coarse < 0.02 * exchanged
+    assert fine < 0.35 * coarse  # 1/4 but for float32 rounding
+
+
+def test_several_seeds_disagree(runs, atoms):
+    members = [DeepSetCalculator(run) for run in runs]
+    energies = [member.get_potential_energy(atoms) for member in members]
+    forces = [member.get_forces(atoms) for member in members]
+    atoms.calc = DeepSetCalculator(runs)
+    assert atoms.get_potential_energy() == pytest.approx(np.mean(energies), rel=1e-14)
+    np.testing.assert_allclose(atoms.get_forces(), np.mean(forces, axis=0), atol=1e-12)
+    results = atoms.calc.results
+    # The sample standard deviation of two numbers is |a - b| / sqrt(2).
+    assert results["energy_uncertainty"] == pytest.approx(abs(np.subtract(*energies)) / 2**0.5)
+    np.testing.assert_allclose(
+        results["forces_uncertainty"], np.abs(np.subtract(*forces)) / 2**0.5, atol=1e-12
+    )
+    assert "energy_uncertainty" not in members[0].results
+
+
+def test_moved_and_single_atoms(runs, atoms):
+    atoms.calc = DeepSetCalculator(runs[0])
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    atoms.translate([1000.0, 0.0, 0.0])
+    # The distances are computed in float64: 1000 angstrom cost 1e-13 of them.
+    assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-5)
+    np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-4)
+    alone = Atoms("C", calculator=atoms.calc)
+    assert np.isfinite(alone.get_potential_energy())
+    np.testing.assert_array_equal(alone.get_forces(), np.zeros((1, 3)))
+
+
+def test_what_it_cannot_calculate_is_said_in_one_line(runs, atoms):
+    calculator = DeepSetCalculator(runs[0])
+    with pytest.raises(UserError, match=r"atomic number 8 was not in training; .* knows 1, 6"):
+        Atoms("OH", [[0, 0, 0], [0, 0, 1]], calculator=calculator).get_potential_energy()
+    atoms.calc, atoms.pbc, atoms.cell = calculator, True, np.eye(3) * 20
+    with pytest.raises(UserError, match="no periodic cells"):
+        atoms.get_potential_energy()
+    with pytest.raises(UserError, match="no atoms"):
+        Atoms(calculator=calculator).get_potential_energy()
+
+
+def test_runs_must_be_seeds_of_one_experiment(make_run, runs):
+    with pytest.raises(UserError, match="differ in scalars"):
+        DeepSetCalculator([*runs, make_run("scalars=cub_sqrt")])
+    with pytest.raises(UserError, match="at least one"):
+        DeepSetCalculator([])
+    with pytest.raises(UserError, match="float32, float64"):
+        DeepSetCalculator(runs, precision="half")
+
+
+def damaged(run: Path, to: Path, **files: bytes) -> Path:
+    """A copy of a run with some files replaced; empty contents remove the file."""
+    to.mkdir()
+    for name in ("config.yaml", "best.pt"):
+        content = files.get(name.split(".")[0], (run / name).read_bytes())
+        if content:
+            (to / name).write_bytes(content)
+    return to
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"config": b""}, "config.yaml: no such file; name the folder of a trained run"),
+        ({"best": b""}, "best.pt: no such checkpoint"),
+        ({"best": b"no tensors"}, "best.pt: not a readable checkpoint"),
+        ({"config": b"a: [1"}, "config.yaml: cannot be read"),
+        ({"config": b"- 1"}, "not a mapping"),
+        ({"config": b"seed: zero"}, "not a configuration of this version"),
+    ],
+)
+def test_a_damaged_run_is_said_in_one_line(runs, tmp_path, files, message):
+    folder = damaged(runs[0], tmp_path / "copy", **files)
+    with pytest.raises(UserError, match=message) as error:
+        load_trained(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_that_does_not_fit_is_said_in_one_line(runs, tmp_path):
+    config = (runs[0] / "config.yaml").read_bytes().replace(b"width: 16", b"width: 32")
+    with pytest.raises(UserError, match=r"best.pt: does not fit config.yaml"):
+        load_trained(damaged(runs[0], tmp_path / "wide", config=config))
+    torch.save({"potential": {}}, tmp_path / "other.pt")
+    best = (tmp_path / "other.pt").read_bytes()
+    with pytest.raises(UserError, match=r"best.pt: does not fit config.yaml"):
+        load_trained(damaged(runs[0], tmp_path / "other", best=best))
+
+
+def test_any_folder_that_is_no_run(tmp_path):
+    with pytest.raises(UserError, match=r"config.yaml: no such file"):
+        DeepSetCalculator(tmp_path / "nowhere")
