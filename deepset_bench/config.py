@@ -27,7 +27,7 @@ from deepset_bench.schema import Config, validate
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
 
-NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
+_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
 """Keys that say where and how a run is computed, not what it is."""
 
 # Hydra announces every composition through logging; only errors concern the user.
@@ -56,7 +56,7 @@ class Experiment:
 
 def determinants(config: Config) -> dict[str, Any]:
     """The part of a configuration that determines the numbers, not where and how they are made."""
-    return {k: v for k, v in asdict(config).items() if k not in NOT_THE_EXPERIMENT}
+    return {k: v for k, v in asdict(config).items() if k not in _NOT_THE_EXPERIMENT}
 
 
 def load_config(path: Path) -> Config:
@@ -238,4 +238,4 @@ def _variant(config: Config, choices: dict[str, str]) -> str:
 def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
-    return key in ("seed", "data", "condition", "data.name") or top in NOT_THE_EXPERIMENT
+    return key in ("seed", "data", "condition", "data.name") or top in _NOT_THE_EXPERIMENT

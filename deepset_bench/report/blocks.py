@@ -102,18 +102,20 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
 
 def claims_page(claims: pd.DataFrame) -> Page:
     """The closing table: what the report says, and what the runs say of it."""
+    numbers = {claim: n for n, claim in enumerate(claims.claim.drop_duplicates(), 1)}
     rows: list[list[Cell]] = []
-    before = ""
-    for row in claims.itertuples():
-        claim = str(row.claim) if row.claim != before else ""
-        before = str(row.claim)
-        verdict = Cell(str(row.verdict), bold=str(row.verdict) != UNDECIDED)
-        rows.append([Cell(claim), Cell(str(row.condition)), verdict, Cell(str(row.evidence))])
+    before, opened = "", dict[tuple[str, str], list[int]]()
+    for claim, condition, evidence, verdict, command in claims.itertuples(index=False, name=None):
+        text = f"{numbers[claim]}. {claim}" if claim != before else ""
+        before = claim
+        bold = verdict != UNDECIDED
+        rows.append([Cell(text), Cell(condition), Cell(verdict, bold=bold), Cell(evidence)])
+        if command:
+            opened.setdefault((condition, command), []).append(numbers[claim])
     columns = [("", "the report says"), ("", "condition"), ("", "verdict"), ("", "evidence")]
     missing = [
-        (f"{row.claim}, {row.condition}", str(row.command))
-        for row in claims.itertuples()
-        if row.command
+        (f"to decide {', '.join(map(str, which))} under {condition}", command)
+        for (condition, command), which in opened.items()
     ]
     block = Block("", columns, rows, wraps=True)
     return Page("claims", "Does the report's claim hold?", [block], [RULE], missing)

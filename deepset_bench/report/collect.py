@@ -6,14 +6,14 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from deepset_bench.config import NOT_THE_EXPERIMENT, Experiment, experiment
+from deepset_bench.config import Experiment, determinants, experiment
 from deepset_bench.errors import UserError
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.sweeps import Run, Sweep
@@ -151,9 +151,8 @@ def _conflict(folder: RunFolder, wanted: Experiment) -> str:
         stored = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
         return f"{folder.config} cannot be read"
-    for key, value in _flat(asdict(wanted.config)).items():
-        mine = key.split(".")[0] in (*NOT_THE_EXPERIMENT, "seed")
-        if not mine and key in stored and stored[key] != value:
+    for key, value in _flat(determinants(wanted.config)).items():
+        if key != "seed" and key in stored and stored[key] != value:
             return f"{key} was {stored[key]}, is now {value}"
     return ""
 

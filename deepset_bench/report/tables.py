@@ -177,13 +177,15 @@ def _missing(
     sweep: Sweep, runs: pd.DataFrame, conditions: list[str], where: Where
 ) -> list[tuple[str, str]]:
     gaps = []
-    seeds = ",".join(str(seed) for seed in sorted(set(runs.seed)))
+    seeds = [f"seed={','.join(str(seed) for seed in sorted(set(runs.seed)))}"]
     empty = [c for c in conditions if not any(runs[runs.condition == c].state != "not run")]
     if empty:
         words = ["bench", "sweep", f"sweeps/{sweep.name}.yaml", *where.overrides]
         if not sweep.condition:
             words.append(f"condition={','.join(empty)}")
-        words += [f"seed={seeds}", *where.dir]
+        if all(runs.state == "not run"):
+            seeds = ["--seeds", "3"]  # one has no interval, and two have a useless one
+        words += [*where.dir, *seeds]
         gaps.append((f"{' and '.join(empty)}: not run", shlex.join(words)))
     absent = runs[(runs.state != "done") & ~runs.condition.isin(empty)]
     for (label, condition, state, reason), group in absent.groupby(

@@ -105,16 +105,10 @@ def test_nothing_run_is_one_command(tmp_path):
     ((what, command),) = built.missing
     assert what == "report and corrected: not run"
     words = shlex.split(command)
-    assert words[:5] == [
-        "bench",
-        "sweep",
-        "sweeps/table_1.yaml",
-        "condition=report,corrected",
-        "seed=0",
-    ]
-    assert experiment(words[5:]).config.runs_dir == str(
-        tmp_path / "a b"
-    )  # quoted for both grammars
+    assert words[:4] == ["bench", "sweep", "sweeps/table_1.yaml", "condition=report,corrected"]
+    # Quoted for the shell and for Hydra.
+    assert experiment([words[4]]).config.runs_dir == str(tmp_path / "a b")
+    assert words[5:] == ["--seeds", "3"]
     assert cell(built, "No scalars")["n"] == 0
     assert np.isnan(cell(built, "No scalars")["energy_mean"])
 
