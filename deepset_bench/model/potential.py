@@ -51,7 +51,7 @@ class Potential(nn.Module):
         super().__init__()
         self.model = model
         self.register_buffer("species", species)
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
         self.form = form
 

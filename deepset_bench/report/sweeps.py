@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
-
-_KEYS = {"title", "table", "baseline", "common", "runs"}
+from deepset_bench.sweep.named import read
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Sweep:
 def every() -> list[Sweep]:
     """The sweeps that are tables, because they name a baseline; in alphabetical order."""
     paths = sorted(resource("sweeps").glob("*.yaml"))
-    return [load(path) for path in paths if "baseline" in _read(path)]
+    return [load(path) for path in paths if read(path).baseline is not None]
 
 
 def named(name: str) -> Sweep:
@@ -74,58 +69,16 @@ def load(path: Path) -> Sweep:
     """Read one file.
 
     Raises:
-        UserError: it cannot be read, lacks a key, has one that nothing reads, repeats a label, or
-            names a baseline that is none of its runs.
+        UserError: see `sweep.named.read`; or it names no baseline.
     """
-    content = _read(path)
-    _check_keys(path, content, _KEYS, _KEYS - {"table", "common"})
-    common = _overrides(path, content.get("common"))
-    if not isinstance(content["runs"], list) or not content["runs"]:
-        raise UserError(f"{path}: runs is to be a list of {{label, overrides}}")
-    runs = []
-    for entry in content["runs"]:
-        if not isinstance(entry, dict):
-            raise UserError(f"{path}: run {entry!r} is not a mapping of label and overrides")
-        _check_keys(path, entry, {"label", "overrides"}, {"label", "overrides"})
-        own = _overrides(path, entry["overrides"])
-        runs.append(Run(str(entry["label"]), common + own))
-    labels = [run.label for run in runs]
-    if len(set(labels)) < len(labels):
-        repeated = next(label for label in labels if labels.count(label) > 1)
-        raise UserError(f"{path}: two runs have the label '{repeated}'")
-    if content["baseline"] not in labels:
-        raise UserError(
-            f"{path}: baseline '{content['baseline']}' is no run of it; "
-            f"{nearest(str(content['baseline']), labels)}"
-        )
+    sheet = read(path)
+    if sheet.baseline is None:
+        raise UserError(f"{path}: names no baseline, so it is no table")
     return Sweep(
         name=path.stem,
-        title=str(content["title"]),
-        table=content.get("table"),
-        baseline=str(content["baseline"]),
-        common=common,
-        runs=tuple(runs),
+        title=sheet.title,
+        table=sheet.table,
+        baseline=sheet.baseline,
+        common=tuple(sheet.common),
+        runs=tuple(Run(label, tuple(lines)) for label, lines in sheet.overrides.items()),
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: is not a mapping; a table needs title, baseline and runs")
-    return content
-
-
-def _check_keys(path: Path, content: dict[str, Any], known: set[str], needed: set[str]) -> None:
-    for key in sorted(needed - set(content)):
-        raise UserError(f"{path}: lacks {key}, so it is no table")
-    for key in set(content) - known:
-        raise UserError(f"{path}: unknown key '{key}'; {nearest(str(key), known)}")
-
-
-def _overrides(path: Path, given: Any) -> tuple[str, ...]:
-    if not isinstance(given or [], Sequence) or isinstance(given, str):
-        raise UserError(f"{path}: overrides {given!r} are not a list")
-    return tuple(str(text) for text in given or [])

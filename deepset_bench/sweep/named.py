@@ -21,13 +21,18 @@ class NamedSweep:
     """What a sweep file asks for.
 
     Attributes:
-        overrides: of each run, by a name to use in messages; several values are axes, as on the
-            command line.
+        overrides: of each run, by its label; several values are axes, as on the command line.
+        common: the overrides among them that all runs share.
+        table: number of the report's table that shows the runs, if one does.
+        baseline: label of the run that a table compares the others with, if it is a table.
     """
 
     path: Path
     title: str
     overrides: dict[str, list[str]]
+    common: list[str]
+    table: int | None
+    baseline: str | None
 
 
 def find(name: str) -> Path:
@@ -68,7 +73,9 @@ def read(path: Path) -> NamedSweep:
     if "baseline" in content and content["baseline"] not in runs:
         raise UserError(f"{path}: baseline {content['baseline']!r} is the label of no run")
     overrides = {label: [*common, *lines] for label, lines in runs.items()}
-    return NamedSweep(path, content["title"], overrides)
+    return NamedSweep(
+        path, content["title"], overrides, common, content.get("table"), content.get("baseline")
+    )
 
 
 def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:

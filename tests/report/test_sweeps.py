@@ -58,16 +58,23 @@ def test_a_run_is_what_the_report_says(number):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[]", "is not a mapping"),
-        ("title: a\nbaseline: x", "lacks runs"),
+        ("[]", "is to be a mapping"),
+        ("title: a\nbaseline: x", "holds neither runs nor axes"),
         ("title: a\nbaseline: x\nruns: []", "runs is to be a list"),
-        ("title: a\nbaseline: y\nruns: [{label: x, overrides: []}]", "baseline 'y' is no run"),
+        (
+            "title: a\nbaseline: y\nruns: [{label: x, overrides: []}]",
+            "baseline 'y' is the label of no run",
+        ),
         ("title: a\nbaseline: x\nrun: 1\nruns: []", "unknown key 'run'; did you mean runs"),
         (
             "title: a\nbaseline: x\nruns: [{label: x, overrides: []}, {label: x, overrides: []}]",
-            "two runs have the label 'x'",
+            "the label 'x' is another run's already",
         ),
-        ("title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]", "are not a list"),
+        (
+            "title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]",
+            "is to be a list of overrides",
+        ),
+        ("title: a\nruns: [{label: x, overrides: []}]", "names no baseline"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
