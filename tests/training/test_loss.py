@@ -35,7 +35,8 @@ def terms(energy_unit: float, forces_unit: float, scale: float = 1.0) -> tuple[f
     [("atomic", HARTREE, HARTREE / BOHR), ("normalised", STD, RMS)],
 )
 def test_weighted_mean_squares(loss_units, energy_unit, forces_unit):
-    config = experiment([f"trainer.loss_units={loss_units}", "trainer.energy_weight=0.3"]).config
+    weights = ["trainer.energy_weight=0.3", "trainer.forces_weight=0.8"]
+    config = experiment([f"trainer.loss_units={loss_units}", *weights]).config
     total, energy_gradient, forces_gradient = value(make_loss(config, STD, RMS), "train")
     energy, forces = terms(energy_unit, forces_unit)
     # ASE's hartree and bohr agree with the digits above to 1e-7.

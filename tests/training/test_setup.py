@@ -49,10 +49,11 @@ def test_baselines_of_one_molecule(tiny, condition):
     outcome = run(f"condition={condition}", "trainer.epochs=1")
     divided = parts(outcome, tiny)
     assert [len(part) for part in divided.values()] == [20, 8, 7]
-    mean = divided["train"].energy.mean()
-    for name, part in {**divided, "all": tiny}.items():
-        if name == "train":
-            continue
+    # Of the training frames where a model is judged; of all frames, their own.
+    means = dict.fromkeys(("val", "test"), divided["train"].energy.mean())
+    means["all"] = tiny.energy.mean()
+    for name, mean in means.items():
+        part = {**divided, "all": tiny}[name]
         biased = part.forces + part.bias_forces
         labels = biased if condition == "report" else part.forces
         expected = baseline(part.energy - mean, labels)
