@@ -16,7 +16,13 @@ from deepset_bench.training.setup import prepare
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
-SMALL = ("data=but-2-ene", "device=cpu", "data.train_size=200", "data.val_size=20")
+SMALL = (
+    "data=but-2-ene",
+    "device=cpu",
+    "data.train_size=200",
+    "data.val_size=20",
+    "trainer.batch_size=20",
+)
 VARIANTS: dict[str, Sequence[str]] = {
     "baseline": (),
     "scalars=cub_sqrt": ("scalars=cub_sqrt",),
