@@ -65,7 +65,7 @@ def import_set(
     folder = register(name, read, _datasheet(name, sources, options, method), force)
     return (
         f"{name}: {len(read)} frames in {folder}; train on it with data={name}, "
-        f"examine it with: bench data check {name}"
+        f"look at it with: bench data show {name}"
     )
 
 
