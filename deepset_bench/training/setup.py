@@ -17,6 +17,7 @@ from deepset_bench.data.splits import Split, split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import Errors, Labels, errors
 from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.radial import RadialBasis
 from deepset_bench.model.reference import EnergyReference, fit_reference
@@ -66,9 +67,6 @@ def build_model(config: Config) -> DeepSet:
     """The DeepSet of a configuration, initialised from torch's global random state."""
     gnn = None
     if config.gnn.kind != "none":
-        # PyTorch Geometric takes seconds to import, and most variants do without.
-        from deepset_bench.model.gnn import GraphLayers
-
         gnn = GraphLayers(config.gnn.kind, config.width, config.gnn.layers, config.aggregation)
     return DeepSet(
         cutoff=config.cutoff,

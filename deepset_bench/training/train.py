@@ -120,6 +120,12 @@ def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
     setup.split.save(folder.split)
     for line in (f"data {config.data.name}: {setup.verdict.verdict}", *setup.verdict.findings):
         folder.say(line)
+    elements, rank = len(setup.reference.species), setup.reference.rank
+    if config.reference.kind == "composition" and rank < elements:
+        folder.say(
+            f"energy reference: training compositions of rank {rank} for {elements} elements; "
+            "it is identified for combinations of these compositions alone"
+        )
     if folder.last.exists():
         member.epochs_done = int(checkpoint.load(folder.last, setup.device)["epochs"])
         folder.say(f"going on after epoch {member.epochs_done}")
