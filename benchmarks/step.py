@@ -11,7 +11,7 @@ import torch
 from benchmarks.tables import Table
 from benchmarks.timing import as_in_training, interleaved, milliseconds, ratio
 from deepset_bench.config import experiment
-from deepset_bench.model.compiled import CompiledForward, traceable, wants_compiling
+from deepset_bench.training.compiled import traceable, wants_compiling
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
@@ -68,9 +68,9 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     if contender.seeds > 1:
         optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps)
     else:
-        potential, size = setups[0].potential, config.trainer.batch_size
-        forward = CompiledForward(potential, size, _say) if compile_steps else potential
-        optimisation = SingleOptimisation(setups[0], config, forward)
+        optimisation = SingleOptimisation(
+            setups[0], config, compile_steps=compile_steps, say=_say
+        )
 
     def step(number: int) -> object:
         generator = torch.Generator().manual_seed(number)

@@ -27,6 +27,12 @@ def own_folders(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def checkpoint_every_epoch(monkeypatch):
+    """Tiny runs last less than the time between two checkpoints."""
+    monkeypatch.setattr("deepset_bench.training.loop.CHECKPOINT_SECONDS", 0.0)
+
+
 @pytest.fixture
 def float64():
     """Parameters made in a test are float64 from the start, buffers included."""

@@ -58,6 +58,16 @@ class Batch:
         i, slot = self.pair.nonzero(as_tuple=True)
         return torch.stack([self.neighbours[i, slot], i])
 
+    def padded_edge_index(self) -> Tensor:
+        """(2, N J) rows [j, i] of all slots; padding is an edge from atom N, which is none, to N.
+
+        Of a fixed size, which a traced graph needs.
+        """
+        N, J = self.pair.shape
+        i = torch.arange(N, device=self.pair.device)[:, None].expand(N, J)
+        edges = torch.stack([self.neighbours, i])
+        return torch.where(self.pair, edges, N).flatten(1)
+
     def per_frame(self, values: Tensor) -> Tensor:
         """(N,) per-atom values -> (B,) sums over the atoms of each frame, padding left out."""
         return torch.where(self.numbers > 0, values, 0.0).view(self.n_frames, -1).sum(-1)

@@ -116,7 +116,9 @@ def energies_and_forces(
     W, W_h = _compose(model, species)
     S = None
     if model.gnn is not None:
-        h = model.gnn(model.embedding(batch.numbers), batch.edge_index())  # (N, H)
+        x = model.embedding(batch.numbers)
+        x = torch.cat([x, x.new_zeros(1, x.shape[1])])  # the atom of padded edges
+        h = model.gnn(x, batch.padded_edge_index())[:N]  # (N, H)
         phi = torch.cat([phi, h[batch.neighbours]], dim=-1)
         S = (h @ W_h).view(N, G, -1)  # (N, G, F)
     A = yw.transpose(1, 2) @ phi  # (N, 4G, P + 2 s + H)

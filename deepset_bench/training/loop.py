@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from deepset_bench.training import checkpoint
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.step import Measured, Optimisation
+
+CHECKPOINT_SECONDS = 10.0
+"""At most so much training is lost when a run is killed; what is repeated comes out the same."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Member:
         on_epoch: called after each epoch, before its checkpoint is written.
         epochs_done: by earlier calls, then by this one.
         lowest: validation loss of the best epoch.
+        best: what best.pt is to hold, until it is written.
         seconds: training time so far.
         diverged: why the run ended early; empty while it goes on.
     """
@@ -53,6 +58,7 @@ class Member:
     on_epoch: Callable[[Epoch], None]
     epochs_done: int = 0
     lowest: float = math.inf
+    best: dict[str, Any] | None = None
     seconds: float = 0.0
     diverged: str = ""
 
@@ -60,9 +66,10 @@ class Member:
 def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
-    After each epoch every run's folder holds `last.pt`, from which training goes on bit for bit
-    as if it had not stopped (on the CPU, with the same number of threads), and `best.pt`, the
-    parameters of its lowest validation loss. A run whose training or validation loss is NaN or
+    Every run's folder holds `last.pt`, from which training goes on bit for bit as if it had not
+    stopped (on the CPU, with the same number of threads), and `best.pt`, the parameters of its
+    lowest validation loss. They are written at the end of the first epoch that finds them
+    `CHECKPOINT_SECONDS` old, and of the last. A run whose training or validation loss is NaN or
     infinite is marked as diverged and left alone.
 
     Args:
@@ -81,7 +88,7 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
             member.seconds = saved["seconds"]
 
-    started = time.perf_counter() - members[0].seconds
+    started, written = time.perf_counter() - members[0].seconds, -math.inf
     for epoch in range(members[0].epochs_done, trainer.epochs):
         torch.manual_seed(_seed(members[0].config.seed, epoch))  # dropout
         sums = torch.zeros(len(members), 3, device=device)
@@ -91,6 +98,7 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             sums += optimisation.train(frames, now)
         trained = [Measured(*row) for row in (sums / n_train).tolist()]
         validated = optimisation.validate()
+        due = time.perf_counter() - written >= CHECKPOINT_SECONDS or epoch + 1 == trainer.epochs
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
             if member.diverged:
                 continue
@@ -102,13 +110,15 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             state = optimisation.state(run)
             if val.loss < member.lowest:
                 member.lowest = val.loss
-                best = {
-                    "potential": state["potential"],
+                member.best = {
+                    "potential": {name: t.clone() for name, t in state["potential"].items()},
                     "reference": checkpoint.pack_reference(member.setup.reference),
                     "epochs": epoch + 1,
                     "run": member.identity,
                 }
-                checkpoint.save(member.folder.best, best)
+            if due and member.best is not None:
+                checkpoint.save(member.folder.best, member.best)
+                member.best = None
             member.on_epoch(
                 Epoch(
                     epoch + 1,
@@ -122,15 +132,17 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                     member.seconds,
                 )
             )
-            last = {
-                **state,
-                "rate": rates[run].state(),
-                "epochs": epoch + 1,
-                "lowest": member.lowest,
-                "seconds": member.seconds,
-                "run": member.identity,
-            }
-            checkpoint.save(member.folder.last, last)
+            if due:
+                last = {
+                    **state,
+                    "rate": rates[run].state(),
+                    "epochs": epoch + 1,
+                    "lowest": member.lowest,
+                    "seconds": member.seconds,
+                    "run": member.identity,
+                }
+                checkpoint.save(member.folder.last, last)
+                written = time.perf_counter()
         if all(member.diverged for member in members):
             break
 

@@ -8,10 +8,29 @@ import torch
 from ase.units import Bohr, Hartree
 from torch import Tensor
 
+from deepset_bench.data.batches import Batch
+from deepset_bench.model.potential import Prediction
 from deepset_bench.schema import Config
 
 SMOOTHING = 0.05
 """Weight of the new value in the report's moving average of the energy loss (`ema_alpha_y`)."""
+
+Target = dict[str, Tensor]
+"""Of a batch: `energy` (B,) eV, `forces` (N, 3) eV/angstrom, and `energy_unit`, `forces_unit`."""
+
+
+def terms(prediction: Prediction, batch: Batch, target: Target) -> Tensor:
+    """(4,) mean squared error of energies and of forces in their units, then eV and eV/angstrom.
+
+    Both mean absolute errors come last; energies count per molecule, forces per component.
+    """
+    energy_error = prediction.energy - target["energy"]
+    forces_error = prediction.forces - target["forces"]  # zero in padding
+    components = 3 * (batch.numbers > 0).sum()
+    energy = (energy_error / target["energy_unit"]).square().mean()
+    forces = (forces_error / target["forces_unit"]).square().sum() / components
+    maes = energy_error.abs().mean(), forces_error.abs().sum() / components
+    return torch.stack([energy, forces, *maes])
 
 
 @dataclass
@@ -22,8 +41,8 @@ class Loss:
     gradient with its factor 0.05: the energy then counts a twentieth of what its weight says.
 
     Attributes:
-        energy_unit: eV, () or one a stacked run; hartree, or the spread of the training energies.
-        forces_unit: eV/angstrom, likewise; hartree/bohr, or the root mean square training force.
+        energy_unit: eV, (); hartree, or the spread of the training energies.
+        forces_unit: eV/angstrom, (); hartree/bohr, or the root mean square training force.
         averages: last smoothed energy term of each stage, part of a checkpoint.
     """
 
@@ -34,24 +53,23 @@ class Loss:
     smoothed: bool
     averages: dict[str, Tensor]
 
-    def __call__(
-        self, stage: str, energy_error: Tensor, forces_error: Tensor, n_atoms: Tensor
-    ) -> Tensor:
-        """The dimensionless loss of errors in eV and eV/angstrom, () or one a stacked run.
+    def objective(self, terms: Tensor) -> Tensor:
+        """() what the gradient is taken of, from the first two of `terms` (4,)."""
+        weight = self.energy_weight * (SMOOTHING if self.smoothed else 1.0)
+        return weight * terms[0] + self.forces_weight * terms[1]
+
+    def value(self, stage: str, terms: Tensor) -> Tensor:
+        """The loss as it is printed, () or one a stacked run, of `terms` (..., 4).
 
         Args:
             stage: `train` or `val`; each has a moving average of its own.
-            energy_error: (..., B) predicted minus label.
-            forces_error: (..., N, 3), zero in padding.
-            n_atoms: (...) how many of the N rows are atoms.
+            terms: as `terms` gave them.
         """
-        energy = (energy_error / self.energy_unit[..., None]).square().mean(-1)
-        forces = (forces_error / self.forces_unit[..., None, None]).square().sum((-2, -1))
-        forces = forces / (3 * n_atoms)
+        energy, forces = terms[..., 0], terms[..., 1]
         if self.smoothed:
-            previous = self.averages.get(stage, energy.detach())
+            previous = self.averages.get(stage, energy)
             energy = SMOOTHING * energy + (1 - SMOOTHING) * previous
-            self.averages[stage] = energy.detach()
+            self.averages[stage] = energy
         return self.energy_weight * energy + self.forces_weight * forces
 
     def to(self, device: torch.device) -> Loss:

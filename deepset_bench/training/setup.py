@@ -63,6 +63,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def evaluation_batch(config: Config) -> int:
+    """Frames evaluated at once: many, except where the report's result depends on how many."""
+    batch_size = config.trainer.batch_size
+    by_batch = config.every_second or config.condition.energy_loss == "smoothed"
+    # The edge by edge form keeps a vector for each pair and expert.
+    return batch_size if by_batch or config.form == "reference" else max(batch_size, 100)
+
+
 def build_model(config: Config) -> DeepSet:
     """The DeepSet of a configuration, initialised from torch's global random state."""
     gnn = None

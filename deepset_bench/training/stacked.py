@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from deepset_bench.data.batches import Batch, Tables
-from deepset_bench.model.compiled import Graph, compiled, trace
 from deepset_bench.schema import Config
-from deepset_bench.training.setup import Setup
-from deepset_bench.training.step import Measured, SingleOptimisation, measure
+from deepset_bench.training.compiled import Graph, compiled, errors, gradients, trace
+from deepset_bench.training.loss import Target
+from deepset_bench.training.setup import Setup, evaluation_batch
+from deepset_bench.training.step import Measured, sums
 
 EPSILON, BETAS = 1e-8, (0.9, 0.999)  # torch.optim.AdamW's defaults
 
@@ -39,11 +40,18 @@ class StackedOptimisation:
         self.device = setups[0].device
         states = [dict(setup.potential.named_parameters()) for setup in setups]
         self.parameters = {
-            name: torch.stack([state[name].detach() for state in states]).requires_grad_()
+            name: torch.stack([state[name].detach() for state in states])
             for name in states[0]
         }
         buffers = [dict(setup.potential.named_buffers()) for setup in setups]
         self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
+        alone = torch.optim.AdamW(
+            setups[0].potential.parameters(),
+            lr=configs[0].trainer.learning_rate,
+            weight_decay=configs[0].trainer.weight_decay,
+            fused=True,
+        )
+        self.groups = alone.state_dict()["param_groups"]  # of each run's checkpoint
         self.moments: dict[str, tuple[Tensor, Tensor]] = {}
         self.steps = 0
         losses = [setup.loss for setup in setups]
@@ -54,27 +62,22 @@ class StackedOptimisation:
             averages={},
         )
         self.parts = {stage: _Stack(setups, stage) for stage in ("train", "val")}
-        self.graphs: dict[int, Graph] = {}
+        self.graphs: dict[tuple[str, int], Graph] = {}
 
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
-        loss, measured = self._measure("train", torch.stack(list(frames)))
-        given = torch.autograd.grad(loss.sum(), list(self.parameters.values()), allow_unused=True)
-        # As torch's optimizers do, leave alone what has no gradient: V' of the last block.
-        pairs = zip(self.parameters, given, strict=True)
-        with torch.no_grad():
-            self._adamw({name: g for name, g in pairs if g is not None}, rates)
-        return measured
+        found, measured = self._run("train", torch.stack(list(frames)))
+        self._adamw(found, rates)
+        return sums(self.loss.value("train", measured), measured, len(frames[0]))
 
     def validate(self) -> list[Measured]:
         """See `Optimisation`."""
         n_val = len(self.setups[0].parts["val"])
-        frames = torch.arange(n_val, device=self.device)
-        sums = torch.zeros(len(self.setups), 3, device=self.device)
-        with torch.no_grad():
-            for batch in frames.split(self.config.trainer.batch_size):
-                sums += self._measure("val", batch.expand(len(self.setups), -1))[1]
-        return [Measured(*row) for row in (sums / n_val).tolist()]
+        total = torch.zeros(len(self.setups), 3, device=self.device)
+        for frames in torch.arange(n_val, device=self.device).split(evaluation_batch(self.config)):
+            measured = self._run("val", frames.expand(len(self.setups), -1))
+            total += sums(self.loss.value("val", measured), measured, len(frames))
+        return [Measured(*row) for row in (total / n_val).tolist()]
 
     def state(self, run: int) -> dict[str, Any]:
         """See `Optimisation`; the same keys and tensors that the run alone would have."""
@@ -87,13 +90,11 @@ class StackedOptimisation:
             for index, name in enumerate(self.parameters)
             if name in self.moments
         }
-        alone = SingleOptimisation(self.setups[run], self.config, self.setups[run].potential)
-        groups = alone.optimizer.state_dict()["param_groups"]
         potential = self.setups[run].potential.state_dict()
         trained = {name: p.detach()[run].clone() for name, p in self.parameters.items()}
         return {
             "potential": {**potential, **trained},
-            "optimizer": {"state": moments, "param_groups": groups},
+            "optimizer": {"state": moments, "param_groups": self.groups},
             "averages": {stage: value[run] for stage, value in self.loss.averages.items()},
         }
 
@@ -112,36 +113,40 @@ class StackedOptimisation:
             kept = self.loss.averages.setdefault(stage, value.repeat(len(self.setups)))
             kept[run] = value
 
-    def _measure(self, stage: str, frames: Tensor) -> tuple[Tensor, Tensor]:
-        batch, energy, forces = self.parts[stage].gather(frames)
-        known = {**self.parameters, **self.buffers}
-        B = frames.shape[1]
-        if B not in self.graphs:
-            single = {name: value[0].detach() for name, value in known.items()}
-            single = {n: v.requires_grad_(n in self.parameters) for n, v in single.items()}
-            potential = self.setups[0].potential.train()
-            first: dict[str, Any] = {name: t[0] for name, t in batch.tensors().items()}
-            graph = trace(potential, replace(batch, **first), single)
-            stacked: Graph = torch.func.vmap(graph)
-            whole = self.compile_steps and self.config.trainer.batch_size == B
-            self.graphs[B] = compiled(stacked, known, batch.tensors()) if whole else stacked
-        predicted_energy, predicted_forces, _ = self.graphs[B](known, batch.tensors())
-        return measure(
-            self.loss, stage, predicted_energy - energy, predicted_forces - forces, batch.numbers
-        )
+    def _run(self, stage: str, frames: Tensor) -> Any:
+        """Gradients and `terms` of a training batch (n, B), `terms` of a validation batch."""
+        batch, target = self.parts[stage].gather(frames)
+        target |= {"energy_unit": self.loss.energy_unit, "forces_unit": self.loss.forces_unit}
+        given = (self.parameters, self.buffers, batch.tensors(), target)
+        shape = (stage, frames.shape[1])
+        with torch.no_grad():
+            if shape not in self.graphs:
+                potential = self.setups[0].potential.train(stage == "train")
+                clip = self.config.trainer.gradient_clip
+                compute = gradients(potential, self.loss, clip)
+                parameters, buffers, tensors, wanted = (
+                    {name: t[0] for name, t in named.items()} for named in given
+                )
+                values: dict[str, Any] = tensors
+                first = replace(batch, **values)
+                graph = trace(
+                    compute if stage == "train" else errors(potential),
+                    parameters,
+                    buffers,
+                    first,
+                    wanted,
+                )
+                stacked: Graph = torch.func.vmap(graph)
+                whole = self.compile_steps and shape == ("train", self.config.trainer.batch_size)
+                self.graphs[shape] = compiled(stacked, *given) if whole else stacked
+            return self.graphs[shape](*given)
 
     def _adamw(self, gradients: dict[str, Tensor], rates: Sequence[float]) -> None:
-        """Clip each run's gradient by its own norm and take an AdamW step at its own rate.
+        """An AdamW step of each run at its own rate.
 
         Loshchilov and Hutter 2019, as in torch.optim.AdamW, with one learning rate a run.
         """
         trainer = self.config.trainer
-        if trainer.gradient_clip is not None:
-            squares = [g.flatten(1).square().sum(1) for g in gradients.values()]
-            norms = torch.stack(squares).sum(0).sqrt()
-            shrink = (trainer.gradient_clip / (norms + 1e-6)).clamp(max=1.0)
-            for gradient in gradients.values():
-                gradient.mul_(_like(shrink, gradient))
         self.steps += 1
         rate = torch.tensor(rates, device=self.device)
         first_correction = 1 - BETAS[0] ** self.steps
@@ -172,7 +177,7 @@ class _Stack:
         self.energy = torch.cat([part.energy for part in parts])
         self.forces = torch.cat([part.forces for part in parts])
 
-    def gather(self, frames: Tensor) -> tuple[Batch, Tensor, Tensor]:
+    def gather(self, frames: Tensor) -> tuple[Batch, Target]:
         """(n, B) frames of each run -> batch tensors (n, N, ...), energies (n, B), forces."""
         n, B = frames.shape
         run = torch.arange(n, device=frames.device)[:, None]
@@ -183,8 +188,8 @@ class _Stack:
         split["neighbours"] = split["neighbours"] - run[..., None] * N
         split["reverse"] = split["reverse"] - run[..., None] * (N * J)
         stacked: dict[str, Any] = {**split, "n_frames": B}
-        energy, forces = self.energy[rows].view(n, B), self.forces[rows].view(n, N, 3)
-        return replace(batch, **stacked), energy, forces
+        target = {"energy": self.energy[rows].view(n, B), "forces": self.forces[rows].view(n, N, 3)}
+        return replace(batch, **stacked), target
 
 
 def _like(values: Tensor, parameter: Tensor) -> Tensor:

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch
 from deepset_bench.evaluation.metrics import Labels
-from deepset_bench.model.potential import Prediction
 from deepset_bench.schema import Config
-from deepset_bench.training.loss import Loss
-from deepset_bench.training.setup import Setup
+from deepset_bench.training.compiled import CompiledGradients, gradients
+from deepset_bench.training.loss import Loss, Target, terms
+from deepset_bench.training.setup import Setup, evaluation_batch
 
 
 class Measured(NamedTuple):
@@ -40,24 +39,19 @@ class Optimisation(Protocol):
         """Go on from `state`."""
 
 
-def measure(
-    loss: Loss, stage: str, energy_error: Tensor, forces_error: Tensor, numbers: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The loss (...) of a batch, and (..., 3) detached sums over its frames for `Measured`.
+def target(labels: Labels, loss: Loss, frames: Tensor) -> Target:
+    """What a batch of these frames is to be."""
+    return {
+        "energy": labels.energy[frames],
+        "forces": labels.forces[frames].flatten(0, 1),
+        "energy_unit": loss.energy_unit,
+        "forces_unit": loss.forces_unit,
+    }
 
-    Args:
-        loss: of one run, or of stacked runs with one leading axis everywhere.
-        stage: `train` or `val`.
-        energy_error: (..., B) in eV.
-        forces_error: (..., N, 3) in eV/angstrom, zero in padding.
-        numbers: (..., N) atomic numbers, 0 in padding.
-    """
-    n_atoms = (numbers > 0).sum(-1)
-    total = loss(stage, energy_error, forces_error, n_atoms)
-    with torch.no_grad():
-        forces_mae = forces_error.abs().sum((-2, -1)) / (3 * n_atoms)
-        measured = torch.stack([total.detach(), energy_error.abs().mean(-1), forces_mae], dim=-1)
-    return total, measured * energy_error.shape[-1]
+
+def sums(value: Tensor, measured: Tensor, n_frames: int) -> Tensor:
+    """(..., 3) sums over a batch's frames of what Measured holds, from its loss and `terms`."""
+    return torch.stack([value, measured[..., 2], measured[..., 3]], dim=-1) * n_frames
 
 
 class SingleOptimisation:
@@ -66,45 +60,56 @@ class SingleOptimisation:
     Args:
         setup: the run.
         config: its configuration.
-        forward: energies and forces of a training batch; the potential itself, or the same
-            function compiled.
+        compile_steps: whether to compile the training step.
+        say: takes the line that explains why it could not be compiled.
     """
 
     def __init__(
-        self, setup: Setup, config: Config, forward: Callable[[Batch], Prediction]
+        self, setup: Setup, config: Config, *, compile_steps: bool, say: Callable[[str], None]
     ) -> None:
-        self.setup, self.config, self.forward = setup, config, forward
+        self.setup, self.config = setup, config
+        self.parameters = dict(setup.potential.named_parameters())
+        self.buffers = dict(setup.potential.named_buffers())
         self.optimizer = torch.optim.AdamW(
-            setup.potential.parameters(),
+            self.parameters.values(),
             lr=config.trainer.learning_rate,
             weight_decay=config.trainer.weight_decay,
             fused=True,
         )
+        clip = config.trainer.gradient_clip
+        eager = gradients(setup.potential, setup.loss, clip)
+        size = config.trainer.batch_size
+        self.gradients = CompiledGradients(eager, size, say) if compile_steps else eager
 
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
-        potential, clip = self.setup.potential, self.config.trainer.gradient_clip
-        potential.train()
+        setup, labels, chosen = self.setup, self.setup.parts["train"], frames[0]
+        setup.potential.train()
+        batch = labels.tables.gather(chosen)
+        found, measured = self.gradients(
+            self.parameters, self.buffers, batch, target(labels, setup.loss, chosen)
+        )
+        for name, gradient in found.items():
+            self.parameters[name].grad = gradient
         for group in self.optimizer.param_groups:
             group["lr"] = rates[0]
-        self.optimizer.zero_grad()
-        loss, measured = self._measure(self.forward, "train", frames[0])
-        loss.backward()
-        if clip is not None:
-            torch.nn.utils.clip_grad_norm_(potential.parameters(), clip)
         self.optimizer.step()
-        return measured[None]
+        return sums(setup.loss.value("train", measured), measured, len(chosen))[None]
 
     def validate(self) -> list[Measured]:
         """See `Optimisation`."""
-        potential, n_val = self.setup.potential, len(self.setup.parts["val"])
-        potential.eval()
-        sums = torch.zeros(3, device=self.setup.device)
+        setup, labels = self.setup, self.setup.parts["val"]
+        setup.potential.eval()
+        total = torch.zeros(3, device=setup.device)
         with torch.no_grad():
-            frames = torch.arange(n_val, device=self.setup.device)
-            for batch in frames.split(self.config.trainer.batch_size):
-                sums += self._measure(potential, "val", batch)[1]
-        return [Measured(*(sums / n_val).tolist())]
+            for frames in torch.arange(len(labels), device=setup.device).split(
+                evaluation_batch(self.config)
+            ):
+                batch = labels.tables.gather(frames)
+                prediction = setup.potential(batch)
+                measured = terms(prediction, batch, target(labels, setup.loss, frames))
+                total += sums(setup.loss.value("val", measured), measured, len(frames))
+        return [Measured(*(total / len(labels)).tolist())]
 
     def state(self, run: int) -> dict[str, Any]:
         """See `Optimisation`."""
@@ -119,13 +124,3 @@ class SingleOptimisation:
         self.setup.potential.load_state_dict(state["potential"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.setup.loss.averages = state["averages"]
-
-    def _measure(
-        self, forward: Callable[[Batch], Prediction], stage: str, frames: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        labels: Labels = self.setup.parts[stage]
-        batch = labels.tables.gather(frames)
-        prediction = forward(batch)
-        energy_error = prediction.energy - labels.energy[frames]
-        forces_error = prediction.forces - labels.forces[frames].flatten(0, 1)
-        return measure(self.setup.loss, stage, energy_error, forces_error, batch.numbers)

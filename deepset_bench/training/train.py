@@ -17,12 +17,12 @@ from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import evaluate
-from deepset_bench.model.compiled import CompiledForward, traceable, wants_compiling
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.training import checkpoint
+from deepset_bench.training.compiled import traceable, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
 from deepset_bench.training.records import recorders
-from deepset_bench.training.setup import Setup, prepare
+from deepset_bench.training.setup import Setup, evaluation_batch, prepare
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
@@ -160,14 +160,15 @@ def _fit(members: list[Member]) -> None:
             compile_steps=compile_steps,
         )
     else:
-        forward: Any = first.setup.potential
         obstacle = traceable(first.config)
         if compile_steps and obstacle:
             first.folder.say(f"not compiled: {obstacle}")
-        elif compile_steps:
-            batch_size = first.config.trainer.batch_size
-            forward = CompiledForward(first.setup.potential, batch_size, first.folder.say)
-        optimisation = SingleOptimisation(first.setup, first.config, forward)
+        optimisation = SingleOptimisation(
+            first.setup,
+            first.config,
+            compile_steps=compile_steps and not obstacle,
+            say=first.folder.say,
+        )
     try:
         fit(members, optimisation)
     except UserError:
@@ -188,7 +189,7 @@ def _finish(member: Member, experiment: Experiment) -> dict[str, Any]:
     if not member.diverged:
         best = checkpoint.load(folder.best, setup.device)
         setup.potential.load_state_dict(best["potential"])
-        batch_size = member.config.trainer.batch_size
+        batch_size = evaluation_batch(member.config)
         metrics = {
             part: evaluate(setup.potential, setup.parts[part], batch_size).as_dict()
             for part in ("test", "val")

@@ -77,6 +77,18 @@ def test_an_interrupted_run_goes_on_bit_for_bit(overrides, epoch, tmp_path):
     assert_same_run(whole.folder, resumed.folder)
 
 
+def test_epochs_since_the_last_checkpoint_are_repeated_alike(tmp_path, monkeypatch):
+    """Checkpoints of the first and the last epoch alone: a short run is never older than that."""
+    monkeypatch.setattr("deepset_bench.training.loop.CHECKPOINT_SECONDS", 3600.0)
+    whole = run(f"runs_dir={tmp_path}/whole")
+    with pytest.raises(Killed):
+        run(f"runs_dir={tmp_path}/cut", on_epoch=stop_at(4))
+    epochs: list[int] = []
+    resumed = run(f"runs_dir={tmp_path}/cut", on_epoch=lambda row: epochs.append(row.epoch))
+    assert epochs == [2, 3, 4]
+    assert_same_run(whole.folder, resumed.folder)
+
+
 def test_a_plateau_goes_on_where_it_was(tmp_path):
     """The rate has fallen before the interruption."""
     plateau = ("trainer=report", "trainer.schedule.patience=0", "trainer.schedule.warmup_steps=0")

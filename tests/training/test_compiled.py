@@ -1,0 +1,127 @@
+"""The traced and the compiled training step are the same function, gradients included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepset_bench.config import experiment
+from deepset_bench.training.compiled import (
+    CompiledGradients,
+    gradients,
+    trace,
+    traceable,
+    wants_compiling,
+)
+from deepset_bench.training.setup import prepare
+from deepset_bench.training.step import target
+
+from .tiny import OVERRIDES
+
+VARIANTS = {
+    "baseline": [],
+    "cub_sqrt": ["scalars=cub_sqrt"],
+    "report": ["condition=report", "rbf=x2_x4_log", "condition.edges=all"],
+    "top_k": ["gating.top_k=1"],
+    "single": ["gating=single"],
+    "halved": ["condition.edges=every_second"],
+    "sage": ["gnn=sage", "aggregation=max"],
+    "sage3": ["gnn=sage3"],
+    "edge": ["gnn=edge"],
+}
+
+
+class Case:
+    """A tiny run before its first step; `given` is what the gradients of some frames are of."""
+
+    def __init__(self, *overrides):
+        self.config = experiment([*OVERRIDES, *overrides]).config
+        self.setup = prepare(self.config)
+        self.setup.potential.train()
+        clip = self.config.trainer.gradient_clip
+        self.eager = gradients(self.setup.potential, self.setup.loss, clip)
+
+    def given(self, frames):
+        potential, labels = self.setup.potential, self.setup.parts["train"]
+        parameters = dict(potential.named_parameters())
+        wanted = target(labels, self.setup.loss, frames)
+        return parameters, dict(potential.named_buffers()), labels.tables.gather(frames), wanted
+
+
+def assert_same(one, other):
+    """To float32 rounding of sums over a few hundred terms, of the largest element."""
+    assert one[0].keys() == other[0].keys()
+    torch.testing.assert_close(one[1], other[1], rtol=1e-5, atol=0)
+    for name, expected in other[0].items():
+        assert (one[0][name] - expected).abs().max() <= 1e-4 * expected.abs().max() + 1e-12, name
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("clip", ["null", "1e-3"])
+def test_eager_gradients_are_those_of_the_loss(clip):
+    """Against backward() of the printed loss and torch's own clipping."""
+    case = Case(f"trainer.gradient_clip={clip}")
+    potential, loss = case.setup.potential, case.setup.loss
+    parameters, buffers, batch, wanted = case.given(torch.arange(6))
+    found, measured = case.eager(parameters, buffers, batch, wanted)
+    prediction = potential(batch)
+    energy = (prediction.energy - wanted["energy"]) / loss.energy_unit
+    forces = (prediction.forces - wanted["forces"]) / loss.forces_unit
+    total = loss.energy_weight * energy.square().mean()
+    total = total + loss.forces_weight * forces.square().mean()  # the toy has no padding
+    assert loss.value("train", measured).item() == pytest.approx(total.item(), rel=1e-5)
+    total.backward()
+    if case.config.trainer.gradient_clip is not None:
+        torch.nn.utils.clip_grad_norm_(potential.parameters(), case.config.trainer.gradient_clip)
+    expected = {n: p.grad for n, p in parameters.items() if p.grad is not None}
+    assert_same((found, measured), (expected, measured))
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_traced(variant):
+    """On another batch than the one it was traced on."""
+    case = Case(*VARIANTS[variant])
+    graph = trace(case.eager, *case.given(torch.arange(6)))
+    parameters, buffers, batch, wanted = case.given(torch.arange(8, 14))
+    with torch.no_grad():
+        found = graph(parameters, buffers, batch.tensors(), wanted)
+    assert_same(found, case.eager(parameters, buffers, batch, wanted))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_compiled():
+    said: list[str] = []
+    case = Case("scalars=cub_sqrt")
+    fast = CompiledGradients(case.eager, 6, said.append)
+    for _ in range(2):
+        given = case.given(torch.arange(8, 14))
+        assert_same(fast(*given), case.eager(*given))
+    assert fast.fast is not None
+    assert not said
+    given = case.given(torch.arange(3))  # the last batch of an epoch: not compiled
+    assert_same(fast(*given), case.eager(*given))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no compiler found\nat all")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    said: list[str] = []
+    case = Case()
+    fast = CompiledGradients(case.eager, 6, said.append)
+    for _ in range(2):
+        given = case.given(torch.arange(6))
+        assert_same(fast(*given), case.eager(*given))
+    assert said == ["not compiled: no compiler found"]
+
+
+def test_when_it_compiles():
+    assert wants_compiling(experiment(["trainer.epochs=150"]).config)
+    assert not wants_compiling(experiment(["trainer.epochs=2"]).config)
+    assert wants_compiling(experiment(["trainer.epochs=2", "compile=true"]).config)
+    assert not wants_compiling(experiment(["compile=false"]).config)
+    assert not wants_compiling(experiment(["gnn=gat"]).config)
+    assert "dropout" in traceable(experiment(["gnn=gat"]).config)
