@@ -2,7 +2,8 @@
 
 Every frame of a set gets n rows (the largest molecule's) of J slots (the most neighbours any atom
 has). Shapes are then the same for every batch, so nothing is rebuilt or recompiled in the loop.
-Padding is masked: atomic number 0 for atoms, `pair` false for slots.
+Padding is masked: atomic number 0 for atoms, `pair` false for slots. Where most atoms of a frame
+are neighbours the tables are dense: slot j is atom j of the frame, and J = n.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from deepset_bench.data.frames import FloatArray, Frames, IntArray
 from deepset_bench.data.neighbours import neighbour_pairs
 from deepset_bench.errors import UserError
 
+DENSE = 1.5
+"""Slots a row may have for each of an atom's neighbours before the tables are compact."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -34,6 +38,7 @@ class Batch:
         directions: (N, J, 3) u_ij = (r_i - r_j) / d_ij, zero in padding.
         features: (N, J, P + ...) what a fast form knows of each pair before training, or None.
         slopes: (N, J, P) derivatives of the first P by d_ij, per angstrom, or None.
+        dense: whether slot j of every row is atom j of its frame.
         n_frames: B.
     """
 
@@ -46,6 +51,7 @@ class Batch:
     directions: Tensor
     features: Tensor | None
     slopes: Tensor | None
+    dense: bool
     n_frames: int
 
     def tensors(self) -> dict[str, Tensor]:
@@ -95,6 +101,7 @@ class Tables:
     rank: Tensor
     n_pairs: Tensor
     every_second: bool
+    dense: bool
     features: Tensor | None = None
     slopes: Tensor | None = None
 
@@ -117,6 +124,9 @@ class Tables:
         row = frame * n + np.arange(len(frame)) - frames.offsets[frame]  # padded row of each atom
         slot = _position_in_run(i)
         J = int(slot.max(initial=0)) + 1
+        dense = n <= DENSE * J
+        if dense:
+            slot, J = row[j] - frame[i] * n, n
         flat = row[i] * J + slot
 
         # (j, i) sorted like (i, j) gives, at each pair's place, where its transpose stands.
@@ -160,6 +170,7 @@ class Tables:
             rank=pairs(rank, 0),
             n_pairs=torch.from_numpy(n_pairs),
             every_second=every_second,
+            dense=dense,
         )
 
     @classmethod
@@ -210,6 +221,7 @@ class Tables:
             directions=rows(self.directions),
             features=None if self.features is None else rows(self.features),
             slopes=None if self.slopes is None else rows(self.slopes),
+            dense=self.dense,
             n_frames=B,
         )
 

@@ -17,6 +17,10 @@ No tensor of size E x G x F exists, and W is composed once per call from the par
 `DeepSet`, so the state dict and the initialisation are the reference's own. [phi_ij ; z_j ; z_i]
 and its derivative are data, computed once. The forces use the same trick backwards: dE/dA comes
 from autograd through the readout alone, and the chain rule from A to the positions is written out.
+
+In dense tables the neighbours' h_j go the other way round, S_j[g] = E_g H_j h_j first and then
+sum_jg y_ij[a] w_ij[g] S_j[g] as one matrix product a frame: h_j has as many numbers as S_j[g], and
+an atom has fewer rows of it than of A.
 """
 
 from __future__ import annotations
@@ -57,11 +61,12 @@ def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
     return replace(tables, features=torch.cat([phi, z_j, z_i], dim=-1), slopes=slopes)
 
 
-def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor]:
-    """W and E_g H_i: gamma, all that precedes it and the experts, multiplied out.
+def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """W, E_g H_j and E_g H_i: gamma, all that precedes it and the experts, multiplied out.
 
     Returns:
-        (G (P + 2 s + H), F) what acts on A, and (H, G F) what acts on h_i; H is 0 without layers.
+        (G, P + 2 s, F) what acts on the data in A, and (G, H, F) what acts on h_j and on h_i; H is
+        0 without layers.
     """
     F = model.gamma.out_features
     to_target, to_source, to_edge, to_h = model.gamma.weight.split(
@@ -78,13 +83,13 @@ def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor]:
     P_i = to_target @ model.target_projection(x).T + constant[:, None]
 
     E, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
-    composed = E @ torch.cat([Q, P_j, P_i, H_j], dim=1)  # (G, F, P + 2 s + H)
+    composed = E @ torch.cat([Q, P_j, P_i], dim=1)  # (G, F, P + 2 s)
     # Each pair has one z_i, so the experts' biases ride on its columns.
     first = Q.shape[1] + len(species)
     columns = torch.arange(composed.shape[-1], device=b.device)
     of_z_i = (columns >= first) & (columns < first + len(species))
     composed = composed + b[:, :, None] * of_z_i
-    return composed.transpose(1, 2).flatten(0, 1), (E @ H_i).permute(2, 0, 1).flatten(1)
+    return composed.mT, (E @ H_j).mT, (E @ H_i).mT
 
 
 def energies_and_forces(
@@ -113,33 +118,45 @@ def energies_and_forces(
     y = torch.cat([u, torch.ones_like(d)[..., None]], dim=-1)  # (N, J, 4)
     yw = (y[..., :, None] * w[..., None, :]).view(N, J, -1)  # (N, J, 4G)
 
-    W, W_h = _compose(model, species)
-    S = None
+    W, W_j, W_i = _compose(model, species)
+    S_i: Tensor | None = None
+    leaves: list[Tensor] = []
     if model.gnn is not None:
         x = model.embedding(batch.numbers)
         x = torch.cat([x, x.new_zeros(1, x.shape[1])])  # the atom of padded edges
         h = model.gnn(x, batch.padded_edge_index())[:N]  # (N, H)
-        phi = torch.cat([phi, h[batch.neighbours]], dim=-1)
-        S = (h @ W_h).view(N, G, -1)  # (N, G, F)
+        S_i, S_j = (torch.einsum("nh,ghf->ngf", h, w_h) for w_h in (W_i, W_j))
+        if batch.dense:
+            S_j = S_j.view(batch.n_frames, J * G, -1)
+            by_frame = yw.view(batch.n_frames, J, J, 4, G).transpose(2, 3)
+            leaves.append(by_frame.reshape(batch.n_frames, J * 4, J * G))
+        else:
+            phi = torch.cat([phi, h[batch.neighbours]], dim=-1)
+            W = torch.cat([W, W_j], dim=1)
     A = yw.transpose(1, 2) @ phi  # (N, 4G, P + 2 s + H)
+    leaves.append(A)
     P = batch.slopes.shape[-1]
     z_i = slice(P + len(species), P + 2 * len(species))
 
-    def readout(A: Tensor) -> Tensor:
-        M = A.view(N, 4, -1) @ W  # (N, 4, F)
-        if S is not None:
-            M = M + A[..., z_i].sum(-1).view(N, 4, G) @ S
+    def readout(A: Tensor, by_frame: Tensor | None = None) -> Tensor:
+        M = A.view(N, 4, -1) @ W.flatten(0, 1)  # (N, 4, F)
+        if S_i is not None:
+            M = M + A[..., z_i].sum(-1).view(N, 4, G) @ S_i
+        if by_frame is not None:
+            M = M + (by_frame @ S_j).view(N, 4, -1)
         return model.readout(M[:, 3], M[:, :3])
 
     with torch.enable_grad():
         if not create_graph:
-            A = A.detach().requires_grad_()
-        energies = readout(A)
+            leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+        energies = readout(*reversed(leaves))
         real = torch.where(batch.numbers > 0, energies, 0.0).sum()
-        (dA,) = torch.autograd.grad(real, A, create_graph=create_graph)
+        *by_frames, dA = torch.autograd.grad(real, leaves, create_graph=create_graph)
 
     # From A to the positions of i and j, by hand: phi, y and their derivatives are data.
     T = (phi @ dA.transpose(1, 2)).view(N, J, 4, G)  # dE / d(y w)
+    for by_frame in by_frames:
+        T = T + by_frame.view(-1, J, 4, J, G).transpose(2, 3).reshape(N, J, 4, G)
     by_phi = yw @ dA[..., :P]  # (N, J, P)
     by_u = (T[:, :, :3] * w[..., None, :]).sum(-1)  # (N, J, 3)
     by_w = (T * y[..., None]).sum(-2)  # (N, J, G)
@@ -147,5 +164,8 @@ def energies_and_forces(
     across = by_u - u * (u * by_u).sum(-1, keepdim=True)
     by_vector = u * by_d[..., None] + across / d[..., None]  # (N, J, 3)  dE / d(r_i - r_j)
     by_vector = torch.where(mask, by_vector, 0.0)
-    reaction = by_vector.flatten(0, 1)[batch.reverse.flatten()].view(N, J, 3)
+    if batch.dense:
+        reaction = by_vector.view(-1, J, J, 3).transpose(1, 2).reshape(N, J, 3)
+    else:
+        reaction = by_vector.flatten(0, 1)[batch.reverse.flatten()].view(N, J, 3)
     return energies, (reaction - by_vector).sum(1)
