@@ -26,12 +26,14 @@ an atom has fewer rows of it than of A.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from deepset_bench.data.batches import Batch, Tables, with_slope
 from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
 PIECE = 1 << 14
@@ -92,6 +94,14 @@ def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return composed.mT, (E @ H_j).mT, (E @ H_i).mT
 
 
+def _graph_features(gnn: GraphLayers, x: Tensor, batch: Batch) -> Tensor:
+    """h (N, H) from embeddings x (N, F)."""
+    if gnn.draws_by_edge:
+        return cast("Tensor", gnn(x, batch.edge_index()))
+    padded = torch.cat([x, x.new_zeros(1, x.shape[1])])  # and the atom of padded edges
+    return cast("Tensor", gnn(padded, batch.padded_edge_index()))[:-1]
+
+
 def energies_and_forces(
     model: DeepSet, batch: Batch, species: Tensor, *, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
@@ -122,9 +132,7 @@ def energies_and_forces(
     S_i: Tensor | None = None
     leaves: list[Tensor] = []
     if model.gnn is not None:
-        x = model.embedding(batch.numbers)
-        x = torch.cat([x, x.new_zeros(1, x.shape[1])])  # the atom of padded edges
-        h = model.gnn(x, batch.padded_edge_index())[:N]  # (N, H)
+        h = _graph_features(model.gnn, model.embedding(batch.numbers), batch)
         S_i, S_j = (torch.einsum("nh,ghf->ngf", h, w_h) for w_h in (W_i, W_j))
         if batch.dense:
             S_j = S_j.view(batch.n_frames, J * G, -1)

@@ -38,6 +38,7 @@ class GraphLayers(nn.Module):
             _layer(kind, width, width, aggregation) for _ in range(n_layers)
         )
         self.activation = nn.SiLU()
+        self.draws_by_edge = kind == "gat"  # dropout: padded edges would change what is drawn
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """(N, F) embeddings and (2, E) edges [source j, target i] -> (N, F)."""

@@ -305,8 +305,10 @@ class Physics:
             assert energy == pytest.approx(1.0, abs=0.1)
             assert forces == pytest.approx(1.0, abs=0.1)
 
-    def test_fused_equals_reference(self, config, molecule, other):
+    @pytest.mark.parametrize("most_slots", [0.0, 10.0], ids=["compact", "dense"])
+    def test_fused_equals_reference(self, config, molecule, other, most_slots, monkeypatch):
         """Energies, forces and the gradient of both by every parameter, in a training step."""
+        monkeypatch.setattr("deepset_bench.data.batches.DENSE", most_slots)
         batch_of = [other, molecule, joined(molecule, other, 4.0)]
         results = [training_step(config, form, batch_of) for form in ("fused", "reference")]
         (energy, forces, gradients), (energy_0, forces_0, gradients_0) = results
