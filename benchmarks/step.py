@@ -68,9 +68,7 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     if contender.seeds > 1:
         optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps)
     else:
-        optimisation = SingleOptimisation(
-            setups[0], config, compile_steps=compile_steps, say=_say
-        )
+        optimisation = SingleOptimisation(setups[0], config, compile_steps=compile_steps, say=_say)
 
     def step(number: int) -> object:
         generator = torch.Generator().manual_seed(number)

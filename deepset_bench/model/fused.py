@@ -132,7 +132,7 @@ def energies_and_forces(
     S_i: Tensor | None = None
     leaves: list[Tensor] = []
     if model.gnn is not None:
-        h = _graph_features(model.gnn, model.embedding(batch.numbers), batch)
+        h = _graph_features(cast("GraphLayers", model.gnn), model.embedding(batch.numbers), batch)
         S_i, S_j = (torch.einsum("nh,ghf->ngf", h, w_h) for w_h in (W_i, W_j))
         if batch.dense:
             S_j = S_j.view(batch.n_frames, J * G, -1)

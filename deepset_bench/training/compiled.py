@@ -25,10 +25,10 @@ WORTHWHILE = 4000
 """Training steps above which `compile=auto` compiles: below, the compiler takes what it saves."""
 
 Named = dict[str, Tensor]
-Gradients = Callable[[Named, Named, Batch, Target], tuple[Named, Tensor]]
-"""Parameters, buffers, a batch and its target -> gradients by name, `terms`."""
+Gradients = Callable[[Tensor, Named, Batch, Target], tuple[Tensor, Tensor]]
+"""(P,) parameters, buffers, a batch and its target -> (P,) gradient, `terms`."""
 
-Graph = Callable[[Named, Named, Named, Target], Any]
+Graph = Callable[[Tensor, Named, Named, Target], Any]
 """The same of the batch's tensors by name."""
 
 
@@ -50,72 +50,89 @@ def wants_compiling(config: Config) -> bool:
     return bool(config.compile)
 
 
+def flatten(potential: Potential) -> Tensor:
+    """(P,) all parameters one after another; those of the potential become views of it.
+
+    One vector is one operand for the clipping, the optimiser and a compiled graph's caller.
+    """
+    flat = torch.cat([p.detach().flatten() for p in potential.parameters()])
+    for (_, parameter), view in zip(
+        potential.named_parameters(), named(flat, potential).values(), strict=True
+    ):
+        parameter.data = view
+    return flat
+
+
+def named(flat: Tensor, potential: Potential) -> Named:
+    """Views of (P,) parameters by name and in their shapes."""
+    parameters = dict(potential.named_parameters())
+    parts = flat.split([p.numel() for p in parameters.values()])
+    pairs = zip(parameters.items(), parts, strict=True)
+    return {name: part.view(p.shape) for (name, p), part in pairs}
+
+
 def gradients(potential: Potential, loss: Loss, clip: float | None) -> Gradients:
-    """The gradients of a training step and what the loss is made of.
+    """The gradient of a training step and what the loss is made of.
 
     Args:
         potential: in training mode when called.
         loss: its weights.
-        clip: largest norm of all gradients together, or None.
+        clip: largest norm of the gradient, or None.
     """
 
     def compute(
-        parameters: Named, buffers: Named, batch: Batch, target: Target
-    ) -> tuple[Named, Tensor]:
-        trained = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+        flat: Tensor, buffers: Named, batch: Batch, target: Target
+    ) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
-            prediction = functional_call(potential, {**trained, **buffers}, (batch,))
-            measured = terms(prediction, batch, target)
-            found = torch.autograd.grad(
-                loss.objective(measured), list(trained.values()), allow_unused=True
-            )
-        # As torch's optimizers do, leave alone what has no gradient: V' of the last block.
-        # Contiguous like the parameters: fused AdamW reads both as flat memory.
-        pairs = zip(trained, found, strict=True)
-        named = {name: g.contiguous() for name, g in pairs if g is not None}
+            flat = flat.detach().requires_grad_()
+            known = {**named(flat, potential), **buffers}
+            measured = terms(functional_call(potential, known, (batch,)), batch, target)
+            (gradient,) = torch.autograd.grad(loss.objective(measured), flat)
         if clip is not None:
-            norm = torch.stack([g.square().sum() for g in named.values()]).sum().sqrt()
-            shrink = (clip / (norm + 1e-6)).clamp(max=1.0)
-            named = {name: g * shrink for name, g in named.items()}
-        return named, measured.detach()
+            norm = gradient.square().sum().sqrt()
+            gradient = gradient * (clip / (norm + 1e-6)).clamp(max=1.0)
+        return gradient, measured.detach()
 
     return compute
 
 
-def errors(potential: Potential) -> Callable[[Named, Named, Batch, Target], Tensor]:
+def errors(potential: Potential) -> Callable[[Tensor, Named, Batch, Target], Tensor]:
     """`terms` of a potential in evaluation mode, of the same arguments as `gradients`."""
 
-    def compute(parameters: Named, buffers: Named, batch: Batch, target: Target) -> Tensor:
-        prediction = functional_call(potential, {**parameters, **buffers}, (batch,))
-        return terms(prediction, batch, target)
+    def compute(flat: Tensor, buffers: Named, batch: Batch, target: Target) -> Tensor:
+        known = {**named(flat, potential), **buffers}
+        return terms(functional_call(potential, known, (batch,)), batch, target)
 
     return compute
 
 
 def trace(
-    compute: Callable[[Named, Named, Batch, Target], Any],
-    parameters: Named,
+    compute: Callable[[Tensor, Named, Batch, Target], Any],
+    flat: Tensor,
     buffers: Named,
     batch: Batch,
     target: Target,
 ) -> Graph:
     """`compute` at the shapes of `batch`, free of Python."""
 
-    def of_tensors(parameters: Named, buffers: Named, tensors: Named, target: Target) -> Any:
+    def of_tensors(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         values: dict[str, Any] = {**tensors}
-        return compute(parameters, buffers, replace(batch, **values), target)
+        return compute(flat, buffers, replace(batch, **values), target)
 
-    return cast("Graph", make_fx(of_tensors)(parameters, buffers, batch.tensors(), target))
+    return cast("Graph", make_fx(of_tensors)(flat, buffers, batch.tensors(), target))
 
 
-def compiled(graph: Graph, *example: Named) -> Graph:
-    """A traced graph, compiled and run once, which is where a failure would show."""
-    # One C++ file with all kernels and the calls between them: half the compiler's time.
-    on_cpu = all(t.device.type == "cpu" for named in example for t in named.values())
-    fast: Any = torch.compile(
-        graph, fullgraph=True, dynamic=False, options={"cpp_wrapper": True} if on_cpu else None
-    )
-    fast(*example)
+def compiled(graph: Graph, flat: Tensor, *others: Named) -> Graph:
+    """A traced graph, compiled and run once, which is where a failure would show.
+
+    It is to be called with tensors of these shapes alone: nothing looks whether they are.
+    """
+    options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+    if flat.device.type == "cpu":
+        # One C++ file with all kernels and the calls between them: half the compiler's time.
+        options["cpp_wrapper"] = True
+    fast: Any = torch.compile(graph, fullgraph=True, dynamic=False, options=options)
+    fast(flat, *others)
     return cast("Graph", fast)
 
 
@@ -138,20 +155,18 @@ class CompiledGradients:
         self.fast: Graph | None = None
 
     def __call__(
-        self, parameters: Named, buffers: Named, batch: Batch, target: Target
-    ) -> tuple[Named, Tensor]:
+        self, flat: Tensor, buffers: Named, batch: Batch, target: Target
+    ) -> tuple[Tensor, Tensor]:
         """See `gradients`."""
         if batch.n_frames != self.batch_size:
-            return self.compute(parameters, buffers, batch, target)
+            return self.compute(flat, buffers, batch, target)
         with torch.no_grad():  # every derivative is part of the graph
             if self.fast is None:
                 try:
-                    graph = trace(self.compute, parameters, buffers, batch, target)
-                    self.fast = compiled(graph, parameters, buffers, batch.tensors(), target)
+                    graph = trace(self.compute, flat, buffers, batch, target)
+                    self.fast = compiled(graph, flat, buffers, batch.tensors(), target)
                 except Exception as error:  # whatever the platform's compiler raises
                     self.say(f"not compiled: {first_line(error)}")
                     self.batch_size = 0
-                    return self.compute(parameters, buffers, batch, target)
-            return cast(
-                "tuple[Named, Tensor]", self.fast(parameters, buffers, batch.tensors(), target)
-            )
+                    return self.compute(flat, buffers, batch, target)
+            return cast("tuple[Tensor, Tensor]", self.fast(flat, buffers, batch.tensors(), target))

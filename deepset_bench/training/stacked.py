@@ -16,7 +16,15 @@ from torch import Tensor
 
 from deepset_bench.data.batches import Batch, Tables
 from deepset_bench.schema import Config
-from deepset_bench.training.compiled import Graph, compiled, errors, gradients, trace
+from deepset_bench.training.compiled import (
+    Graph,
+    compiled,
+    errors,
+    flatten,
+    gradients,
+    named,
+    trace,
+)
 from deepset_bench.training.loss import Target
 from deepset_bench.training.setup import Setup, evaluation_batch
 from deepset_bench.training.step import Measured, sums
@@ -38,21 +46,17 @@ class StackedOptimisation:
     ) -> None:
         self.setups, self.config, self.compile_steps = setups, configs[0], compile_steps
         self.device = setups[0].device
-        states = [dict(setup.potential.named_parameters()) for setup in setups]
-        self.parameters = {
-            name: torch.stack([state[name].detach() for state in states])
-            for name in states[0]
-        }
+        self.parameters = torch.stack([flatten(setup.potential) for setup in setups])  # (n, P)
         buffers = [dict(setup.potential.named_buffers()) for setup in setups]
         self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
         alone = torch.optim.AdamW(
-            setups[0].potential.parameters(),
+            [self.parameters[0]],
             lr=configs[0].trainer.learning_rate,
             weight_decay=configs[0].trainer.weight_decay,
             fused=True,
         )
         self.groups = alone.state_dict()["param_groups"]  # of each run's checkpoint
-        self.moments: dict[str, tuple[Tensor, Tensor]] = {}
+        self.moments = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
         self.steps = 0
         losses = [setup.loss for setup in setups]
         self.loss = replace(
@@ -81,34 +85,27 @@ class StackedOptimisation:
 
     def state(self, run: int) -> dict[str, Any]:
         """See `Optimisation`; the same keys and tensors that the run alone would have."""
+        potential = self.setups[run].potential
+        trained = named(self.parameters[run].clone(), potential)
         moments = {
-            index: {
-                "step": torch.tensor(float(self.steps)),
-                "exp_avg": self.moments[name][0][run].clone(),
-                "exp_avg_sq": self.moments[name][1][run].clone(),
-            }
-            for index, name in enumerate(self.parameters)
-            if name in self.moments
+            "step": torch.tensor(float(self.steps)),
+            "exp_avg": self.moments[0][run].clone(),
+            "exp_avg_sq": self.moments[1][run].clone(),
         }
-        potential = self.setups[run].potential.state_dict()
-        trained = {name: p.detach()[run].clone() for name, p in self.parameters.items()}
         return {
-            "potential": {**potential, **trained},
-            "optimizer": {"state": moments, "param_groups": self.groups},
+            "potential": {**potential.state_dict(), **trained},
+            "optimizer": {"state": {0: moments}, "param_groups": self.groups},
             "averages": {stage: value[run] for stage, value in self.loss.averages.items()},
         }
 
     def restore(self, run: int, state: dict[str, Any]) -> None:
         """See `Optimisation`; all runs are to be restored at the same number of steps."""
-        optimizer = state["optimizer"]["state"]
-        with torch.no_grad():
-            for index, (name, parameter) in enumerate(self.parameters.items()):
-                parameter[run] = state["potential"][name]
-                if index in optimizer:
-                    self.steps = int(optimizer[index]["step"])
-                    first, second = self._moments_of(name)
-                    first[run] = optimizer[index]["exp_avg"]
-                    second[run] = optimizer[index]["exp_avg_sq"]
+        moments = state["optimizer"]["state"][0]
+        names = dict(self.setups[run].potential.named_parameters())
+        self.parameters[run] = torch.cat([state["potential"][name].flatten() for name in names])
+        self.steps = int(moments["step"])
+        self.moments[0][run] = moments["exp_avg"]
+        self.moments[1][run] = moments["exp_avg_sq"]
         for stage, value in state["averages"].items():
             kept = self.loss.averages.setdefault(stage, value.repeat(len(self.setups)))
             kept[run] = value
@@ -124,16 +121,15 @@ class StackedOptimisation:
                 potential = self.setups[0].potential.train(stage == "train")
                 clip = self.config.trainer.gradient_clip
                 compute = gradients(potential, self.loss, clip)
-                parameters, buffers, tensors, wanted = (
-                    {name: t[0] for name, t in named.items()} for named in given
+                buffers, tensors, wanted = (
+                    {name: t[0] for name, t in stack.items()} for stack in given[1:]
                 )
                 values: dict[str, Any] = tensors
-                first = replace(batch, **values)
                 graph = trace(
                     compute if stage == "train" else errors(potential),
-                    parameters,
+                    self.parameters[0],
                     buffers,
-                    first,
+                    replace(batch, **values),
                     wanted,
                 )
                 stacked: Graph = torch.func.vmap(graph)
@@ -141,30 +137,19 @@ class StackedOptimisation:
                 self.graphs[shape] = compiled(stacked, *given) if whole else stacked
             return self.graphs[shape](*given)
 
-    def _adamw(self, gradients: dict[str, Tensor], rates: Sequence[float]) -> None:
-        """An AdamW step of each run at its own rate.
+    def _adamw(self, gradient: Tensor, rates: Sequence[float]) -> None:
+        """An AdamW step of (n, P) parameters, each run at its own rate.
 
         Loshchilov and Hutter 2019, as in torch.optim.AdamW, with one learning rate a run.
         """
-        trainer = self.config.trainer
         self.steps += 1
-        rate = torch.tensor(rates, device=self.device)
-        first_correction = 1 - BETAS[0] ** self.steps
-        second_correction = (1 - BETAS[1] ** self.steps) ** 0.5
-        for name, gradient in gradients.items():
-            parameter, (first, second) = self.parameters[name], self._moments_of(name)
-            if trainer.weight_decay:
-                parameter.mul_(1 - _like(rate, parameter) * trainer.weight_decay)
-            first.lerp_(gradient, 1 - BETAS[0])
-            second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-            denominator = second.sqrt().div_(second_correction).add_(EPSILON)
-            parameter.sub_(first / denominator * _like(rate / first_correction, parameter))
-
-    def _moments_of(self, name: str) -> tuple[Tensor, Tensor]:
-        if name not in self.moments:
-            parameter = self.parameters[name].detach()
-            self.moments[name] = (torch.zeros_like(parameter), torch.zeros_like(parameter))
-        return self.moments[name]
+        rate = torch.tensor(rates, device=self.device)[:, None]
+        first, second = self.moments
+        self.parameters.mul_(1 - rate * self.config.trainer.weight_decay)
+        first.lerp_(gradient, 1 - BETAS[0])
+        second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        root = second.sqrt().div_((1 - BETAS[1] ** self.steps) ** 0.5).add_(EPSILON)
+        self.parameters.sub_(first / root * (rate / (1 - BETAS[0] ** self.steps)))
 
 
 class _Stack:
@@ -190,8 +175,3 @@ class _Stack:
         stacked: dict[str, Any] = {**split, "n_frames": B}
         target = {"energy": self.energy[rows].view(n, B), "forces": self.forces[rows].view(n, N, 3)}
         return replace(batch, **stacked), target
-
-
-def _like(values: Tensor, parameter: Tensor) -> Tensor:
-    """(n,) values that broadcast over an (n, ...) parameter."""
-    return values.view(-1, *[1] * (parameter.dim() - 1))

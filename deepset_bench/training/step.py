@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deepset_bench.evaluation.metrics import Labels
 from deepset_bench.schema import Config
-from deepset_bench.training.compiled import CompiledGradients, gradients
+from deepset_bench.training.compiled import CompiledGradients, flatten, gradients
 from deepset_bench.training.loss import Loss, Target, terms
 from deepset_bench.training.setup import Setup, evaluation_batch
 
@@ -68,10 +68,10 @@ class SingleOptimisation:
         self, setup: Setup, config: Config, *, compile_steps: bool, say: Callable[[str], None]
     ) -> None:
         self.setup, self.config = setup, config
-        self.parameters = dict(setup.potential.named_parameters())
+        self.parameters = flatten(setup.potential)
         self.buffers = dict(setup.potential.named_buffers())
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
+            [self.parameters],
             lr=config.trainer.learning_rate,
             weight_decay=config.trainer.weight_decay,
             fused=True,
@@ -86,11 +86,9 @@ class SingleOptimisation:
         setup, labels, chosen = self.setup, self.setup.parts["train"], frames[0]
         setup.potential.train()
         batch = labels.tables.gather(chosen)
-        found, measured = self.gradients(
+        self.parameters.grad, measured = self.gradients(
             self.parameters, self.buffers, batch, target(labels, setup.loss, chosen)
         )
-        for name, gradient in found.items():
-            self.parameters[name].grad = gradient
         for group in self.optimizer.param_groups:
             group["lr"] = rates[0]
         self.optimizer.step()

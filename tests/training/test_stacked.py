@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,29 +30,25 @@ def stacks(monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), ("scalars=cub_sqrt", "gating=top_k", "gating.top_k=1"), ("condition=report",)]
+    "overrides",
+    [(), ("scalars=cub_sqrt",), ("condition=report",), ("gnn=sage", "trainer.epochs=2")],
 )
 def test_stacked_seeds_are_each_what_it_would_be_alone(overrides, stacks, tmp_path):
-    """To float32's rounding, which steps amplify: they drift no further than form=reference does.
+    """To float32's rounding, which steps amplify: by ten where nothing cuts messages off smoothly.
 
-    (Twice as far at most; from 1e-6 to 1e-4 of the errors, by how wildly the run starts.)
+    (Not with top-k gating: its weights jump, and rounding decides on which side a pair falls.)
     """
     together = run_seeds(*overrides, f"runs_dir={tmp_path}/together", seeds=SEEDS)
     assert stacks == [3]
     for seed, outcome in zip(SEEDS, together, strict=True):
         alone = run(*overrides, f"seed={seed}", f"runs_dir={tmp_path}/alone")
-        by_edge = run(*overrides, f"seed={seed}", "form=reference", f"runs_dir={tmp_path}/by_edge")
         assert outcome.result["run"] == alone.result["run"]
         assert outcome.result["baselines"] == alone.result["baselines"]
-        rows = [
-            pd.read_csv(o.folder.metrics).drop(columns="seconds").to_numpy()
-            for o in (outcome, alone, by_edge)
-        ]
-        drift, allowed = (np.abs(other / rows[1] - 1).max() for other in (rows[0], rows[2]))
-        assert allowed < 1e-3
-        assert drift < 2 * allowed + 1e-6
+        a, b = (pd.read_csv(o.folder.metrics).drop(columns="seconds") for o in (outcome, alone))
+        pd.testing.assert_frame_equal(a[:2], b[:2], rtol=1e-5)
+        pd.testing.assert_frame_equal(a, b, rtol=1e-4)
         assert outcome.result["metrics"]["test"] == pytest.approx(
-            alone.result["metrics"]["test"], rel=2 * allowed + 1e-6
+            alone.result["metrics"]["test"], rel=1e-4
         )
 
 
