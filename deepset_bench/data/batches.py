@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -79,6 +79,24 @@ class Batch:
         return torch.where(self.numbers > 0, values, 0.0).view(self.n_frames, -1).sum(-1)
 
 
+class Shape(NamedTuple):
+    """Rows of atoms a frame, slots a row, and whether slot j is atom j of the frame."""
+
+    rows: int
+    slots: int
+    dense: bool
+
+
+def table_shape(frames: Frames, cutoff: float) -> Shape:
+    """The shape of tables that hold any of these frames."""
+    n = int(frames.n_atoms.max())
+    most = 1
+    for start in range(0, len(frames), 500):  # the pairs of all frames would take much memory
+        i, _ = neighbour_pairs(frames.select(slice(start, start + 500)), cutoff)
+        most = max(most, int(np.bincount(i).max(initial=0)))
+    return Shape(n, n, dense=True) if n <= DENSE * most else Shape(n, most, dense=False)
+
+
 @dataclass(frozen=True)
 class Tables:
     """M frames, ready to be gathered; the arrays of `Batch` with a leading frame axis.
@@ -114,19 +132,20 @@ class Tables:
         frames: Frames,
         cutoff: float,
         *,
+        shape: Shape | None = None,
         dtype: torch.dtype = torch.float32,
         every_second: bool = False,
     ) -> Tables:
-        """Find the neighbours of every atom once; distances in float64, then rounded to `dtype`."""
-        M, n = len(frames), int(frames.n_atoms.max())
+        """Find the neighbours of every atom once; distances in float64, then rounded to `dtype`.
+
+        `shape` is that of a set which holds these frames; without it, their own.
+        """
+        n, J, dense = shape or table_shape(frames, cutoff)
+        M = len(frames)
         i, j = neighbour_pairs(frames, cutoff)
         frame = frames.frame_of_atom
         row = frame * n + np.arange(len(frame)) - frames.offsets[frame]  # padded row of each atom
-        slot = _position_in_run(i)
-        J = int(slot.max(initial=0)) + 1
-        dense = n <= DENSE * J
-        if dense:
-            slot, J = row[j] - frame[i] * n, n
+        slot = row[j] - frame[i] * n if dense else _position_in_run(i)
         flat = row[i] * J + slot
 
         # (j, i) sorted like (i, j) gives, at each pair's place, where its transpose stands.
@@ -182,13 +201,6 @@ class Tables:
         }
         return replace(parts[0], **joined)
 
-    def select(self, frames: Tensor) -> Tables:
-        """The given frames, in the given order, in tables of the same shape."""
-        chosen: dict[str, Any] = {
-            name: getattr(self, name)[frames] for name in self._tensor_fields()
-        }
-        return replace(self, **chosen)
-
     def to(self, device: torch.device) -> Tables:
         """The same tables on another device."""
         moved: dict[str, Any] = {}
@@ -237,9 +249,14 @@ class Tables:
 
 
 def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
-    """f(d) and df/dd of a function of each distance by itself, (...) -> (..., P)."""
-    both = torch.func.jvp(function, (d,), (torch.ones_like(d),))
-    return cast("tuple[Tensor, Tensor]", both)
+    """f(d) and df/dd of an analytic function of each distance by itself, (...) -> (..., P).
+
+    f(d + ih) = f(d) + ih f'(d) + O(h^2): no difference is taken, so none cancels (Squire and Trapp
+    1998). Autograd's forward mode says the same and imports a third of a compiler first.
+    """
+    h = 1e-30
+    both = function(torch.complex(d, torch.full_like(d, h)))
+    return both.real, both.imag / h
 
 
 def _position_in_run(sorted_values: IntArray) -> IntArray:

@@ -36,7 +36,7 @@ from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
-PIECE = 1 << 14
+PIECE = 1 << 12
 """Distances prepared at a time, so that their features in float64 stay within the cache."""
 
 

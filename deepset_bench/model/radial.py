@@ -1,4 +1,7 @@
-"""Functions of one interatomic distance: cutoff, transforms, scalar features, radial bases."""
+"""Functions of one interatomic distance: cutoff, transforms, scalar features, radial bases.
+
+Each is analytic, and written so that it takes complex distances too: see `with_slope`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def cosine_cutoff(d: Tensor, cutoff: float) -> Tensor:
 
     `d` in angstrom, any shape; continuous with its first derivative at r_c.
     """
-    return torch.where(d < cutoff, 0.5 * (torch.cos(math.pi / cutoff * d) + 1.0), 0.0)
+    return torch.where(d.real < cutoff, 0.5 * (torch.cos(math.pi / cutoff * d) + 1.0), 0.0)
 
 
 def cosine_cutoff_slope(d: Tensor, cutoff: float) -> Tensor:

@@ -14,7 +14,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from deepset_bench.data.batches import Batch
 from deepset_bench.model.potential import Potential
@@ -114,6 +113,9 @@ def trace(
     target: Target,
 ) -> Graph:
     """`compute` at the shapes of `batch`, free of Python."""
+
+    # Here, because it imports a compiler's worth of modules that an eager run does without.
+    from torch.fx.experimental.proxy_tensor import make_fx
 
     def of_tensors(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         values: dict[str, Any] = {**tensors}

@@ -10,7 +10,7 @@ from ase.units import Bohr
 from torch import Tensor
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.batches import Tables, padded
+from deepset_bench.data.batches import Tables, padded, table_shape
 from deepset_bench.data.checks import Verdict, cheap_checks
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split, split
@@ -140,11 +140,11 @@ def prepare(config: Config) -> Setup:
     torch.manual_seed(config.seed)
     potential = build_potential(config, torch.from_numpy(train.species), spread)
     # Of the whole set, so that every part and every seed has tables of one shape.
-    tables = Tables.build(frames, config.cutoff, every_second=config.every_second)
-    parts = {
-        name: label(part, tables.select(torch.from_numpy(rows[name])), reference, potential, labels)
-        for name, part in subsets.items()
-    }
+    shape = table_shape(frames, config.cutoff)
+    parts = {}
+    for name, part in subsets.items():
+        tables = Tables.build(part, config.cutoff, shape=shape, every_second=config.every_second)
+        parts[name] = label(part, tables, reference, potential, labels)
 
     def know_nothing(part: Frames, mean: float) -> Errors:
         return errors(part.energy - reference(part) - mean, part.labelled_forces(labels))
