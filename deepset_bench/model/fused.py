@@ -48,19 +48,20 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
 
 def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
     """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
-    dtype = tables.distances.dtype
-
-    def in_dtype(d: Tensor) -> list[Tensor]:
-        return [x.to(dtype) for x in with_slope(lambda d: pair_features(model, d), d.double())]
-
-    pieces = [in_dtype(d) for d in tables.distances.flatten().split(PIECE)]
-    shape = (*tables.distances.shape, -1)
-    phi, slopes = (torch.cat(parts).view(shape) for parts in zip(*pieces, strict=True))
-    one_hot = (tables.numbers[..., None] == species).to(dtype)  # (M, n, s)
+    d = tables.distances
+    P, n_species = pair_features(model, d[:1, :1, :1]).shape[-1], len(species)
+    features = d.new_empty(*d.shape, P + 2 * n_species)
+    slopes = d.new_empty(*d.shape, P)
+    flat, flat_slopes = features.flatten(0, 2), slopes.flatten(0, 2)  # views
+    for start in range(0, d.numel(), PIECE):
+        rows = slice(start, start + PIECE)
+        phi, slope = with_slope(lambda d: pair_features(model, d), d.flatten()[rows].double())
+        flat[rows, :P], flat_slopes[rows] = phi, slope
+    one_hot = (tables.numbers[..., None] == species).to(d.dtype)  # (M, n, s)
     frame = torch.arange(len(tables), device=one_hot.device)[:, None, None]
-    z_j = one_hot[frame, tables.neighbours]
-    z_i = one_hot[:, :, None].expand_as(z_j)
-    return replace(tables, features=torch.cat([phi, z_j, z_i], dim=-1), slopes=slopes)
+    features[..., P : P + n_species] = one_hot[frame, tables.neighbours]
+    features[..., P + n_species :] = one_hot[:, :, None]
+    return replace(tables, features=features, slopes=slopes)
 
 
 def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:

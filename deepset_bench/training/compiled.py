@@ -132,7 +132,7 @@ def compiled(graph: Graph, flat: Tensor, *others: Named) -> Graph:
     options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
     if flat.device.type == "cpu":
         # One C++ file with all kernels and the calls between them: half the compiler's time.
-        options["cpp_wrapper"] = True
+        options |= {"cpp_wrapper": True, "compile_threads": 1}
     fast: Any = torch.compile(graph, fullgraph=True, dynamic=False, options=options)
     fast(flat, *others)
     return cast("Graph", fast)

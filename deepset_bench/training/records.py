@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from deepset_bench.config import Experiment
 from deepset_bench.errors import UserError, require
@@ -15,11 +15,16 @@ from deepset_bench.files import atomic_write
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.loop import Epoch
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COLUMNS = [field.name for field in fields(Epoch)]
 
 
 def read_metrics(folder: RunFolder) -> pd.DataFrame:
     """metrics.csv, one row an epoch; empty where there is none."""
+    import pandas as pd  # here: training does without its 30 MB
+
     if not folder.metrics.exists():
         return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(folder.metrics, float_precision="round_trip")
@@ -35,9 +40,10 @@ def recorders(
     same table as one that was never stopped.
     """
     # By count: a row cut short may show only the first digit of its epoch.
-    rows = read_metrics(folder).head(epochs_done)
+    lines = folder.metrics.read_text(encoding="utf-8").splitlines() if epochs_done else []
     with atomic_write(folder.metrics, "w") as stream:
-        rows.to_csv(stream, index=False)
+        csv.writer(stream, lineterminator="\n").writerow(COLUMNS)
+        stream.writelines(f"{line}\n" for line in lines[1 : epochs_done + 1])
     logger = experiment.config.logger
     with ExitStack() as stack:
         sinks: list[Callable[[Epoch], None]] = []
