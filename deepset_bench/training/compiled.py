@@ -131,8 +131,12 @@ def compiled(graph: Graph, flat: Tensor, *others: Named) -> Graph:
     """
     options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
     if flat.device.type == "cpu":
-        # One C++ file with all kernels and the calls between them: half the compiler's time.
-        options |= {"cpp_wrapper": True, "compile_threads": 1}
+        options |= {
+            "cpp_wrapper": True,  # one C++ file with all kernels: half the compiler's time
+            "compile_threads": 1,  # so no pool of processes for it
+            "cpp.vec_isa_ok": True,  # what the processor says it has, not three test programs
+            "cpp.min_chunk_size": 4096,  # most arrays are too small to share among threads
+        }
     fast: Any = torch.compile(graph, fullgraph=True, dynamic=False, options=options)
     fast(flat, *others)
     return cast("Graph", fast)
