@@ -19,6 +19,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=50, help="timed calls of each kind")
+    parser.add_argument(
+        "--variants", nargs="+", default=[], help="what `step` measures (default: all)"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     given = parser.parse_args()
     unknown = set(given.names) - set(NAMES)
@@ -27,7 +30,12 @@ def main() -> None:
     where = f"{machine()}; {date.today():%Y-%m-%d}."
     print(where)
     for name in given.names or NAMES:
-        tables = [t for n in given.threads for t in in_fresh_process(name, n, given.repeats)]
+        options = {"variants": given.variants} if name == "step" else {}
+        tables = [
+            table
+            for threads in given.threads
+            for table in in_fresh_process(name, threads, given.repeats, **options)
+        ]
         content = "\n".join(table.markdown() for table in tables)
         print(f"\n{content}", flush=True)
         if given.write:

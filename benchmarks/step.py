@@ -103,12 +103,17 @@ def _row(
 
 
 def measure(
-    threads: int, repeats: int, contenders: Sequence[Contender] = CONTENDERS
+    threads: int,
+    repeats: int,
+    variants: Sequence[str] = (),
+    contenders: Sequence[Contender] = CONTENDERS,
 ) -> list[Table]:
-    """Every variant at 20 frames, and the baseline at 10 and 40."""
+    """Every variant at 20 frames, and the baseline at 10 and 40; or only the variants named."""
     as_in_training(threads)
     cases = {f"{name}, 20": [*overrides] for name, overrides in VARIANTS.items()}
     cases |= {f"baseline, {b}": [f"trainer.batch_size={b}"] for b in (10, 40)}
+    if variants:
+        cases = {case: given for case, given in cases.items() if case.split(",")[0] in variants}
     names = [c.name for c in contenders]
     rows = []
     for case, overrides in cases.items():

@@ -6,7 +6,7 @@ import importlib
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -18,15 +18,20 @@ import torch
 from benchmarks.tables import Table
 
 
-def in_fresh_process(name: str, threads: int, repeats: int) -> list[Table]:
+def in_fresh_process(
+    name: str, threads: int, repeats: int, **options: Sequence[str]
+) -> list[Table]:
     """The tables of one benchmark, from a process with its own thread count and peak memory."""
     # Not forked: threads that torch started here would be missing there.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measure, name, threads, repeats).result()
+        return pool.submit(_measure, name, threads, repeats, options).result()
 
 
-def _measure(name: str, threads: int, repeats: int) -> list[Table]:
-    tables: list[Table] = importlib.import_module(f"benchmarks.{name}").measure(threads, repeats)
+def _measure(
+    name: str, threads: int, repeats: int, options: dict[str, Sequence[str]]
+) -> list[Table]:
+    module = importlib.import_module(f"benchmarks.{name}")
+    tables: list[Table] = module.measure(threads, repeats, **options)
     return tables
 
 

@@ -39,6 +39,9 @@ from deepset_bench.model.radial import cosine_cutoff, scalar_features
 PIECE = 1 << 12
 """Distances prepared at a time, so that their features in float64 stay within the cache."""
 
+ROWS = 256
+"""Atoms whose neighbours are summed at a time in a large system, for the same reason."""
+
 
 def pair_features(model: DeepSet, d: Tensor) -> Tensor:
     """phi(d) = [C(d) rbf(d) ; C(d) ; s(d)], (...) -> (..., K + 1 + S)."""
@@ -117,64 +120,89 @@ def energies_and_forces(
     Returns:
         (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
     """
-    assert batch.features is not None
-    assert batch.slopes is not None
     N, J = batch.pair.shape
-    d, u, phi = batch.distances, batch.directions, batch.features
-
-    w, dw = model.weights_with_slope(d)  # (N, J, G)
-    mask = batch.pair[..., None]
-    w, dw = torch.where(mask, w, 0.0), torch.where(mask, dw, 0.0)
-    G = w.shape[-1]
-    y = torch.cat([u, torch.ones_like(d)[..., None]], dim=-1)  # (N, J, 4)
-    yw = (y[..., :, None] * w[..., None, :]).view(N, J, -1)  # (N, J, 4G)
-
-    W, W_j, W_i = _compose(model, species)
-    S_i: Tensor | None = None
-    leaves: list[Tensor] = []
+    weights = _compose(model, species)
+    h = None
     if model.gnn is not None:
         h = _graph_features(cast("GraphLayers", model.gnn), model.embedding(batch.numbers), batch)
-        S_i, S_j = (torch.einsum("nh,ghf->ngf", h, w_h) for w_h in (W_i, W_j))
+    # Rows are independent; of a large system, so many at once as the cache holds.
+    at_once = N if create_graph or batch.dense else ROWS
+    parts = [
+        _rows(model, batch, slice(start, start + at_once), species, weights, h, create_graph)
+        for start in range(0, N, at_once)
+    ]
+    energies, by_vector = (torch.cat(x) if len(x) > 1 else x[0] for x in zip(*parts, strict=True))
+    if batch.dense:
+        reaction = by_vector.view(-1, J, J, 3).transpose(1, 2).reshape(N, J, 3)
+    else:
+        reaction = by_vector.flatten(0, 1)[batch.reverse.flatten()].view(N, J, 3)
+    return energies, (reaction - by_vector).sum(1)
+
+
+def _rows(
+    model: DeepSet,
+    batch: Batch,
+    rows: slice,
+    species: Tensor,
+    weights: tuple[Tensor, Tensor, Tensor],
+    h: Tensor | None,
+    create_graph: bool,
+) -> tuple[Tensor, Tensor]:
+    """e_i (n,) of some rows, and dE / d(r_i - r_j) (n, J, 3) of their pairs."""
+    assert batch.features is not None
+    assert batch.slopes is not None
+    d, u, phi, slopes = (
+        t[rows] for t in (batch.distances, batch.directions, batch.features, batch.slopes)
+    )
+    n, J = d.shape
+    W, W_j, W_i = weights
+
+    w, dw = model.weights_with_slope(d)  # (n, J, G)
+    mask = batch.pair[rows][..., None]
+    w, dw = torch.where(mask, w, 0.0), torch.where(mask, dw, 0.0)
+    G = w.shape[-1]
+    y = torch.cat([u, torch.ones_like(d)[..., None]], dim=-1)  # (n, J, 4)
+    yw = (y[..., :, None] * w[..., None, :]).view(n, J, -1)  # (n, J, 4G)
+
+    S_i: Tensor | None = None
+    leaves: list[Tensor] = []
+    if h is not None:
+        S_i = torch.einsum("nh,ghf->ngf", h[rows], W_i)
         if batch.dense:
-            S_j = S_j.view(batch.n_frames, J * G, -1)
+            S_j = torch.einsum("nh,ghf->ngf", h, W_j).view(batch.n_frames, J * G, -1)
             by_frame = yw.view(batch.n_frames, J, J, 4, G).transpose(2, 3)
             leaves.append(by_frame.reshape(batch.n_frames, J * 4, J * G))
         else:
-            phi = torch.cat([phi, h[batch.neighbours]], dim=-1)
+            phi = torch.cat([phi, h[batch.neighbours[rows]]], dim=-1)
             W = torch.cat([W, W_j], dim=1)
-    A = yw.transpose(1, 2) @ phi  # (N, 4G, P + 2 s + H)
+    A = yw.transpose(1, 2) @ phi  # (n, 4G, P + 2 s + H)
     leaves.append(A)
-    P = batch.slopes.shape[-1]
+    P = slopes.shape[-1]
     z_i = slice(P + len(species), P + 2 * len(species))
 
     def readout(A: Tensor, by_frame: Tensor | None = None) -> Tensor:
-        M = A.view(N, 4, -1) @ W.flatten(0, 1)  # (N, 4, F)
+        M = A.view(n, 4, -1) @ W.flatten(0, 1)  # (n, 4, F)
         if S_i is not None:
-            M = M + A[..., z_i].sum(-1).view(N, 4, G) @ S_i
+            M = M + A[..., z_i].sum(-1).view(n, 4, G) @ S_i
         if by_frame is not None:
-            M = M + (by_frame @ S_j).view(N, 4, -1)
+            M = M + (by_frame @ S_j).view(n, 4, -1)
         return model.readout(M[:, 3], M[:, :3])
 
     with torch.enable_grad():
         if not create_graph:
             leaves = [leaf.detach().requires_grad_() for leaf in leaves]
         energies = readout(*reversed(leaves))
-        real = torch.where(batch.numbers > 0, energies, 0.0).sum()
+        real = torch.where(batch.numbers[rows] > 0, energies, 0.0).sum()
         *by_frames, dA = torch.autograd.grad(real, leaves, create_graph=create_graph)
 
     # From A to the positions of i and j, by hand: phi, y and their derivatives are data.
-    T = (phi @ dA.transpose(1, 2)).view(N, J, 4, G)  # dE / d(y w)
+    T = (phi @ dA.transpose(1, 2)).view(n, J, 4, G)  # dE / d(y w)
     for by_frame in by_frames:
-        T = T + by_frame.view(-1, J, 4, J, G).transpose(2, 3).reshape(N, J, 4, G)
-    by_phi = yw @ dA[..., :P]  # (N, J, P)
-    by_u = (T[:, :, :3] * w[..., None, :]).sum(-1)  # (N, J, 3)
-    by_w = (T * y[..., None]).sum(-2)  # (N, J, G)
-    by_d = (by_phi * batch.slopes).sum(-1) + (by_w * dw).sum(-1)  # (N, J)
+        T = T + by_frame.view(-1, J, 4, J, G).transpose(2, 3).reshape(n, J, 4, G)
+    by_phi = yw @ dA[..., :P]  # (n, J, P)
+    by_u = (T[:, :, :3] * w[..., None, :]).sum(-1)  # (n, J, 3)
+    by_w = (T * y[..., None]).sum(-2)  # (n, J, G)
+    by_d = (by_phi * slopes).sum(-1) + (by_w * dw).sum(-1)  # (n, J)
     across = by_u - u * (u * by_u).sum(-1, keepdim=True)
-    by_vector = u * by_d[..., None] + across / d[..., None]  # (N, J, 3)  dE / d(r_i - r_j)
-    by_vector = torch.where(mask, by_vector, 0.0)
-    if batch.dense:
-        reaction = by_vector.view(-1, J, J, 3).transpose(1, 2).reshape(N, J, 3)
-    else:
-        reaction = by_vector.flatten(0, 1)[batch.reverse.flatten()].view(N, J, 3)
-    return energies, (reaction - by_vector).sum(1)
+    by_vector = u * by_d[..., None] + across / d[..., None]
+    return energies, torch.where(mask, by_vector, 0.0)

@@ -55,3 +55,18 @@ def test_the_radial_part_vanishes_at_the_cutoff_and_the_scalars_do_not():
     assert (features[:, : K + 1].abs() < 1e-15).all()  # (pi 1e-9 / 2 r_c)^2
     expected = [config.cutoff**3, config.cutoff**0.5, config.cutoff]
     np.testing.assert_allclose(features[0, K + 1 :], expected, rtol=1e-14)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("overrides", [(), ("gnn=sage",)])
+def test_a_large_system_is_computed_in_pieces(overrides, monkeypatch):
+    monkeypatch.setattr("deepset_bench.data.batches.DENSE", 0.0)
+    config = configuration(*overrides)
+    potential = make_potential(config)
+    frames = toy.random_molecule(11, seed=0, box=7.0)
+    tables = potential.prepare(Tables.build(frames, config.cutoff, dtype=torch.float64))
+    whole = potential(tables.gather(torch.tensor([0])))
+    monkeypatch.setattr("deepset_bench.model.fused.ROWS", 4)
+    pieces = potential(tables.gather(torch.tensor([0])))
+    for a, b in zip(pieces, whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
