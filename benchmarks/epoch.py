@@ -1,9 +1,10 @@
-"""A whole short run against the sum of its bare steps: what the loop itself costs."""
+"""A whole default run: what is not its steps, and what it takes of time and memory."""
 
 from __future__ import annotations
 
 import resource
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -11,30 +12,20 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.runs import brief_run
-from benchmarks.step import CONTENDERS, step_of
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved
+from deepset_bench.config import experiment
 from deepset_bench.training import checkpoint, train
 from deepset_bench.training.step import SingleOptimisation
 
-EPOCHS = 10
-TRAIN, BATCH = 1000, 20
-STEPS = TRAIN // BATCH
-RUN = (
-    f"trainer.epochs={EPOCHS}",
-    f"trainer.batch_size={BATCH}",
-    f"data.train_size={TRAIN}",
-    "data.val_size=100",
-    "compile=false",
-)
 PARTS = {
-    "setup": (train, "prepare"),
-    "loop": (train, "fit"),
+    "before the first step": (train, "prepare"),
     "steps": (SingleOptimisation, "train"),
     "validation": (SingleOptimisation, "validate"),
     "checkpoints": (checkpoint, "save"),
 }
+
+
+LOOP = ("steps", "validation", "checkpoints", "rest")
 
 
 @contextmanager
@@ -66,49 +57,50 @@ def peak_memory_mb() -> float:
 
 
 def measure(threads: int, _: int) -> list[Table]:
-    """Where the time of a run goes, epochs a minute, and the memory of the process."""
-    as_in_training(threads)
-    bare_step = step_of(CONTENDERS[1], RUN)
-    assert bare_step is not None
-    interleaved({"warm-up": bare_step}, repeats=1)
-    with stopwatches() as spent:
-
-        def bare_epoch() -> None:
-            """As many bare steps after each epoch, so that a busy moment meets both."""
-            within = dict(spent)
-            started = time.perf_counter()
-            for number in range(STEPS):
-                bare_step(number)
-            bare = within.get("bare", 0.0) + time.perf_counter() - started
-            # These steps went through the same stopwatches; only their own entry may keep them.
-            spent.clear()
-            spent.update(within, bare=bare)
-
-        with brief_run(*RUN, f"threads={threads}", after_epoch=bare_epoch):
-            pass
-    whole = spent["loop"] - spent["bare"]
-    parts = {
-        "bare steps": spent["bare"],
-        "steps within the run": spent["steps"],
-        "validation (100 frames an epoch)": spent["validation"],
-        "checkpoints": spent["checkpoints"],
-        "the rest (order of frames, metrics.csv)": whole
-        - spent["steps"]
-        - spent["validation"]
-        - spent["checkpoints"],
-        "whole loop": whole,
+    """Where the time of `bench train` goes, its epochs a minute, and its memory."""
+    ended: list[float] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        # A compiler that has kept nothing from earlier runs.
+        kept = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiler"}
+        stack.enter_context(patch.dict("os.environ", kept))
+        wanted = experiment([f"threads={threads}", f"runs_dir='{folder}'", "device=cpu"])
+        started = time.perf_counter()
+        spent = stack.enter_context(stopwatches())
+        train.train([wanted], on_epoch=lambda *_: ended.append(time.perf_counter()))
+        whole = time.perf_counter() - started
+    epochs = len(ended)
+    # The first epoch compiles; it is as long as the others but for that.
+    loop = (ended[-1] - ended[0]) * epochs / (epochs - 1)
+    compiling = ended[-1] - started - spent["before the first step"] - loop
+    spent["steps"] -= compiling
+    rest = loop - spent["steps"] - spent["validation"] - spent["checkpoints"]
+    names = {
+        "before the first step": "data, tables, model",
+        "compiling": "compiling, nothing kept from earlier runs",
+        "steps": "steps",
+        "validation": "validation, every epoch",
+        "checkpoints": "checkpoints",
+        "rest": "the rest (order of frames, metrics.csv)",
+        "end": "errors of the best checkpoint",
+    }
+    seconds = {
+        **spent,
+        "compiling": compiling,
+        "rest": rest,
+        "end": whole - (ended[-1] - started),
     }
     rows = [
-        [name, f"{1e3 * seconds / EPOCHS:.0f}", f"{100 * seconds / whole:.1f} %"]
-        for name, seconds in parts.items()
+        [name, f"{seconds[key]:.1f}", f"{100 * seconds[key] / loop:.1f} %" if key in LOOP else "—"]
+        for key, name in names.items()
     ]
+    rows.append(["all", f"{whole:.1f}", "—"])
     return [
         Table(
-            f"An epoch of {TRAIN:,} frames, {threads} thread{'s' * (threads > 1)}.",
-            f"Baseline, fused, batches of {BATCH}; {60 * EPOCHS / whole:.0f} epochs a minute; "
-            f"{spent['setup']:.1f} s before the first step; "
-            f"largest resident memory {peak_memory_mb():,.0f} MB.",
-            ["", "ms per epoch", "share"],
+            f"`bench train`, {threads} thread{'s' * (threads > 1)}.",
+            f"The default run: {epochs} epochs of 1,000 frames, {60 * epochs / loop:.0f} epochs a "
+            f"minute; largest resident memory {peak_memory_mb():,.0f} MB.",
+            ["", "s", "share of the loop"],
             rows,
         )
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from deepset_bench.training.train import train
 
 
 @contextmanager
-def brief_run(*overrides: str, after_epoch: Callable[[], None] = lambda: None) -> Iterator[Path]:
+def brief_run(*overrides: str) -> Iterator[Path]:
     """The folder of a run that is gone afterwards."""
     with tempfile.TemporaryDirectory() as runs:
         wanted = experiment([*SMALL, "data.test_size=20", *overrides, f"runs_dir='{runs}'"])
-        yield train([wanted], on_epoch=lambda *_: after_epoch())[0].folder.path
+        yield train([wanted])[0].folder.path
