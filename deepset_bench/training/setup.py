@@ -68,7 +68,7 @@ def evaluation_batch(config: Config) -> int:
     batch_size = config.trainer.batch_size
     by_batch = config.every_second or config.condition.energy_loss == "smoothed"
     # The edge by edge form keeps a vector for each pair and expert.
-    return batch_size if by_batch or config.form == "reference" else max(batch_size, 25)
+    return batch_size if by_batch or config.form == "reference" else max(batch_size, 40)
 
 
 def build_model(config: Config) -> DeepSet:
