@@ -7,10 +7,13 @@ import gzip
 import lzma
 import re
 import zlib
+from glob import glob
 from pathlib import Path
+from typing import IO
 
 from deepset_bench.errors import UserError
 
+_LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -20,14 +23,18 @@ def read_bytes(path: Path) -> bytes:
     Readers seek, and a seek in a compressed stream starts again from its beginning.
 
     Raises:
-        UserError: the file is absent, unreadable, empty, or its compressed stream is damaged.
+        UserError: the file is absent, unreadable, empty or huge, or its compressed stream is damaged.
     """
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\xfd7zXZ\x00"):
-            data = lzma.decompress(data)
-        elif data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
+        with path.open("rb") as plain:
+            magic = plain.read(6)
+            plain.seek(0)
+            stream: IO[bytes] = plain
+            if magic == b"\xfd7zXZ\x00":
+                stream = lzma.open(plain)
+            elif magic.startswith(b"\x1f\x8b"):
+                stream = gzip.open(plain)
+            data = stream.read(_LARGEST + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
@@ -36,6 +43,10 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(
             f"{path}: the compressed stream is cut short or damaged ({error}); copy the file again"
         ) from None
+    if len(data) > _LARGEST:
+        raise UserError(
+            f"{path}: holds more than {_LARGEST / 2**30:g} GiB; split it into files of whole frames"
+        )
     if not data.strip():
         raise UserError(f"{path}: the file is empty")
     return data
@@ -63,6 +74,28 @@ def read_text(path: Path) -> str:
             "the file is binary or damaged: give the text file that the program wrote"
         )
     return text
+
+
+def expand(given: Path) -> list[Path]:
+    """The files that a path names: itself, or those that match it as a pattern, 2 before 10.
+
+    Raises:
+        UserError: a directory, or a pattern that nothing matches.
+    """
+    if given.is_dir():
+        raise UserError(
+            f"{given}: is a directory; name its files by a pattern in quotes, as '{given}/*.xyz'"
+        )
+    if given.exists() or not re.search(r"[*?\[]", str(given)):
+        return [given]
+    found = [Path(name) for name in glob(str(given))]
+    if not found:
+        raise UserError(f"{given}: no file matches")
+    return sorted(found, key=lambda path: _natural(path.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(digits or 0), text) for digits, text in re.findall(r"([0-9]+)|([^0-9]+)", name)]
 
 
 def frame_range(frames: str | None) -> slice:

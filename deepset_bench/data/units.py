@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import permutations
 
 from ase import units
 
@@ -40,6 +41,20 @@ def length_unit(name: str) -> float:
         UserError: no such unit; the message lists the valid ones.
     """
     return _factor(name, _LENGTH, "length")
+
+
+def energy_factors() -> list[float]:
+    """Every ratio of two different energy units."""
+    return _ratios(_ENERGY)
+
+
+def length_factors() -> list[float]:
+    """Every ratio of two different length units."""
+    return _ratios(_LENGTH)
+
+
+def _ratios(table: Mapping[str, float]) -> list[float]:
+    return [a / b for a, b in permutations(table.values(), 2)]
 
 
 def _factor(name: str, table: Mapping[str, float], quantity: str) -> float:
