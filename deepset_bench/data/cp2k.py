@@ -20,7 +20,15 @@ from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.plausible import check_plausible, net_torque
 from deepset_bench.data.sources import check_range, expand, frame_range, read_text
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
-from deepset_bench.data.xyz import NUMBER, count, damaged, not_a_number, shown, whole_lines
+from deepset_bench.data.xyz import (
+    NUMBER,
+    count,
+    damaged,
+    miscounted,
+    not_a_number,
+    shown,
+    whole_lines,
+)
 from deepset_bench.errors import UserError
 
 _COMMENT = re.compile(
@@ -127,48 +135,45 @@ def _parse(path: Path, stop: int | None, found: _Trajectory) -> None:
     lines, whole = whole_lines(read_text(path))
     first = len(found.step)
     A = count(lines[0]) if lines else None
-    if A is None or A != len(found.symbols or range(A)):
-        expected = f", {len(found.symbols)}" if found.symbols else ""
-        what = f"expected the number of atoms{expected}, found "
-        what += f"'{shown(lines[0])}'" if lines else "one line without an end"
-        raise damaged(path, 0, 0, what, first)
+    if A is None or len(found.symbols or range(A)) != A:
+        text = lines[0] if lines else "one line without an end"
+        raise miscounted(path, first, 0, text, len(found.symbols))
     stride = A + 2
     M = len(lines) // stride
-    at_end = (M, len(lines) - whole)
+    end = first + M, len(lines) - whole
     whole = whole and len(lines) == M * stride
     if stop is not None and stop - first <= M:
         M, whole = stop - first, True
     for m in range(M):
         at = m * stride
         if count(lines[at]) != A:
-            what = f"expected the number of atoms, {A}, found '{shown(lines[at])}'"
-            raise damaged(path, m, at, what, first)
+            raise miscounted(path, first + m, at, lines[at], A)
         comment = _COMMENT.fullmatch(lines[at + 1])
         if comment is None:
-            raise damaged(path, m, at + 1, _comment_problem(lines[at + 1]), first)
+            raise damaged(path, first + m, at + 1, _comment_problem(lines[at + 1]))
         if found.step and int(comment[1]) <= found.step[-1]:
             what = f"step {comment[1]} follows step {found.step[-1]}: two trajectories were joined"
-            raise damaged(path, m, at + 1, what, first)
+            raise damaged(path, first + m, at + 1, what)
         rows = [row for line in lines[at + 2 : at + stride] if (row := _ROW.fullmatch(line))]
         if len(rows) < A:
             bad = next(a for a in range(at + 2, at + stride) if not _ROW.fullmatch(lines[a]))
-            raise damaged(path, m, bad, _row_problem(lines[bad]), first)
+            raise damaged(path, first + m, bad, _row_problem(lines[bad]))
         symbols = [row[1] for row in rows]
         if symbols != found.symbols:
             found.symbols = found.symbols or symbols
             for a, (symbol, expected) in enumerate(zip(symbols, found.symbols, strict=True)):
                 if symbol not in chemical_symbols[1:]:
                     what = f"unknown element symbol '{symbol}'"
-                    raise damaged(path, m, at + 2 + a, what, first)
+                    raise damaged(path, first + m, at + 2 + a, what)
                 if symbol != expected:
                     what = f"element '{symbol}' where frame 1 has '{expected}'"
-                    raise damaged(path, m, at + 2 + a, what, first)
+                    raise damaged(path, first + m, at + 2 + a, what)
         found.step.append(int(comment[1]))
         found.energy.append(float(comment[3]))
         for row in rows:
             found.numbers.extend(map(float, row.group(2, 3, 4)))
     if not whole:
-        raise damaged(path, *at_end, "the file ends within this frame", first)
+        raise damaged(path, *end, "the file ends within this frame")
 
 
 def _comment_problem(line: str) -> str:

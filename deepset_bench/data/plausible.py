@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
-from deepset_bench.data.units import energy_factors, length_factors
+from deepset_bench.data.units import energy_ratios, length_ratios
 from deepset_bench.errors import UserError
 
 Where = Callable[[int, int | None], str]
 """(frame of the set, atom of that frame or None), both from 0, to file, frame and line."""
 
 _TOO_CLOSE = 0.3  # angstrom: shorter than any bond by far, longer than forces are apart
-_LARGEST = {"positions": 1e5, "forces": 1e6, "energy": 1e9}  # angstrom, eV/angstrom, eV
+_LARGEST = {
+    "positions": (1e5, "angstrom"),
+    "forces": (1e6, "eV/angstrom"),
+    "energy": (1e9, "eV"),
+}
 _CHUNK = 1000  # frames whose distances are in memory together
 
 
@@ -34,31 +38,32 @@ def check_plausible(frames: Frames, where: Where, hint: str = "") -> None:
         UserError: one line.
     """
     offsets = frames.offsets
-    for name, largest in _LARGEST.items():
+    if len(frames) == 0:
+        return
+    for name, (largest, unit) in _LARGEST.items():
         values = np.abs(getattr(frames, name))
-        if len(values) and values.max() > largest:
+        if values.max() > largest:
             row = int(np.argwhere(values > largest)[0][0])
             frame = row if name == "energy" else int(frames.frame_of_atom[row])
             atom = None if name == "energy" else row - int(offsets[frame])
             raise UserError(
-                f"{where(frame, atom)}: {name} of {values[row].max():.3g} "
-                f"{'angstrom' if name == 'positions' else 'eV' if name == 'energy' else 'eV/angstrom'}"
-                ", beyond any molecule; mend the file or leave the frame out"
+                f"{where(frame, atom)}: {name} of {values[row].max():.3g} {unit}, beyond any "
+                "molecule; mend the file or leave the frame out"
             )
     nearest = nearest_distance(frames)
-    if len(nearest) and nearest.min() < _TOO_CLOSE:
+    if nearest.min() < _TOO_CLOSE:
         row = int(np.argmax(nearest < _TOO_CLOSE))
         frame = int(frames.frame_of_atom[row])
         raise UserError(
             f"{where(frame, row - int(offsets[frame]))}: {nearest[row]:.3f} angstrom from another "
             f"atom; these are no positions in angstrom: {hint or 'are they in another unit?'}"
         )
-    mean_nearest = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms if len(nearest) else []
+    mean_nearest = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
     for molecule in np.unique(frames.molecule):
         members = np.flatnonzero(frames.molecule == molecule)
         for name, values, factors in (
-            ("energies", frames.energy, energy_factors()),
-            ("distances", np.asarray(mean_nearest), length_factors()),
+            ("energies", frames.energy, energy_ratios()),
+            ("distances", mean_nearest, length_ratios()),
         ):
             jump = _other_unit(values[members], factors)
             if jump is not None:
@@ -85,7 +90,8 @@ def net_torque(frames: Frames) -> bool:
 
     Atoms in another order leave the sum of the forces as it is, but not their torque.
     """
-    forces, torques = [], []
+    forces: list[FloatArray] = []
+    torques: list[FloatArray] = []
     for atoms in _alike(frames):
         f, r = frames.forces[atoms], frames.positions[atoms]
         lever = np.cross(r - r.mean(axis=1, keepdims=True), f)

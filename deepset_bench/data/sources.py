@@ -7,9 +7,7 @@ import gzip
 import lzma
 import re
 import zlib
-from glob import glob
 from pathlib import Path
-from typing import IO
 
 from deepset_bench.errors import UserError
 
@@ -23,18 +21,20 @@ def read_bytes(path: Path) -> bytes:
     Readers seek, and a seek in a compressed stream starts again from its beginning.
 
     Raises:
-        UserError: the file is absent, unreadable, empty or huge, or its compressed stream is damaged.
+        UserError: the file is absent, unreadable, empty or huge, or its stream is damaged.
     """
     try:
         with path.open("rb") as plain:
             magic = plain.read(6)
             plain.seek(0)
-            stream: IO[bytes] = plain
             if magic == b"\xfd7zXZ\x00":
-                stream = lzma.open(plain)
+                with lzma.open(plain) as stream:
+                    data = stream.read(_LARGEST + 1)
             elif magic.startswith(b"\x1f\x8b"):
-                stream = gzip.open(plain)
-            data = stream.read(_LARGEST + 1)
+                with gzip.open(plain) as unzipped:
+                    data = unzipped.read(_LARGEST + 1)
+            else:
+                data = plain.read(_LARGEST + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
@@ -52,19 +52,19 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
-    """The whole file as ASCII text with "\\n" line ends; Windows line ends are accepted.
+def read_text(path: Path, encoding: str = "ascii") -> str:
+    """The whole file as text with "\\n" line ends; Windows line ends are accepted.
 
     Raises:
         UserError: as `read_bytes`, and for binary content or another encoding, with the line.
     """
     data = read_bytes(path).removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("ascii").replace("\r\n", "\n")
+        text = data.decode(encoding).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not ASCII; "
+            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not {encoding.upper()}; "
             "the file is binary or in another encoding: convert it to plain text"
         ) from None
     if control := _CONTROL.search(text):
@@ -88,7 +88,7 @@ def expand(given: Path) -> list[Path]:
         )
     if given.exists() or not re.search(r"[*?\[]", str(given)):
         return [given]
-    found = [Path(name) for name in glob(str(given))]
+    found = list(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
     if not found:
         raise UserError(f"{given}: no file matches")
     return sorted(found, key=lambda path: _natural(path.name))

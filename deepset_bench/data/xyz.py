@@ -31,19 +31,26 @@ def count(line: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def damaged(path: Path, frame: int, line: int, what: str, first: int = 0) -> UserError:
+def damaged(path: Path, frame: int, line: int, what: str, sound: int | None = None) -> UserError:
     """One line for a frame of a set and a line of a file, both from 0, with the way out.
 
     Args:
-        first: frames of the set that lie in files before this one.
+        sound: how many frames can be trusted; those before `frame` for None.
     """
-    frame += first
-    remedy = (
-        f"or read the frames before it with --frames 1-{frame}" if frame else "or mend the line"
-    )
+    sound = frame if sound is None else sound
+    remedy = f"or read what is whole with --frames 1-{sound}" if sound > 0 else "or mend the line"
     return UserError(
         f"{path}: frame {frame + 1}, line {line + 1}: {what}; write the file again, {remedy}"
     )
+
+
+def miscounted(path: Path, frame: int, line: int, text: str, expected: int | None) -> UserError:
+    """The same for a frame that does not begin with its number of atoms.
+
+    The frame before may have a line too many, and is not offered as whole.
+    """
+    number = "the number of atoms" + (f", {expected}" if expected else "")
+    return damaged(path, frame, line, f"expected {number}, found '{shown(text)}'", frame - 1)
 
 
 def shown(text: str) -> str:

@@ -79,8 +79,8 @@ def test_the_datasheet_says_where_the_set_came_from(pair):
     assert shlex.split(sheet["command"]) == [
         *("bench", "data", "import", "h2", *pair, "--frames", "1-2")
     ]
-    assert sheet["sources"]["positions"]["file"] == "h2-pos-1.xyz"
-    assert len(sheet["sources"]["forces"]["sha256"]) == 64
+    assert [source["file"] for source in sheet["sources"]] == ["h2-pos-1.xyz", "h2-frc-1.xyz"]
+    assert all(len(source["sha256"]) == 64 for source in sheet["sources"])
     assert sheet["units"] == {"energy": "eV", "positions": "angstrom", "forces": "eV/angstrom"}
     assert "not known" in sheet["method"]
 
@@ -164,13 +164,13 @@ def test_statistics_are_per_molecule(pair):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["import", "h2"], "either FILE, or both --positions and --forces"),
-        (["import", "h2", "{0}", "{1}"], "either FILE, or both"),
-        (["import", "h2", "file", "{0}", "{1}", "{2}", "{3}"], "either FILE, or both"),
-        (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--energy-unit", "eV"], "options for a FILE"),
-        (["import", "h2", "none.xyz"], "none.xyz: no such file"),
+        (["import", "h2"], "either files or sets, or both --positions and --forces"),
+        (["import", "h2", "{0}", "{1}"], "either files or sets, or both"),
+        (["import", "h2", "file", "{0}", "{1}", "{2}", "{3}"], "either files or sets, or both"),
+        (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--energy-unit", "eV"], "options for files"),
+        (["import", "h2", "none.xyz"], "none.xyz: no such file, and no such set; valid: "),
         (["import", "h2", "{1}", "--energy-unit", "Ha"], "valid: eV"),
-        (["import", "h2", "{1}"], "has no 'energy'"),
+        (["import", "h2", "{1}"], "line 2: a CP2K trajectory, without forces"),
         (["import", "h2", "{2}", "{3}", "--positions", "{3}"], "the same numbers"),
         (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--frames", "2-9"], "2 whole frames"),
         (["import", "../h2", "{0}", "{1}", "{2}", "{3}"], "cannot name a data set"),
