@@ -22,6 +22,7 @@ from deepset_bench.data.xyz import (
     shown,
     whole_lines,
 )
+from deepset_bench.errors import UserError
 
 Columns = tuple[tuple[str, int], ...]
 """(name, number of columns) in the order of the file."""

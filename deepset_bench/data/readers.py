@@ -114,21 +114,14 @@ def _images(path: Path, stop: int | None, numeric: set[str]) -> Iterator[tuple[A
         elif not path.is_file() or path.stat().st_size == 0:
             read_bytes(path)  # says what is wrong
         lines: list[int] = []
+        text = ""
+        if plain.suffix in (".xyz", ".extxyz"):
+            text = read_text(path, "utf-8")
+            lines = check_extxyz(path, text, numeric, stop)
         try:
-            images: Iterator[Atoms]
-            if plain.suffix in (".xyz", ".extxyz"):
-                text = read_text(path, "utf-8")
-                lines = check_extxyz(path, text, numeric, stop)
-                images = iread(io.StringIO(text), index=slice(0, stop), format="extxyz")
-            elif plain.suffix == ".db":
-                images = _database(plain, stop)
-            else:
-                images = iread(plain, index=slice(0, stop), do_not_split_by_at_sign=True)
-            for atoms in images:
+            for atoms in _ase_images(plain, text, stop):
                 yield atoms, f", line {lines[m] + 1}" if lines else ""
                 m += 1
-        except UserError:
-            raise
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             remedy = f", or read what comes before with --frames 1-{m}" if m else ""
@@ -137,6 +130,14 @@ def _images(path: Path, stop: int | None, numeric: set[str]) -> Iterator[tuple[A
             ) from None
     if lines and m < min(len(lines), stop or m + 1):
         raise UserError(f"{path}: ASE reads {m} of its {len(lines)} frames; write it again")
+
+
+def _ase_images(path: Path, text: str, stop: int | None) -> Iterator[Atoms]:
+    if text:
+        return iread(io.StringIO(text), index=slice(0, stop), format="extxyz")
+    if path.suffix == ".db":
+        return _database(path, stop)
+    return iread(path, index=slice(0, stop), do_not_split_by_at_sign=True)
 
 
 def _database(path: Path, stop: int | None) -> Iterator[Atoms]:
