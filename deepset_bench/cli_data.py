@@ -95,6 +95,34 @@ def import_(
 
 
 @app.command()
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="What to fetch; without it, what there is.")
+    ] = None,
+    frames: Annotated[
+        str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="Of ANI-1x only these molecules, as C4H8,C5H10.")
+    ] = None,
+    relabel: Annotated[
+        Literal["gfn1", "gfn2"] | None,
+        typer.Option(help="Replace the labels by GFN-xTB energies and forces."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
+) -> None:
+    """Download a published set: the report's trajectories, rMD17, ANI-1x; or list them."""
+    from deepset_bench.data import fetching
+
+    if name is None:
+        from rich.console import Console
+
+        Console().print(fetching.remotes_table())
+    else:
+        typer.echo(fetching.fetch_set(name, frames, formula, relabel, force))
+
+
+@app.command()
 def generate(
     name: Annotated[str, typer.Argument(help="What the new set is called.")],
     smiles: Annotated[str, typer.Option(help="The molecule, e.g. C/C=C/C.")],

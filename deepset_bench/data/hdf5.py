@@ -85,9 +85,10 @@ def read_hdf5(
                     places += [place] * len(block.index)
                     atoms += block.forces.size // 3
                 if atoms > _MOST_ATOMS:
+                    half = f"{chosen.start + 1}-{chosen.start + len(places) // 2}"
                     raise UserError(
                         f"{path}: more than fits in memory; take a part, with --formula "
-                        f"{composition} or --frames {chosen.start + 1}-{counted - len(block.index)}"
+                        f"{composition} or --frames {half}"
                     )
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ def import_set(
     relabel: str | None = None,
     labels: dict[str, str] | None = None,
     force: bool = False,
+    about: Mapping[str, str] | None = None,
 ) -> str:
     """Read a CP2K pair, or files and sets one after another, and store them under `name`.
 
@@ -46,6 +47,7 @@ def import_set(
             need none then.
         labels: keys, units and formulas in the files, as their readers take them.
         force: replace an imported set of this name.
+        about: what its datasheet is to say besides: `method` of the labels, `command`, ...
 
     Returns:
         What was stored and what can be done with it, as one line.
@@ -55,7 +57,8 @@ def import_set(
             finds.
     """
     catalogue.check_new(name, force)
-    labels = labels or {}
+    labels, about = labels or {}, about or {}
+    unknown = {"method": about.get("method", METHOD_UNKNOWN)}
     pair = [path for path in (positions, forces) if path is not None]
     if len(pair) == 2 and not sources and labels:
         raise UserError(
@@ -63,11 +66,11 @@ def import_set(
             "hartree and hartree/bohr"
         )
     if len(pair) == 2 and not sources:
-        level: dict[str, Any] = {"method": METHOD_UNKNOWN}
+        level: dict[str, Any] = unknown
         read = cached(read_cp2k, pair, name=name, frames=frames)
         origins = [_origin(path) for path in pair]
     elif sources and not pair:
-        level = _level(sources) if relabel is None else {}
+        level = (_level(sources) if relabel is None else {}) or unknown
         read = _joined(
             [_read(source, name, frames, labels, relabel is not None) for source in sources], name
         )
@@ -91,6 +94,7 @@ def import_set(
         "sources": origins,
         "command": shlex.join(words),
         "licence": "that of the sources",
+        **{key: value for key, value in about.items() if key != "method"},
     }
     folder = catalogue.register(name, read, sheet, force)
     return (
@@ -141,7 +145,7 @@ def _joined(parts: list[Frames], name: str) -> Frames:
 
 
 def _level(sources: Sequence[Path]) -> dict[str, Any]:
-    """The method of the labels; refuses sets of different ones."""
+    """The method of the labels, where all sources are sets; refuses sets of different ones."""
     sets = [source for source in sources if _is_set(source)]
     levels = []
     for source in sets:
@@ -153,7 +157,7 @@ def _level(sources: Sequence[Path]) -> dict[str, Any]:
                 f"{sets[0]} is of {first}, but {source} of {other}: their energies have no common "
                 "zero; compute all anew with --relabel gfn1"
             )
-    return levels[0] if levels and len(sets) == len(sources) else {"method": METHOD_UNKNOWN}
+    return levels[0] if levels and len(sets) == len(sources) else {}
 
 
 def _origin(source: Path) -> dict[str, Any]:

@@ -128,8 +128,6 @@ def _images(path: Path, stop: int | None, numeric: set[str]) -> Iterator[tuple[A
             raise UserError(
                 f"{path}: frame {m + 1}: ASE cannot read it ({reason}); write it again{remedy}"
             ) from None
-    if lines and m < min(len(lines), stop or m + 1):
-        raise UserError(f"{path}: ASE reads {m} of its {len(lines)} frames; write it again")
 
 
 def _ase_images(path: Path, text: str, stop: int | None) -> Iterator[Atoms]:

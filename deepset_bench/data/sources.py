@@ -91,10 +91,11 @@ def expand(given: Path) -> list[Path]:
     found = list(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
     if not found:
         raise UserError(f"{given}: no file matches")
-    return sorted(found, key=lambda path: _natural(path.name))
+    return sorted(found, key=lambda path: natural(path.name))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers within names by their value."""
     return [(int(digits or 0), text) for digits, text in re.findall(r"([0-9]+)|([^0-9]+)", name)]
 
 
