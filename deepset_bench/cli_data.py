@@ -10,7 +10,7 @@ import typer
 from deepset_bench.data.recipe import Recipe
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, show, import and generate sets of labelled geometries."
+    no_args_is_help=True, help="List, show, import, fetch and generate sets of labelled geometries."
 )
 
 

@@ -96,7 +96,9 @@ def _columns(path: Path, frame: int, line: int, comment: str) -> Columns:
         raise damaged(path, frame, line, what)
     columns = tuple((name, int(n)) for name, _, n in triplets)
     names = [name for name, _ in columns]
-    if dict(columns).get("pos") != 3 or not {"species", "Z"} & set(names):
+    widths = dict(columns)
+    elements = {widths[key] for key in ("species", "Z") if key in widths}
+    if widths.get("pos") != 3 or elements != {1}:
         raise damaged(path, frame, line, "Properties without species:S:1 or pos:R:3")
     if len(set(names)) < len(names):
         raise damaged(path, frame, line, "Properties names a column twice")
