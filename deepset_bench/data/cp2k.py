@@ -109,7 +109,8 @@ def read_cp2k(positions: Path, forces: Path, name: str, frames: str | None = Non
     check_plausible(
         read,
         lambda frame, atom: place.at(index[frame], 1 if atom is None else atom + 2),
-        "are --positions and --forces exchanged?",
+        lambda frame, atom: force.at(index[frame], 1 if atom is None else atom + 2),
+        hint="are --positions and --forces exchanged?",
     )
     if net_torque(read):
         raise UserError(

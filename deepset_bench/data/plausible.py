@@ -26,12 +26,15 @@ _LARGEST = {
 _CHUNK = 1000  # frames whose distances are in memory together
 
 
-def check_plausible(frames: Frames, where: Where, hint: str = "") -> None:
+def check_plausible(
+    frames: Frames, where: Where, where_forces: Where | None = None, hint: str = ""
+) -> None:
     """Refuse numbers beyond all measure, atoms on top of each other, and two units in one file.
 
     Args:
         frames: what was read.
         where: says in which file, frame and line a number is.
+        where_forces: the same of forces, where they are in another file.
         hint: what may have gone wrong where atoms lie on top of each other.
 
     Raises:
@@ -46,8 +49,9 @@ def check_plausible(frames: Frames, where: Where, hint: str = "") -> None:
             row = int(np.argwhere(values > largest)[0][0])
             frame = row if name == "energy" else int(frames.frame_of_atom[row])
             atom = None if name == "energy" else row - int(offsets[frame])
+            place = (where_forces or where) if name == "forces" else where
             raise UserError(
-                f"{where(frame, atom)}: {name} of {values[row].max():.3g} {unit}, beyond any "
+                f"{place(frame, atom)}: {name} of {values[row].max():.3g} {unit}, beyond any "
                 "molecule; mend the file or leave the frame out"
             )
     nearest = nearest_distance(frames)
@@ -59,8 +63,9 @@ def check_plausible(frames: Frames, where: Where, hint: str = "") -> None:
             f"atom; these are no positions in angstrom: {hint or 'are they in another unit?'}"
         )
     mean_nearest = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
-    for molecule in np.unique(frames.molecule):
-        members = np.flatnonzero(frames.molecule == molecule)
+    kind = np.unique(frames.molecule, return_inverse=True)[1]
+    order = np.argsort(kind, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1):
         for name, values, factors in (
             ("energies", frames.energy, energy_ratios()),
             ("distances", mean_nearest, length_ratios()),

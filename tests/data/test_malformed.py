@@ -156,6 +156,7 @@ PAIRS: dict[str, tuple[Content, Content, list[str]]] = {
     "one file twice": (POS, POS, ["frc", "frame 1", "the same numbers"]),
     "atoms on top of each other": (line(9, "H 0.01 0.01 0.01\n")(POS), FRC, ["frame 2", "line 8"]),
     "position beyond measure": (line(9, "H 1e30 0 0\n")(POS), FRC, ["pos", "frame 2", "line 9"]),
+    "force beyond measure": (POS, line(9, "H 1e30 0 0\n")(FRC), ["frc", "frame 2", "line 9"]),
     "energies in two units": (
         *(
             cp2k_text(WATER, vectors, [*ENERGIES[:2], *(HARTREE * e for e in ENERGIES[2:])])
