@@ -152,10 +152,13 @@ def _level(sources: Sequence[Path]) -> dict[str, Any]:
         sheet = catalogue.datasheet(str(source))
         levels.append({key: sheet[key] for key in _LEVEL if key in sheet})
         if levels[-1] != levels[0]:
-            first, other = (" ".join(map(str, level.values())) for level in (levels[0], levels[-1]))
+            first, other = (
+                ", ".join(f"{key} '{value}'" for key, value in level.items())
+                for level in (levels[0], levels[-1])
+            )
             raise UserError(
-                f"{sets[0]} is of {first}, but {source} of {other}: their energies have no common "
-                "zero; compute all anew with --relabel gfn1"
+                f"{sets[0]} has {first}, but {source} has {other}; their energies have no common "
+                "zero: compute all anew with --relabel gfn1"
             )
     return levels[0] if levels and len(sets) == len(sources) else {}
 

@@ -214,7 +214,9 @@ def test_sets_of_two_methods_are_not_one_set(pair, monkeypatch):
     bench("import", "two", *pair, "--relabel", "gfn1")
     bench("import", "three", "two", "two")
     assert catalogue.datasheet("three")["method"] == "GFN1-xTB"
-    with pytest.raises(UserError, match=r"two of GFN1-xTB: .* no common zero; .*--relabel gfn1"):
+    with pytest.raises(
+        UserError, match=r"but two has method 'GFN1-xTB'; .* no common zero: .*--relabel gfn1"
+    ):
         bench("import", "both", "one", "two")
     bench("import", "both", "one", "two", "--relabel", "gfn1")
     assert catalogue.datasheet("both")["method"] == "GFN1-xTB"
