@@ -10,7 +10,7 @@ import typer
 from deepset_bench.data.recipe import Recipe
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, show, import and generate sets of labelled geometries."
+    no_args_is_help=True, help="List, show, import, fetch and generate sets of labelled geometries."
 )
 
 
@@ -37,11 +37,17 @@ def show(name: Annotated[str, typer.Argument(help="A set, as data= takes it.")])
 @app.command("import")
 def import_(
     name: Annotated[str, typer.Argument(help="What data= is to call the set.")],
-    file: Annotated[
-        Path | None, typer.Argument(help="A file ASE reads: extended XYZ, .db, .traj, ...")
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files (extended XYZ, .db, .traj, npz of MD17 or rMD17, HDF5 of ANI-1 or ANI-1x) "
+            "and names of sets, to be one set.",
+            show_default=False,
+        ),
     ] = None,
     positions: Annotated[
-        Path | None, typer.Option(help="CP2K positions (angstrom), plain, .xz or .gz.")
+        Path | None,
+        typer.Option(help="CP2K positions (angstrom), plain, .xz, .gz; many: 'part_*.pos'."),
     ] = None,
     forces: Annotated[
         Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")
@@ -54,22 +60,27 @@ def import_(
         typer.Option(help="Replace the labels by GFN-xTB energies and forces."),
     ] = None,
     energy_key: Annotated[
-        str | None, typer.Option(help="Name of the energy in FILE (default: energy).")
+        str | None, typer.Option(help="Name of the energy in the files (default: energy).")
     ] = None,
     forces_key: Annotated[
-        str | None, typer.Option(help="Name of the forces in FILE (default: forces).")
+        str | None, typer.Option(help="Name of the forces in the files (default: forces).")
     ] = None,
     energy_unit: Annotated[
         str | None,
-        typer.Option(help="Of FILE: eV (default), meV, hartree, kcal/mol or kJ/mol."),
+        typer.Option(
+            help="eV, meV, hartree, kcal/mol or kJ/mol (default: eV; npz kcal/mol, HDF5 hartree)."
+        ),
     ] = None,
     length_unit: Annotated[
         str | None,
-        typer.Option(help="Of FILE: angstrom (default) or bohr; forces are energy/length."),
+        typer.Option(help="angstrom (default) or bohr; forces are energy/length."),
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="Of HDF5 files only these molecules, as C4H8,C5H10.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
-    """Read a CP2K pair, or one file with named labels, into a set for data=NAME."""
+    """Read a CP2K pair, or files with named labels and sets, into one set for data=NAME."""
     from deepset_bench.data.importing import import_set
 
     given = {
@@ -77,9 +88,38 @@ def import_(
         "forces_key": forces_key,
         "energy_unit": energy_unit,
         "length_unit": length_unit,
+        "formula": formula,
     }
     labels = {option: value for option, value in given.items() if value is not None}
-    typer.echo(import_set(name, file, positions, forces, frames, relabel, labels, force))
+    typer.echo(import_set(name, sources or [], positions, forces, frames, relabel, labels, force))
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="What to fetch; without it, what there is.")
+    ] = None,
+    frames: Annotated[
+        str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="Of ANI-1x only these molecules, as C4H8,C5H10.")
+    ] = None,
+    relabel: Annotated[
+        Literal["gfn1", "gfn2"] | None,
+        typer.Option(help="Replace the labels by GFN-xTB energies and forces."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
+) -> None:
+    """Download a published set: the report's trajectories, rMD17, ANI-1x; or list them."""
+    from deepset_bench.data import fetching
+
+    if name is None:
+        from rich.console import Console
+
+        Console().print(fetching.remotes_table())
+    else:
+        typer.echo(fetching.fetch_set(name, frames, formula, relabel, force))
 
 
 @app.command()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from deepset_bench.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -51,6 +54,23 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def digest(paths: Iterable[Path], algorithm: str = "sha256") -> str:
+    """The checksum of files one after another, as if they were one, in hexadecimal.
+
+    Raises:
+        UserError: a file is absent or cannot be read.
+    """
+    found = hashlib.new(algorithm, usedforsecurity=False)
+    for path in paths:
+        try:
+            with path.open("rb") as stream:
+                while block := stream.read(2**20):
+                    found.update(block)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    return found.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

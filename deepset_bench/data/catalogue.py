@@ -22,8 +22,9 @@ from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import data_home, resource, write_text
 
-# The folder of option files lies among the sets, so no set may be called like it.
 _CONF = "conf"
+# The folders of option files, of what was read and what was fetched lie among the sets.
+_RESERVED = (_CONF, "cache", "downloads")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FRAMES, _SHEET = "frames.npz", "datasheet.yaml"
 
@@ -91,11 +92,11 @@ def check_new(name: str, force: bool = False) -> None:
     Raises:
         UserError: characters other than letters, digits, `.`, `_`, `-`, or the name is taken.
     """
-    if not _NAME.fullmatch(name) or name.lower() == _CONF or _is_value(name):
+    if not _NAME.fullmatch(name) or name.lower() in _RESERVED or _is_value(name):
         raise UserError(
             f"'{name}' cannot name a data set: take a letter or digit, then letters, digits, "
-            f"'.', '_' or '-', 64 at most; not '{_CONF}', and nothing that reads as a number, "
-            "true, false or null"
+            f"'.', '_' or '-', 64 at most; not {', '.join(_RESERVED)}, and nothing that reads "
+            "as a number, true, false or null"
         )
     if is_shipped(name):
         raise UserError(f"'{name}' is a set shipped with the program; take another name")

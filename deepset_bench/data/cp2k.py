@@ -2,43 +2,71 @@
 
 Both files repeat, for every frame, the number of atoms, a comment line
 ` i =      100, time =       20.000, E =       -12.7400956796` (step, fs, hartree) and one line
-`element x y z` for each atom: angstrom in the one, hartree/bohr in the other.
+`element x y z` for each atom: angstrom in the one, hartree/bohr in the other. Either may be in
+parts, down to one file a frame.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from deepset_bench.data.frames import FloatArray, Frames
-from deepset_bench.data.sources import check_range, frame_range, read_text
+from deepset_bench.data.plausible import check_plausible, net_torque
+from deepset_bench.data.sources import check_range, expand, frame_range, read_text
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.data.xyz import (
+    NUMBER,
+    count,
+    damaged,
+    miscounted,
+    not_a_number,
+    shown,
+    whole_lines,
+)
 from deepset_bench.errors import UserError
 
-# Two digits of exponent: what is larger is no float64, and Fortran prints no more.
-_NUMBER = r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})?)"
-_COUNT = re.compile(r"\s*([1-9][0-9]{0,8})\s*")
 _COMMENT = re.compile(
-    rf"\s*i\s*=\s*([0-9]{{1,18}}),(?:\s*time\s*=\s*{_NUMBER},)?\s*E\s*=\s*{_NUMBER}\s*"
+    rf"\s*i\s*=\s*([0-9]{{1,18}}),(?:\s*time\s*=\s*{NUMBER},)?\s*E\s*=\s*{NUMBER}\s*"
 )
-_ROW = re.compile(rf"\s*([A-Z][a-z]?)\s+{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}\s*")
-# Shorter than any bond by far, longer than the numbers in a force file are apart.
-_TOO_CLOSE = 0.3  # angstrom
+_ROW = re.compile(rf"\s*([A-Z][a-z]?)\s+{NUMBER}\s+{NUMBER}\s+{NUMBER}\s*")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Trajectory:
-    """One file: `step` (M,), `energy` (M,) in hartree, `symbols` (A,), `vectors` (M, A, 3)."""
+    """All files of one kind, read one after another; M frames of A atoms.
 
-    path: Path
-    step: list[int]
-    energy: list[float]
-    symbols: list[str]
-    vectors: FloatArray
+    Attributes:
+        given: the file, or the pattern that names several.
+        files: each file with the number of frames before it.
+        step: (M,) of the simulation.
+        energy: (M,) in hartree.
+        symbols: (A,) chemical symbols.
+        numbers: (M * A * 3,) what the lines of the atoms hold.
+    """
+
+    given: Path
+    files: list[tuple[Path, int]] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    energy: list[float] = field(default_factory=list)
+    symbols: list[str] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
+
+    @property
+    def vectors(self) -> FloatArray:
+        """(M, A, 3)"""
+        return np.array(self.numbers).reshape(-1, len(self.symbols), 3)
+
+    def at(self, frame: int, row: int) -> str:
+        """Where a row of a frame is, both from 0: the file, the frame and the line, from 1."""
+        path, first = self.files[bisect_right(self.files, frame, key=lambda part: part[1]) - 1]
+        line = (frame - first) * (len(self.symbols) + 2) + row + 1
+        return f"{path}: frame {frame + 1}, line {line}"
 
 
 def read_cp2k(positions: Path, forces: Path, name: str, frames: str | None = None) -> Frames:
@@ -47,8 +75,9 @@ def read_cp2k(positions: Path, forces: Path, name: str, frames: str | None = Non
     The forces are kept as they were printed: whether they hold a bias is not in the files.
 
     Args:
-        positions: the `-pos-` file, angstrom.
-        forces: the `-frc-` file of the same frames, hartree/bohr.
+        positions: the `-pos-` file, angstrom; or a pattern such as `raw/part_*.pos` for one in
+            parts, which are taken in the order of the numbers in their names.
+        forces: the `-frc-` file of the same frames, hartree/bohr; or a pattern.
         name: the molecule, for every frame.
         frames: `A-B`, counted from 1 with both ends in; all frames for None. What lies beyond
             B is not looked at, so that the whole part of a trajectory cut short can be used.
@@ -58,12 +87,16 @@ def read_cp2k(positions: Path, forces: Path, name: str, frames: str | None = Non
             file, the frame (from 1), the line and what to do.
     """
     chosen = frame_range(frames)
-    place, force = _parse(positions, chosen), _parse(forces, chosen)
+    place, force = _read(positions, chosen), _read(forces, chosen)
     _check_pair(place, force)
     M, A = len(place.step), len(place.symbols)
     index = np.arange(M)[chosen]
-    _check_geometry(place, force, int(index[0]))
-    return Frames(
+    if np.array_equal(place.vectors[index[0]], force.vectors[index[0]]):
+        raise UserError(
+            f"{force.at(index[0], 0)}: the same numbers as in {positions}; "
+            "give the position file to --positions and the force file to --forces"
+        )
+    read = Frames(
         numbers=np.tile([atomic_numbers[symbol] for symbol in place.symbols], len(index)),
         positions=place.vectors[chosen].reshape(-1, 3),
         n_atoms=np.full(len(index), A),
@@ -73,131 +106,110 @@ def read_cp2k(positions: Path, forces: Path, name: str, frames: str | None = Non
         molecule=np.full(len(index), name),
         index=index,
     )
+    check_plausible(
+        read,
+        lambda frame, atom: place.at(index[frame], 1 if atom is None else atom + 2),
+        lambda frame, atom: force.at(index[frame], 1 if atom is None else atom + 2),
+        hint="are --positions and --forces exchanged?",
+    )
+    if net_torque(read):
+        raise UserError(
+            f"{force.at(index[0], 0)}: the forces cancel but would spin the molecule: they are not "
+            f"of the atoms in {positions} in that order, or of a periodic system; give two files "
+            "of one isolated molecule"
+        )
+    return read
 
 
-def _parse(path: Path, chosen: slice) -> _Trajectory:
-    lines = read_text(path).split("\n")
-    # A number cut short is still a number, so a last line counts only with its line end.
-    unended = lines.pop().strip() != ""
-    while lines and not lines[-1].strip():
-        lines.pop()
-    count = _COUNT.fullmatch(lines[0]) if lines else None
-    if count is None:
-        found = lines[0] if lines else "one line without an end"
-        raise _error(path, 0, 0, f"expected the number of atoms, found '{_shown(found)}'")
-    A = int(count[1])
+def _read(given: Path, chosen: slice) -> _Trajectory:
+    found = _Trajectory(given)
+    for path in expand(given):
+        if chosen.stop is None or len(found.step) < chosen.stop:
+            found.files.append((path, len(found.step)))
+            _parse(path, chosen.stop, found)
+    check_range(given, chosen, len(found.step))
+    return found
+
+
+def _parse(path: Path, stop: int | None, found: _Trajectory) -> None:
+    """Append the frames of one file, up to frame `stop` of them all."""
+    lines, whole = whole_lines(read_text(path))
+    first = len(found.step)
+    A = count(lines[0]) if lines else None
+    if A is None or len(found.symbols or range(A)) != A:
+        text = lines[0] if lines else "one line without an end"
+        raise miscounted(path, first, 0, text, len(found.symbols))
     stride = A + 2
     M = len(lines) // stride
-    whole = len(lines) == M * stride and not unended
-    if chosen.stop is not None and chosen.stop <= M:
-        M, whole = chosen.stop, True
-
-    steps: list[int] = []
-    energies: list[float] = []
-    symbols: list[str] = []
-    values: list[tuple[str, ...]] = []
+    end = first + M, len(lines) - whole
+    whole = whole and len(lines) == M * stride
+    if stop is not None and stop - first <= M:
+        M, whole = stop - first, True
     for m in range(M):
         at = m * stride
-        if lines[at].strip() != count[1]:
-            what = f"expected the number of atoms, {A}, found '{_shown(lines[at])}'"
-            raise _error(path, m, at, what)
+        if count(lines[at]) != A:
+            raise miscounted(path, first + m, at, lines[at], A)
         comment = _COMMENT.fullmatch(lines[at + 1])
         if comment is None:
-            raise _error(path, m, at + 1, _comment_problem(lines[at + 1]))
-        if steps and int(comment[1]) <= steps[-1]:
-            what = f"step {comment[1]} follows step {steps[-1]}: two trajectories were joined"
-            raise _error(path, m, at + 1, what)
+            raise damaged(path, first + m, at + 1, _comment_problem(lines[at + 1]))
+        if found.step and int(comment[1]) <= found.step[-1]:
+            what = f"step {comment[1]} follows step {found.step[-1]}: two trajectories were joined"
+            raise damaged(path, first + m, at + 1, what)
         rows = [row for line in lines[at + 2 : at + stride] if (row := _ROW.fullmatch(line))]
         if len(rows) < A:
             bad = next(a for a in range(at + 2, at + stride) if not _ROW.fullmatch(lines[a]))
-            raise _error(path, m, bad, _row_problem(lines[bad]))
-        found_symbols = [row[1] for row in rows]
-        symbols = symbols or found_symbols
-        for a, symbol in enumerate(found_symbols if m == 0 or found_symbols != symbols else ()):
-            if symbol not in chemical_symbols[1:]:
-                raise _error(path, m, at + 2 + a, f"unknown element symbol '{symbol}'")
-            if symbol != symbols[a]:
-                what = f"element '{symbol}' where frame 1 has '{symbols[a]}'"
-                raise _error(path, m, at + 2 + a, what)
-        steps.append(int(comment[1]))
-        energies.append(float(comment[3]))
-        values.extend(row.group(2, 3, 4) for row in rows)
+            raise damaged(path, first + m, bad, _row_problem(lines[bad]))
+        symbols = [row[1] for row in rows]
+        if symbols != found.symbols:
+            found.symbols = found.symbols or symbols
+            for a, (symbol, expected) in enumerate(zip(symbols, found.symbols, strict=True)):
+                if symbol not in chemical_symbols[1:]:
+                    what = f"unknown element symbol '{symbol}'"
+                    raise damaged(path, first + m, at + 2 + a, what)
+                if symbol != expected:
+                    what = f"element '{symbol}' where frame 1 has '{expected}'"
+                    raise damaged(path, first + m, at + 2 + a, what)
+        found.step.append(int(comment[1]))
+        found.energy.append(float(comment[3]))
+        for row in rows:
+            found.numbers.extend(map(float, row.group(2, 3, 4)))
     if not whole:
-        raise _error(path, M, len(lines) - (not unended), "the file ends within this frame")
-    check_range(path, chosen, M)
-    vectors = np.array(values, dtype=np.float64).reshape(M, A, 3)
-    return _Trajectory(path, steps, energies, symbols, vectors)
-
-
-def _error(path: Path, frame: int, line: int, what: str) -> UserError:
-    """One line for the frame and line given from 0, with the way out."""
-    remedy = (
-        f"or read the frames before it with --frames 1-{frame}" if frame else "or mend the line"
-    )
-    return UserError(
-        f"{path}: frame {frame + 1}, line {line + 1}: {what}; write the file again, {remedy}"
-    )
-
-
-def _shown(line: str) -> str:
-    text = " ".join(line.split())
-    return text if len(text) <= 40 else f"{text[:40]}..."
+        raise damaged(path, *end, "the file ends within this frame")
 
 
 def _comment_problem(line: str) -> str:
     if not re.search(r"\bE\s*=", line):
-        return f"no energy 'E = NUMBER' (hartree) in the comment line '{_shown(line)}'"
-    return f"expected 'i = STEP, time = FS, E = HARTREE', found '{_shown(line)}'"
+        return f"no energy 'E = NUMBER' (hartree) in the comment line '{shown(line)}'"
+    return f"expected 'i = STEP, time = FS, E = HARTREE', found '{shown(line)}'"
 
 
 def _row_problem(line: str) -> str:
-    for word in line.split()[1:4]:
-        if not re.fullmatch(_NUMBER, word):
-            return f"'{_shown(word)}' is not a finite number"
-    return f"expected 'element x y z', found '{_shown(line)}'"
+    return not_a_number(line.split()[1:4]) or f"expected 'element x y z', found '{shown(line)}'"
 
 
 def _check_pair(place: _Trajectory, force: _Trajectory) -> None:
-    """Raise unless both files hold the same frames of the same atoms, and different numbers."""
+    """Raise unless both hold the same frames of the same atoms."""
     if len(place.symbols) != len(force.symbols):
         raise UserError(
-            f"{force.path}: frame 1, line 1: {len(force.symbols)} atoms, but {place.path} has "
+            f"{force.at(0, 0)}: {len(force.symbols)} atoms, but {place.given} has "
             f"{len(place.symbols)}; give two files of one run"
         )
     for a, (mine, other) in enumerate(zip(force.symbols, place.symbols, strict=True)):
         if mine != other:
             raise UserError(
-                f"{force.path}: frame 1, line {a + 3}: element '{mine}', but '{other}' in "
-                f"{place.path}; give two files of one run, atoms in the same order"
+                f"{force.at(0, a + 2)}: element '{mine}', but '{other}' in "
+                f"{place.given}; give two files of one run, atoms in the same order"
             )
     both = zip(place.step, force.step, place.energy, force.energy, strict=False)
     for m, (step, other_step, energy, other_energy) in enumerate(both):
         if step != other_step or energy != other_energy:
             raise UserError(
-                f"{force.path}: frame {m + 1}, line {m * (len(force.symbols) + 2) + 2}: "
-                f"step {other_step} with {other_energy} hartree, but step {step} with {energy} "
-                f"hartree in {place.path}; give two files of one run"
+                f"{force.at(m, 1)}: step {other_step} with {other_energy} hartree, but step {step} "
+                f"with {energy} hartree in {place.given}; give two files of one run"
             )
     if len(place.step) != len(force.step):
         shorter = min(place, force, key=lambda part: len(part.step))
         raise UserError(
-            f"{shorter.path}: ends after frame {len(shorter.step)}, before its partner does; "
+            f"{shorter.given}: ends after frame {len(shorter.step)}, before its partner does; "
             f"copy it again, or read the common frames with --frames 1-{len(shorter.step)}"
-        )
-
-
-def _check_geometry(place: _Trajectory, force: _Trajectory, frame: int) -> None:
-    """Raise where the numbers cannot be positions: nothing in the files says which is which."""
-    if np.array_equal(place.vectors[frame], force.vectors[frame]):
-        raise UserError(
-            f"{force.path}: frame {frame + 1}: the same numbers as in {place.path}; "
-            "give the position file to --positions and the force file to --forces"
-        )
-    separation = np.linalg.norm(np.diff(place.vectors[frame], axis=0), axis=1)
-    if len(separation) and separation.min() < _TOO_CLOSE:
-        a = int(separation.argmin())
-        raise UserError(
-            f"{place.path}: frame {frame + 1}, line {frame * (len(place.symbols) + 2) + a + 4}: "
-            f"{separation[a]:.3f} angstrom from the atom before it; these are no positions: "
-            "are --positions and --forces exchanged?"
         )

@@ -138,7 +138,7 @@ class Frames:
     def load(cls, path: Path) -> Frames:
         """Read what `save` wrote."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 arrays: dict[str, Any] = dict(stored)
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from ase import Atoms
 from ase.db import connect
 from ase.io import iread
 
-from deepset_bench.data import units
+from deepset_bench.data.blocks import Block, elements_array, join, no_label, numbers_array
+from deepset_bench.data.extxyz import check_extxyz
 from deepset_bench.data.frames import FloatArray, Frames
-from deepset_bench.data.sources import check_range, frame_range, read_bytes
-from deepset_bench.errors import UserError, nearest
+from deepset_bench.data.sources import check_range, frame_range, read_bytes, read_text
+from deepset_bench.data.units import Units
+from deepset_bench.errors import UserError
 
 BIAS_KEY = "bias_forces"
 
@@ -28,13 +32,13 @@ def read_ase(
     forces_key: str = "forces",
     energy_unit: str = "eV",
     length_unit: str = "angstrom",
+    unlabelled: bool = False,
 ) -> Frames:
     """Read labelled molecules into eV, angstrom and eV/angstrom.
 
     Forces are in energy unit / length unit. So is the array `bias_forces`, read where every frame
-    has it; the forces are then those of the potential alone.
-    A set of one composition is called `name` throughout; in a set of several, each frame's
-    `molecule` is its formula, so that a split can hold whole molecules out.
+    has it; the forces are then those of the potential alone. For the names of molecules see
+    `name_molecules`.
 
     Args:
         path: the file; .xz and .gz are decompressed before ASE seeks in them.
@@ -44,69 +48,79 @@ def read_ase(
         forces_key: where the forces are, in `atoms.arrays` or the stored calculator results.
         energy_unit: `eV`, `meV`, `hartree`, `kcal/mol` or `kJ/mol`.
         length_unit: `angstrom` or `bohr`.
+        unlabelled: a frame may lack energy or forces; then both are zero in all frames.
 
     Raises:
         UserError: an unknown unit or key, a file ASE cannot read, a periodic frame, a label that is
-            not finite; one line with the file, the frame (from 1) and what to do.
+            not finite; one line with the file, the frame and in text the line (both from 1).
     """
-    energy_factor, length_factor = units.energy_unit(energy_unit), units.length_unit(length_unit)
+    units = Units(energy_unit, length_unit)
     chosen = frame_range(frames)
-    positions, forces, bias, energies, numbers, formulas = [], [], [], [], [], []
+    blocks: list[Block] = []
+    wheres: list[str] = []
+    labelled = True
     m = -1
-    for m, atoms in enumerate(_images(path, chosen.stop)):
+    for m, (atoms, line) in enumerate(_images(path, chosen.stop, {forces_key, BIAS_KEY})):
         if m < chosen.start:
             continue
-        where = f"{path}: frame {m + 1}"
-        if len(atoms) == 0 or atoms.numbers.min() < 1:
-            raise UserError(f"{where}: no atoms, or one of no element; remove the frame")
+        where = f"{path}: frame {m + 1}{line}"
         if atoms.pbc.any():
             raise UserError(
                 f"{where}: is periodic, but models here see molecules in vacuum; "
                 "write it with pbc='F F F' if its molecule is isolated"
             )
-        shape = (len(atoms), 3)
-        energies.append(_label(atoms, energy_key, (), where, "--energy-key"))
-        forces.append(_label(atoms, forces_key, shape, where, "--forces-key"))
-        if BIAS_KEY in _labels(atoms):
-            bias.append(_label(atoms, BIAS_KEY, shape, where, ""))
-        positions.append(_finite(atoms.positions, "positions", where))
-        numbers.append(atoms.numbers)
-        formulas.append(atoms.get_chemical_formula())
+        labels = _labels(atoms)
+        labelled = labelled and {energy_key, forces_key} <= set(labels)
+        if unlabelled and not labelled:
+            labels |= {energy_key: 0.0, forces_key: np.zeros((len(atoms), 3))}
+        shape = (1, len(atoms), 3)
+        blocks.append(
+            Block(
+                numbers=elements_array(atoms.numbers, "numbers", where),
+                positions=_label(labels, "positions", shape, where, ""),
+                energy=_label(labels, energy_key, (1,), where, "--energy-key"),
+                forces=_label(labels, forces_key, shape, where, "--forces-key"),
+                bias=_label(labels, BIAS_KEY, shape, where, "") if BIAS_KEY in labels else None,
+                index=np.array([m]),
+            )
+        )
+        wheres.append(where)
     check_range(path, chosen, m + 1)
-    if not numbers:
+    if not blocks:
         raise UserError(f"{path}: holds no frames")
-    if bias and len(bias) < len(numbers):
+    if len({block.bias is None for block in blocks}) > 1:
         raise UserError(f"{path}: only some frames have {BIAS_KEY}; write it for all or none")
-    force_factor = energy_factor / length_factor
-    return Frames(
-        numbers=np.concatenate(numbers),
-        positions=np.concatenate(positions) * length_factor,
-        n_atoms=np.array([len(part) for part in numbers]),
-        energy=np.array(energies) * energy_factor,
-        forces=np.concatenate(forces) * force_factor,
-        bias_forces=np.concatenate(bias) * force_factor if bias else None,
-        molecule=np.array(formulas if len(set(formulas)) > 1 else [name] * len(formulas)),
-        index=np.arange(len(numbers)) + chosen.start,
+    if not labelled:
+        blocks = [replace(b, energy=0 * b.energy, forces=0 * b.forces) for b in blocks]
+    return join(
+        blocks,
+        name,
+        units,
+        lambda frame, atom: wheres[frame] + ("" if atom is None else f", atom {atom + 1}"),
     )
 
 
-def _images(path: Path, stop: int | None) -> Iterator[Atoms]:
-    """The first `stop` frames of a file, or all; what ASE trips over becomes one line."""
-    data = read_bytes(path)
+def _images(path: Path, stop: int | None, numeric: set[str]) -> Iterator[tuple[Atoms, str]]:
+    """The first `stop` frames of a file, or all, and for text where they begin.
+
+    What ASE trips over becomes one line.
+    """
     m = 0
     with tempfile.TemporaryDirectory() as folder:
         plain = path
         if path.suffix in (".xz", ".gz"):
             plain = Path(folder) / path.stem
-            plain.write_bytes(data)
-        # A number cut short is still a number, so a last line counts only with its line end.
-        if plain.suffix in (".xyz", ".extxyz") and not data.endswith(b"\n"):
-            raise UserError(
-                f"{path}: its last line has no end: the file is cut short; copy it again"
-            )
+            plain.write_bytes(read_bytes(path))
+        elif not path.is_file() or path.stat().st_size == 0:
+            read_bytes(path)  # says what is wrong
+        lines: list[int] = []
+        text = ""
+        if plain.suffix in (".xyz", ".extxyz"):
+            text = read_text(path, "utf-8")
+            lines = check_extxyz(path, text, numeric, stop)
         try:
-            for atoms in _database(plain, stop) if plain.suffix == ".db" else _file(plain, stop):
-                yield atoms
+            for atoms in _ase_images(plain, text, stop):
+                yield atoms, f", line {lines[m] + 1}" if lines else ""
                 m += 1
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -116,7 +130,11 @@ def _images(path: Path, stop: int | None) -> Iterator[Atoms]:
             ) from None
 
 
-def _file(path: Path, stop: int | None) -> Iterator[Atoms]:
+def _ase_images(path: Path, text: str, stop: int | None) -> Iterator[Atoms]:
+    if text:
+        return iread(io.StringIO(text), index=slice(0, stop), format="extxyz")
+    if path.suffix == ".db":
+        return _database(path, stop)
     return iread(path, index=slice(0, stop), do_not_split_by_at_sign=True)
 
 
@@ -138,20 +156,9 @@ def _labels(atoms: Atoms) -> dict[str, Any]:
     return labels
 
 
-def _label(atoms: Atoms, key: str, shape: tuple[int, ...], where: str, option: str) -> FloatArray:
-    labels = _labels(atoms)
+def _label(
+    labels: dict[str, Any], key: str, shape: tuple[int, ...], where: str, option: str
+) -> FloatArray:
     if key not in labels:
-        raise UserError(f"{where}: has no '{key}'; {nearest(key, labels)} Choose with {option}")
-    return _finite(labels[key], key, where, shape)
-
-
-def _finite(value: Any, name: str, where: str, shape: tuple[int, ...] | None = None) -> FloatArray:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UserError(f"{where}: '{name}' is not a number but {value!r:.40}") from None
-    if shape is not None and array.shape != shape:
-        raise UserError(f"{where}: '{name}' has shape {array.shape}, expected {shape}")
-    if not np.isfinite(array).all():
-        raise UserError(f"{where}: '{name}' is not finite; leave the frame out")
-    return array
+        raise no_label(where, key, labels, option)
+    return numbers_array(np.asarray(labels[key])[None], key, shape, lambda *_: where)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deepset_bench.errors import UserError
 
+_LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -20,14 +21,20 @@ def read_bytes(path: Path) -> bytes:
     Readers seek, and a seek in a compressed stream starts again from its beginning.
 
     Raises:
-        UserError: the file is absent, unreadable, empty, or its compressed stream is damaged.
+        UserError: the file is absent, unreadable, empty or huge, or its stream is damaged.
     """
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\xfd7zXZ\x00"):
-            data = lzma.decompress(data)
-        elif data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
+        with path.open("rb") as plain:
+            magic = plain.read(6)
+            plain.seek(0)
+            if magic == b"\xfd7zXZ\x00":
+                with lzma.open(plain) as stream:
+                    data = stream.read(_LARGEST + 1)
+            elif magic.startswith(b"\x1f\x8b"):
+                with gzip.open(plain) as unzipped:
+                    data = unzipped.read(_LARGEST + 1)
+            else:
+                data = plain.read(_LARGEST + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
@@ -36,24 +43,28 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(
             f"{path}: the compressed stream is cut short or damaged ({error}); copy the file again"
         ) from None
+    if len(data) > _LARGEST:
+        raise UserError(
+            f"{path}: holds more than {_LARGEST / 2**30:g} GiB; split it into files of whole frames"
+        )
     if not data.strip():
         raise UserError(f"{path}: the file is empty")
     return data
 
 
-def read_text(path: Path) -> str:
-    """The whole file as ASCII text with "\\n" line ends; Windows line ends are accepted.
+def read_text(path: Path, encoding: str = "ascii") -> str:
+    """The whole file as text with "\\n" line ends; Windows line ends are accepted.
 
     Raises:
         UserError: as `read_bytes`, and for binary content or another encoding, with the line.
     """
     data = read_bytes(path).removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("ascii").replace("\r\n", "\n")
+        text = data.decode(encoding).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not ASCII; "
+            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not {encoding.upper()}; "
             "the file is binary or in another encoding: convert it to plain text"
         ) from None
     if control := _CONTROL.search(text):
@@ -63,6 +74,29 @@ def read_text(path: Path) -> str:
             "the file is binary or damaged: give the text file that the program wrote"
         )
     return text
+
+
+def expand(given: Path) -> list[Path]:
+    """The files that a path names: itself, or those that match it as a pattern, 2 before 10.
+
+    Raises:
+        UserError: a directory, or a pattern that nothing matches.
+    """
+    if given.is_dir():
+        raise UserError(
+            f"{given}: is a directory; name its files by a pattern in quotes, as '{given}/*.xyz'"
+        )
+    if given.exists() or not re.search(r"[*?\[]", str(given)):
+        return [given]
+    found = list(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
+    if not found:
+        raise UserError(f"{given}: no file matches")
+    return sorted(found, key=lambda path: natural(path.name))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers within names by their value."""
+    return [(int(digits or 0), text) for digits, text in re.findall(r"([0-9]+)|([^0-9]+)", name)]
 
 
 def frame_range(frames: str | None) -> slice:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import permutations
 
 from ase import units
 
@@ -22,27 +24,51 @@ _ENERGY: Mapping[str, float] = {
     "kJ/mol": units.kJ / units.mol,
 }
 _LENGTH: Mapping[str, float] = {"angstrom": 1.0, "bohr": units.Bohr}
+UNIT_NAMES = (*_ENERGY, *_LENGTH)
 
 
-def energy_unit(name: str) -> float:
-    """How many eV the energy unit `name` is.
-
-    Raises:
-        UserError: no such unit; the message lists the valid ones.
-    """
-    return _factor(name, _ENERGY, "energy")
-
-
-def length_unit(name: str) -> float:
-    """How many angstrom the length unit `name` is.
+@dataclass(frozen=True)
+class Units:
+    """The units of a file, by name; forces are in energy unit / length unit.
 
     Raises:
         UserError: no such unit; the message lists the valid ones.
     """
-    return _factor(name, _LENGTH, "length")
+
+    energy_unit: str = "eV"
+    length_unit: str = "angstrom"
+
+    def __post_init__(self) -> None:
+        for quantity, table in (("energy", _ENERGY), ("length", _LENGTH)):
+            name = getattr(self, f"{quantity}_unit")
+            if name not in table:
+                raise UserError(f"unknown {quantity} unit '{name}'; valid: {', '.join(table)}")
+
+    @property
+    def energy(self) -> float:
+        """eV in the energy unit."""
+        return _ENERGY[self.energy_unit]
+
+    @property
+    def length(self) -> float:
+        """angstrom in the length unit."""
+        return _LENGTH[self.length_unit]
+
+    @property
+    def force(self) -> float:
+        """eV/angstrom in the unit of forces."""
+        return self.energy / self.length
 
 
-def _factor(name: str, table: Mapping[str, float], quantity: str) -> float:
-    if name in table:
-        return table[name]
-    raise UserError(f"unknown {quantity} unit '{name}'; valid: {', '.join(table)}")
+def energy_ratios() -> list[float]:
+    """Every ratio of two different energy units."""
+    return _ratios(_ENERGY)
+
+
+def length_ratios() -> list[float]:
+    """Every ratio of two different length units."""
+    return _ratios(_LENGTH)
+
+
+def _ratios(table: Mapping[str, float]) -> list[float]:
+    return [a / b for a, b in permutations(table.values(), 2)]

@@ -79,8 +79,8 @@ def test_the_datasheet_says_where_the_set_came_from(pair):
     assert shlex.split(sheet["command"]) == [
         *("bench", "data", "import", "h2", *pair, "--frames", "1-2")
     ]
-    assert sheet["sources"]["positions"]["file"] == "h2-pos-1.xyz"
-    assert len(sheet["sources"]["forces"]["sha256"]) == 64
+    assert [source["file"] for source in sheet["sources"]] == ["h2-pos-1.xyz", "h2-frc-1.xyz"]
+    assert all(len(source["sha256"]) == 64 for source in sheet["sources"])
     assert sheet["units"] == {"energy": "eV", "positions": "angstrom", "forces": "eV/angstrom"}
     assert "not known" in sheet["method"]
 
@@ -161,16 +161,104 @@ def test_statistics_are_per_molecule(pair):
     assert None in force_statistics(frames).values()
 
 
+def molecule(path: Path, formula: str, n: int, labels: bool = True) -> str:
+    """A file of n frames of hydrogens and what else there is, far from each other."""
+    frames = []
+    for m in range(n):
+        atoms = Atoms(formula)
+        atoms.positions = np.arange(3 * len(atoms)).reshape(-1, 3) + 0.01 * m
+        if labels:
+            forces = np.full((len(atoms), 3), 0.25)
+            atoms.calc = SinglePointCalculator(atoms, energy=-float(m + 1), forces=forces)
+        frames.append(atoms)
+    ase.io.write(path, frames)
+    return str(path)
+
+
+def test_several_files_are_one_set(pair, tmp_path):
+    first = molecule(tmp_path / "a.traj", "H2", 3)
+    bench("import", "h2", first, molecule(tmp_path / "b.extxyz", "H2", 2))
+    frames = catalogue.load("h2")
+    assert frames.energy.tolist() == [-1, -2, -3, -1, -2]
+    assert frames.index.tolist() == [0, 1, 2, 3, 4]
+    assert set(frames.molecule) == {"h2"}
+    sources = catalogue.datasheet("h2")["sources"]
+    assert [source["file"] for source in sources] == ["a.traj", "b.extxyz"]
+    bench("import", "mix", first, molecule(tmp_path / "c.db", "CH4", 1), "--frames", "1-1")
+    assert catalogue.load("mix").molecule.tolist() == ["H2", "CH4"]
+
+
+def test_several_sets_are_one_set(pair, tmp_path):
+    bench("import", "one", *pair)
+    bench("import", "two", molecule(tmp_path / "a.traj", "CH4", 2))
+    bench("import", "both", "one", "two")
+    frames = catalogue.load("both")
+    assert frames.molecule.tolist() == ["one", "one", "two", "two"]
+    assert frames.index.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(frames.select([2, 3]).energy, catalogue.load("two").energy)
+    sheet = catalogue.datasheet("both")
+    assert [source["set"] for source in sheet["sources"]] == ["one", "two"]
+    assert sheet["sources"][0]["sha256"] == catalogue.checksum("one")
+    assert sheet["command"] == "bench data import both one two"
+    bench("import", "part", "both", "--frames", "2-3")
+    assert catalogue.load("part").molecule.tolist() == ["one", "two"]
+    with pytest.raises(UserError, match="are options for files; one is a set"):
+        bench("import", "again", "one", "--energy-unit", "eV")
+    with pytest.raises(UserError, match="no such file, and no such set; did you mean one"):
+        bench("import", "again", "ome")
+
+
+def test_sets_of_two_methods_are_not_one_set(pair, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deepset_bench.data.xtb", fake_xtb("gfn1"))
+    bench("import", "one", *pair)
+    bench("import", "two", *pair, "--relabel", "gfn1")
+    bench("import", "three", "two", "two")
+    assert catalogue.datasheet("three")["method"] == "GFN1-xTB"
+    with pytest.raises(
+        UserError, match=r"but two has method 'GFN1-xTB'; .* no common zero: .*--relabel gfn1"
+    ):
+        bench("import", "both", "one", "two")
+    bench("import", "both", "one", "two", "--relabel", "gfn1")
+    assert catalogue.datasheet("both")["method"] == "GFN1-xTB"
+
+
+def test_geometries_alone_are_labelled(pair, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deepset_bench.data.xtb", fake_xtb("gfn1"))
+    path = molecule(tmp_path / "a.xyz", "H2", 2, labels=False)
+    with pytest.raises(UserError, match=r"has no 'energy'.*--relabel"):
+        bench("import", "h2", path)
+    bench("import", "h2", path, "--relabel", "gfn1")
+    assert catalogue.load("h2").bias_forces is None  # nothing is known of one
+
+
+def test_a_pair_in_parts(pair, tmp_path):
+    for kind, text in (("pos", POS), ("forces", FRC)):
+        for k, frame in enumerate(text.split("       2\n")[1:]):
+            (tmp_path / f"part_{k + 9}.{kind}").write_text(f"       2\n{frame}")
+    patterns = (f"{tmp_path}/part_*.pos", "--forces", f"{tmp_path}/part_*.forces")
+    bench("import", "parts", "--positions", *patterns)
+    bench("import", "whole", *pair)
+    np.testing.assert_array_equal(catalogue.load("parts").forces, catalogue.load("whole").forces)
+    joined, whole = (catalogue.datasheet(name)["sources"] for name in ("parts", "whole"))
+    assert joined[0]["files"] == 2
+    assert joined[0]["sha256"] == whole[0]["sha256"]
+
+
+def test_formulas_are_of_hdf5(pair, tmp_path):
+    with pytest.raises(UserError, match="--formula chooses from HDF5 files"):
+        bench("import", "h2", molecule(tmp_path / "a.traj", "H2", 2), "--formula", "H2")
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["import", "h2"], "either FILE, or both --positions and --forces"),
-        (["import", "h2", "{0}", "{1}"], "either FILE, or both"),
-        (["import", "h2", "file", "{0}", "{1}", "{2}", "{3}"], "either FILE, or both"),
-        (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--energy-unit", "eV"], "options for a FILE"),
-        (["import", "h2", "none.xyz"], "none.xyz: no such file"),
+        (["import", "h2"], "either files or sets, or both --positions and --forces"),
+        (["import", "h2", "{0}", "{1}"], "either files or sets, or both"),
+        (["import", "h2", "file", "{0}", "{1}", "{2}", "{3}"], "either files or sets, or both"),
+        (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--energy-unit", "eV"], "options for files"),
+        (["import", "h2", "none.xyz"], "none.xyz: no such file, and no such set; valid: "),
         (["import", "h2", "{1}", "--energy-unit", "Ha"], "valid: eV"),
-        (["import", "h2", "{1}"], "has no 'energy'"),
+        (["import", "h2", "{1}"], "line 2: a CP2K trajectory, without forces"),
         (["import", "h2", "{2}", "{3}", "--positions", "{3}"], "the same numbers"),
         (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--frames", "2-9"], "2 whole frames"),
         (["import", "../h2", "{0}", "{1}", "{2}", "{3}"], "cannot name a data set"),

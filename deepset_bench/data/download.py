@@ -1,0 +1,138 @@
+"""One file from the network: goes on where it stopped, is checked before it gets its name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from filelock import FileLock, Timeout
+
+from deepset_bench.errors import UserError
+from deepset_bench.files import digest
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are here and, where known, those there are in all."""
+
+_PATIENCE = 30.0  # seconds without a byte
+_BLOCK = 2**18  # bytes
+
+
+def download(
+    url: str, target: Path, size: int | None, checksum: str | None, progress: Progress
+) -> None:
+    """Fetch `url` to `target` by way of `target`.part, which a later call goes on with.
+
+    A file that is there already, fetched or put there by hand, is only checked.
+
+    Args:
+        size: bytes of the file, where known.
+        checksum: `algorithm:hexadecimal` of the file; None if its content will be checked.
+
+    Raises:
+        UserError: the server is out of reach or does not have the file, the transfer stopped, the
+            checksum is another, or the disk is full; one line with what to do.
+    """
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock"), timeout=0):
+            if target.exists():
+                if not _is(target, checksum):
+                    raise UserError(
+                        f"{target}: is not the published file; remove it, and try again"
+                    )
+                return
+            _check_room(part, size)
+            _transfer(url, target, part, progress)
+            if not _is(part, checksum):
+                part.unlink()
+                raise UserError(
+                    f"{url}: what came is not the published file (its checksum is another) and was "
+                    f"removed; try again, or {_by_hand(target)}"
+                )
+            part.replace(target)
+    except Timeout:
+        raise UserError(f"{target}: another process is fetching it; wait for that one") from None
+    except OSError as error:
+        raise UserError(
+            f"{part}: cannot be written ({error.strerror}); make room or set BENCH_DATA to another "
+            "folder; the same command goes on there"
+        ) from None
+
+
+def _transfer(url: str, target: Path, part: Path, progress: Progress) -> None:
+    """Append to `part` what is missing of it."""
+    here = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "deepset-bench", "Accept-Encoding": "identity"}
+    if here:
+        headers["Range"] = f"bytes={here}-"
+    try:
+        response = urlopen(Request(url, headers=headers), timeout=_PATIENCE)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416:  # nothing is missing, or what is here is not of this file
+            return
+        raise UserError(
+            f"{url}: the server answers {error.code} {error.reason}; {_by_hand(target)}"
+        ) from None
+    except (URLError, HTTPException, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(
+            f"{url}: out of reach ({reason}); connect to the network, or {_by_hand(target)}"
+        ) from None
+    with response:
+        if response.status != 206:  # the whole file, whatever was asked for
+            here = 0
+        length = response.headers.get("Content-Length")
+        total = None if length is None else here + int(length)
+        with part.open("ab" if here else "wb") as stream:
+            while block := _receive(response, url, here, total):
+                stream.write(block)
+                here += len(block)
+                progress(here, total)
+            stream.flush()
+            os.fsync(stream.fileno())
+    if total is not None and here < total:
+        raise _stopped(url, here, total, "the connection was closed")
+
+
+def _receive(response: Any, url: str, here: int, total: int | None) -> bytes:
+    try:
+        block: bytes = response.read(_BLOCK)
+    except (OSError, HTTPException) as error:
+        raise _stopped(url, here, total, str(error) or type(error).__name__) from None
+    return block
+
+
+def _stopped(url: str, here: int, total: int | None, reason: str) -> UserError:
+    of = "" if total is None else f" of {total / 1e6:.1f}"
+    return UserError(
+        f"{url}: stopped after {here / 1e6:.1f}{of} MB ({reason}); the same command goes on there"
+    )
+
+
+def _check_room(part: Path, size: int | None) -> None:
+    here = part.stat().st_size if part.exists() else 0
+    free = shutil.disk_usage(part.parent).free
+    if size is not None and free < size - here:
+        raise UserError(
+            f"{part.parent}: has room for {free / 1e6:.0f} MB, but {(size - here) / 1e6:.0f} MB "
+            "are to come; make room, or set BENCH_DATA to another folder"
+        )
+
+
+def _is(path: Path, checksum: str | None) -> bool:
+    if checksum is None:
+        return True
+    algorithm, _, expected = checksum.partition(":")
+    return digest([path], algorithm) == expected
+
+
+def _by_hand(target: Path) -> str:
+    return f"fetch it by other means, save it as {target} and run the same command again"

@@ -1,0 +1,162 @@
+"""`bench data fetch`: sets from where they are published, each by one name."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console, Group
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Column, Table
+
+from deepset_bench.data.catalogue import check_new
+from deepset_bench.data.download import Progress as Report
+from deepset_bench.data.download import download
+from deepset_bench.data.importing import import_set
+from deepset_bench.data.sources import natural
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import atomic_write, data_home, digest
+
+REMOTE = Path(__file__).with_name("remote.yaml")
+
+
+def remotes() -> dict[str, dict[str, Any]]:
+    """What can be fetched, by name; remote.yaml as it is."""
+    return dict(yaml.safe_load(REMOTE.read_text(encoding="utf-8")))
+
+
+def remotes_table() -> Group:
+    """One row for every set that can be fetched, and where it is published."""
+    table = Table("name", "what", Column("MB", justify="right"))
+    pages: dict[str, str] = {}
+    for name, remote in remotes().items():
+        size = f"{remote['bytes'] / 1e6:.0f}" if "bytes" in remote else ""
+        table.add_row(name, remote["about"], size)
+        pages[name.partition("-")[0]] = remote["page"]
+    return Group(table, *(f"{kind}: {page}" for kind, page in pages.items()))
+
+
+def fetch_set(
+    name: str,
+    frames: str | None = None,
+    formula: str | None = None,
+    relabel: str | None = None,
+    force: bool = False,
+) -> str:
+    """Download a published set, check it, and store it under the same name.
+
+    The files stay in `downloads` under `data_home()`: fetching again reads them from there.
+
+    Args:
+        name: one of `remotes`.
+        frames, formula, relabel, force: as for `import_set`.
+
+    Returns:
+        What was stored, as one line.
+
+    Raises:
+        UserError: an unknown name; see `download` and `import_set`.
+    """
+    known = remotes()
+    if name not in known:
+        raise UserError(f"nothing is known of '{name}'; {nearest(name, known)}")
+    check_new(name, force)
+    remote = known[name]
+    folder = data_home() / "downloads"
+    options = {"--frames": frames, "--formula": formula, "--relabel": relabel}
+    words = ["bench", "data", "fetch", name]
+    for option, value in options.items():
+        words += [] if value is None else [option, value]
+    about = {key: remote[key] for key in ("method", "page", "url") if key in remote}
+    labels = {} if formula is None else {"formula": formula}
+    sources, pair = [], {}
+    if "members" in remote:
+        pair = _pair(name, remote, folder)
+    else:
+        sources = [folder / remote["file"]]
+        with _bar(remote["file"]) as report:
+            download(remote["url"], sources[0], remote.get("bytes"), remote.get("checksum"), report)
+    return import_set(
+        name,
+        sources,
+        **pair,
+        frames=frames,
+        relabel=relabel,
+        labels=labels,
+        force=force,
+        about=about | {"command": shlex.join(words)},
+    )
+
+
+def _pair(name: str, remote: dict[str, Any], folder: Path) -> dict[str, Path]:
+    """The files of a CP2K pair, joined from an archive unless they are there."""
+    members = remote["members"]
+    paths = {role: folder / f"{name}-{role}.xyz" for role in members}
+    if all(p.is_file() and digest([p]) == members[role]["sha256"] for role, p in paths.items()):
+        return paths
+    archive = folder / remote["file"]
+    with _bar(remote["file"]) as report:
+        download(remote["url"], archive, None, None, report)
+    patterns = {role: member["pattern"] for role, member in members.items()}
+    joined = _joined(archive, patterns)
+    for role, member in members.items():
+        if hashlib.sha256(joined[role]).hexdigest() != member["sha256"]:
+            archive.unlink()
+            raise UserError(
+                f"{remote['url']}: its {member['pattern']} are not the published ones; the archive "
+                f"was removed; if you have the trajectory, save it as {paths[role]}"
+            )
+    for role, path in paths.items():
+        with atomic_write(path) as stream:
+            stream.write(joined[role])
+    archive.unlink()
+    return paths
+
+
+def _joined(archive: Path, patterns: dict[str, str]) -> dict[str, bytes]:
+    """The members that match each pattern, one after another in the order of their numbers."""
+    found: dict[str, dict[str, bytes]] = {role: {} for role in patterns}
+    try:
+        with tarfile.open(archive, "r|gz") as stream:
+            for member in stream:
+                path = member.name.partition("/")[2]  # below the one folder of the archive
+                for role, pattern in patterns.items():
+                    if fnmatch(path, pattern) and (file := stream.extractfile(member)):
+                        found[role][path] = file.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        archive.unlink()
+        raise UserError(f"{archive}: is damaged ({error}) and was removed; try again") from None
+    return {
+        role: b"".join(parts[path] for path in sorted(parts, key=natural))
+        for role, parts in found.items()
+    }
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Report]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda here, total: progress.update(task, completed=here, total=total)
