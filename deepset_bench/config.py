@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -133,19 +134,32 @@ def parsed_line(override: Override) -> str:
 
 @cache
 def _experiment(lines: tuple[str, ...]) -> Experiment:
-    config, choices = _compose(lines)
-    _check_lists(config)
-    typed = _typed(config)
-    validate(typed)
-    return Experiment(typed, _variant(typed, choices), choices)
+    keys = [line for line in lines if line.startswith("++")]
+    composed, choices = _compose(tuple(line for line in lines if line not in keys))
+    _check_lists(composed)
+    as_chosen = _typed(composed)
+    config = _typed(_with_keys(composed, keys)) if keys else as_chosen
+    validate(config)
+    return Experiment(config, _variant(config, as_chosen, choices), choices)
+
+
+def _with_keys(composed: DictConfig, lines: Sequence[str]) -> DictConfig:
+    """Single keys set as Hydra sets them, without composing the same groups once more."""
+    config = copy.deepcopy(composed)
+    try:
+        for override in parse(lines):
+            OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise UserError(f"cannot compose {' '.join(lines)}: {_first_line(error)}") from None
+    return config
 
 
 @cache
 def _compose(lines: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
-    """Compose; a list given for a group replaces the group's value once the rest is composed."""
+    """Compose groups; a list given for one replaces its value once the others are composed."""
     last = dict(line.split("=", 1) for line in lines)  # a later override replaces an earlier one
-    in_place = {k: v.strip() for k, v in last.items() if k in groups()}
-    in_place = {k: v for k, v in in_place.items() if v.startswith("[")}
+    in_place = {k: v for k, v in last.items() if v.lstrip().startswith("[")}
     rest = [line for line in lines if line.split("=", 1)[0] not in in_place]
     user = data_home() / "conf"
     if user.is_dir():
@@ -159,7 +173,6 @@ def _compose(lines: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
         for key, value in in_place.items():
             config[key] = OmegaConf.create(value)
             choices[key] = _option_of(key, config[key]) or "_".join(map(str, config[key]))
-        OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"cannot compose {' '.join(lines)}: {_first_line(error)}") from None
     return config, choices
@@ -199,21 +212,21 @@ def _first_line(error: Exception) -> str:
 @cache
 def _default_keys() -> frozenset[str]:
     """Every plain key of the default composition, dotted."""
-    return frozenset(_flat(_compose(())[0]))
+    return frozenset(flat(asdict(_typed(_compose(())[0]))))
 
 
-def _flat(config: DictConfig, prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones."""
+    leaves: dict[str, Any] = {}
     for key, value in config.items():
-        name = f"{prefix}{key!s}"
-        if isinstance(value, DictConfig) and value:
-            flat |= _flat(value, f"{name}.")
+        if isinstance(value, dict) and value:
+            leaves |= flat(value, f"{prefix}{key}.")
         else:
-            flat[name] = value
-    return flat
+            leaves[f"{prefix}{key}"] = value
+    return leaves
 
 
-def _variant(config: Config, choices: dict[str, str]) -> str:
+def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
     """What sets this experiment apart from its condition's baseline, as a folder's name.
 
     Options that differ from the baseline's, then `key-value` for single keys; `baseline` when
@@ -223,13 +236,10 @@ def _variant(config: Config, choices: dict[str, str]) -> str:
     _, base = _compose(where)
     changed = {g: c for g, c in choices.items() if base[g] != c and not _elsewhere(g)}
     parts = [c if g in ("scalars", "gnn") else f"{g}-{c}" for g, c in sorted(changed.items())]
-    as_chosen, _ = _compose(
-        where + tuple(f"{g}={c}" for g, c in changed.items() if c in groups()[g])
-    )
     # Typed values, so that 1, 1.0 and '1' are one number with one name.
-    expected = _flat(OmegaConf.structured(_typed(as_chosen)))
-    for key, value in sorted(_flat(OmegaConf.structured(config)).items()):
-        if expected.get(key) != value and not _elsewhere(key) and key not in changed:
+    expected = flat(asdict(as_chosen))
+    for key, value in sorted(flat(asdict(config)).items()):
+        if expected.get(key) != value and not _elsewhere(key):
             parts.append(f"{key}-{value}")
     name = "+".join(parts) or "baseline"
     return "".join(character if character not in "/ '[]{}" else "_" for character in name)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from deepset_bench.config import Experiment, determinants, experiment
+from deepset_bench.config import Experiment, determinants, experiment, flat
 from deepset_bench.errors import UserError
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.sweeps import Run, Sweep
@@ -148,20 +148,10 @@ def _conflict(folder: RunFolder, wanted: Experiment) -> str:
     A key that the run's version did not have yet is no conflict.
     """
     try:
-        stored = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")))
+        stored = flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
         return f"{folder.config} cannot be read"
-    for key, value in _flat(determinants(wanted.config)).items():
+    for key, value in flat(determinants(wanted.config)).items():
         if key != "seed" and key in stored and stored[key] != value:
             return f"{key} was {stored[key]}, is now {value}"
     return ""
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
