@@ -129,7 +129,7 @@ def _unlabelled(atoms: Atoms) -> Frames:
 def _difference(one: Trained, other: Trained) -> str:
     """The first key, beside the seed, in which two runs differ; empty for none."""
     first, second = determinants(one.config), determinants(other.config)
-    for key in first:
-        if key != "seed" and first[key] != second[key]:
+    for key in first | second:
+        if key != "seed" and first.get(key) != second.get(key):
             return key
     return "" if torch.equal(one.potential.species, other.potential.species) else "their elements"

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import data_home, resource
 from deepset_bench.groups import groups
-from deepset_bench.schema import Config, validate
+from deepset_bench.schema import DEEPSET_ONLY, Config, validate
 
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
@@ -55,9 +55,22 @@ class Experiment:
         return [replace(self, config=replace(config, seed=n, stack=1)) for n in numbers]
 
 
+def resolved(config: Config) -> dict[str, Any]:
+    """What config.yaml holds: every key, but for younger ones at their default (see `Config`)."""
+    content = asdict(config)
+    for key in fields(Config):
+        if key.default_factory is not MISSING:
+            default: Any = asdict(key.default_factory())
+        else:
+            default = key.default
+        if content[key.name] == default:
+            del content[key.name]
+    return content
+
+
 def determinants(config: Config) -> dict[str, Any]:
     """The part of a configuration that determines the numbers, not where and how they are made."""
-    return {k: v for k, v in asdict(config).items() if k not in _NOT_THE_EXPERIMENT}
+    return {k: v for k, v in resolved(config).items() if k not in _NOT_THE_EXPERIMENT}
 
 
 def load_config(path: Path) -> Config:
@@ -140,6 +153,7 @@ def _experiment(lines: tuple[str, ...]) -> Experiment:
     as_chosen = _typed(composed)
     config = _typed(_with_keys(composed, keys)) if keys else as_chosen
     validate(config)
+    _check_read(config, as_chosen, choices)
     return Experiment(config, _variant(config, as_chosen, choices), choices)
 
 
@@ -195,6 +209,25 @@ def _check_lists(config: DictConfig) -> None:
             raise UserError(f"{group}={list(config[group])}: {group} takes one option, not a list")
 
 
+def _check_read(config: Config, as_chosen: Config, choices: dict[str, str]) -> None:
+    """What a published network does not read may not differ from the condition's baseline."""
+    kind, budget = config.model.kind, config.width_budget
+    if kind == "deepset":
+        return
+    usual = flat(asdict(_typed(_base(choices)[0]))) | {"model.width": as_chosen.model.width}
+    unread = (*DEEPSET_ONLY, "model.width" if budget else "width")
+    for key, value in flat(asdict(config)).items():
+        if (key in unread or key.split(".")[0] in unread) and value != usual[key]:
+            where = f"model={kind}" + (f" under width_budget={budget}" if budget else "")
+            instead = "set model.width" if key == "width" else "leave it out"
+            raise UserError(f"{key}={value} is not read by {where}; {instead}")
+
+
+def _base(choices: dict[str, str]) -> tuple[DictConfig, dict[str, str]]:
+    """The baseline of an experiment's data and condition."""
+    return _compose(tuple(f"{group}={choices[group]}" for group in ("data", "condition")))
+
+
 def _typed(config: DictConfig) -> Config:
     try:
         typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), config))
@@ -232,10 +265,10 @@ def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
     Options that differ from the baseline's, then `key-value` for single keys; `baseline` when
     nothing differs. The same experiment gets the same name however it was asked for.
     """
-    where = tuple(f"{group}={choices[group]}" for group in ("data", "condition"))
-    _, base = _compose(where)
+    _, base = _base(choices)
     changed = {g: c for g, c in choices.items() if base[g] != c and not _elsewhere(g)}
-    parts = [c if g in ("scalars", "gnn") else f"{g}-{c}" for g, c in sorted(changed.items())]
+    alone = ("scalars", "gnn", "model")  # their options are names enough
+    parts = [c if g in alone else f"{g}-{c}" for g, c in sorted(changed.items())]
     # Typed values, so that 1, 1.0 and '1' are one number with one name.
     expected = flat(asdict(as_chosen))
     for key, value in sorted(flat(asdict(config)).items()):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench.config import Experiment
+from deepset_bench.config import Experiment, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
 
@@ -107,7 +107,7 @@ class RunFolder:
 
     def write_config(self, experiment: Experiment) -> None:
         """Record the resolved configuration."""
-        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(experiment.config))))
+        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(resolved(experiment.config))))
 
     def clear(self) -> None:
         """Forget the run; its lock stays with whoever holds it."""

@@ -100,8 +100,22 @@ class Condition:
 
 
 @dataclass
+class Model:
+    """Which network; its sizes where it is a published one, null for the DeepSet."""
+
+    kind: str = "deepset"
+    width: int | None = None
+    layers: int | None = None
+    basis_size: int | None = None
+
+
+@dataclass
 class Config:
-    """One run."""
+    """One run.
+
+    Keys with a default are younger than the first runs. Where they have it, neither config.yaml nor
+    the run's identity holds them, so that what was trained before is still the same run.
+    """
 
     data: Data
     scalars: list[str]
@@ -123,6 +137,8 @@ class Config:
     stack: int
     threads: int | None
     runs_dir: str | None
+    model: Model = field(default_factory=Model)
+    width_budget: str | None = None
 
     @property
     def every_second(self) -> bool:
@@ -133,8 +149,15 @@ class Config:
         )
 
 
+MODELS = {"deepset": 2, "schnet": 2, "visnet": 8}
+"""`model.kind` -> what its width is divisible by: both halves of a readout, ViSNet's heads."""
+GAT_HEADS = 4
+"""What the width of a DeepSet with GAT layers is divisible by, and any `width` that is given."""
+DEEPSET_ONLY = ("scalars", "rbf", "gnn", "aggregation", "gating", "envelope", "form")
+"""Keys that no published network reads; it reads `width` under a budget alone."""
 _TRANSFORMS = ("x2", "x3", "x4", "sqrt", "log")
 CHOICES: dict[str, tuple[Any, ...]] = {
+    "model.kind": tuple(MODELS),
     "data.split": ("random", "blocks", "molecule"),
     "rbf.kind": ("gaussian", "expnorm"),
     "gnn.kind": ("none", "sage", "edge", "gat"),
@@ -149,6 +172,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.energy_loss": ("plain", "smoothed"),
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
+    "width_budget": (None, "parameters"),
     "form": ("fused", "reference"),
     "compile": ("auto", True, False),
 }
@@ -211,13 +235,23 @@ def validate(config: Config) -> None:
                 f"reference.energies_ev.{number}={energy}: the key is an atomic number, "
                 "the value a finite energy in eV"
             )
-    for key in ("trainer.gradient_clip", "threads", "gating.top_k"):
+    sizes = ("model.width", "model.layers", "model.basis_size")
+    for key in ("trainer.gradient_clip", "threads", "gating.top_k", *sizes):
         if at(key) is not None and not at(key) > 0:
             raise UserError(f"{key}={at(key)} must be greater than zero, or null")
-    if config.rbf.size < 2:
-        raise UserError(f"rbf.size={config.rbf.size}: a basis needs at least 2 functions")
-    if config.width % 4:
-        raise UserError(f"width={config.width} must be divisible by 4")
+    for key in ("rbf.size", "model.basis_size"):
+        if at(key) == 1:
+            raise UserError(f"{key}=1: a basis needs at least 2 functions")
+    kind = config.model.kind
+    for key, divisor in (("width", GAT_HEADS), ("model.width", MODELS[kind])):
+        if (at(key) or 0) % divisor:
+            raise UserError(f"{key}={at(key)} must be divisible by {divisor}")
+    for key in sizes:
+        if (at(key) is None) != (kind == "deepset"):
+            raise UserError(
+                f"{key}={at(key)} with model.kind={kind}: "
+                "sizes are for published networks, where model=schnet or visnet sets them"
+            )
     if (config.gating.top_k or 0) > config.gating.experts:
         raise UserError(
             f"gating.top_k={config.gating.top_k} exceeds gating.experts={config.gating.experts}"

@@ -20,6 +20,7 @@ from deepset_bench.evaluation.metrics import predict
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.training.train import train
 from tests import toy
+from tests.training.tiny import SCHNET, VISNET
 
 BRIEF = (
     "data=c3h6",
@@ -147,6 +148,25 @@ def test_dynamics_conserve_energy(runs):
     assert fine < 0.35 * coarse  # 1/4 but for float32 rounding
 
 
+@pytest.mark.parametrize("overrides", [SCHNET, VISNET], ids=["schnet", "visnet"])
+def test_published_networks(make_run, atoms, overrides):
+    """Central differences, as above; what is trained is what is loaded."""
+    run = make_run(*overrides, "trainer.epochs=2")
+    trained = load_trained(run, "cpu")
+    energy, _ = predict(trained.potential, trained.tables(frame_of(atoms)), 1)
+    atoms.calc = DeepSetCalculator(run, device="cpu", precision="float64")
+    reference = trained.reference(frame_of(atoms))[0]
+    assert atoms.get_potential_energy() - reference == pytest.approx(energy.item(), abs=1e-4)
+    forces, h = atoms.get_forces(), 1e-5
+    energies = []
+    for sign in (1, -1):
+        moved = atoms.copy()
+        moved.calc = atoms.calc
+        moved.positions[2, 1] += sign * h
+        energies.append(moved.get_potential_energy())
+    assert -(energies[0] - energies[1]) / (2 * h) == pytest.approx(forces[2, 1], abs=1e-7)
+
+
 def test_several_seeds_disagree(runs, atoms):
     members = [DeepSetCalculator(run) for run in runs]
     energies = [member.get_potential_energy(atoms) for member in members]
@@ -189,6 +209,8 @@ def test_what_it_cannot_calculate_is_said_in_one_line(runs, atoms):
 def test_runs_must_be_seeds_of_one_experiment(make_run, runs):
     with pytest.raises(UserError, match="differ in scalars"):
         DeepSetCalculator([*runs, make_run("scalars=cub_sqrt")])
+    with pytest.raises(UserError, match="differ in"):
+        DeepSetCalculator([*runs, make_run(*SCHNET, "trainer.epochs=1")])
     with pytest.raises(UserError, match="at least one"):
         DeepSetCalculator([])
     with pytest.raises(UserError, match="float32, float64"):

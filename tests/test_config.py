@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.config import Experiment, experiment
+from deepset_bench.config import Experiment, determinants, experiment, load_config, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.groups import groups
 from deepset_bench.runs import run_folder
-from deepset_bench.schema import CHOICES, Config
+from deepset_bench.schema import CHOICES, DEEPSET_ONLY, Config
 
 GROUPS = groups()
 SCALARS = {
@@ -104,6 +105,9 @@ seen: dict[tuple, str] = {}
 def compose(chosen: dict[str, str]) -> Experiment:
     if chosen.get("gating") == "single" and "gating.experts" in chosen:
         del chosen["gating.experts"]
+    if chosen.get("model", "deepset") != "deepset":
+        # What it does not read is refused.
+        chosen = {k: v for k, v in chosen.items() if k.split(".")[0] not in DEEPSET_ONLY}
     return experiment([f"{key}={value}" for key, value in chosen.items()])
 
 
@@ -219,6 +223,11 @@ def test_a_wrong_type_or_range_names_the_key(key, value):
         (["width=10"], "width=10 must be divisible by 4"),
         (["rbf.size=1"], "rbf.size=1"),
         (["gating.top_k=11"], "gating.top_k=11 exceeds gating.experts=10"),
+        (["model=visnet", "model.width=60"], "model.width=60 must be divisible by 8"),
+        (["model=schnet", "model.basis_size=1"], "model.basis_size=1"),
+        (["model=schnet", "model.layers=0"], "model.layers=0 must be greater than zero"),
+        (["model.layers=3"], "model.layers=3 with model.kind=deepset"),
+        (["model.kind=schnet"], "model.width=None with model.kind=schnet"),
         (["gnn.layers=1"], "gnn.layers=1 with gnn.kind=none"),
         (["gnn=sage", "gnn.layers=0"], "gnn.layers=0 with gnn.kind=sage"),
         (["trainer.schedule.kind=plateau"], "trainer.schedule.factor"),
@@ -240,6 +249,57 @@ def test_a_wrong_type_or_range_names_the_key(key, value):
 )
 def test_mistakes_are_one_line(lines, expected):
     assert expected in mistake(*lines)
+
+
+@pytest.mark.parametrize("model", ["schnet", "visnet"])
+@pytest.mark.parametrize("condition", ["report", "corrected"])
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("scalars=sq", "scalars"),
+        ("scalars=[x4]", "scalars"),
+        ("rbf=x2_x3", "rbf.transforms"),
+        ("rbf.size=8", "rbf.size"),
+        ("gnn=gat", "gnn.kind"),
+        ("aggregation=max", "aggregation"),
+        ("gating=single", "gating.experts"),
+        ("gating.top_k=2", "gating.top_k"),
+        ("form=reference", "form"),
+        ("width=64", "width"),
+    ],
+)
+def test_what_a_published_network_does_not_read_is_a_mistake(model, condition, line, key):
+    message = mistake(f"condition={condition}", f"model={model}", line)
+    assert message.startswith(f"{key}=")
+    assert f"is not read by model={model}; " in message
+
+
+def test_the_envelope_of_a_condition_is_no_mistake_of_a_published_network():
+    assert experiment(["model=schnet", "condition=report"]).variant == "schnet"
+    assert "envelope=none" in mistake("model=schnet", "envelope=none")
+    assert "envelope=message" in mistake("model=schnet", "condition=report", "envelope=message")
+
+
+def test_a_budget_replaces_the_width_of_a_published_network():
+    made = experiment(["model=schnet", "width=64", "width_budget=parameters"])
+    assert made.variant == "schnet+width-64+width_budget-parameters"
+    message = mistake("model=schnet", "model.width=64", "width_budget=parameters")
+    assert "model.width=64 is not read by model=schnet under width_budget=parameters" in message
+
+
+def test_younger_keys_leave_earlier_runs_what_they_were(tmp_path):
+    """Their config.yaml and identity have neither `model` nor `width_budget`."""
+    config = experiment(["scalars=sq"]).config
+    assert not {"model", "width_budget"} & resolved(config).keys()
+    assert not {"model", "width_budget"} & determinants(config).keys()
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(resolved(config)))
+    assert load_config(path) == config
+    for line in ("model=schnet", "width_budget=parameters"):
+        other = experiment([line]).config
+        path.write_text(yaml.safe_dump(resolved(other)))
+        assert load_config(path) == other
+        assert line.split("=")[0] in determinants(other)
 
 
 def test_every_key_is_in_the_default_composition():

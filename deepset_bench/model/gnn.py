@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from deepset_bench.schema import GAT_HEADS
+
 KINDS = ("none", "sage", "edge", "gat")
 
 
@@ -20,8 +22,7 @@ def _layer(kind: str, width_in: int, width: int, aggregation: str) -> nn.Module:
     if kind == "edge":
         mlp = nn.Sequential(nn.Linear(2 * width_in, width), nn.SiLU(), nn.Linear(width, width))
         return EdgeConv(mlp, aggr=aggregation)
-    heads = 4
-    return GATConv(width_in, width // heads, heads=heads, dropout=0.1)
+    return GATConv(width_in, width // GAT_HEADS, heads=GAT_HEADS, dropout=0.1)
 
 
 class GraphLayers(nn.Module):

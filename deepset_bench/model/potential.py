@@ -28,12 +28,13 @@ class Potential(nn.Module):
     """E = scale * sum_i e_i (+ reference, added in float64 outside), F = -force_unit * dE/dr.
 
     Args:
-        model: the atomic energies.
+        model: the atomic energies; a `DeepSet`, or another network with its `forward`.
         species: (s,) atomic numbers that occur in training.
         scale: eV; the standard deviation of the training energies about the reference.
         force_unit: 1, or 1 / Bohr where the report's mixed units are reproduced: its model's
             hartree/angstrom were read as hartree/bohr.
-        form: `fused` (fast) or `reference` (the definition); the same function.
+        form: `fused` (fast) or `reference` (the definition); the same function. Other networks than
+            the DeepSet have the second alone.
     """
 
     species: Tensor
@@ -41,7 +42,7 @@ class Potential(nn.Module):
 
     def __init__(
         self,
-        model: DeepSet,
+        model: nn.Module,
         species: Tensor,
         scale: float,
         *,
@@ -53,12 +54,13 @@ class Potential(nn.Module):
         self.register_buffer("species", species)
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
-        self.form = form
+        self.form = form if isinstance(model, DeepSet) else "reference"
 
     def prepare(self, tables: Tables) -> Tables:
         """Tables with what this potential needs of the geometry, computed once."""
         if self.form == "reference":
             return tables
+        assert isinstance(self.model, DeepSet)
         with torch.no_grad():
             return fused.prepare(self.model, tables, self.species)
 
@@ -72,6 +74,7 @@ class Potential(nn.Module):
         return Prediction(energy, forces * (scale * self.force_unit), atomic)
 
     def _fused(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.model, DeepSet)
         return fused.energies_and_forces(
             self.model, batch, self.species, create_graph=self.training
         )

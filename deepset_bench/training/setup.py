@@ -16,10 +16,8 @@ from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split, split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import Errors, Labels, errors
-from deepset_bench.model.deepset import DeepSet
-from deepset_bench.model.gnn import GraphLayers
+from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
-from deepset_bench.model.radial import RadialBasis
 from deepset_bench.model.reference import EnergyReference, fit_reference
 from deepset_bench.schema import Config
 from deepset_bench.training.loss import Loss, make_loss
@@ -69,23 +67,6 @@ def evaluation_batch(config: Config) -> int:
     by_batch = config.every_second or config.condition.energy_loss == "smoothed"
     # The edge by edge form keeps a vector for each pair and expert.
     return batch_size if by_batch or config.form == "reference" else max(batch_size, 40)
-
-
-def build_model(config: Config) -> DeepSet:
-    """The DeepSet of a configuration, initialised from torch's global random state."""
-    gnn = None
-    if config.gnn.kind != "none":
-        gnn = GraphLayers(config.gnn.kind, config.width, config.gnn.layers, config.aggregation)
-    return DeepSet(
-        cutoff=config.cutoff,
-        width=config.width,
-        scalars=config.scalars,
-        basis=RadialBasis(config.rbf.kind, config.rbf.size, config.cutoff, config.rbf.transforms),
-        n_experts=config.gating.experts,
-        top_k=config.gating.top_k,
-        gnn=gnn,
-        envelope=config.envelope,
-    )
 
 
 def build_potential(config: Config, species: Tensor, scale: float) -> Potential:

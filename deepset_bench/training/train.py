@@ -17,6 +17,7 @@ from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import evaluate
+from deepset_bench.model.build import width_of
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.training import checkpoint
 from deepset_bench.training.compiled import traceable, wants_compiling
@@ -126,6 +127,8 @@ def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
             f"energy reference: training compositions of rank {rank} for {elements} elements; "
             "it is identified for combinations of these compositions alone"
         )
+    if config.width_budget is not None:
+        folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
     if folder.last.exists():
         member.epochs_done = int(checkpoint.load(folder.last, setup.device)["epochs"])
         folder.say(f"going on after epoch {member.epochs_done}")
@@ -203,6 +206,7 @@ def _finish(member: Member, experiment: Experiment) -> dict[str, Any]:
         "label_floor_ev_per_angstrom": setup.label_floor,
         "data_verdict": asdict(setup.verdict),
         "parameters": sum(p.numel() for p in setup.potential.parameters()),
+        "width": width_of(member.config),
         "epochs": member.epochs_done,
         "wall_seconds": round(member.seconds, 3),
         "device": setup.device.type,

@@ -72,7 +72,19 @@ def test_everything(runs):
     text = bench("--format", "markdown", "--runs-dir", str(runs))
     headings = [line for line in text.splitlines() if line.startswith("### ")]
     assert [h[:11] for h in headings[:7]] == [f"### Table {n}" for n in range(1, 8)]
-    assert [h[:8] for h in headings[7:]] == ["### flaw", "### moe:", "### Does"]
+    assert [h[:8] for h in headings[7:]] == ["### flaw", "### moe:", "### peer", "### Does"]
+
+
+def test_published_networks(runs):
+    for seed in range(2):
+        write(runs, ["model=schnet"], seed, 0.001, parameters=455_809)
+    text = bench("peers", "--runs-dir", str(runs), "--format", "markdown")
+    energy, _, size = (line for line in text.splitlines() if line.startswith("| SchNet |"))
+    assert "0.00100" in energy
+    assert "**−0.01950" in energy
+    assert "455,809" in size
+    assert "| *mean energy* | 0.02040" in text
+    assert "ViSNet, corrected, seed 0, 1: not run" in text
 
 
 @pytest.mark.parametrize(

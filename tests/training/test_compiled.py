@@ -127,3 +127,5 @@ def test_when_it_compiles():
     assert not wants_compiling(experiment(["compile=false"]).config)
     assert not wants_compiling(experiment(["gnn=gat"]).config)
     assert "dropout" in traceable(experiment(["gnn=gat"]).config)
+    assert not wants_compiling(experiment(["model=schnet"]).config)
+    assert "published network" in traceable(experiment(["model=visnet"]).config)

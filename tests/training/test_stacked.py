@@ -8,7 +8,7 @@ import pytest
 from deepset_bench.training import stacked
 from deepset_bench.training import train as training
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import assert_same_run, run, run_seeds
+from tests.training.tiny import SCHNET, assert_same_run, run, run_seeds
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -71,7 +71,7 @@ def test_what_is_done_is_not_trained_with_the_rest(stacks):
     assert stacks == [2]
 
 
-@pytest.mark.parametrize("overrides", [("gnn=gat",), ("condition.edges=every_second",)])
+@pytest.mark.parametrize("overrides", [("gnn=gat",), ("condition.edges=every_second",), SCHNET])
 def test_what_cannot_be_stacked_is_trained_one_after_another(overrides, stacks, tmp_path):
     together = run_seeds(*overrides, seeds=SEEDS[:2])
     assert stacks == []

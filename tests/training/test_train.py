@@ -13,12 +13,13 @@ from filelock import FileLock
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.runs import LOCK, run_folder
 from deepset_bench.training import checkpoint
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.records import COLUMNS
 from tests import toy
-from tests.training.tiny import OVERRIDES, assert_same_run, metrics, run
+from tests.training.tiny import OVERRIDES, SCHNET, VISNET, assert_same_run, metrics, run
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -27,6 +28,8 @@ STATEFUL = {
     "baseline": (),
     "dropout": ("gnn=gat",),
     "report": ("condition=report", "gnn=sage", "trainer.schedule.patience=0"),
+    "schnet": SCHNET,
+    "visnet": VISNET,
 }
 stateful = pytest.mark.parametrize("overrides", STATEFUL.values(), ids=list(STATEFUL))
 
@@ -233,6 +236,7 @@ def test_result_holds_every_key_that_scripts_rely_on():
                 assert result[table][part][key] > 0
     assert result["label_floor_ev_per_angstrom"] == 0.0
     assert result["data_verdict"]["verdict"] in ("ok", "suspect", "defect")
+    assert result["width"] == 8
     assert result["epochs"] == 4
     assert result["device"] == "cpu"
     assert result["threads"] == 1
@@ -257,9 +261,17 @@ def test_what_a_run_leaves_behind():
     assert (table["seconds"].diff().dropna() > 0).all()
 
 
-def test_the_saved_configuration_repeats_the_run(tmp_path):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("scalars=cub_sqrt", "gating=top_k", "gating.top_k=1"),
+        ("gnn=sage", "width_budget=parameters"),
+        SCHNET,
+    ],
+)
+def test_the_saved_configuration_repeats_the_run(overrides):
     """Every leaf as an override of the default composition gives the same experiment."""
-    first = run("scalars=cub_sqrt", "gating=top_k", "gating.top_k=1")
+    first = run(*overrides)
 
     def leaves(content: dict, prefix: str = "") -> list[str]:
         found: list[str] = []
@@ -290,6 +302,31 @@ def test_the_best_epoch_is_the_one_of_lowest_validation_loss():
     assert found["forces_mae_ev_per_angstrom"] == pytest.approx(
         row["val_forces_mae_ev_per_angstrom"], rel=1e-5
     )
+
+
+def test_the_width_of_a_budget_is_recorded():
+    """The baseline of width 8 has 10 experts and 32 radial functions, this variant 2 and 8."""
+    outcome = run("width_budget=parameters")
+    config = yaml.safe_load(outcome.folder.config.read_text())
+    assert (config["width"], config["width_budget"]) == (8, "parameters")
+    assert outcome.result["width"] > 8
+    assert outcome.result["parameters"] == pytest.approx(3000, rel=0.2)
+    assert f"width {outcome.result['width']}, by the parameters" in outcome.folder.log.read_text()
+    assert load_trained(outcome.folder.path, "cpu").config.width == 8
+
+
+@pytest.mark.parametrize("overrides", [SCHNET, VISNET], ids=["schnet", "visnet"])
+def test_a_published_network_learns(overrides):
+    outcome = run(
+        *overrides,
+        "data.train_size=40",
+        "model.width=16",
+        "trainer.epochs=30",
+        "trainer.learning_rate=0.01",
+    )
+    losses = pd.read_csv(outcome.folder.metrics)["train_loss"]
+    assert losses.iloc[-1] < 0.8
+    assert outcome.result["width"] == 16
 
 
 def test_a_tiny_run_learns():
