@@ -31,6 +31,9 @@ NUMERICS = 1
 _NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
 """Keys that say where and how a run is computed, not what it is."""
 
+_LONGEST_NAME = 255
+"""Bytes that file systems allow; a longer name ends in its hash."""
+
 # Hydra announces every composition through logging; only errors concern the user.
 logging.getLogger("hydra").setLevel(logging.ERROR)
 
@@ -275,7 +278,11 @@ def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
         if expected.get(key) != value and not _elsewhere(key):
             parts.append(f"{key}-{value}")
     name = "+".join(parts) or "baseline"
-    return "".join(character if character not in "/ '[]{}" else "_" for character in name)
+    name = "".join(character if character not in "/ '[]{}" else "_" for character in name)
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    start = name.encode()[: _LONGEST_NAME - 9].decode(errors="ignore")
+    return f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _elsewhere(key: str) -> bool:

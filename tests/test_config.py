@@ -145,6 +145,17 @@ def test_what_determines_the_numbers_is_part_of_a_run(line):
     assert base.identity("data") != base.identity("other data")
 
 
+def test_a_long_name_fits_the_file_system(tmp_path):
+    numbers = ("cutoff", "trainer.learning_rate", "trainer.weight_decay", "trainer.energy_weight")
+    keys = [*numbers, "trainer.forces_weight", "trainer.gradient_clip", "trainer.schedule.minimum"]
+    lines = [f"{key}=0.{'1' * 16}" for key in keys]
+    names = {experiment([*lines, f"width={4 * n}"]).variant for n in (1, 2)}
+    assert len(names) == 2
+    for name in names:
+        (tmp_path / name).mkdir()
+        assert name.startswith("cutoff-0.1111")
+
+
 def test_the_seed_has_its_own_folder_and_not_its_own_variant():
     a, b = experiment(["seed=0"]), experiment(["seed=1"])
     assert a.variant == b.variant
