@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
@@ -65,9 +64,14 @@ class DeepSetCalculator(Calculator):
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
+        if len(self.atoms) == 0:
+            raise UserError("there are no atoms to calculate")
         if self.atoms.pbc.any():
             raise UserError("the potential knows no periodic cells; set atoms.pbc = False")
-        predicted = self.ensemble(_unlabelled(self.atoms))
+        formula = str(self.atoms.symbols)
+        predicted = self.ensemble(
+            Frames.unlabelled(formula, self.atoms.numbers, self.atoms.positions[None])
+        )
         self.results: dict[str, Any] = {
             "energy": float(predicted.energy[0]),
             "free_energy": float(predicted.energy[0]),
@@ -77,19 +81,3 @@ class DeepSetCalculator(Calculator):
         if predicted.energy_uncertainty is not None:
             self.results["energy_uncertainty"] = float(predicted.energy_uncertainty[0])
             self.results["forces_uncertainty"] = predicted.forces_uncertainty
-
-
-def _unlabelled(atoms: Atoms) -> Frames:
-    n = len(atoms)
-    if n == 0:
-        raise UserError("there are no atoms to calculate")
-    return Frames(
-        numbers=atoms.numbers,
-        positions=atoms.positions,
-        n_atoms=np.array([n]),
-        energy=np.zeros(1),
-        forces=np.zeros((n, 3)),
-        bias_forces=None,
-        molecule=np.array([str(atoms.symbols)]),
-        index=np.zeros(1, dtype=np.int64),
-    )

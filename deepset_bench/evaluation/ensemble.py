@@ -72,17 +72,22 @@ class Ensemble:
                 )
             member.potential.to(PRECISIONS[precision])
 
-    def __call__(self, frames: Frames) -> Predictions:
+    def __call__(self, frames: Frames, *, one_by_one: bool = False) -> Predictions:
         """Predict every frame.
 
-        Runs that were trained on every second edge of a batch get the batches of their training:
-        their predictions depend on them.
+        Args:
+            frames: any.
+            one_by_one: for runs that were trained on every second edge of a batch, whose
+                predictions depend on the other frames in it: take each frame for itself instead
+                of the batches of training. Other runs do not care.
 
         Raises:
             UserError: an element that was not in training.
         """
         config = self.members[0].config
-        batch = config.trainer.batch_size if config.every_second else BATCH
+        batch = BATCH
+        if config.every_second:
+            batch = 1 if one_by_one else config.trainer.batch_size
         piece = max(PIECE // batch, 1) * batch
         parts = [
             self._piece(frames.select(slice(start, start + piece)), batch)

@@ -59,9 +59,7 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
     )
 
 
-def predict(
-    potential: Potential, tables: Tables, batch_size: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def predict(potential: Potential, tables: Tables, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Predictions in the rows of the tables.
 
     Returns:
