@@ -87,11 +87,7 @@ def evaluate(arguments: Sequence[str], unit: str, steps: str | None) -> None:
     request = parse(arguments, steps)
     console = Console()
     if request.scans:
-        from deepset_bench.evaluation import scan_command
-
-        scan_command.show(
-            console, request.folders, request.data, request.device, request.scans, unit
-        )
+        show_scans(console, request.folders, request.data, request.device, request.scans, unit)
         return
     analysis = analyse(request)
     notes = [*_unfinished(request.folders), *analysis.selection.notes]
