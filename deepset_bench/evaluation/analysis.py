@@ -189,15 +189,15 @@ class Analysis:
             for name, size in by.items()
         }
 
-    def uncertainty(self) -> dict[str, float] | None:
+    def uncertainty(self) -> dict[str, float | None] | None:
         """Whether the disagreement of seeds tells where errors are; None for one run.
 
         Mean uncertainties in eV and eV/angstrom, and the rank correlation (Spearman) of a frame's
-        uncertainty with its absolute error, NaN where either is the same everywhere.
+        uncertainty with its absolute error, None where either is the same everywhere.
         """
         if self.predictions.energy_uncertainty is None:
             return None
-        result = {}
+        result: dict[str, float | None] = {}
         for name, error in (
             ("energy_uncertainty_ev", self.series["energy_error_ev"].abs()),
             ("forces_uncertainty_ev_per_angstrom", self.series["forces_mae_ev_per_angstrom"]),
@@ -205,7 +205,9 @@ class Analysis:
             spread = self.series[name]
             quantity = name.partition("_")[0]
             result[f"mean_{name}"] = float(spread.mean())
-            result[f"{quantity}_rank_correlation"] = float(spread.corr(error, method="spearman"))
+            ranked = spread.nunique() > 1 and error.nunique() > 1
+            rank = float(spread.rank().corr(error.rank())) if ranked else None
+            result[f"{quantity}_rank_correlation"] = rank
         return result
 
     def neighbours(self, steps: Sequence[int]) -> pd.DataFrame:

@@ -1,19 +1,22 @@
 """Where energies and forces along a path jump, told apart from where they are merely steep.
 
-A step of the grid is suspicious if the function changes over it by more than the steps on either
-side let expect. A suspicious step is halved again and again, each time going on with the half that
-is harder to explain, until it is WIDTH wide. What is left of the change then is no slope: it would
-have to be ten thousand times steeper than any bond (ENERGY / WIDTH is 10^4 eV/angstrom).
+A step of the grid is suspicious if the energy changes over it by more than its slopes at both ends
+account for, or a force by more than over the steps on either side. A suspicious step is halved
+again and again, each time going on with the half that is harder to explain, until it is WIDTH wide.
+What is left of the change then is no slope: it would have to be ENERGY / WIDTH = 10^4 eV/angstrom.
+What remains of the step on either side of a jump is examined in the same way.
 
-At most one break is found in each step of the grid, and none in its first and last step.
+Of cusps at most one is found in each step of the grid, and none in its first and last step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepset_bench.data.frames import FloatArray, IntArray
 
@@ -24,10 +27,22 @@ ENERGY = 1e-5
 FORCE = 1e-3
 """eV/angstrom, largest component: a smaller change is no jump of the force."""
 MOST = 300
-"""Suspicious steps that are examined, the most suspicious first."""
+"""Suspicious steps that are examined at a time, the most suspicious first."""
 
-Function = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""(B,) values of t -> energies (B,) in eV and forces (B, q) in eV/angstrom."""
+
+class Point(NamedTuple):
+    """A function at B values of t: (B,) energy in eV, (B,) its slope dE/dt, (B, q) forces."""
+
+    energy: FloatArray
+    slope: FloatArray
+    forces: FloatArray
+
+    def at(self, rows: IntArray) -> Point:
+        """Some of them."""
+        return Point(self.energy[rows], self.slope[rows], self.forces[rows])
+
+
+Function = Callable[[FloatArray], Point]
 
 
 @dataclass(frozen=True)
@@ -51,65 +66,118 @@ class Break:
         return abs(self.energy) >= ENERGY
 
 
-def find_breaks(
-    function: Function, t: FloatArray, energy: FloatArray, forces: FloatArray
-) -> list[Break]:
+def find_breaks(function: Function, t: FloatArray, values: Point) -> list[Break]:
     """Jumps and cusps, in the order of t.
 
     Args:
         function: smooth but for its breaks, with rounding errors far below ENERGY and FORCE.
         t: (T,) equally spaced, T at least 4.
-        energy: (T,) eV, `function` on t.
-        forces: (T, q) eV/angstrom.
+        values: `function` on t.
     """
-    found: dict[float, Break] = {}
-    for channel, limit in ((0, ENERGY), (1, FORCE)):
-        values = (energy[:, None], forces)[channel]
-        suspicion = _unexplained(t, values)
-        steps = np.flatnonzero(suspicion > limit)
-        steps = steps[np.argsort(-suspicion[steps])][:MOST]
-        for one in _narrow(function, t, values, steps, channel) if len(steps) else []:
-            same = [at for at in found if abs(at - one.before) < 10 * WIDTH]
-            if not same and (one.is_jump or one.force >= FORCE):
-                found[one.before] = one
-    return [found[at] for at in sorted(found)]
+    found = _jumps(function, t, values)
+    for cusp in _cusps(function, t, values):
+        if all(abs(cusp.before - other.before) > 10 * WIDTH for other in found):
+            found.append(cusp)
+    return sorted(found, key=lambda one: one.before)
 
 
-def _unexplained(t: FloatArray, values: FloatArray) -> FloatArray:
-    """(T - 1,) largest change over each step beyond the mean of the steps on either side."""
-    slopes = np.diff(values, axis=0) / np.diff(t)[:, None]
-    expected = (slopes[:-2] + slopes[2:]) / 2
-    beyond = np.zeros(len(t) - 1)
-    beyond[1:-1] = np.abs(slopes[1:-1] - expected).max(axis=1) * np.diff(t)[1:-1]
-    return beyond
+def _jumps(function: Function, t: FloatArray, values: Point) -> list[Break]:
+    def unexplained(_: IntArray, a: FloatArray, b: FloatArray, x: Point, y: Point) -> FloatArray:
+        """What the trapezoid rule on the slopes leaves of the change."""
+        return np.abs(y.energy - x.energy - (b - a) * (x.slope + y.slope) / 2)
+
+    found: list[Break] = []
+    steps = np.arange(len(t) - 1)
+    a, b, at_a, at_b = t[:-1], t[1:], values.at(steps), values.at(steps + 1)
+    while len(rows := _suspicious(unexplained(steps, a, b, at_a, at_b), ENERGY)):
+        a, b, at_a, at_b = a[rows], b[rows], at_a.at(rows), at_b.at(rows)
+        kept, left, right = _narrow(function, a, b, at_a, at_b, unexplained, ENERGY)
+        if not len(kept):
+            break
+        at_left, at_right = function(left), function(right)
+        breaks = _breaks(left, right, at_left, at_right)
+        real = np.flatnonzero([one.is_jump for one in breaks])
+        found += [breaks[row] for row in real]
+        kept = kept[real]
+        a, b = np.concatenate([a[kept], right[real]]), np.concatenate([left[real], b[kept]])
+        at_a = _joined(at_a.at(kept), at_right.at(real))
+        at_b = _joined(at_left.at(real), at_b.at(kept))
+        steps = np.arange(len(a))
+    return found
+
+
+def _cusps(function: Function, t: FloatArray, values: Point) -> list[Break]:
+    h = t[1] - t[0]
+    slopes = np.diff(values.forces, axis=0) / h
+    beside = np.zeros(len(slopes))
+    beside[1:-1] = h * np.abs(slopes[1:-1] - (slopes[:-2] + slopes[2:]) / 2).max(axis=1)
+    steps = _suspicious(beside, FORCE)
+    if not len(steps):
+        return []
+    start, left, right = t[steps], slopes[steps - 1], slopes[steps + 1]
+
+    def unexplained(rows: IntArray, a: FloatArray, b: FloatArray, x: Point, y: Point) -> FloatArray:
+        """What the steps beside do not let expect, linear between their middles."""
+        place = ((a + b) / 2 - (start[rows] - h / 2)) / (2 * h)
+        expected = left[rows] + (right - left)[rows] * place[:, None]
+        return np.abs(y.forces - x.forces - (b - a)[:, None] * expected).max(axis=1)
+
+    ends = start, t[steps + 1], values.at(steps), values.at(steps + 1)
+    _, before, after = _narrow(function, *ends, unexplained, FORCE)
+    if not len(before):
+        return []
+    breaks = _breaks(before, after, function(before), function(after))
+    return [one for one in breaks if one.force >= FORCE]
+
+
+def _suspicious(unexplained: FloatArray, limit: float) -> IntArray:
+    """The rows above the limit, the most suspicious first."""
+    rows = np.argsort(-unexplained)[:MOST]
+    return rows[unexplained[rows] > limit]
 
 
 def _narrow(
-    function: Function, t: FloatArray, values: FloatArray, steps: IntArray, channel: int
-) -> list[Break]:
-    """What is left of each step after halving it down to WIDTH."""
-    slopes = np.diff(values, axis=0) / np.diff(t)[:, None]
-    h = t[1] - t[0]
-    left, right = slopes[steps - 1], slopes[steps + 1]  # at t[steps] - h/2 and t[steps] + 3h/2
+    function: Function,
+    a: FloatArray,
+    b: FloatArray,
+    at_a: Point,
+    at_b: Point,
+    unexplained: Callable[[IntArray, FloatArray, FloatArray, Point, Point], FloatArray],
+    limit: float,
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Halve steps down to WIDTH; those of which nothing unexplained is left drop out.
 
-    def slope(at: FloatArray) -> FloatArray:
-        """What the neighbouring steps let expect, linear between their middles."""
-        place = (at - (t[steps] - h / 2)) / (2 * h)
-        return left + (right - left) * place[:, None]
-
-    a, b = t[steps].copy(), t[steps + 1].copy()
-    at_a, at_b = values[steps].copy(), values[steps + 1].copy()
-    while (b - a).max() > WIDTH:
+    Returns:
+        The rows that are left, and both ends of what is left of them.
+    """
+    rows = np.arange(len(a))
+    while len(rows) and (b - a).max() > WIDTH:
         middle = (a + b) / 2
-        at_middle = function(middle)[channel].reshape(len(steps), -1)
-        first = at_middle - at_a - (middle - a)[:, None] * slope((a + middle) / 2)
-        second = at_b - at_middle - (b - middle)[:, None] * slope((middle + b) / 2)
-        in_first = np.abs(first).max(axis=1) >= np.abs(second).max(axis=1)
-        b, at_b = np.where(in_first, middle, b), np.where(in_first[:, None], at_middle, at_b)
-        a, at_a = np.where(in_first, a, middle), np.where(in_first[:, None], at_a, at_middle)
-    (e_a, f_a), (e_b, f_b) = function(a), function(b)
-    force = np.abs(f_b - f_a).max(axis=1)
-    return [
-        Break(float(a[i]), float(b[i]), float(e_b[i] - e_a[i]), float(force[i]))
-        for i in range(len(steps))
-    ]
+        at_middle = function(middle)
+        first = unexplained(rows, a, middle, at_a, at_middle)
+        second = unexplained(rows, middle, b, at_middle, at_b)
+        go = first >= second
+        a, b = np.where(go, a, middle), np.where(go, middle, b)
+        at_a, at_b = _either(go, at_a, at_middle), _either(go, at_middle, at_b)
+        # Of a break, all of it is left; halving what is smooth leaves a quarter at most.
+        left = np.flatnonzero(np.maximum(first, second) > limit / 2)
+        rows, a, b, at_a, at_b = rows[left], a[left], b[left], at_a.at(left), at_b.at(left)
+    return rows, a, b
+
+
+def _either(first: NDArray[np.bool_], one: Point, other: Point) -> Point:
+    return Point(
+        energy=np.where(first, one.energy, other.energy),
+        slope=np.where(first, one.slope, other.slope),
+        forces=np.where(first[:, None], one.forces, other.forces),
+    )
+
+
+def _joined(one: Point, other: Point) -> Point:
+    return Point(*(np.concatenate([x, y]) for x, y in zip(one, other, strict=True)))
+
+
+def _breaks(left: FloatArray, right: FloatArray, at_left: Point, at_right: Point) -> list[Break]:
+    energy = at_right.energy - at_left.energy
+    force = np.abs(at_right.forces - at_left.forces).max(axis=1)
+    return [Break(*map(float, row)) for row in zip(left, right, energy, force, strict=True)]

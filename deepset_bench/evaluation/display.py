@@ -44,6 +44,9 @@ def show(console: Console, analysis: Analysis, steps: Sequence[int], unit: str) 
         "relative: to the mean of each molecule's frames, for labels and predictions alike; "
         "offset: what that takes off; trivial: the molecule's mean energy, zero force",
     )
+    if found := analysis.uncertainty():
+        console.print(_uncertainty(found, unit))
+        dim(console, "the standard deviation over the runs; rank correlation with a frame's error")
     for molecule, group in list(analysis.atoms.groupby("molecule", sort=True))[:MOST_MOLECULES]:
         console.print(_atoms(str(molecule), group, analysis, steps, unit))
     dim(console, f"{_CAUTION}; {_sum_check(analysis)}")
@@ -112,6 +115,18 @@ def _largest(analysis: Analysis, unit: str) -> Table:
                 number(float(row.forces_largest_error_ev_per_angstrom), f_size, f_digits),  # type: ignore[arg-type]
                 str(row.worst_atom),
             )
+    return drawn
+
+
+def _uncertainty(found: dict[str, float | None], unit: str) -> Table:
+    drawn = table(["uncertainty", "mean", "rank correlation"])
+    for metric, key in (
+        ("energy", "mean_energy_uncertainty_ev"),
+        ("forces", "mean_forces_uncertainty_ev_per_angstrom"),
+    ):
+        size, name, digits = UNITS[unit][metric]
+        rank = number(found[f"{metric}_rank_correlation"], 1.0, 2)
+        drawn.add_row(f"{metric} / ({name})", number(found[key], size, digits), rank)
     return drawn
 
 

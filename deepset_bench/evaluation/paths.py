@@ -41,6 +41,12 @@ class Path:
     build: Callable[[FloatArray], FloatArray]
     from_end: bool = False
 
+    def slope(self, t: FloatArray, forces: FloatArray) -> FloatArray:
+        """(B,) dE/dt from (B, 3n) forces in eV/angstrom: the projection on the path."""
+        h = 1e-4  # paths are straight or circular: an error of 1e-9 or less
+        tangent = (self.build(t + h) - self.build(t - h)).reshape(len(t), -1) / (2 * h)
+        return -(forces * tangent).sum(axis=1)
+
     def frames(self, t: FloatArray) -> Frames:
         """Unlabelled geometries at (B,) values of t."""
         return Frames.unlabelled(self.title, self.numbers, self.build(t))

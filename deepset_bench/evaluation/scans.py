@@ -11,7 +11,7 @@ import torch
 from deepset_bench.data.frames import FloatArray
 from deepset_bench.data.neighbours import neighbour_pairs
 from deepset_bench.data.xtb import XTB
-from deepset_bench.evaluation.continuity import Break, find_breaks
+from deepset_bench.evaluation.continuity import Break, Point, find_breaks
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import Path
 from deepset_bench.evaluation.trained import Trained
@@ -61,14 +61,19 @@ class Curve:
 def scan(label: str, ensemble: Ensemble, along: Path) -> Curve:
     """A run along a path; float64 keeps rounding below any jump."""
 
-    def function(t: FloatArray) -> tuple[FloatArray, FloatArray]:
-        predicted = ensemble(along.frames(t), one_by_one=True)
-        return predicted.energy, predicted.forces.reshape(len(t), -1)
+    (trained,) = ensemble.members
 
-    energy, forces = function(along.grid)
-    breaks = find_breaks(function, along.grid, energy, forces)
-    causes = [cause(ensemble.members[0], along, one) for one in breaks]
-    return Curve(label, along.grid, energy, breaks, causes)
+    def function(t: FloatArray) -> Point:
+        predicted = ensemble(along.frames(t), one_by_one=True)
+        forces = predicted.forces.reshape(len(t), -1)
+        return Point(
+            predicted.energy, along.slope(t, forces / trained.potential.force_unit), forces
+        )
+
+    values = function(along.grid)
+    breaks = find_breaks(function, along.grid, values)
+    causes = [cause(trained, along, one) for one in breaks]
+    return Curve(label, along.grid, values.energy, breaks, causes)
 
 
 def cause(trained: Trained, along: Path, one: Break) -> str:
@@ -99,11 +104,11 @@ def gfn1(along: Path, electronic_temperature: float) -> Curve:
     """
     potential = XTB(along.numbers, "gfn1", electronic_temperature)
 
-    def function(t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def function(t: FloatArray) -> Point:
         points = [potential(positions) for positions in along.build(t)]
-        return np.array([e for e, _ in points]), np.array([f.ravel() for _, f in points])
+        forces = np.array([force.ravel() for _, force in points])
+        return Point(np.array([energy for energy, _ in points]), along.slope(t, forces), forces)
 
     t = along.grid[:: max((len(along.grid) - 1) // _GFN1_INTERVALS, 1)]
-    energy, forces = function(t)
-    breaks = find_breaks(function, t, energy, forces)
-    return Curve(GFN1, t, energy, breaks, [])
+    values = function(t)
+    return Curve(GFN1, t, values.energy, find_breaks(function, t, values), [])
