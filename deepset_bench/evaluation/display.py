@@ -63,7 +63,7 @@ def dim(console: Console, text: str) -> None:
 
 def number(value: float | None, size: float, digits: int) -> str:
     """A value in units of `size`, or a dash for none."""
-    return "—" if value is None or math.isnan(value) else f"{value / size:.{digits}f}"
+    return "—" if value is None or math.isnan(value) else f"{value / size:z.{digits}f}"
 
 
 def _ratio(row: dict[str, Any], name: str) -> str:
@@ -126,7 +126,8 @@ def _uncertainty(found: dict[str, float | None], unit: str) -> Table:
     ):
         size, name, digits = UNITS[unit][metric]
         rank = number(found[f"{metric}_rank_correlation"], 1.0, 2)
-        drawn.add_row(f"{metric} / ({name})", number(found[key], size, digits), rank)
+        unit_name = name if metric == "energy" else f"({name})"
+        drawn.add_row(f"{metric} / {unit_name}", number(found[key], size, digits), rank)
     return drawn
 
 

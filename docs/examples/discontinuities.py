@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for kind in kinds:
             own = group[group["scan"] == kind]
             largest = 1000 * own["largest_jump_ev"].astype(float).max()
-            size = "—" if pd.isna(largest) else f"{largest:.2g}"
+            size = "—" if pd.isna(largest) else f"{largest:.3g}"
             cells.append(f"{own['jumps'].mean():.3g}, {size}, {own['cusps'].mean():.3g}")
         causes = {cause for found in group["causes"] for cause in found}
         print(line([*cells, ", ".join(sorted(causes)) or "—"]))
