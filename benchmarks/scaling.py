@@ -37,7 +37,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
         calculator = DeepSetCalculator(run, device="cpu")
     as_in_training(threads)
     molecule = catalogue.load("but-2-ene").select([0])
-    cutoff = calculator.members[0].config.cutoff
+    cutoff = calculator.ensemble.members[0].config.cutoff
     rows, sizes, totals = [], [], []
     for count in MOLECULES:
         atoms = cluster(molecule, count)

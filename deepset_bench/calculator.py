@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from deepset_bench.config import determinants
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.trained import Trained, load_trained
+from deepset_bench.evaluation.ensemble import Ensemble
 
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 PROPERTIES = ["energy", "free_energy", "forces", "energies"]
 PathLike = str | os.PathLike[str]
 
@@ -57,19 +53,7 @@ class DeepSetCalculator(Calculator):
     ) -> None:
         super().__init__()
         paths = [Path(run) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs)]
-        if not paths:
-            raise UserError("a calculator needs at least one run folder")
-        if precision not in PRECISIONS:
-            raise UserError(f"precision={precision}: choose from {', '.join(PRECISIONS)}")
-        self.members = [load_trained(path, device) for path in paths]
-        for path, member in zip(paths, self.members, strict=True):
-            difference = _difference(self.members[0], member)
-            if difference:
-                raise UserError(
-                    f"{path} and {paths[0]} differ in {difference}; "
-                    "several runs must be seeds of one experiment"
-                )
-            member.potential.to(PRECISIONS[precision])
+        self.ensemble = Ensemble(paths, device, precision)
 
     def calculate(
         self,
@@ -80,56 +64,20 @@ class DeepSetCalculator(Calculator):
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
+        if len(self.atoms) == 0:
+            raise UserError("there are no atoms to calculate")
         if self.atoms.pbc.any():
             raise UserError("the potential knows no periodic cells; set atoms.pbc = False")
-        frame = _unlabelled(self.atoms)
-        # Seeds of one experiment prepare the same tables: nothing in them is learned.
-        tables = self.members[0].tables(frame)
-        batch = tables.gather(torch.zeros(1, dtype=torch.int64, device=tables.numbers.device))
-        predictions = [member.potential(batch) for member in self.members]
-        energies = np.stack(
-            [
-                _array(prediction.atomic_energies) + member.reference.per_atom(frame)
-                for prediction, member in zip(predictions, self.members, strict=True)
-            ]
-        )  # (members, N)
-        forces = np.stack([_array(prediction.forces) for prediction in predictions])
-        energy = energies.sum(axis=1)
+        formula = str(self.atoms.symbols)
+        predicted = self.ensemble(
+            Frames.unlabelled(formula, self.atoms.numbers, self.atoms.positions[None])
+        )
         self.results: dict[str, Any] = {
-            "energy": float(energy.mean()),
-            "free_energy": float(energy.mean()),
-            "energies": energies.mean(axis=0),
-            "forces": forces.mean(axis=0),
+            "energy": float(predicted.energy[0]),
+            "free_energy": float(predicted.energy[0]),
+            "energies": predicted.atomic_energies,
+            "forces": predicted.forces,
         }
-        if len(self.members) > 1:
-            self.results["energy_uncertainty"] = float(energy.std(ddof=1))
-            self.results["forces_uncertainty"] = forces.std(axis=0, ddof=1)
-
-
-def _array(values: torch.Tensor) -> np.ndarray:
-    return values.detach().double().cpu().numpy()
-
-
-def _unlabelled(atoms: Atoms) -> Frames:
-    n = len(atoms)
-    if n == 0:
-        raise UserError("there are no atoms to calculate")
-    return Frames(
-        numbers=atoms.numbers,
-        positions=atoms.positions,
-        n_atoms=np.array([n]),
-        energy=np.zeros(1),
-        forces=np.zeros((n, 3)),
-        bias_forces=None,
-        molecule=np.array([str(atoms.symbols)]),
-        index=np.zeros(1, dtype=np.int64),
-    )
-
-
-def _difference(one: Trained, other: Trained) -> str:
-    """The first key, beside the seed, in which two runs differ; empty for none."""
-    first, second = determinants(one.config), determinants(other.config)
-    for key in first | second:
-        if key != "seed" and first.get(key) != second.get(key):
-            return key
-    return "" if torch.equal(one.potential.species, other.potential.species) else "their elements"
+        if predicted.energy_uncertainty is not None:
+            self.results["energy_uncertainty"] = float(predicted.energy_uncertainty[0])
+            self.results["forces_uncertainty"] = predicted.forces_uncertainty

@@ -125,6 +125,31 @@ def config(overrides: Overrides = None) -> None:
 
 
 @app.command()
+def evaluate(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN... [OVERRIDES]...",
+            help="Run folders (several seeds: their mean and disagreement); data=NAME or "
+            "data.KEY=VALUE and seed= for other frames than the run's own test frames; device=; "
+            "scan=torsion,bond,pair for continuity along a path instead.",
+            autocompletion=complete_override,
+        ),
+    ],
+    unit: Annotated[
+        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
+    ] = "hartree",
+    steps: Annotated[
+        str | None, typer.Option(help="Of the time series, for Tables 8 to 10 (default: 5,15,40).")
+    ] = None,
+) -> None:
+    """A trained run on frames: errors, time series, atomic energies; or along a scan."""
+    from deepset_bench.evaluation import command
+
+    command.evaluate(arguments, unit, steps)
+
+
+@app.command()
 def tables(
     wanted: Annotated[
         list[str] | None,

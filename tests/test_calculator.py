@@ -78,7 +78,7 @@ def test_agrees_with_the_reference_form(make_run, atoms, overrides):
         frame_of(atoms), trained.config.cutoff, every_second=trained.config.every_second
     )
     trained.potential.form = "reference"
-    energy, forces = predict(trained.potential, tables, 1)
+    energy, forces, _ = predict(trained.potential, tables, 1)
     calculator = DeepSetCalculator(run, device="cpu")
     atoms.calc = calculator
     # float32: some hundred roundings of 6e-8 on energies about the reference of at most 10 eV.

@@ -152,6 +152,21 @@ class Frames:
         return cls(**{name: optional[name] for name in names})
 
     @classmethod
+    def unlabelled(cls, name: str, numbers: IntArray, positions: FloatArray) -> Frames:
+        """Geometries (M, n, 3) of one molecule with (n,) atoms; energies and forces are zero."""
+        M, n = positions.shape[:2]
+        return cls(
+            numbers=np.tile(numbers, M),
+            positions=positions.reshape(-1, 3),
+            n_atoms=np.full(M, n),
+            energy=np.zeros(M),
+            forces=np.zeros((M * n, 3)),
+            bias_forces=None,
+            molecule=np.full(M, name),
+            index=np.arange(M),
+        )
+
+    @classmethod
     def concatenate(cls, sets: Iterable[Frames]) -> Frames:
         """One set of several; bias forces are kept only if every set has them."""
         parts = list(sets)

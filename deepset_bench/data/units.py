@@ -16,6 +16,12 @@ HARTREE = units.Hartree
 HARTREE_PER_BOHR = units.Hartree / units.Bohr
 """eV/angstrom in one hartree/bohr."""
 
+UNITS = {
+    "hartree": {"energy": (HARTREE, "Ha", 5), "forces": (HARTREE_PER_BOHR, "Ha/bohr", 5)},
+    "mev": {"energy": (1e-3, "meV", 1), "forces": (1e-3, "meV/Å", 1)},
+}
+"""Unit system -> metric -> size in eV or eV/angstrom, name, decimals."""
+
 _ENERGY: Mapping[str, float] = {
     "eV": 1.0,
     "meV": 1e-3,

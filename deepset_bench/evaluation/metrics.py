@@ -59,21 +59,27 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
     )
 
 
-def predict(potential: Potential, tables: Tables, batch_size: int) -> tuple[Tensor, Tensor]:
-    """(M,) energies relative to the reference in eV and (M, n, 3) forces in eV/angstrom."""
+def predict(potential: Potential, tables: Tables, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Predictions in the rows of the tables.
+
+    Returns:
+        (M,) energies in eV and (M, n, 3) forces in eV/angstrom; (M, n) atomic energies in eV. All
+        energies are relative to the reference.
+    """
     potential.eval()
-    energies, forces = [], []
+    energies, forces, atomic = [], [], []
     with torch.no_grad():
         for frames in torch.arange(len(tables), device=tables.numbers.device).split(batch_size):
             prediction = potential(tables.gather(frames))
             energies.append(prediction.energy)
             forces.append(prediction.forces.view(len(frames), -1, 3))
-    return torch.cat(energies), torch.cat(forces)
+            atomic.append(prediction.atomic_energies.view(len(frames), -1))
+    return torch.cat(energies), torch.cat(forces), torch.cat(atomic)
 
 
 def evaluate(potential: Potential, labels: Labels, batch_size: int) -> Errors:
     """Errors of a potential on labelled frames, summed in float64."""
-    energy, forces = predict(potential, labels.tables, batch_size)
+    energy, forces, _ = predict(potential, labels.tables, batch_size)
     real = (labels.tables.numbers > 0).cpu().numpy()
     energy_error = (energy - labels.energy).double().cpu().numpy()
     forces_error = (forces - labels.forces).double().cpu().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 from deepset_bench.errors import UserError
@@ -76,3 +77,26 @@ def fit_reference(
     composition = frames.composition(species)
     solution, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
     return EnergyReference(species, solution.astype(np.float64), 0.0, int(rank))
+
+
+def identified(kind: str, training: FloatArray, compositions: FloatArray) -> NDArray[np.bool_]:
+    """Whether a reference says anything about the absolute energies of molecules.
+
+    Args:
+        kind: of the reference. `isolated_atoms` are known for every molecule; `composition` for
+            combinations of the training compositions; `molecule_mean` for these alone.
+        training: (m, s) number of atoms of each element in each training frame.
+        compositions: (M, s) the same of the molecules in question.
+
+    Returns:
+        (M,) false where the reference is an extrapolation without any data behind it.
+    """
+    training = np.unique(training, axis=0)
+    if kind == "isolated_atoms":
+        return np.ones(len(compositions), dtype=bool)
+    if kind == "molecule_mean":
+        return (compositions[:, None] == training).all(axis=-1).any(axis=-1)
+    _, sizes, directions = np.linalg.svd(training, full_matrices=False)
+    basis = directions[sizes > 1e-9 * sizes.max()]
+    beside = compositions - compositions @ basis.T @ basis
+    return np.linalg.norm(beside, axis=-1) < 1e-6 * np.linalg.norm(compositions, axis=-1)

@@ -8,16 +8,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.data.units import UNITS
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.tables import Table
 from deepset_bench.report.verdict import RULE, UNDECIDED
-
-UNITS = {
-    "hartree": {"energy": (HARTREE, "Ha", 5), "forces": (HARTREE_PER_BOHR, "Ha/bohr", 5)},
-    "mev": {"energy": (1e-3, "meV", 1), "forces": (1e-3, "meV/Å", 1)},
-}
-"""Unit system -> metric -> size in eV or eV/angstrom, name, decimals."""
 
 _NAMES = {
     ("trivial", "energy"): "mean energy",

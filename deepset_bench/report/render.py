@@ -14,7 +14,8 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from deepset_bench.report.blocks import UNITS, Block, Cell, Page
+from deepset_bench.data.units import UNITS
+from deepset_bench.report.blocks import Block, Cell, Page
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.tables import Table
 

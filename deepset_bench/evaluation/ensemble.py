@@ -1,0 +1,129 @@
+"""One trained run or several seeds of one experiment, asked for frames: means and disagreement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deepset_bench.config import determinants
+from deepset_bench.data.frames import FloatArray, Frames
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.metrics import predict
+from deepset_bench.evaluation.trained import Trained, load_trained
+
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+BATCH = 200
+PIECE = 1000
+"""Frames whose tables are held at a time."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What runs say of M frames with A atoms in all; means over the runs.
+
+    Attributes:
+        energy: (M,) eV, the reference included; the sum of the atomic energies.
+        forces: (A, 3) eV/angstrom.
+        atomic_energies: (A,) eV, the reference included.
+        energy_uncertainty: (M,) eV, sample standard deviation over the runs; None for one run.
+        forces_uncertainty: (A, 3) eV/angstrom, likewise.
+        sum_error: eV, largest difference between the sum over atoms and the molecule's energy as
+            the potential states it (rounding, if all is well).
+    """
+
+    energy: FloatArray
+    forces: FloatArray
+    atomic_energies: FloatArray
+    energy_uncertainty: FloatArray | None
+    forces_uncertainty: FloatArray | None
+    sum_error: float
+
+
+class Ensemble:
+    """Trained runs that differ in their seeds alone.
+
+    Args:
+        runs: run folders.
+        device: as in the configuration.
+        precision: a key of PRECISIONS.
+
+    Raises:
+        UserError: a folder cannot be used, or the runs are not seeds of one experiment.
+    """
+
+    def __init__(
+        self, runs: Sequence[Path], device: str = "auto", precision: str = "float32"
+    ) -> None:
+        if not runs:
+            raise UserError("at least one run folder is needed")
+        if precision not in PRECISIONS:
+            raise UserError(f"precision={precision}: choose from {', '.join(PRECISIONS)}")
+        self.members = [load_trained(run, device) for run in runs]
+        for run, member in zip(runs, self.members, strict=True):
+            difference = _difference(self.members[0], member)
+            if difference:
+                raise UserError(
+                    f"{run} and {runs[0]} differ in {difference}; "
+                    "several runs must be seeds of one experiment"
+                )
+            member.potential.to(PRECISIONS[precision])
+
+    def __call__(self, frames: Frames, *, one_by_one: bool = False) -> Predictions:
+        """Predict every frame.
+
+        Args:
+            frames: any.
+            one_by_one: for runs that were trained on every second edge of a batch, whose
+                predictions depend on the other frames in it: take each frame for itself instead
+                of the batches of training. Other runs do not care.
+
+        Raises:
+            UserError: an element that was not in training.
+        """
+        config = self.members[0].config
+        batch = BATCH
+        if config.every_second:
+            batch = 1 if one_by_one else config.trainer.batch_size
+        piece = max(PIECE // batch, 1) * batch
+        parts = [
+            self._piece(frames.select(slice(start, start + piece)), batch)
+            for start in range(0, len(frames), piece)
+        ]
+        stated, atomic, forces = (np.concatenate(x, axis=1) for x in zip(*parts, strict=True))
+        frame = frames.frame_of_atom
+        energy = np.stack([np.bincount(frame, member, len(frames)) for member in atomic])
+        several = len(self.members) > 1
+        return Predictions(
+            energy=energy.mean(axis=0),
+            forces=forces.mean(axis=0),
+            atomic_energies=atomic.mean(axis=0),
+            energy_uncertainty=energy.std(axis=0, ddof=1) if several else None,
+            forces_uncertainty=forces.std(axis=0, ddof=1) if several else None,
+            sum_error=float(np.abs(energy - stated).max()),
+        )
+
+    def _piece(self, frames: Frames, batch: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(members, M) stated and (members, A) atomic energies, (members, A, 3) forces."""
+        # Seeds of one experiment prepare the same tables: nothing in them is learned.
+        tables = self.members[0].tables(frames)
+        real = (tables.numbers > 0).cpu().numpy()
+        stated, atomic, forces = [], [], []
+        for member in self.members:
+            e, f, a = (x.double().cpu().numpy() for x in predict(member.potential, tables, batch))
+            stated.append(e + member.reference(frames))
+            atomic.append(a[real] + member.reference.per_atom(frames))
+            forces.append(f[real])
+        return np.stack(stated), np.stack(atomic), np.stack(forces)
+
+
+def _difference(one: Trained, other: Trained) -> str:
+    """The first key, beside the seed, in which two runs differ; empty for none."""
+    first, second = determinants(one.config), determinants(other.config)
+    for key in first | second:
+        if key != "seed" and first.get(key) != second.get(key):
+            return key
+    return "" if torch.equal(one.potential.species, other.potential.species) else "their elements"

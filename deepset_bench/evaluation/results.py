@@ -1,0 +1,46 @@
+"""Where evaluations are kept, and how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepset_bench import __version__
+from deepset_bench.files import write_text
+from deepset_bench.runs import RunFolder
+
+
+def place(folders: Sequence[RunFolder], name: str) -> Path:
+    """`evaluation/NAME` in the run's folder; for several seeds, in a folder beside theirs."""
+    home = folders[0].path
+    if len(folders) > 1:
+        seeds = [folder.path.name.removeprefix("seed-") for folder in folders]
+        home = home.parent / f"seeds-{'-'.join(seeds)}"
+    return home / "evaluation" / name
+
+
+def write(
+    target: Path,
+    name: str,
+    folders: Sequence[RunFolder],
+    content: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+) -> None:
+    """Write NAME.json, which says of which runs it is, and one CSV a table."""
+    for table, frame in tables.items():
+        write_text(target / f"{table}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    runs = {"runs": [str(f.path) for f in folders], "run": [f.status().get("run") for f in folders]}
+    whole = {**runs, **content, "version": __version__}
+    write_text(target / f"{name}.json", json.dumps(whole, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays, which JSON does not know."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(type(value))

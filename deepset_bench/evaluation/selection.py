@@ -1,0 +1,188 @@
+"""Which frames trained runs are evaluated on, and which of these they have seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepset_bench.config import Experiment, experiment
+from deepset_bench.data import catalogue
+from deepset_bench.data.frames import Frames, IntArray
+from deepset_bench.data.splits import Split, split
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.trained import Trained
+from deepset_bench.model.reference import identified
+from deepset_bench.runs import RunFolder
+
+SEEN = ("train", "val", "held out", "unknown")
+_DIGITS = 5
+"""Geometries that agree to so many decimals, in angstrom, are one."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Frames to evaluate on.
+
+    Attributes:
+        name: of the folder for the results.
+        title: for people.
+        data: name of the set.
+        frames: M of them.
+        seen: (M,) of SEEN: `train` or `val` where any run had the same geometry in that part.
+        identified: (M,) whether the runs' energy reference says anything about absolute energies.
+        notes: what a reader has to know, one line each.
+    """
+
+    name: str
+    title: str
+    data: str
+    frames: Frames
+    seen: NDArray[np.str_]
+    identified: NDArray[np.bool_]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run was trained on: the whole set and its parts."""
+
+    frames: Frames
+    split: Split
+
+
+def select(
+    folders: Sequence[RunFolder], members: Sequence[Trained], overrides: Sequence[str]
+) -> Selection:
+    """Choose frames and compare them with what the runs have seen.
+
+    Args:
+        folders: of the runs.
+        members: what they have learned.
+        overrides: none: the test frames of the runs that none of them was trained or selected on.
+            `data=NAME` alone: every frame of that set. Anything else of `data.` or `seed=`: the
+            test part of that division.
+
+    Raises:
+        UserError: an override or a set that cannot be used; no override, and the run's own test
+            frames are not known or not left.
+    """
+    histories = [history(folder, member) for folder, member in zip(folders, members, strict=True)]
+    data = members[0].config.data
+    if overrides:
+        name, title, data_name, frames = _as_asked(members[0], overrides)
+    else:
+        name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
+        frames = _own_test(folders, histories)
+    seen = _seen(frames, histories)
+    known = np.ones(len(frames), dtype=bool)
+    for member, past in zip(members, histories, strict=True):
+        known &= _identified(member, past, frames)
+    notes = [_overlap(seen, len(folders))]
+    outside = np.unique(frames.molecule[~known])
+    if len(outside):
+        notes.append(
+            f"{', '.join(outside)}: outside what the energy reference was fitted on; absolute "
+            "energies are not identified and not scored, those relative to the mean are"
+        )
+    return Selection(name, title, data_name, frames, seen, known, notes)
+
+
+def history(folder: RunFolder, member: Trained) -> History | None:
+    """What a run was trained on; None where its data or this program have changed since."""
+    name = member.config.data.name
+    if name not in catalogue.names():
+        return None
+    now = Experiment(member.config, "", {}).identity(catalogue.checksum(name))
+    if folder.status().get("run") != now:
+        return None
+    return History(catalogue.load(name), Split.load(folder.split))
+
+
+def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str, Frames]:
+    """Name, title, data set and frames."""
+    asked = {text.lstrip("+").split("=", 1)[0]: text for text in overrides}
+    lines = dict(asked)
+    if "data" not in asked:
+        own = member.config.data
+        like_run = {f"data.{key}": value for key, value in vars(own).items() if key != "name"}
+        like_run |= {"data": own.name, "seed": member.config.seed}
+        lines = {key: f"{key}={value}" for key, value in like_run.items()} | asked
+    config = experiment(list(lines.values())).config
+    data, frames = config.data, catalogue.load(config.data.name)
+    if list(asked) == ["data"]:
+        return data.name, f"{data.name}, every frame", data.name, frames
+    division = split(
+        frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
+    )
+    name = f"{data.name}-{data.split}-{len(division.test)}-seed-{config.seed}"
+    title = f"{data.name}, test part of split={data.split} with seed {config.seed}"
+    return name, title, data.name, frames.select(division.test)
+
+
+def _own_test(folders: Sequence[RunFolder], histories: Sequence[History | None]) -> Frames:
+    for folder, past in zip(folders, histories, strict=True):
+        if past is None:
+            raise UserError(
+                f"{folder.path}: its data or this program have changed since it was trained, so "
+                "its test frames are not known; name a set with data=NAME"
+            )
+    known = [past for past in histories if past is not None]
+    used = np.concatenate([np.concatenate([past.split.train, past.split.val]) for past in known])
+    test = [past.split.test for past in known]
+    rows: IntArray = test[0] if len(test) == 1 else np.unique(np.concatenate(test))
+    rows = rows[~np.isin(rows, used)]
+    if not len(rows):
+        raise UserError(
+            f"{folders[0].path}: no test frames that no run was trained on; name a set with "
+            "data=NAME"
+        )
+    return known[0].frames.select(rows)
+
+
+def _seen(frames: Frames, histories: Sequence[History | None]) -> NDArray[np.str_]:
+    if any(past is None for past in histories):
+        return np.full(len(frames), "unknown")
+    train: set[bytes] = set()
+    val: set[bytes] = set()
+    for past in histories:
+        assert past is not None
+        train |= set(_keys(past.frames.select(past.split.train)))
+        val |= set(_keys(past.frames.select(past.split.val)))
+    keys = _keys(frames)
+    parts = ["train" if key in train else "val" if key in val else "held out" for key in keys]
+    return np.array(parts)
+
+
+def _keys(frames: Frames) -> list[bytes]:
+    """What tells one geometry from another."""
+    positions = np.round(frames.positions, _DIGITS) + 0.0  # -0 is 0
+    ends = frames.offsets
+    return [frames.numbers[a:b].tobytes() + positions[a:b].tobytes() for a, b in pairwise(ends)]
+
+
+def _identified(member: Trained, past: History | None, frames: Frames) -> NDArray[np.bool_]:
+    kind, species = member.config.reference.kind, member.reference.species
+    compositions = frames.composition(species)
+    if past is not None:
+        training = past.frames.select(past.split.train).composition(species)
+        return identified(kind, training, compositions)
+    enough = kind == "isolated_atoms" or (
+        kind == "composition" and member.reference.rank == len(species)
+    )
+    return np.full(len(frames), enough)
+
+
+def _overlap(seen: NDArray[np.str_], n_runs: int) -> str:
+    whose = "the run" if n_runs == 1 else "at least one of the runs"
+    if (seen == "unknown").any():
+        return f"which frames {whose} was trained on is not known: the data or program changed"
+    counts = {part: int((seen == part).sum()) for part in ("train", "val")}
+    percent = 100 * counts["train"] / len(seen)
+    return (
+        f"{counts['train']} of {len(seen)} frames ({percent:.0f} %) are training frames of "
+        f"{whose}, {counts['val']} are validation frames"
+    )

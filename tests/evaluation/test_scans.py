@@ -1,0 +1,97 @@
+"""Trained runs along paths: breaks where the model has them, none elsewhere, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deepset_bench.data import catalogue
+from deepset_bench.evaluation import scans
+from deepset_bench.evaluation.ensemble import Ensemble
+from deepset_bench.evaluation.paths import path, starting_molecule
+from tests import toy
+from tests.training.tiny import run
+
+BRIEF = ("trainer.epochs=1", "cutoff=3.0")
+
+
+@pytest.fixture
+def molecule(own_folders):
+    """C2H4, registered."""
+    frames = toy.frames(2, 40)
+    catalogue.register("tiny", frames, {})
+    return starting_molecule(frames)
+
+
+def scanned(molecule, kind, *overrides, thresholds=None):
+    ensemble = Ensemble([run(*BRIEF, *overrides).folder.path], "cpu", "float64")
+    if thresholds is not None:
+        gate = ensemble.members[0].potential.model.gate
+        gate.thresholds.data = torch.tensor(thresholds, dtype=torch.float64)
+    return scans.scan("x", ensemble, path(kind, molecule, 3.0))
+
+
+def crossings(molecule, cutoff=3.0):
+    """How often a pair of atoms crosses the cutoff along the pair scan."""
+    along = path("pair", molecule, cutoff)
+    n = len(molecule.numbers)
+    build = along.build(along.grid[1:-1])  # the scan says nothing of its first and last step
+    d = np.linalg.norm(build[:, :n, None] - build[:, None, n:], axis=-1)
+    return int(np.abs(np.diff(d < cutoff, axis=0)).sum())
+
+
+def test_with_the_envelope_nothing_breaks(molecule):
+    for kind in ("torsion", "bond", "pair"):
+        curve = scanned(molecule, kind)
+        assert curve.breaks == []
+        assert curve.summary()["largest_jump_ev"] is None
+        assert np.ptp(curve.energy) > 0
+
+
+def test_without_it_every_crossing_of_the_cutoff_is_a_jump(molecule):
+    curve = scanned(molecule, "pair", "envelope=none")
+    assert len(curve.breaks) == crossings(molecule) > 10
+    assert set(curve.causes) == {"cutoff"}
+    assert all(one.is_jump for one in curve.breaks)
+    # The jumps are the model's own: what the reference form says just before and after.
+    assert curve.summary()["largest_jump_ev"] == max(abs(b.energy) for b in curve.breaks)
+
+
+@pytest.mark.parametrize("gating", ["top_k", "dense"])
+def test_only_a_top_k_gate_breaks_where_experts_change(molecule, gating):
+    """Thresholds at 2 and 2.8 angstrom: at 2.4 the nearest one changes."""
+    overrides = (f"gating.top_k={1 if gating == 'top_k' else 'null'}",)
+    curve = scanned(molecule, "pair", *overrides, thresholds=[2.0, 2.8])
+    if gating == "dense":
+        assert curve.breaks == []
+    else:
+        assert curve.breaks
+        assert set(curve.causes) == {"gate"}
+        along = path("pair", molecule, 3.0)
+        n = len(molecule.numbers)
+        for one in curve.breaks:
+            x = along.build(np.array([one.before]))[0]
+            d = np.linalg.norm(x[:n, None] - x[None, n:], axis=-1)
+            assert np.abs(d - 2.4).min() < 1e-6
+
+
+def test_halved_edges_are_those_of_a_frame_alone(molecule):
+    """Runs on every second edge of a batch must not depend on how the scan is batched."""
+    ensemble = Ensemble([run(*BRIEF, "condition.edges=every_second").folder.path], "cpu", "float64")
+    along = path("torsion", molecule, 3.0)
+    together = ensemble(along.frames(along.grid[:7]), one_by_one=True).energy
+    alone = [ensemble(along.frames(along.grid[k : k + 1])).energy[0] for k in range(7)]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
+
+
+def test_gfn1_on_the_same_path(molecule):
+    pytest.importorskip("tblite.interface")
+    along = path("bond", molecule, 3.0)
+    curve = scans.gfn1(along, 5000.0)
+    assert curve.breaks == []
+    lowest = curve.t[np.argmin(curve.energy)]
+    assert 1.2 < lowest < 1.45  # a C=C bond
+    assert set(curve.t) <= set(along.grid)
+    shifted = scans.Curve("x", along.grid, np.interp(along.grid, curve.t, curve.energy + 3), [], [])
+    assert shifted.difference(curve) == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,133 @@
+"""Which frames are evaluated, and which of them the runs have seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deepset_bench.data import catalogue
+from deepset_bench.data.frames import Frames
+from deepset_bench.data.splits import Split
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.selection import select
+from deepset_bench.evaluation.trained import load_trained
+from deepset_bench.model.reference import identified
+from tests import toy
+from tests.training.tiny import run
+
+BRIEF = ("trainer.epochs=1",)
+
+
+def choose(*folders, overrides=()):
+    return select(folders, [load_trained(f.path, "cpu") for f in folders], list(overrides))
+
+
+@pytest.fixture
+def seed_0(tiny):
+    return run(*BRIEF).folder
+
+
+@pytest.mark.usefixtures("tiny")
+def test_by_default_the_runs_own_test_frames(seed_0):
+    chosen = choose(seed_0)
+    test = Split.load(seed_0.split).test
+    np.testing.assert_array_equal(chosen.frames.index, test)  # of `tiny`, index is the row
+    assert set(chosen.seen) == {"held out"}
+    assert chosen.name == "tiny-test"
+    assert chosen.identified.all()
+    assert chosen.notes == [
+        "0 of 7 frames (0 %) are training frames of the run, 0 are validation frames"
+    ]
+
+
+def test_of_several_seeds_what_none_has_seen(seed_0):
+    seed_1 = run(*BRIEF, "seed=1").folder
+    chosen = choose(seed_0, seed_1)
+    splits = [Split.load(folder.split) for folder in (seed_0, seed_1)]
+    used = {row for s in splits for row in (*s.train, *s.val)}
+    expected = {row for s in splits for row in s.test} - used
+    assert expected  # else nothing is tested
+    assert set(chosen.frames.index) == expected
+    assert set(chosen.seen) == {"held out"}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_frames_of_training_are_counted(seed_0):
+    split = Split.load(seed_0.split)
+    everything = choose(seed_0, overrides=["data=tiny"])
+    assert everything.name == "tiny"
+    assert (everything.seen == "train").nonzero()[0].tolist() == sorted(split.train)
+    assert (everything.seen == "val").nonzero()[0].tolist() == sorted(split.val)
+    assert everything.notes[0].startswith("20 of 60 frames (33 %) are training frames of the run")
+    # Another seed's test frames, as the report's figures had them.
+    other = choose(seed_0, overrides=["seed=1"])
+    assert other.name == "tiny-random-7-seed-1"
+    np.testing.assert_array_equal(other.seen == "train", np.isin(other.frames.index, split.train))
+    assert (other.seen == "train").any()
+
+
+def test_the_same_geometry_counts_under_any_name(tiny, seed_0):
+    catalogue.register("copy", tiny.select(slice(0, 30)), {})
+    chosen = choose(seed_0, overrides=["data=copy"])
+    train = Split.load(seed_0.split).train
+    np.testing.assert_array_equal(chosen.seen == "train", np.isin(np.arange(30), train))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_molecule_that_the_reference_does_not_know_is_named(seed_0):
+    alkene, other = toy.frames(2, 4), toy.frames(2, 4, 1)
+    numbers = other.numbers.copy()
+    numbers[::6] = 1  # C1H5: no multiple of C3H6
+    other = replace(other, numbers=numbers, molecule=np.full(4, "ch5"))
+    catalogue.register("mixed", Frames.concatenate([alkene, other]), {})
+    chosen = choose(seed_0, overrides=["data=mixed"])
+    np.testing.assert_array_equal(chosen.identified, chosen.frames.molecule == "c2h4")
+    (line,) = [note for note in chosen.notes if "not identified" in note]
+    assert line.startswith("ch5: ")
+    assert "those relative to the mean are" in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("composition", [True, True, True, False]),
+        ("molecule_mean", [False, True, False, False]),
+        ("isolated_atoms", [True, True, True, True]),
+    ],
+)
+def test_what_a_reference_identifies(kind, expected):
+    """Trained on C3H6 and C4H8; asked about C2H4, C3H6, C9H18 and C3H8."""
+    training = np.array([[6.0, 3.0], [8.0, 4.0], [6.0, 3.0]])
+    asked = np.array([[4.0, 2.0], [6.0, 3.0], [18.0, 9.0], [8.0, 3.0]])
+    assert identified(kind, training, asked).tolist() == expected
+
+
+def test_two_independent_compositions_identify_both_elements():
+    assert identified("composition", np.array([[4.0, 1.0], [6.0, 2.0]]), np.eye(2)).all()
+
+
+def test_other_data_under_the_same_name(tiny, seed_0):
+    catalogue.register("tiny", tiny.select(slice(0, 50)), {}, force=True)
+    with pytest.raises(UserError, match="its test frames are not known; name a set with data=NAME"):
+        choose(seed_0)
+    chosen = choose(seed_0, overrides=["data=tiny"])
+    assert set(chosen.seen) == {"unknown"}
+    assert "is not known" in chosen.notes[0]
+    # The compositions of training are not known either, and C3H6 alone has rank 1 of 2.
+    assert not chosen.identified.any()
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data=tinny", "unknown option data=tinny; did you mean tiny"),
+        ("data.test_size=100", "do not fit: there are 60"),
+        ("data.sise=3", "unknown group or key"),
+    ],
+)
+def test_mistakes(seed_0, override, message):
+    with pytest.raises(UserError, match=message):
+        choose(seed_0, overrides=[override])

@@ -1,0 +1,105 @@
+"""The scripts in docs/examples run and print numbers."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepset_bench.data import catalogue
+from deepset_bench.data.frames import Frames
+from deepset_bench.evaluation.paths import starting_molecule, torsion_path
+from tests import toy
+from tests.training.tiny import run
+
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+BRIEF = ("trainer.epochs=40", "data.train_size=150", "trainer.learning_rate=0.01", "width=16")
+
+
+def twisted(n_frames: int) -> Frames:
+    """C2H4 at random torsion angles and displacements, under the analytic potential."""
+    numbers, rest, bonds = toy.chain(2)
+    rng = np.random.default_rng(0)
+    path = torsion_path(starting_molecule(toy.geometry(numbers, rest)))
+    positions = path.build(rng.uniform(0, 180, n_frames)) + rng.normal(0, 0.1, (n_frames, 6, 3))
+    labels = [toy.energy_and_forces(numbers, p, rest, bonds) for p in positions]
+    return Frames(
+        numbers=np.tile(numbers, n_frames),
+        positions=positions.reshape(-1, 3),
+        n_atoms=np.full(n_frames, 6),
+        energy=np.array([energy for energy, _ in labels]),
+        forces=np.concatenate([forces for _, forces in labels]),
+        bias_forces=None,
+        molecule=np.full(n_frames, "c2h4"),
+        index=np.arange(n_frames),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run on them."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_DATA", str(home / "data"))
+        patch.setenv("BENCH_RUNS", str(home / "runs"))
+        catalogue.register("tiny", twisted(180), {"electronic_temperature_kelvin": 5000.0})
+        yield str(run(*BRIEF).folder.path)
+
+
+def printed(name: str, capsys, *arguments: str) -> str:
+    """What a script prints."""
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](list(arguments))
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def data(folder, monkeypatch):
+    """The run with its data in reach; `own_folders` hides them."""
+    monkeypatch.setenv("BENCH_DATA", str(Path(folder).parents[4] / "data"))
+    return folder
+
+
+def numbers(line: str) -> list[float]:
+    return [float(word) for word in re.findall(r"-?\d+\.?\d*", line)]
+
+
+def test_dynamics_conserve_energy(data, capsys):
+    out = printed("dynamics", capsys, data, "--picoseconds", "0.1", "--precision", "float64")
+    lines = {line.split("  ")[0]: line for line in out.splitlines()}
+    assert out.startswith("C2H4, 0.1 ps in steps of 0.5 fs")
+    exchanged = numbers(lines["kinetic energy, std"])[0]
+    assert numbers(lines["total energy, std"])[0] < 0.05 * exchanged
+    assert re.search(r"drift +-?\d+\.\d+ ± \d+\.\d+ meV/ps", out)
+
+
+@pytest.mark.parametrize("name", ["isomers", "vibrations"])
+def test_beside_gfn1(name, data, capsys):
+    pytest.importorskip("tblite.ase")
+    steps = ("--step", "90") if name == "isomers" else ()
+    out = printed(name, capsys, data, *steps)
+    assert out.startswith("C2H4; GFN1-xTB at an electronic temperature of 5000 K")
+    assert "nan" not in out
+    if name == "vibrations":
+        frequencies = [numbers(line) for line in out.splitlines()[2:14]]
+        assert [int(row[0]) for row in frequencies] == list(range(1, 13))
+        # Ethylene's C-H stretches in GFN1-xTB.
+        assert all(2900 < row[2] < 3300 for row in frequencies[-4:])
+    else:
+        (barrier,) = [line for line in out.splitlines() if line.startswith("barrier from trans")]
+        assert 1.0 < numbers(barrier)[1] < 4.0  # GFN1-xTB, eV
+
+
+def test_the_table_of_discontinuities(data, capsys):
+    from deepset_bench.evaluation.command import evaluate
+
+    evaluate([data, "scan=bond"], "hartree", None)
+    capsys.readouterr()
+    heading, rule, row = printed("discontinuities", capsys, data).splitlines()
+    assert heading.count("|") == rule.count("|") == row.count("|")
+    assert "bond: jumps" in heading
+    assert "| 0, —, 0 |" in row
+    with pytest.raises(SystemExit):
+        printed("discontinuities", capsys, str(Path(data).parent / "seed-9"))
