@@ -153,7 +153,7 @@ def test_published_networks(make_run, atoms, overrides):
     """Central differences, as above; what is trained is what is loaded."""
     run = make_run(*overrides, "trainer.epochs=2")
     trained = load_trained(run, "cpu")
-    energy, _ = predict(trained.potential, trained.tables(frame_of(atoms)), 1)
+    energy, _, _ = predict(trained.potential, trained.tables(frame_of(atoms)), 1)
     atoms.calc = DeepSetCalculator(run, device="cpu", precision="float64")
     reference = trained.reference(frame_of(atoms))[0]
     assert atoms.get_potential_energy() - reference == pytest.approx(energy.item(), abs=1e-4)

@@ -20,6 +20,7 @@ from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import KINDS, Path, path, starting_molecule
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scans import GFN1, Curve, gfn1, scan
+from deepset_bench.model.deepset import DeepSet
 from deepset_bench.runs import RunFolder
 
 _MOST_CURVES = 2
@@ -159,6 +160,8 @@ def _write(
     temperature: float,
 ) -> None:
     (trained,) = ensemble.members
+    model = trained.potential.model
+    thresholds = model.gate.thresholds.tolist() if isinstance(model, DeepSet) else []
     table = pd.DataFrame({f"t_{along.unit}": curve.t, "energy_ev": curve.energy})
     rows = [(b.before, b.after, b.energy, b.force) for b in curve.breaks]
     headings = ["before", "after", "energy_ev", "force_ev_per_angstrom"]
@@ -168,7 +171,7 @@ def _write(
         "path": along.title,
         "envelope": trained.config.envelope,
         "gating": asdict(trained.config.gating),
-        "thresholds_angstrom": trained.potential.model.gate.thresholds.tolist(),
+        "thresholds_angstrom": thresholds,
         **curve.summary(),
     }
     if reference is not None:

@@ -15,6 +15,7 @@ from deepset_bench.evaluation.continuity import Break, Point, find_breaks
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import Path
 from deepset_bench.evaluation.trained import Trained
+from deepset_bench.model.deepset import DeepSet
 
 GFN1 = "GFN1-xTB"
 _GFN1_INTERVALS = 180
@@ -89,10 +90,11 @@ def cause(trained: Trained, along: Path, one: Break) -> str:
     before, after = (set(zip(i[i // n == m] % n, j[i // n == m] % n, strict=True)) for m in (0, 1))
     if before != after:
         return "cutoff"
-    if trained.config.gating.top_k is None:
+    model = trained.potential.model
+    if trained.config.gating.top_k is None or not isinstance(model, DeepSet):
         return "unexplained"
     d = np.linalg.norm(frames.positions[i] - frames.positions[j], axis=1).reshape(2, -1)
-    kept = trained.potential.model.gate(torch.from_numpy(d)) > 0
+    kept = model.gate(torch.from_numpy(d)) > 0
     return "gate" if (kept[0] != kept[1]).any() else "unexplained"
 
 
