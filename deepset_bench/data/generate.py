@@ -59,7 +59,7 @@ def generate(
     simulation = _Simulation(molecule, recipe)
     M, A = recipe.frames, len(molecule.numbers)
     shapes: dict[str, tuple[int, ...]] = {"energy": (M,), "temperature": (M,)}
-    shapes |= {label: (M, A, 3) for label in ("positions", "forces", "bias_forces")}
+    shapes |= dict.fromkeys(("positions", "forces", "bias_forces"), (M, A, 3))
     record: dict[str, FloatArray] = {label: np.empty(shape) for label, shape in shapes.items()}
     done = 0
     if checkpoint is not None and checkpoint.exists():
