@@ -39,7 +39,7 @@ def datasheet(name: str, trajectories: Sequence[Trajectory]) -> dict[str, Any]:
     settings.pop("torsions", None)  # among the facts, with those that are chosen by default
     return {
         "name": name,
-        **({"molecules": facts} if len(facts) > 1 else facts.popitem()[1]),
+        **(facts[name] if list(facts) == [name] else {"molecules": facts}),
         "method": METHODS[recipe.method],
         "electronic_temperature_kelvin": recipe.electronic_temperature,
         "sampling": {

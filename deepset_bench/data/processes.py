@@ -78,5 +78,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
     try:
         generate(molecule, recipe, lambda *done: tell.send(done), allow_broken, checkpoint)
-    except UserError as error:
+    except BrokenPipeError:
+        return  # the parent is gone
+    except (UserError, OSError) as error:
         tell.send(str(error))

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,16 @@ def generate_set(
         for n, (molecule, text) in enumerate(molecules(name, smiles).items())
     }
     unfinished = (data_home() if out is None else out) / f".{name}.unfinished"
-    trajectories = _trajectories(recipes, unfinished, jobs, allow_broken)
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{unfinished}: cannot be written ({error.strerror})") from None
+    try:
+        trajectories = _trajectories(recipes, unfinished, jobs, allow_broken)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.rmdir()  # unless something is kept there
+        raise
     frames = Frames.concatenate(t.frames for t in trajectories)
     flags = [] if out is None else ["--out", str(out)]
     sheet = complete_datasheet(name, trajectories, flags + ["--allow-broken"] * allow_broken)
@@ -79,8 +88,9 @@ def generate_set(
         write_set(folder, frames, sheet)
     shutil.rmtree(unfinished, ignore_errors=True)
     assert frames.bias_forces is not None
+    what = f"{len(recipes)} molecules" if len(recipes) > 1 else next(iter(recipes.values())).smiles
     return (
-        f"{name}: {len(frames)} frames of {sheet.get('formula') or f'{len(recipes)} molecules'} "
+        f"{name}: {len(frames)} frames of {what} "
         f"in {folder}; mean absolute force {np.abs(frames.forces).mean():.4g} eV/angstrom, "
         f"of the bias {np.abs(frames.bias_forces).mean():.4g}"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deepset_bench.data import generate as module
-from deepset_bench.data.bias import torsion
+from deepset_bench.data.bias import Umbrella, torsion
 from deepset_bench.data.generate import bias_of, generate
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.recipe import Recipe
@@ -125,20 +125,20 @@ def test_windows_of_two_torsions_visit_the_grid_from_neighbour_to_neighbour() ->
         "C/C=C/CC", 60, "umbrella", windows=4, torsions=((0, 1, 2, 3), (1, 2, 3, 4)), interval=1.0
     )
     bias = bias_of(recipe, Molecule.from_smiles(recipe.smiles, 0))
-    assert bias.centres.shape == (16, 2)  # type: ignore[attr-defined]
-    assert len(np.unique(bias.centres.round(6), axis=0)) == 16  # type: ignore[attr-defined]
-    steps = np.degrees(np.abs(np.diff(bias.centres, axis=0)))  # type: ignore[attr-defined]
-    assert sorted({tuple(row) for row in steps.round(6).tolist()}) == [(0.0, 90.0), (60.0, 0.0)]
-    assert bias.centres[0, 0] == np.pi  # type: ignore[attr-defined]
-    assert bias.stride == 8  # type: ignore[attr-defined]
+    assert isinstance(bias, Umbrella)
+    assert bias.centres.shape == (16, 2)
+    assert len(np.unique(bias.centres.round(6), axis=0)) == 16
+    steps = np.degrees(np.abs(np.diff(bias.centres, axis=0)))
+    assert {tuple(row) for row in steps.round(6).tolist()} == {(0.0, 90.0), (60.0, 0.0)}
+    assert bias.centres[0, 0] == np.pi
+    assert bias.stride == 8
 
 
 def test_umbrella_windows_turn_a_single_bond_once_around() -> None:
-    recipe = Recipe(
-        "CCCC", 60, "umbrella", windows=6, torsions=((0, 1, 2, 3),), interval=10.0, seed=1
-    )
-    frames, _ = generate("butane", recipe)
-    angles = [torsion(p, (0, 1, 2, 3))[0] for p in frames.positions.reshape(60, -1, 3)]
+    chain = (2, 0, 1, 3)
+    recipe = Recipe("OO", 60, "umbrella", windows=6, torsions=(chain,), interval=5.0)
+    frames, _ = generate("hydrogen peroxide", recipe)
+    angles = [torsion(p, chain)[0] for p in frames.positions.reshape(60, -1, 3)]
     assert np.ptp(np.unwrap(angles)) > np.radians(250)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from deepset_bench.cli_data import app
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
+from deepset_bench.data.generate import generate
 from deepset_bench.data.recipe import Recipe, molecules
 from deepset_bench.errors import UserError
 
@@ -36,10 +37,19 @@ def run(*words: str) -> Exception | str:
     return result.output if result.exception is None else result.exception  # type: ignore[return-value]
 
 
+def two_molecules(seed: int, frames: int) -> Frames:
+    """What TWO with SHORT makes, one molecule after another in this process."""
+    recipes = {"ethene": ("C=C", seed), "water": ("O", seed + 1)}
+    return Frames.concatenate(
+        generate(name, Recipe(smiles, frames, "md", interval=1.0, seed=of))[0]
+        for name, (smiles, of) in recipes.items()
+    )
+
+
 def test_command_writes_a_set_once_and_repeats_it(tmp_path: Path) -> None:
     words = ["generate", "ethene", "--smiles", "C=C", "--frames", "3", "--interval", "2"]
     words += ["--hill-interval", "1", "--torsion", "2-0-1-4", "--out", str(tmp_path)]
-    assert "3 frames of C2H4" in str(run(*words)).replace("\n", " ")
+    assert "3 frames of C=C" in str(run(*words)).replace("\n", " ")
     folder = tmp_path / "ethene"
     assert [p.name for p in tmp_path.iterdir()] == ["ethene"]
     assert sorted(p.name for p in folder.iterdir()) == ["datasheet.yaml", "frames.npz"]
@@ -66,6 +76,11 @@ def test_command_without_a_folder_makes_a_set_that_data_finds() -> None:
 def test_command_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     failed = run("generate", "x", "--smiles", "CC", "--frames", "3", "--out", str(tmp_path))
     assert isinstance(failed, UserError)
+    file = tmp_path / "file"
+    file.touch()
+    no_folder = run("generate", "x", "--smiles", "C=C", "--out", str(file))
+    assert "cannot be written" in str(no_folder)
+    file.unlink()
     escape = run("generate", "../x", "--smiles", "C=C", "--out", str(tmp_path))
     assert isinstance(escape, UserError)
     first = run("generate", "x", "--smiles", "C=C a", "--smiles", "[CH3] b", "--out", str(tmp_path))
@@ -73,60 +88,60 @@ def test_command_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_several_molecules_are_one_set_however_many_at_once(tmp_path: Path) -> None:
-    for jobs in ("1", "2"):
-        out = str(tmp_path / jobs)
-        said = run("generate", "two", *TWO, *SHORT, "--jobs", jobs, "--out", out)
-        assert "6 frames of 2 molecules" in str(said).replace("\n", " ")
-    one, two = (tmp_path / jobs / "two" / "frames.npz" for jobs in ("1", "2"))
-    assert one.read_bytes() == two.read_bytes()
-    frames = Frames.load(one)
-    assert frames.molecule.tolist() == ["ethene"] * 3 + ["water"] * 3
-    assert frames.index.tolist() == [0, 1, 2, 0, 1, 2]
-    assert frames.n_atoms.tolist() == [6] * 3 + [3] * 3
-    sheet = yaml.safe_load(one.with_name("datasheet.yaml").read_text())
+def test_several_molecules_are_one_set(tmp_path: Path) -> None:
+    words = ["generate", "two", *TWO, *SHORT, "--seed", "5", "--jobs", "2"]
+    said = run(*words, "--out", str(tmp_path))
+    assert "6 frames of 2 molecules" in str(said).replace("\n", " ")
+    written = tmp_path / "two" / "frames.npz"
+    expected = two_molecules(seed=5, frames=3)
+    expected.save(tmp_path / "expected.npz")
+    assert written.read_bytes() == (tmp_path / "expected.npz").read_bytes()
+    assert expected.molecule.tolist() == ["ethene"] * 3 + ["water"] * 3
+    assert expected.index.tolist() == [0, 1, 2, 0, 1, 2]
+    assert expected.n_atoms.tolist() == [6] * 3 + [3] * 3
+    sheet = yaml.safe_load((tmp_path / "two" / "datasheet.yaml").read_text())
     facts = sheet["molecules"]
     assert {name: facts[name]["smiles"] for name in facts} == {"ethene": "C=C", "water": "O"}
-    assert [facts[name]["seed"] for name in facts] == [0, 1]
-    alone = ["--smiles", "O", "--seed", "1", "--out", str(tmp_path)]
-    assert isinstance(run("generate", "water", *alone, *SHORT), str)
-    water = Frames.load(tmp_path / "water" / "frames.npz")
-    assert np.array_equal(water.forces, frames.select(slice(3, 6)).forces)
+    assert [facts[name]["seed"] for name in facts] == [5, 6]
+    options = shlex.split(sheet["command"])
+    assert [options[n + 1] for n, word in enumerate(options) if word == "--smiles"] == TWO[1::2]
+    assert options[options.index("--seed") + 1] == "5"
 
 
-def test_what_is_done_outlives_a_molecule_that_fails(tmp_path: Path) -> None:
-    words = ["generate", "hot", *TWO, "--sampling", "md", "--frames", "12", "--interval", "5"]
-    # Water cannot hold together at this temperature; of ethene one frame is asked to be there.
-    words += ["--temperature", "30000", "--friction", "1", "--out", str(tmp_path)]
-    failed = run(*words)
+def test_one_molecule_that_breaks_does_not_cost_the_others(tmp_path: Path) -> None:
+    words = ["--sampling", "md", "--frames", "12", "--interval", "5", "--out", str(tmp_path)]
+    words += ["--temperature", "20000", "--friction", "1"]
+    two = ["--smiles", "C=C ethene", "--smiles", "N#N nitrogen"]
+    failed = run("generate", "hot", *two, *words)
     assert isinstance(failed, UserError)
-    assert "molecules failed" in str(failed)
-    assert "\n" not in str(failed)
-    assert not (tmp_path / "hot").exists()
-    assert isinstance(run(*words, "--allow-broken"), str)
-    sheet = yaml.safe_load((tmp_path / "hot" / "datasheet.yaml").read_text())
-    assert max(f["measured"]["frames_with_broken_molecule"] for f in sheet["molecules"].values())
+    message = r"1 of 2 molecules failed: ethene frame \d+: .*--allow-broken; the others are kept"
+    assert re.match(message, str(failed))
+    (kept,) = tmp_path.glob("*")
+    (nitrogen,) = kept.iterdir()
+    with np.load(nitrogen) as checkpoint:
+        assert checkpoint["positions"].shape == (12, 2, 3)
+    assert isinstance(run("generate", "one", *two[:2], *words, "--allow-broken"), str)
+    sheet = yaml.safe_load((tmp_path / "one" / "datasheet.yaml").read_text())
+    assert sheet["molecules"]["ethene"]["measured"]["frames_with_broken_molecule"] > 0
     assert "--allow-broken" in sheet["command"]
 
 
 def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     words = ["generate", "two", *TWO, "--sampling", "md", "--interval", "1", "--frames", "40"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert isinstance(run(*words, "--out", str(whole)), str)
-    command = [sys.executable, "-m", "deepset_bench.cli", "data", *words, "--out", str(killed)]
+    words += ["--out", str(tmp_path)]
+    command = [sys.executable, "-m", "deepset_bench.cli", "data", *words]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not list(killed.glob(".two.unfinished/*.npz")):
+    while not list(tmp_path.glob(".two.unfinished/*.npz")):
         assert process.poll() is None
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
-    assert not (killed / "two").exists()
-    kept = {p: p.stat().st_mtime_ns for p in killed.glob(".two.unfinished/*.npz")}
-    assert isinstance(run(*words, "--out", str(killed)), str)
-    assert kept
-    a, b = (folder / "two" / "frames.npz" for folder in (whole, killed))
-    assert a.read_bytes() == b.read_bytes()
-    assert [p.name for p in killed.iterdir()] == ["two"]
+    assert not (tmp_path / "two").exists()
+    assert isinstance(run(*words), str)
+    assert [p.name for p in tmp_path.iterdir()] == ["two"]
+    two_molecules(seed=0, frames=40).save(tmp_path / "expected.npz")
+    written = (tmp_path / "two" / "frames.npz").read_bytes()
+    assert written == (tmp_path / "expected.npz").read_bytes()
 
 
 def test_molecules_by_name(tmp_path: Path) -> None:
@@ -154,13 +169,3 @@ def test_molecules_by_name(tmp_path: Path) -> None:
 def test_molecules_that_cannot_be_told_apart(smiles: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         molecules("set", smiles)
-
-
-def test_every_option_of_a_recipe_is_an_option_of_the_command() -> None:
-    import inspect
-    from dataclasses import fields
-
-    from deepset_bench.cli_data import generate
-
-    options = set(inspect.signature(generate).parameters)
-    assert {f.name for f in fields(Recipe)} - {"torsions"} <= options
