@@ -171,8 +171,10 @@ def generate(
         Path | None, typer.Option(help="Folder that receives NAME/ (default: imported data).")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Molecules at once.")] = 1,
-    allow_broken: Annotated[bool, typer.Option(help="Go on when a molecule breaks.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace a set of this name.")] = False,
+    allow_broken: Annotated[
+        bool, typer.Option("--allow-broken", help="Go on when a molecule breaks.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a set of this name.")] = False,
 ) -> None:
     """Make labelled trajectories from SMILES: Langevin dynamics on GFN-xTB, bias kept apart.
 

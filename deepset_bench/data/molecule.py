@@ -15,6 +15,7 @@ from deepset_bench.data.frames import FloatArray, IntArray
 from deepset_bench.errors import UserError, require
 
 NEW_CONTACT = 1.2  # times the sum of covalent radii: below it two atoms count as bonded
+CLOSER = 0.8  # times their first distance: only below it have two atoms come together
 IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a line is ill-defined
 
 
@@ -145,14 +146,20 @@ class Molecule:
             i, j = self.bonds[int(stretch.argmax())]
             return f"bond {i}-{j} is {stretch.max():.2f} times its first length"
         radii = covalent_radii[self.numbers]
-        ratio = np.linalg.norm(positions[:, None] - positions, axis=-1) / (radii[:, None] + radii)
+        bonding = NEW_CONTACT * (radii[:, None] + radii)
+        # Across a small ring atoms are about as close from the start.
+        near = np.minimum(bonding, CLOSER * _distances(reference))
         i, j = self.bonds.T
-        ratio[i, j] = ratio[j, i] = np.inf
-        np.fill_diagonal(ratio, np.inf)
-        if ratio.min() < NEW_CONTACT:
-            i, j = np.unravel_index(int(ratio.argmin()), ratio.shape)
+        near[i, j] = near[j, i] = 0.0
+        touching = np.argwhere(_distances(positions) < near)
+        if len(touching):
+            i, j = touching[0]
             return f"atoms {i} and {j}, not bonded before, have come within bonding distance"
         return None
+
+
+def _distances(positions: FloatArray) -> FloatArray:
+    return np.linalg.norm(positions[:, None] - positions, axis=-1)
 
 
 def _relax(AllChem: Any, molecule: Any) -> bool:

@@ -46,7 +46,10 @@ def complete_checkpoints(
                 ours, theirs = spawn.Pipe(duplex=False)
                 arguments = (theirs, molecule, recipe, allow_broken, checkpoint)
                 started = spawn.Process(target=_work, args=arguments, daemon=True)
+                # It inherits the mask: Ctrl-C is for this process, which then ends the others.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
                 started.start()
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
                 theirs.close()
                 running[ours] = (molecule, started)
             for connection in wait(list(running)):
@@ -75,7 +78,6 @@ def complete_checkpoints(
 def _work(
     tell: Connection, molecule: str, recipe: Recipe, allow_broken: bool, checkpoint: Path
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this
     try:
         generate(molecule, recipe, lambda *done: tell.send(done), allow_broken, checkpoint)
     except BrokenPipeError:

@@ -171,12 +171,12 @@ def _progress(recipes: Mapping[str, Recipe]) -> Iterator[_OnProgress]:
         }
 
         def show(molecule: str, done: int, total: int) -> None:
-            if done == total > finished[molecule] and not bars.console.is_terminal:
+            several = len(recipes) > 1
+            if several and done == total > finished[molecule] and not bars.console.is_terminal:
                 bars.console.print(f"{molecule}: {total} frames", highlight=False)
             finished[molecule] = done
             bars.update(whole, completed=sum(finished.values()))
-            at_work = len(recipes) > 1 and done < total
-            bars.update(single[molecule], completed=done, visible=at_work)
+            bars.update(single[molecule], completed=done, visible=several and done < total)
 
         yield show
 

@@ -50,7 +50,7 @@ class Recipe:
             form to the other, elsewhere once around.
 
     Raises:
-        UserError: an unknown sampling, or a value out of range.
+        UserError: an unknown sampling, torsions that it would not drive, or a value out of range.
     """
 
     smiles: str
@@ -76,6 +76,8 @@ class Recipe:
             raise UserError(
                 f"unknown sampling {self.sampling!r}; {nearest(self.sampling, SAMPLING)}"
             )
+        if self.torsions and "torsions" not in SAMPLING[self.sampling]:
+            raise UserError(f"sampling {self.sampling} drives no torsion; leave out --torsion")
         positive = ("frames", "timestep", "interval", "hill_width", "hill_interval")
         for name in positive:
             if getattr(self, name) <= 0:

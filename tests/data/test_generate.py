@@ -102,6 +102,8 @@ def test_damage_is_a_stretched_bond_or_a_new_contact() -> None:
     first, second = ethene.neighbours(0, 1)
     touching[first] += 0.7 * (start[second] - start[first])
     assert "come within bonding distance" in str(ethene.damage(touching, start))
+    across = Molecule.from_smiles("C12CC(C1)C2", 0)  # bicyclo[1.1.1]pentane: 1.85 angstrom
+    assert across.damage(0.95 * across.positions, across.positions) is None
 
 
 def test_torsions_across_the_double_bond() -> None:
@@ -180,6 +182,7 @@ def test_impossible_smiles(smiles: str) -> None:
     ("change", "message"),
     [
         ({"sampling": "metadynamic"}, "did you mean metadynamics"),
+        ({"sampling": "md", "torsions": ((0, 1, 2, 3),)}, "leave out --torsion"),
         ({"frames": 0}, "frames must be above 0"),
         ({"temperature": -1.0}, "temperature must not be negative"),
         ({"interval": 0.7}, "interval of 0.7 fs is not a multiple"),
