@@ -126,14 +126,14 @@ def _trajectories(
     recipes: Mapping[str, Recipe], unfinished: Path, jobs: int, allow_broken: bool
 ) -> list[Trajectory]:
     """One trajectory of each molecule; several molecules in processes of their own."""
+    for molecule, recipe in recipes.items():
+        check(molecule, recipe)
     checkpoints = {
         molecule: unfinished / f"{_fingerprint(recipe, allow_broken)}.npz"
         for molecule, recipe in recipes.items()
     }
     with _progress(recipes) as progress:
         if len(recipes) > 1:
-            for molecule, recipe in recipes.items():
-                check(molecule, recipe)
             work = {checkpoints[m]: (m, recipe) for m, recipe in recipes.items()}
             failures = complete_checkpoints(work, jobs, allow_broken, progress)
             if failures:

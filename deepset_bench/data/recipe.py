@@ -137,8 +137,8 @@ def molecules(name: str, smiles: Sequence[str]) -> dict[str, str]:
         lines += _lines(Path(text)) if text.endswith(".smi") else [text]
     named: dict[str, str] = {}
     for line in lines:
-        structure, _, given = line.strip().partition(" ")
-        molecule = given.strip() or (structure if len(lines) > 1 else name)
+        structure, _, given = " ".join(line.split()).partition(" ")
+        molecule = given or (structure if len(lines) > 1 else name)
         if molecule in named:
             raise UserError(
                 f"two molecules are called {molecule!r}; give them names, as in "
@@ -155,5 +155,4 @@ def _lines(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -9,9 +9,10 @@ import pytest
 
 from deepset_bench.data import generate as module
 from deepset_bench.data.bias import Umbrella, torsion
-from deepset_bench.data.generate import bias_of, generate
+from deepset_bench.data.generate import generate
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.recipe import Recipe
+from deepset_bench.data.simulation import bias_of
 from deepset_bench.data.xtb import XTB
 from deepset_bench.errors import UserError
 

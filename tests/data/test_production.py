@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import re
 import shlex
 import subprocess
@@ -86,6 +87,17 @@ def test_command_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     first = run("generate", "x", "--smiles", "C=C a", "--smiles", "[CH3] b", "--out", str(tmp_path))
     assert str(first).startswith("b: ")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setitem(sys.modules, "rdkit.Chem", None)
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    refused = run("generate", "x", "--smiles", "C=C")
+    assert isinstance(refused, UserError)
+    assert "deepset-bench[generate]" in str(refused)
 
 
 def test_several_molecules_are_one_set(tmp_path: Path) -> None:
