@@ -67,9 +67,12 @@ def _molecules_table(facts: dict[str, Any]) -> Table:
         "T / K": "mean_temperature_kelvin",
         "energy std / eV": "energy_std_ev",
         "mean |force| / (eV/Å)": "mean_abs_force_ev_per_angstrom",
-        "mean |bias| / (eV/Å)": "mean_abs_bias_force_ev_per_angstrom",
     }
-    table = Table("molecule", "SMILES", "formula", *columns)
+    table = Table()
+    table.add_column("molecule", no_wrap=True)
+    table.add_column("SMILES", overflow="fold")
+    for heading in ("formula", *columns):
+        table.add_column(heading)
     for molecule, fact in facts.items():
         text = [molecule, fact["smiles"], fact["formula"]]
         values = [str(fact["measured"][key]) for key in columns.values()]
