@@ -125,10 +125,16 @@ def fetch(
 @app.command()
 def generate(
     name: Annotated[str, typer.Argument(help="What the new set is called.")],
-    smiles: Annotated[str, typer.Option(help="The molecule, e.g. C/C=C/C.")],
-    frames: Annotated[int, typer.Option(help="Frames to record.")] = 6000,
+    smiles: Annotated[
+        list[str],
+        typer.Option(
+            help="The molecule, e.g. C/C=C/C; several with names: repeat it, as in 'C=C ethene', "
+            "or give a .smi file of such lines."
+        ),
+    ],
+    frames: Annotated[int, typer.Option(help="Frames to record of each molecule.")] = 6000,
     sampling: Annotated[
-        Literal["md", "metadynamics", "umbrella"], typer.Option(help="What drives the rotation.")
+        Literal["md", "metadynamics", "umbrella"], typer.Option(help="What drives the torsions.")
     ] = "metadynamics",
     method: Annotated[Literal["gfn1", "gfn2"], typer.Option(help="GFN-xTB.")] = "gfn1",
     electronic_temperature: Annotated[
@@ -138,12 +144,19 @@ def generate(
     friction: Annotated[float, typer.Option(help="Thermostat, 1/fs.")] = Recipe.friction,
     timestep: Annotated[float, typer.Option(help="fs.")] = Recipe.timestep,
     interval: Annotated[float, typer.Option(help="fs between frames.")] = Recipe.interval,
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = Recipe.seed,
+    seed: Annotated[
+        int, typer.Option(help="Same seed, same bytes; the next molecule gets the next.")
+    ] = Recipe.seed,
     torsion: Annotated[
-        str | None, typer.Option(help="I-J-K-L across J=K, from 0 in SMILES order.")
+        list[str] | None,
+        typer.Option(
+            help="I-J-K-L to drive, from 0 in SMILES order; repeat it to drive several "
+            "(default: across the only C=C bond).",
+            show_default=False,
+        ),
     ] = None,
     tie: Annotated[
-        float, typer.Option(help="Spring between both torsions across the bond, eV/rad^2.")
+        float, typer.Option(help="Spring between both torsions across a C=C bond, eV/rad^2.")
     ] = Recipe.tie,
     hill_height: Annotated[float, typer.Option(help="eV.")] = Recipe.hill_height,
     hill_width: Annotated[float, typer.Option(help="Degrees.")] = Recipe.hill_width,
@@ -151,34 +164,40 @@ def generate(
     window_strength: Annotated[
         float, typer.Option(help="Umbrella, eV/rad^2.")
     ] = Recipe.window_strength,
-    windows: Annotated[int, typer.Option(help="Umbrella windows.")] = Recipe.windows,
+    windows: Annotated[
+        int, typer.Option(help="Umbrella windows for each torsion.")
+    ] = Recipe.windows,
     out: Annotated[
         Path | None, typer.Option(help="Folder that receives NAME/ (default: imported data).")
     ] = None,
-    allow_broken: Annotated[bool, typer.Option(help="Go on when the molecule breaks.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace a set of this name.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Molecules at once.")] = 1,
+    allow_broken: Annotated[
+        bool, typer.Option("--allow-broken", help="Go on when a molecule breaks.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a set of this name.")] = False,
 ) -> None:
-    """Make a labelled trajectory from SMILES: Langevin dynamics on GFN-xTB, bias kept apart."""
+    """Make labelled trajectories from SMILES: Langevin dynamics on GFN-xTB, bias kept apart.
+
+    Interrupted, even killed, the same command goes on and ends with the same bytes.
+    """
     from deepset_bench.data.production import generate_set
 
-    chain = None if torsion is None else Recipe.parse_torsion(torsion)
-    recipe = Recipe(
-        smiles=smiles,
-        frames=frames,
-        sampling=sampling,
-        method=method,
-        electronic_temperature=electronic_temperature,
-        temperature=temperature,
-        friction=friction,
-        timestep=timestep,
-        interval=interval,
-        seed=seed,
-        torsion=chain,
-        tie=tie,
-        hill_height=hill_height,
-        hill_width=hill_width,
-        hill_interval=hill_interval,
-        window_strength=window_strength,
-        windows=windows,
-    )
-    typer.echo(generate_set(name, recipe, out, allow_broken, force))
+    options = {
+        "frames": frames,
+        "sampling": sampling,
+        "method": method,
+        "electronic_temperature": electronic_temperature,
+        "temperature": temperature,
+        "friction": friction,
+        "timestep": timestep,
+        "interval": interval,
+        "seed": seed,
+        "torsions": tuple(Recipe.parse_torsion(text) for text in torsion or ()),
+        "tie": tie,
+        "hill_height": hill_height,
+        "hill_width": hill_width,
+        "hill_interval": hill_interval,
+        "window_strength": window_strength,
+        "windows": windows,
+    }
+    typer.echo(generate_set(name, smiles, options, out, jobs, allow_broken, force))

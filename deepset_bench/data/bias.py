@@ -1,24 +1,33 @@
-"""Biasing potentials on the rotation about a double bond.
+"""Biasing potentials on torsions, one or several driven together.
 
-The torsion of the chain is driven and the torsion of the other two substituents is tied to it.
-Driving the chain alone leaves those two behind: the carbons turn pyramidal and the work goes into
-heat, not rotation. Driving the mean of both would put most of the bias on light hydrogens.
+Across a double bond the torsion of the chain is driven and the torsion of the other two
+substituents is tied to it. Driving the chain alone leaves those two behind: the carbons turn
+pyramidal and the work goes into heat, not rotation. Driving the mean of both would put most of the
+bias on light hydrogens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from functools import reduce
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from deepset_bench.data.frames import FloatArray
 
 Torsion = Sequence[int]
+Angle = TypeVar("Angle", float, FloatArray)
 
 
 class Bias(Protocol):
-    """What sampling adds to the potential; time-dependent through `advance`."""
+    """What sampling adds to the potential; time-dependent through `advance`.
+
+    Attributes:
+        state: all that changes with time.
+    """
+
+    state: FloatArray
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
         """Bias energy in eV and bias forces (A, 3) in eV/angstrom at `positions` in angstrom."""
@@ -29,6 +38,8 @@ class Bias(Protocol):
 
 class NoBias:
     """Plain molecular dynamics."""
+
+    state = np.empty(0)
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
         return 0.0, np.zeros_like(positions)
@@ -67,45 +78,59 @@ def torsion(positions: FloatArray, atoms: Torsion) -> tuple[float, FloatArray]:
     return float(angle), gradient
 
 
-def wrap(angle: float | FloatArray) -> float | FloatArray:
+def wrap(angle: Angle) -> Angle:
     """An angle in radians brought to [-pi, pi)."""
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-class TiedTorsion:
-    """One torsion a across a double bond to drive, and a spring that brings a second one along.
+class DrivenTorsions:
+    """T torsions s to drive, and springs that bring a second torsion b along with each.
 
-    V = f(a) + tie/2 wrap(b - a)^2. `value_and_slope` gives f, which is what sampling adds.
+    V = f(s) + sum_t tie/2 wrap(b_t - s_t)^2. `value_and_slopes` gives f, which is what sampling
+    adds; `state` is all of it that changes with time.
 
     Args:
-        torsions: a and b, two torsions across the same bond, each i, j, k, l.
+        torsions: T pairs of i, j, k, l: the torsion to drive, and one across the same bond that is
+            tied to it or None.
         tie: in eV/rad^2.
     """
 
-    def __init__(self, torsions: tuple[Torsion, Torsion], tie: float) -> None:
+    state: FloatArray
+
+    def __init__(self, torsions: Sequence[tuple[Torsion, Torsion | None]], tie: float) -> None:
         self.torsions = torsions
         self.tie = tie
 
-    def value_and_slope(self, s: float) -> tuple[float, float]:
-        """f at a torsion angle `s` in rad: in eV, and its slope in eV/rad."""
+    def value_and_slopes(self, s: FloatArray) -> tuple[float, FloatArray]:
+        """f at torsion angles `s` (T,) in rad: in eV, and its derivatives (T,) in eV/rad."""
         raise NotImplementedError
+
+    def angles(self, positions: FloatArray) -> FloatArray:
+        """(T,) the driven torsions in rad."""
+        return np.array([torsion(positions, chain)[0] for chain, _ in self.torsions])
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
         """Bias energy in eV and forces (A, 3) in eV/angstrom at `positions` in angstrom."""
-        s, gradient = torsion(positions, self.torsions[0])
-        other, gradient_other = torsion(positions, self.torsions[1])
-        difference = wrap(other - s)
-        value, slope = self.value_and_slope(s)
-        pull = self.tie * difference
-        energy = value + pull * difference / 2
-        return float(energy), -slope * gradient - pull * (gradient_other - gradient)
+        driven = [torsion(positions, chain) for chain, _ in self.torsions]
+        energy, slopes = self.value_and_slopes(np.array([s for s, _ in driven]))
+        forces = []
+        for (s, gradient), slope, (_, tied) in zip(driven, slopes, self.torsions, strict=True):
+            if tied is None:
+                forces.append(-slope * gradient)
+                continue
+            other, gradient_other = torsion(positions, tied)
+            difference = wrap(other - s)
+            pull = self.tie * difference
+            energy += float(pull * difference / 2)
+            forces.append(-slope * gradient - pull * (gradient_other - gradient))
+        return energy, reduce(np.add, forces)
 
 
-class Metadynamics(TiedTorsion):
-    """Gaussian hills of constant height left along the torsion as the simulation proceeds.
+class Metadynamics(DrivenTorsions):
+    """Gaussian hills of constant height left at the torsions as the simulation proceeds.
 
-    V(s, t) = sum over hills of height exp(-(s - s_hill)^2 / 2 width^2), s periodic. Laio and
-    Parrinello, Proc. Natl. Acad. Sci. 2002, 99, 12562.
+    V(s, t) = sum over hills of height exp(-|s - s_hill|^2 / 2 width^2), s periodic. Laio and
+    Parrinello, Proc. Natl. Acad. Sci. 2002, 99, 12562. `state` has the hills' centres, (T, hills).
 
     Args:
         height: of a hill in eV.
@@ -115,7 +140,7 @@ class Metadynamics(TiedTorsion):
 
     def __init__(
         self,
-        torsions: tuple[Torsion, Torsion],
+        torsions: Sequence[tuple[Torsion, Torsion | None]],
         tie: float,
         height: float,
         width: float,
@@ -123,34 +148,36 @@ class Metadynamics(TiedTorsion):
     ) -> None:
         super().__init__(torsions, tie)
         self.height, self.width, self.stride = height, width, stride
-        self._centres = np.empty(0)
+        self.state = np.empty((len(torsions), 0))
 
-    def value_and_slope(self, s: float) -> tuple[float, float]:
-        distance = wrap(s - self._centres)
-        hills = self.height * np.exp(-(distance**2) / (2 * self.width**2))
-        return float(hills.sum()), float(-(hills * distance).sum() / self.width**2)
+    def value_and_slopes(self, s: FloatArray) -> tuple[float, FloatArray]:
+        distance = wrap(s[:, None] - self.state)
+        hills = self.height * np.exp(-(distance**2).sum(axis=0) / (2 * self.width**2))
+        slopes = [-(hills * along).sum() / self.width**2 for along in distance]
+        return float(hills.sum()), np.array(slopes)
 
     def advance(self, step: int, positions: FloatArray) -> bool:
         due = step % self.stride == 0
         if due:
-            self._centres = np.append(self._centres, torsion(positions, self.torsions[0])[0])
+            self.state = np.append(self.state, self.angles(positions)[:, None], axis=1)
         return due
 
 
-class Umbrella(TiedTorsion):
-    """A harmonic window on the torsion that moves from one centre to the next.
+class Umbrella(DrivenTorsions):
+    """A harmonic window on the torsions that moves from one centre to the next.
 
-    V(s) = strength/2 (s - centre)^2. Torrie and Valleau, J. Comput. Phys. 1977, 23, 187.
+    V(s) = strength/2 |s - centre|^2. Torrie and Valleau, J. Comput. Phys. 1977, 23, 187. `state`
+    is the centre, (T,).
 
     Args:
-        strength: in eV/rad^2.
-        centres: the windows in rad, in the order visited.
+        strength: of the umbrella windows in eV/rad^2.
+        centres: (W, T) the windows in rad, in the order visited.
         stride: steps spent in each window.
     """
 
     def __init__(
         self,
-        torsions: tuple[Torsion, Torsion],
+        torsions: Sequence[tuple[Torsion, Torsion | None]],
         tie: float,
         strength: float,
         centres: FloatArray,
@@ -158,16 +185,16 @@ class Umbrella(TiedTorsion):
     ) -> None:
         super().__init__(torsions, tie)
         self.strength, self.centres, self.stride = strength, centres, stride
-        self._window = 0
+        self.state = centres[0]
 
-    def value_and_slope(self, s: float) -> tuple[float, float]:
-        distance = float(wrap(s - self.centres[self._window]))
-        return self.strength / 2 * distance**2, self.strength * distance
+    def value_and_slopes(self, s: FloatArray) -> tuple[float, FloatArray]:
+        distance = wrap(s - self.state)
+        return float(self.strength / 2 * (distance**2).sum()), self.strength * distance
 
     def advance(self, step: int, positions: FloatArray) -> bool:
-        before = self._window
-        self._window = min(step // self.stride, len(self.centres) - 1)
-        return self._window != before
+        before = self.state
+        self.state = self.centres[min(step // self.stride, len(self.centres) - 1)]
+        return not np.array_equal(before, self.state)
 
 
 def _cross(a: FloatArray, b: FloatArray) -> FloatArray:

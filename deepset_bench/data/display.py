@@ -46,6 +46,7 @@ def set_summary(name: str) -> Group:
     """
     frames, sheet = load(name), datasheet(name)
     facts = Table(title=f"{name}: {formulas(frames)}", show_header=False)
+    several = sheet.pop("molecules", {})
     for key, value in sheet.items():
         facts.add_row(str(key), escape(_plain(value)))
     labels = Table("quantity", "eV, angstrom", "hartree, bohr")
@@ -57,7 +58,26 @@ def set_summary(name: str) -> Group:
             continue
         atomic = f"{force / HARTREE_PER_BOHR:.6g} hartree/bohr"
         labels.add_row(quantity, f"{force:.6g} eV/angstrom", atomic)
-    return Group(facts, labels)
+    return Group(facts, *([_molecules_table(several)] if several else []), labels)
+
+
+def _molecules_table(facts: dict[str, Any]) -> Table:
+    """One row for every molecule of a generated set of several."""
+    columns = {
+        "T / K": "mean_temperature_kelvin",
+        "energy std / eV": "energy_std_ev",
+        "mean |force| / (eV/Å)": "mean_abs_force_ev_per_angstrom",
+    }
+    table = Table()
+    table.add_column("molecule", no_wrap=True)
+    table.add_column("SMILES", overflow="fold")
+    for heading in ("formula", *columns):
+        table.add_column(heading)
+    for molecule, fact in facts.items():
+        text = [molecule, fact["smiles"], fact["formula"]]
+        values = [str(fact["measured"][key]) for key in columns.values()]
+        table.add_row(*(escape(word) for word in text), *values)
+    return table
 
 
 def formulas(frames: Frames) -> str:

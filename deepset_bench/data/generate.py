@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
-from ase.calculators.calculator import Calculator, all_changes
-from ase.constraints import FixCom
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import thermalize_momenta
 
-from deepset_bench.data.bias import Bias, Metadynamics, NoBias, Umbrella, torsion
 from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.recipe import Recipe
-from deepset_bench.data.xtb import XTB
+from deepset_bench.data.simulation import Simulation
 from deepset_bench.errors import UserError
+from deepset_bench.files import atomic_write
+
+CHECKPOINT_EVERY = 2.0
+"""Seconds between two checkpoints; what an interruption loses."""
 
 
 def generate(
@@ -25,16 +25,18 @@ def generate(
     recipe: Recipe,
     progress: Callable[[int, int], None] | None = None,
     allow_broken: bool = False,
+    checkpoint: Path | None = None,
 ) -> tuple[Frames, FloatArray]:
     """One continuous trajectory.
-
-    Langevin dynamics: Vanden-Eijnden and Ciccotti, Chem. Phys. Lett. 2006, 429, 310, as in ASE.
 
     Args:
         name: `Frames.molecule` of every frame.
         recipe: what to simulate.
-        progress: called after each frame with the number of frames done and their total.
+        progress: called at the start and after each frame with the number of frames done and their
+            total.
         allow_broken: go on after a bond has broken or formed.
+        checkpoint: file that keeps the trajectory so far. One left by the same recipe, however
+            its process ended, goes on to the same bytes as an uninterrupted trajectory.
 
     Returns:
         Frames with the potential's energy and forces and the bias forces, all three evaluated at
@@ -45,93 +47,73 @@ def generate(
             that does not converge, or a molecule that breaks; the last two name the frame.
     """
     molecule = Molecule.from_smiles(recipe.smiles, recipe.seed)
-    bias = bias_of(recipe, molecule)
-    rng = np.random.default_rng(recipe.seed)
-    potential = XTB(molecule.numbers, recipe.method, recipe.electronic_temperature)
-    calculator = _BiasedPotential(potential, bias)
-    atoms = Atoms(molecule.numbers, molecule.positions, calculator=calculator)
-    atoms.set_constraint(FixCom())
-    thermalize_momenta(atoms, recipe.temperature, rng=rng)
-    dynamics = Langevin(
-        atoms,
-        recipe.timestep * units.fs,
-        temperature_K=recipe.temperature,
-        friction=recipe.friction / units.fs,
-        fixcm=False,
-        rng=rng,
-    )
-    M, A = recipe.frames, len(atoms)
-    positions, forces, bias_forces = (np.empty((M, A, 3)) for _ in range(3))
-    energy, temperature = np.empty(M), np.empty(M)
-    every = recipe.steps("interval")
-    for m in range(M):
+    simulation = Simulation(molecule, recipe)
+    M, A = recipe.frames, len(molecule.numbers)
+    shapes: dict[str, tuple[int, ...]] = {"energy": (M,), "temperature": (M,)}
+    shapes |= dict.fromkeys(("positions", "forces", "bias_forces"), (M, A, 3))
+    record: dict[str, FloatArray] = {label: np.empty(shape) for label, shape in shapes.items()}
+    done = 0
+    if checkpoint is not None and checkpoint.exists():
+        done = _go_on(checkpoint, simulation, record)
+    every, saved = recipe.steps("interval"), time.monotonic()
+    for m in range(done, M):
+        if progress is not None:
+            progress(m, M)
         try:
-            atoms.get_forces()
-            damage = molecule.damage(atoms.positions, molecule.positions)
+            if m > 0:
+                simulation.advance((m - 1) * every, m * every)
+            labels = simulation.labels()
+            damage = molecule.damage(labels["positions"], molecule.positions)
             if damage and not allow_broken:
                 raise UserError(f"{damage}; try a gentler bias or --allow-broken")
-            positions[m] = atoms.positions
-            energy[m], forces[m] = calculator.potential_labels
-            bias_forces[m] = calculator.bias_forces
-            temperature[m] = atoms.get_temperature()
-            for step in range(m * every, (m + 1) * every if m + 1 < M else 0):
-                if bias.advance(step, atoms.positions):
-                    calculator.reset()
-                dynamics.step()
         except UserError as error:
             raise UserError(f"{name} frame {m}: {error}") from None
-        if progress is not None:
-            progress(m + 1, M)
+        for label, value in labels.items():
+            record[label][m] = value
+        if checkpoint and (m + 1 == M or time.monotonic() - saved > CHECKPOINT_EVERY):
+            _save(checkpoint, simulation, {label: record[label][: m + 1] for label in record})
+            saved = time.monotonic()
+    if progress is not None:
+        progress(M, M)
     frames = Frames(
         numbers=np.tile(molecule.numbers, M),
-        positions=positions.reshape(-1, 3),
+        positions=record["positions"].reshape(-1, 3),
         n_atoms=np.full(M, A),
-        energy=energy,
-        forces=forces.reshape(-1, 3),
-        bias_forces=bias_forces.reshape(-1, 3),
+        energy=record["energy"],
+        forces=record["forces"].reshape(-1, 3),
+        bias_forces=record["bias_forces"].reshape(-1, 3),
         molecule=np.full(M, name),
         index=np.arange(M),
     )
-    return frames, temperature
+    return frames, record["temperature"]
 
 
-def bias_of(recipe: Recipe, molecule: Molecule) -> Bias:
-    """The biasing potential at the start of the simulation.
+def check(name: str, recipe: Recipe) -> None:
+    """Raise what `generate` would before its first step; takes milliseconds.
 
     Raises:
-        UserError: the molecule has no such torsion to drive.
+        UserError: names the molecule.
     """
-    if recipe.sampling == "md":
-        return NoBias()
-    torsions = molecule.torsions_across(recipe.torsion)
-    if recipe.sampling == "metadynamics":
-        width, stride = float(np.radians(recipe.hill_width)), recipe.steps("hill_interval")
-        return Metadynamics(torsions, recipe.tie, recipe.hill_height, width, stride)
-    centres = np.linspace(0.0, np.pi, recipe.windows)
-    if abs(torsion(molecule.positions, torsions[0])[0]) > np.pi / 2:
-        centres = centres[::-1]
-    stride = -(-recipe.frames * recipe.steps("interval") // recipe.windows)
-    return Umbrella(torsions, recipe.tie, recipe.window_strength, centres, stride)
+    try:
+        Simulation(Molecule.from_smiles(recipe.smiles, recipe.seed), recipe)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
-class _BiasedPotential(Calculator):
-    """What the dynamics feels, with the potential's share and the bias's share kept apart."""
+def _save(path: Path, simulation: Simulation, record: dict[str, FloatArray]) -> None:
+    with atomic_write(path) as stream:
+        arrays: dict[str, Any] = {**record, **simulation.state()}
+        np.savez(stream, **arrays)
 
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012 - ASE's own declaration
 
-    def __init__(self, potential: XTB, bias: Bias) -> None:
-        super().__init__()
-        self._potential, self._bias = potential, bias
-
-    def calculate(
-        self,
-        atoms: Any = None,
-        properties: Any = ("energy",),
-        system_changes: Any = all_changes,
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        positions = atoms.positions
-        self.potential_labels = self._potential(positions)
-        bias_energy, self.bias_forces = self._bias(positions)
-        energy, forces = self.potential_labels
-        self.results = {"energy": energy + bias_energy, "forces": forces + self.bias_forces}
+def _go_on(path: Path, simulation: Simulation, record: dict[str, FloatArray]) -> int:
+    """Take up what `_save` wrote; returns the number of frames in it."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            stored = dict(file)
+    except Exception as error:
+        raise UserError(f"{path}: is damaged ({error}); delete it to start again") from None
+    for label, values in record.items():
+        values[: len(stored[label])] = stored[label]
+    simulation.restore(stored)
+    return len(stored["energy"])

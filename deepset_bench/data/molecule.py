@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from ase.data import covalent_radii
@@ -13,6 +15,8 @@ from deepset_bench.data.frames import FloatArray, IntArray
 from deepset_bench.errors import UserError, require
 
 NEW_CONTACT = 1.2  # times the sum of covalent radii: below it two atoms count as bonded
+CLOSER = 0.8  # times their first distance: only below it have two atoms come together
+IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a line is ill-defined
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Molecule:
 
     @classmethod
     def from_smiles(cls, smiles: str, seed: int) -> Molecule:
-        """Seeded distance-geometry embedding, relaxed with the MMFF94 force field (RDKit).
+        """Seeded distance-geometry embedding, relaxed with MMFF94, or UFF for elements it lacks.
 
         Raises:
             UserError: RDKit is missing, or cannot read, embed or relax the molecule.
@@ -49,10 +53,13 @@ class Molecule:
             if molecule is None or not molecule.GetNumAtoms():
                 raise UserError(f"{smiles!r} is not a SMILES string that RDKit can read")
             molecule = Chem.AddHs(molecule)
-            if any(a.GetNumRadicalElectrons() or a.GetFormalCharge() for a in molecule.GetAtoms()):
+            radical = any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms())
+            if radical or Chem.GetFormalCharge(molecule):
                 raise UserError(f"{smiles}: only neutral closed-shell molecules can be generated")
+            if molecule.GetNumAtoms() < 2 or len(Chem.GetMolFrags(molecule)) > 1:
+                raise UserError(f"{smiles}: it takes one molecule of two atoms or more")
             embedded = AllChem.EmbedMolecule(molecule, randomSeed=seed) == 0
-            if not embedded or AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000) != 0:
+            if not embedded or not _relax(AllChem, molecule):
                 raise UserError(f"{smiles}: RDKit found no geometry; check the SMILES")
         bonds = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in molecule.GetBonds()]
         double = tuple(
@@ -75,37 +82,48 @@ class Molecule:
         bonded = {int(i) for pair in self.bonds for i in pair if atom in pair} - {atom, other}
         return sorted(bonded, key=lambda i: (-self.numbers[i], i))
 
-    def torsions_across(self, chain: Torsion | None = None) -> tuple[Torsion, Torsion]:
-        """The torsion of the chain across a double bond, and that of the other two substituents.
+    def torsions_across(self, chain: Torsion | None = None) -> tuple[Torsion, Torsion | None]:
+        """The torsion of a chain and, across a C=C bond, that of the other two substituents.
 
         Args:
-            chain: i, j, k, l with j=k the double bond, counted from 0; by default the heaviest
-                substituents of the only carbon-carbon double bond.
+            chain: i, j, k, l, counted from 0; by default the heaviest substituents of the only
+                carbon-carbon double bond outside a ring.
 
         Raises:
-            UserError: there is no such bond, more than one and no `chain`, or `chain` is not one.
+            UserError: no `chain` and not one such bond, or `chain` is not a torsion.
         """
-        bonds = self.double_bonds
         if chain is None:
-            if len(bonds) != 1:
+            if len(self.double_bonds) != 1:
                 raise UserError(
-                    f"{self.formula} has {len(bonds)} C=C bonds to rotate about; "
-                    + ("name one with --torsion I-J-K-L" if bonds else "use --sampling md")
+                    f"{self.formula} has {len(self.double_bonds)} C=C bonds to rotate about; "
+                    "name a torsion with --torsion I-J-K-L, or use --sampling md"
                 )
-            j, k = bonds[0]
-        elif len(chain) == 4 and {tuple(chain[1:3]), tuple(chain[2:0:-1])} & set(bonds):
-            j, k = chain[1], chain[2]
+            j, k = self.double_bonds[0]
         else:
-            raise UserError(f"{chain} is not a torsion across a C=C bond; these are: {bonds}")
+            self._check_torsion(chain)
+            j, k = chain[1:3]
+            if not {(j, k), (k, j)} & set(self.double_bonds):
+                return chain, None
         left, right = self.neighbours(j, k), self.neighbours(k, j)
         if len(left) != 2 or len(right) != 2:
             raise UserError(f"the C=C bond {j}={k} does not have two substituents at either end")
         if chain is not None:
-            if chain[0] not in left or chain[3] not in right:
-                raise UserError(f"{chain} is not a torsion: bonded to {j}={k} are {left}, {right}")
             left.sort(key=lambda i: i != chain[0])
             right.sort(key=lambda i: i != chain[3])
         return (left[0], j, k, right[0]), (left[1], j, k, right[1])
+
+    def _check_torsion(self, chain: Torsion) -> None:
+        name = "-".join(map(str, chain))
+        bonded = {frozenset(pair) for pair in self.bonds.tolist()}
+        if len(set(chain)) != 4 or not {frozenset(pair) for pair in pairwise(chain)} <= bonded:
+            raise UserError(
+                f"{name} is not a torsion of {self.formula}: four atoms, each bonded to the next, "
+                "counted from 0 in SMILES order, hydrogens last"
+            )
+        for i, j, k in (chain[:3], chain[1:]):
+            u, v = self.positions[[i, k]] - self.positions[j]
+            if np.linalg.norm(np.cross(u, v)) < IN_LINE * np.linalg.norm(u) * np.linalg.norm(v):
+                raise UserError(f"{name} is not a torsion: {i}, {j} and {k} are in a line")
 
     def bond_stretch(self, positions: FloatArray, reference: FloatArray) -> FloatArray:
         """Bond lengths relative to those of a reference geometry.
@@ -128,11 +146,26 @@ class Molecule:
             i, j = self.bonds[int(stretch.argmax())]
             return f"bond {i}-{j} is {stretch.max():.2f} times its first length"
         radii = covalent_radii[self.numbers]
-        ratio = np.linalg.norm(positions[:, None] - positions, axis=-1) / (radii[:, None] + radii)
+        bonding = NEW_CONTACT * (radii[:, None] + radii)
+        # Across a small ring atoms are about as close from the start.
+        near = np.minimum(bonding, CLOSER * _distances(reference))
         i, j = self.bonds.T
-        ratio[i, j] = ratio[j, i] = np.inf
-        np.fill_diagonal(ratio, np.inf)
-        if ratio.min() < NEW_CONTACT:
-            i, j = np.unravel_index(int(ratio.argmin()), ratio.shape)
+        near[i, j] = near[j, i] = 0.0
+        touching = np.argwhere(_distances(positions) < near)
+        if len(touching):
+            i, j = touching[0]
             return f"atoms {i} and {j}, not bonded before, have come within bonding distance"
         return None
+
+
+def _distances(positions: FloatArray) -> FloatArray:
+    return np.linalg.norm(positions[:, None] - positions, axis=-1)
+
+
+def _relax(AllChem: Any, molecule: Any) -> bool:
+    """Bring an RDKit molecule to a minimum of its force field; whether that worked."""
+    if AllChem.MMFFHasAllMoleculeParams(molecule):
+        return AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000) == 0
+    if AllChem.UFFHasAllMoleculeParams(molecule):
+        return AllChem.UFFOptimizeMolecule(molecule, maxIters=2000) == 0
+    return False

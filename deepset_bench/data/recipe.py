@@ -1,18 +1,22 @@
-"""What decides a generated trajectory; light, because the command line reads defaults here."""
+"""What decides generated trajectories; light, because the command line reads defaults here."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from deepset_bench.errors import UserError, nearest
 
 # Each kind of sampling, with the fields of the recipe that it alone reads.
 SAMPLING: dict[str, tuple[str, ...]] = {
     "md": (),
-    "metadynamics": ("torsion", "tie", "hill_height", "hill_width", "hill_interval"),
-    "umbrella": ("torsion", "tie", "window_strength", "windows"),
+    "metadynamics": ("torsions", "tie", "hill_height", "hill_width", "hill_interval"),
+    "umbrella": ("torsions", "tie", "window_strength", "windows"),
 }
+
+Chain = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,18 @@ class Recipe:
         timestep: in fs.
         interval: fs between recorded frames.
         seed: of the embedding, the velocities and the thermostat.
-        torsion: the chain i, j, k, l to drive, from 0 in SMILES order; by default the heaviest
-            substituents of the only C=C bond.
-        tie: spring between the torsions across the bond, in eV/rad^2.
+        torsions: the chains i, j, k, l to drive together, atoms from 0 in SMILES order; by default
+            the heaviest substituents of the only C=C bond.
+        tie: spring between the torsions across a driven C=C bond, in eV/rad^2.
         hill_height: in eV.
         hill_width: standard deviation of a hill in degrees.
         hill_interval: fs between hills.
         window_strength: of the umbrella windows in eV/rad^2.
-        windows: number of them, in equal steps from one planar form to the other.
+        windows: number of them for each torsion, in equal steps: across a C=C bond from one planar
+            form to the other, elsewhere once around.
 
     Raises:
-        UserError: an unknown sampling, or a value out of range.
+        UserError: an unknown sampling, torsions that it would not drive, or a value out of range.
     """
 
     smiles: str
@@ -58,7 +63,7 @@ class Recipe:
     timestep: float = 0.5
     interval: float = 20.0
     seed: int = 0
-    torsion: tuple[int, int, int, int] | None = None
+    torsions: tuple[Chain, ...] = ()
     tie: float = 10.0
     hill_height: float = 1.0
     hill_width: float = 2.5
@@ -71,6 +76,8 @@ class Recipe:
             raise UserError(
                 f"unknown sampling {self.sampling!r}; {nearest(self.sampling, SAMPLING)}"
             )
+        if self.torsions and "torsions" not in SAMPLING[self.sampling]:
+            raise UserError(f"sampling {self.sampling} drives no torsion; leave out --torsion")
         positive = ("frames", "timestep", "interval", "hill_width", "hill_interval")
         for name in positive:
             if getattr(self, name) <= 0:
@@ -90,7 +97,7 @@ class Recipe:
                 )
 
     @staticmethod
-    def parse_torsion(text: str) -> tuple[int, int, int, int]:
+    def parse_torsion(text: str) -> Chain:
         """`I-J-K-L` as four atoms.
 
         Raises:
@@ -111,3 +118,41 @@ class Recipe:
         unread = {name for names in SAMPLING.values() for name in names}
         unread -= set(SAMPLING[self.sampling])
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unread}
+
+
+def molecules(name: str, smiles: Sequence[str]) -> dict[str, str]:
+    """SMILES by the name of the molecule, in order.
+
+    Args:
+        name: what a single molecule without a name of its own is called.
+        smiles: each a SMILES string, a name after a blank if wanted, or a file that ends in .smi
+            with one of these a line. Of several molecules, one without a name is called like its
+            SMILES.
+
+    Raises:
+        UserError: a file that cannot be read, nothing given, or a name that occurs twice.
+    """
+    lines: list[str] = []
+    for text in smiles:
+        lines += _lines(Path(text)) if text.endswith(".smi") else [text]
+    named: dict[str, str] = {}
+    for line in lines:
+        structure, _, given = " ".join(line.split()).partition(" ")
+        molecule = given or (structure if len(lines) > 1 else name)
+        if molecule in named:
+            raise UserError(
+                f"two molecules are called {molecule!r}; give them names, as in "
+                f"--smiles '{structure} NAME'"
+            )
+        named[molecule] = structure
+    if not named:
+        raise UserError("no molecule: give --smiles a SMILES string, or a .smi file with some")
+    return named
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

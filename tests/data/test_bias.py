@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepset_bench.data.bias import Metadynamics, TiedTorsion, Umbrella, torsion, wrap
+from deepset_bench.data.bias import DrivenTorsions, Metadynamics, Umbrella, torsion, wrap
 
 CHAIN, OTHER = (0, 1, 2, 3), (4, 1, 2, 5)
 
@@ -29,14 +29,25 @@ def numerical_gradient(function, positions: np.ndarray, step: float = 1e-5) -> n
 
 
 def metadynamics() -> Metadynamics:
-    bias = Metadynamics((CHAIN, OTHER), tie=10.0, height=1.0, width=0.05, stride=1)
+    bias = Metadynamics([(CHAIN, OTHER)], tie=10.0, height=1.0, width=0.05, stride=1)
     for step, angle in enumerate([0.02, 1.5, 1.6, 3.1, -3.1]):
         bias.advance(step, twisted(angle))
     return bias
 
 
 def umbrella() -> Umbrella:
-    return Umbrella((CHAIN, OTHER), 10.0, 15.0, np.linspace(np.pi, 0.0, 5), stride=10)
+    return Umbrella([(CHAIN, OTHER)], 10.0, 15.0, np.linspace([np.pi], [0.0], 5), stride=10)
+
+
+def two_torsions(bias: type[DrivenTorsions]) -> DrivenTorsions:
+    """Both chains driven, one of them with a tie."""
+    torsions = [(CHAIN, None), (OTHER, (0, 1, 2, 5))]
+    if bias is Umbrella:
+        return Umbrella(torsions, 10.0, 15.0, np.array([[1.0, -2.0]]), stride=10)
+    hills = Metadynamics(torsions, tie=10.0, height=1.0, width=0.3, stride=1)
+    for step, angle in enumerate([0.02, 1.5, 1.6, 3.1, -3.1]):
+        hills.advance(step, twisted(angle))
+    return hills
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.6, np.pi / 2, 3.1, np.pi, -1.2])
@@ -56,9 +67,17 @@ def test_torsion_has_the_sign_of_ase() -> None:
     assert np.degrees(torsion(positions, CHAIN)[0]) % 360 == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("bias", [metadynamics(), umbrella()], ids=["metadynamics", "umbrella"])
+BIASES = {
+    "metadynamics": metadynamics(),
+    "umbrella": umbrella(),
+    "metadynamics of two": two_torsions(Metadynamics),
+    "umbrella of two": two_torsions(Umbrella),
+}
+
+
+@pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
 @pytest.mark.parametrize("angle", [0.05, 1.55, 3.1, -3.05])
-def test_bias_forces(bias: TiedTorsion, angle: float) -> None:
+def test_bias_forces(bias: DrivenTorsions, angle: float) -> None:
     positions = twisted(angle)
     forces = bias(positions)[1]
     assert np.abs(forces).max() > 0.01
@@ -80,7 +99,7 @@ def test_the_same_geometry_feels_another_bias_later() -> None:
 
 
 def test_hills_come_on_stride_and_windows_move_in_order() -> None:
-    bias = Metadynamics((CHAIN, OTHER), 0.0, 1.0, 0.1, stride=3)
+    bias = Metadynamics([(CHAIN, OTHER)], 0.0, 1.0, 0.1, stride=3)
     assert [bias.advance(step, twisted(1.0)) for step in range(5)] == [1, 0, 0, 1, 0]
     windows = umbrella()
     changed = [step for step in range(70) if windows.advance(step, twisted(1.0))]

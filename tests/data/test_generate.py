@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-import yaml
-from typer.testing import CliRunner
 
-from deepset_bench.cli_data import app
-from deepset_bench.data import catalogue
-from deepset_bench.data.bias import torsion
+from deepset_bench.data import generate as module
+from deepset_bench.data.bias import Umbrella, torsion
 from deepset_bench.data.generate import generate
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.recipe import Recipe
+from deepset_bench.data.simulation import bias_of
 from deepset_bench.data.xtb import XTB
 from deepset_bench.errors import UserError
 
@@ -54,6 +49,37 @@ def test_same_seed_same_bytes_and_labels_of_the_recorded_geometry(
     assert np.array_equal(forces, frames.forces[-6:])
 
 
+@pytest.mark.parametrize("sampling", ["md", "metadynamics", "umbrella"])
+def test_an_interrupted_trajectory_goes_on_to_the_same_bytes(
+    sampling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", -1.0)
+    recipe = Recipe("C=C", 6, sampling, interval=2.0, hill_height=0.1, hill_interval=1.5, windows=5)
+    whole, temperature = generate("ethene", recipe)
+
+    def interrupt(done: int, total: int) -> None:
+        seen.append(done)
+        if done == 4:
+            raise KeyboardInterrupt
+
+    checkpoint, seen = tmp_path / "folder" / "ethene.npz", []  # type: ignore[var-annotated]
+    with pytest.raises(KeyboardInterrupt):
+        generate("ethene", recipe, interrupt, checkpoint=checkpoint)
+    for rest in ([4, 5, 6], [6]):  # what was left, and then nothing
+        seen.clear()
+        again = generate("ethene", recipe, lambda *done: seen.append(done[0]), False, checkpoint)
+        assert seen == rest
+        assert again[1].tobytes() == temperature.tobytes()
+        for label in ("positions", "energy", "forces", "bias_forces"):
+            assert getattr(again[0], label).tobytes() == getattr(whole, label).tobytes()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"x\.npz: is damaged .*delete it"):
+        generate("x", Recipe("C=C", 2, sampling="md"), checkpoint=tmp_path / "x.npz")
+
+
 def test_another_seed_another_trajectory() -> None:
     a, b = (generate("x", Recipe("C=C", 2, seed=seed, interval=1.0))[0] for seed in (0, 1))
     assert np.abs(a.positions - b.positions).max() > 1e-3
@@ -77,6 +103,8 @@ def test_damage_is_a_stretched_bond_or_a_new_contact() -> None:
     first, second = ethene.neighbours(0, 1)
     touching[first] += 0.7 * (start[second] - start[first])
     assert "come within bonding distance" in str(ethene.damage(touching, start))
+    across = Molecule.from_smiles("C12CC(C1)C2", 0)  # bicyclo[1.1.1]pentane: 1.85 angstrom
+    assert across.damage(0.95 * across.positions, across.positions) is None
 
 
 def test_torsions_across_the_double_bond() -> None:
@@ -91,6 +119,32 @@ def test_torsions_across_the_double_bond() -> None:
     assert hydrogens_first == (other, chain)
 
 
+def test_a_torsion_about_a_single_bond_has_nothing_tied_to_it() -> None:
+    assert Molecule.from_smiles("CCCC", 0).torsions_across((0, 1, 2, 3)) == ((0, 1, 2, 3), None)
+
+
+def test_windows_of_two_torsions_visit_the_grid_from_neighbour_to_neighbour() -> None:
+    recipe = Recipe(
+        "C/C=C/CC", 60, "umbrella", windows=4, torsions=((0, 1, 2, 3), (1, 2, 3, 4)), interval=1.0
+    )
+    bias = bias_of(recipe, Molecule.from_smiles(recipe.smiles, 0))
+    assert isinstance(bias, Umbrella)
+    assert bias.centres.shape == (16, 2)
+    assert len(np.unique(bias.centres.round(6), axis=0)) == 16
+    steps = np.degrees(np.abs(np.diff(bias.centres, axis=0)))
+    assert {tuple(row) for row in steps.round(6).tolist()} == {(0.0, 90.0), (60.0, 0.0)}
+    assert bias.centres[0, 0] == np.pi
+    assert bias.stride == 8
+
+
+def test_umbrella_windows_turn_a_single_bond_once_around() -> None:
+    chain = (2, 0, 1, 3)
+    recipe = Recipe("OO", 60, "umbrella", "gfn2", windows=6, torsions=(chain,), interval=5.0)
+    frames, _ = generate("hydrogen peroxide", recipe)
+    angles = [torsion(p, chain)[0] for p in frames.positions.reshape(60, -1, 3)]
+    assert np.ptp(np.unwrap(angles)) > np.radians(250)
+
+
 @pytest.mark.parametrize(
     ("smiles", "chain", "message"),
     [
@@ -100,6 +154,10 @@ def test_torsions_across_the_double_bond() -> None:
         (BUTENE, (1, 0, 4, 5), "not a torsion"),
         ("C1=CCCCC1", None, "0 C=C bonds"),
         ("C=C=C", None, "2 C=C bonds"),
+        ("C=C=C", (3, 0, 1, 2), "in a line"),
+        ("CC#CC", (0, 1, 2, 3), "in a line"),
+        ("CCCC", (0, 1, 3, 2), "not a torsion"),
+        ("CCCC", (0, 1, 2, -1), "not a torsion"),
     ],
 )
 def test_no_torsion_to_drive(smiles: str, chain: tuple | None, message: str) -> None:
@@ -107,7 +165,15 @@ def test_no_torsion_to_drive(smiles: str, chain: tuple | None, message: str) -> 
         Molecule.from_smiles(smiles, 0).torsions_across(chain)
 
 
-@pytest.mark.parametrize("smiles", ["C=(", "", "[Na+]", "[CH3]"])
+@pytest.mark.parametrize(
+    ("smiles", "formula"),
+    [("C[N+](=O)[O-]", "CH3NO2"), ("[H][H]", "H2"), ("B(O)(O)C", "CH5BO2"), ("Cl", "HCl")],
+)
+def test_neutral_molecules_of_any_elements(smiles: str, formula: str) -> None:
+    assert Molecule.from_smiles(smiles, 0).formula == formula
+
+
+@pytest.mark.parametrize("smiles", ["C=(", "", "[Na+]", "[CH3]", "[Ar]", "C.C"])
 def test_impossible_smiles(smiles: str) -> None:
     with pytest.raises(UserError):
         Molecule.from_smiles(smiles, 0)
@@ -117,6 +183,7 @@ def test_impossible_smiles(smiles: str) -> None:
     ("change", "message"),
     [
         ({"sampling": "metadynamic"}, "did you mean metadynamics"),
+        ({"sampling": "md", "torsions": ((0, 1, 2, 3),)}, "leave out --torsion"),
         ({"frames": 0}, "frames must be above 0"),
         ({"temperature": -1.0}, "temperature must not be negative"),
         ({"interval": 0.7}, "interval of 0.7 fs is not a multiple"),
@@ -125,47 +192,3 @@ def test_impossible_smiles(smiles: str) -> None:
 def test_impossible_recipes(change: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Recipe(**{"smiles": BUTENE, "frames": 5, **change})
-
-
-def run(*words: str) -> Exception | str:
-    bench = typer.Typer()
-    bench.add_typer(app, name="data")
-    result = CliRunner().invoke(bench, ["data", *words])
-    return result.output if result.exception is None else result.exception  # type: ignore[return-value]
-
-
-def test_command_writes_a_set_once_and_repeats_it(tmp_path: Path) -> None:
-    words = ["generate", "ethene", "--smiles", "C=C", "--frames", "3", "--interval", "2"]
-    words += ["--hill-interval", "1", "--out", str(tmp_path)]
-    assert "3 frames of C2H4" in str(run(*words)).replace("\n", " ")
-    folder = tmp_path / "ethene"
-    assert sorted(p.name for p in folder.iterdir()) == ["datasheet.yaml", "frames.npz"]
-    before = (folder / "frames.npz").read_bytes()
-    sheet = yaml.safe_load((folder / "datasheet.yaml").read_text())
-    assert sheet["sha256"] == hashlib.sha256(before).hexdigest()
-    refusal = run(*words)
-    assert isinstance(refusal, UserError)
-    assert "--force" in str(refusal)
-    again = shlex.split(sheet["command"])
-    assert again[:2] == ["bench", "data"]
-    assert isinstance(run(*again[2:], "--force"), str)
-    assert (folder / "frames.npz").read_bytes() == before
-
-
-def test_command_without_a_folder_makes_a_set_that_data_finds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
-    words = ["generate", "ethene", "--smiles", "C=C", "--frames", "2", "--sampling", "md"]
-    assert isinstance(run(*words, "--interval", "1"), str)
-    assert len(catalogue.load("ethene")) == 2
-    assert catalogue.datasheet("ethene")["sampling"]["kind"] == "md"
-    assert "ethene" in str(run("show", "ethene"))
-
-
-def test_command_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
-    failed = run("generate", "x", "--smiles", "CC", "--frames", "3", "--out", str(tmp_path))
-    assert isinstance(failed, UserError)
-    assert not list(tmp_path.iterdir())
-    escape = run("generate", "../x", "--smiles", "C=C", "--out", str(tmp_path))
-    assert isinstance(escape, UserError)
