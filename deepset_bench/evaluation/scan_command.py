@@ -161,7 +161,6 @@ def _write(
 ) -> None:
     (trained,) = ensemble.members
     model = trained.potential.model
-    thresholds = model.gate.thresholds.tolist() if isinstance(model, DeepSet) else []
     table = pd.DataFrame({f"t_{along.unit}": curve.t, "energy_ev": curve.energy})
     rows = [(b.before, b.after, b.energy, b.force) for b in curve.breaks]
     headings = ["before", "after", "energy_ev", "force_ev_per_angstrom"]
@@ -169,11 +168,15 @@ def _write(
     content: dict[str, Any] = {
         "scan": kind,
         "path": along.title,
-        "envelope": trained.config.envelope,
-        "gating": asdict(trained.config.gating),
-        "thresholds_angstrom": thresholds,
+        "model": trained.config.model.kind,
         **curve.summary(),
     }
+    if isinstance(model, DeepSet):
+        content |= {
+            "envelope": trained.config.envelope,
+            "gating": asdict(trained.config.gating),
+            "thresholds_angstrom": model.gate.thresholds.tolist(),
+        }
     if reference is not None:
         table.loc[np.isin(curve.t, reference.t), "gfn1_energy_ev"] = reference.energy
         content |= {

@@ -13,7 +13,7 @@ from deepset_bench import cli
 from deepset_bench.data import catalogue
 from deepset_bench.data.units import HARTREE
 from tests import toy
-from tests.training.tiny import run, run_seeds
+from tests.training.tiny import SCHNET, run, run_seeds
 
 
 def bench(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -99,6 +99,17 @@ def test_biased_labels_are_said_to_be(monkeypatch, capsys):
     error = read(folder.path / "evaluation" / "tiny-test", "evaluation")["errors"][0]
     measured = folder.result()["metrics"]["test"]["forces_mae_ev_per_angstrom"]
     assert error["forces_mae_ev_per_angstrom"] == pytest.approx(measured, rel=1e-5)
+
+
+def test_a_scan_of_a_published_network(monkeypatch, capsys):
+    catalogue.register("tiny", toy.frames(2, 40), {"electronic_temperature_kelvin": 5000.0})
+    folder = run(*SCHNET, "trainer.epochs=1").folder
+    status, _, _ = bench(monkeypatch, capsys, folder.path, "scan=bond")
+    assert status == 0
+    content = read(folder.path / "evaluation" / "scan-bond", "scan")
+    assert content["model"] == "schnet"
+    assert content["jumps"] == 0
+    assert "gating" not in content
 
 
 @pytest.mark.usefixtures("own_folders")

@@ -11,7 +11,7 @@ from deepset_bench.evaluation import scans
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import path, starting_molecule
 from tests import toy
-from tests.training.tiny import run
+from tests.training.tiny import SCHNET, VISNET, run
 
 BRIEF = ("trainer.epochs=1", "cutoff=3.0")
 
@@ -47,6 +47,16 @@ def test_with_the_envelope_nothing_breaks(molecule):
         assert curve.breaks == []
         assert curve.summary()["largest_jump_ev"] is None
         assert np.ptp(curve.energy) > 0
+
+
+@pytest.mark.parametrize("overrides", [SCHNET, VISNET], ids=["schnet", "visnet"])
+def test_of_published_networks_only_visnet_breaks_at_the_cutoff(molecule, overrides):
+    curve = scanned(molecule, "pair", *overrides, "trainer.learning_rate=0.05", "trainer.epochs=2")
+    if overrides is SCHNET:
+        assert curve.breaks == []
+    else:
+        assert len(curve.breaks) == crossings(molecule)
+        assert set(curve.causes) == {"cutoff"}
 
 
 def test_without_it_every_crossing_of_the_cutoff_is_a_jump(molecule):
