@@ -150,6 +150,19 @@ def evaluate(
 
 
 @app.command()
+def check(
+    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
+) -> None:
+    """Examine a trained model: invariance, cutoff, unread keys; exit status 1 for a defect."""
+    from deepset_bench.data.checks.command import show_findings
+    from deepset_bench.evaluation.check import check_run
+
+    if not show_findings(str(run), check_run(run), json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def tables(
     wanted: Annotated[
         list[str] | None,

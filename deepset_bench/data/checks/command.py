@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from deepset_bench.data import catalogue
+from deepset_bench.data.checks.finding import Finding, as_dict, worst
 from deepset_bench.data.checks.full import Report, full_examination
 from deepset_bench.data.checks.reference import SAMPLE
 from deepset_bench.data.checks.subject import Subject
@@ -64,17 +66,31 @@ def check(request: Request, options: Options) -> bool:
             options.electronic_temperature,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    show(Console(highlight=False), _title(report), report.findings)
-    if options.json is not None:
-        write_text(options.json, json.dumps(report.as_dict(), indent=2) + "\n")
+    facts = {"frames": len(subject.frames), "atoms": len(subject.frames.numbers)}
+    sound = show_findings(_title(report), report.findings, options.json, name=subject.name, **facts)
     if options.html is not None:
         from deepset_bench.data.checks.page import page
 
         write_text(options.html, page(report))
-    for path in (options.json, options.html):
-        if path is not None:
-            print(path)
-    return report.verdict != "defect"
+        print(options.html)
+    return sound
+
+
+def show_findings(title: str, findings: list[Finding], file: Path | None, **facts: Any) -> bool:
+    """Print findings, write them as JSON where a file is given; whether there is no defect.
+
+    Args:
+        title: what was examined.
+        findings: what was found.
+        file: JSON file, or None.
+        facts: what the file holds beside verdict and findings.
+    """
+    show(Console(highlight=False), title, findings)
+    if file is not None:
+        content = {**facts, "verdict": worst(findings), "findings": [as_dict(f) for f in findings]}
+        write_text(file, json.dumps(content, indent=2) + "\n")
+        print(file)
+    return worst(findings) != "defect"
 
 
 def _title(report: Report) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from deepset_bench.data.checks import composition, duplicates, identity, reference, series
 from deepset_bench.data.checks.cheap import CHEAP, Check, examine
-from deepset_bench.data.checks.finding import Finding, as_dict, worst
+from deepset_bench.data.checks.finding import Finding, worst
 from deepset_bench.data.checks.reference import Sample
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import UserError
@@ -41,17 +40,6 @@ class Report:
     def verdict(self) -> str:
         """`ok`, `suspect` or `defect`."""
         return worst(self.findings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        frames = self.subject.frames
-        return {
-            "name": self.subject.name,
-            "frames": len(frames),
-            "atoms": len(frames.numbers),
-            "verdict": self.verdict,
-            "findings": [as_dict(finding) for finding in self.findings],
-        }
 
 
 def full_examination(
