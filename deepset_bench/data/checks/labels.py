@@ -10,6 +10,7 @@ from deepset_bench.data.frames import FloatArray
 
 _NOISE = 1e-3  # eV/angstrom: what grids and thresholds of good calculations leave
 _SUSPECT, _DEFECT = 0.01, 0.05  # of the root mean square force
+_TAIL = 6.0  # times the median: more than the tail of even noise
 _FAR, _ABSURD = 12.0, 30.0  # robust standard deviations
 
 
@@ -60,7 +61,7 @@ def _internal(check: str, error: FloatArray, subject: Subject, advice: str) -> F
     text = f"as large as errors of {force_text(number)} a component would make it"
     if number > _NOISE:
         text += f", {number / scale:.2%} of the root mean square force"
-    bad = error > max(_DEFECT * scale, _NOISE)
+    bad = error > max(_DEFECT * scale, _NOISE, _TAIL * float(np.median(error)))
     verdict = "ok" if number < _NOISE else graded(number / scale, _SUSPECT, _DEFECT)
     if bad.any():
         verdict = "defect"

@@ -25,7 +25,7 @@ CLOSE = (0.005, 0.12)
 MOST = 6000
 """Frames of a group that are compared with each other, evenly spaced."""
 _SUSPECT, _DEFECT = 0.4, 0.7  # median |error| over median |energy difference|
-_JUMP = 15.0  # robust standard deviations of (error / displacement^2)
+_JUMP, _MOST_MISFITS = 15.0, 200  # times the usual error; frames taken out one by one
 _NEIGHBOURS, _COMPONENTS, _DISTANCES = 2, 10, 500
 _IDLE = 0.3  # an atom's share of its work found in the energy, below which its force is wrong
 
@@ -146,23 +146,50 @@ def idle_atoms(found: Works) -> list[int]:
 
 
 def _single(check: str, found: list[Works]) -> Finding:
-    """Frames of which every pair is off, while the set as a whole is not."""
+    """Frames that do not fit their neighbours, in sets that fit as a whole."""
+    sound = [w for w in found if w.error <= _SUSPECT]
+    if not sound:
+        return Finding(check, "not run", "work and energy do not agree as a whole")
     number, frames = 0.0, list[int]()
-    for w in found:
-        rest = np.abs(w.energy - w.slope * w.work) / w.displacement**2
-        score = rest / (1.4826 * np.median(rest))
-        least = np.full(len(w.group), np.inf)
-        np.minimum.at(least, w.pairs.ravel(), np.repeat(score, 2))
-        least[~np.isfinite(least)] = 0.0
-        number = max(number, float(least.max()))
-        frames += w.group.index[least > _JUMP].tolist()
-    text = f"at most {number:.1f} times the usual error between a frame and all its neighbours"
+    for w in sound:
+        bad, worst = _misfits(w)
+        number = max(number, worst)
+        frames += w.group.index[bad].tolist()
     if not frames:
+        text = f"at most {number:.1f} times the usual error between a frame and its neighbours"
         return Finding(check, "ok", text, number)
     text = f"energy or forces of {len(frames):,} frames do not fit those of their neighbours, by up"
     text += f" to {number:.0f} times the usual error"
     advice = "leave these frames out, or compute their labels again"
     return Finding(check, "defect", text, number, "", tuple(sorted(frames)), (), advice)
+
+
+def _misfits(found: Works) -> tuple[list[int], float]:
+    """Frames whose energy is off from those of their neighbours, and the largest misfit.
+
+    The energy by which a frame is off is the mean error of its pairs, weighted by the inverse
+    square of what such a pair is usually off by (a constant times displacement^2). The worst frame
+    is taken out with its pairs, and so on: its neighbours are not to blame.
+    """
+    rest = (found.energy - found.slope * found.work)[:, None] * [-1.0, 1.0]
+    usual = found.displacement**2
+    usual = usual * 1.4826 * float(np.median(np.abs(rest[:, 0]) / usual))
+    if not usual.max() > 0:
+        return [], 0.0
+    weight, m = 1 / usual**2, len(found.group)
+    bad: list[int] = []
+    most = 0.0
+    while len(bad) < _MOST_MISFITS:
+        total = np.bincount(found.pairs.ravel(), np.repeat(weight, 2), minlength=m)
+        shift = np.bincount(found.pairs.ravel(), (rest * weight[:, None]).ravel(), minlength=m)
+        score = np.divide(np.abs(shift), np.sqrt(total), out=np.zeros(m), where=total > 0)
+        worst = int(score.argmax())
+        most = max(most, float(score[worst]))
+        if score[worst] <= _JUMP:
+            break
+        bad.append(worst)
+        weight = np.where((found.pairs == worst).any(axis=1), 0.0, weight)
+    return bad, most
 
 
 def descriptors(positions: FloatArray) -> FloatArray:
