@@ -110,6 +110,8 @@ def _watching(kind: Any) -> Any:
     names = {field.name for field in fields(kind)}
 
     class Watched(kind):
+        _report: Callable[[str], object] = staticmethod(lambda _: None)  # of copies of a copy
+
         def __getattribute__(self, name: str) -> Any:
             if name in names:
                 object.__getattribute__(self, "_report")(name)

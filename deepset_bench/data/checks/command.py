@@ -58,7 +58,8 @@ def check(request: Request, options: Options) -> bool:
         catalogue.load(options.against) if options.against else None,
         request.words,
     )
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("GFN-xTB labels of a sample", total=options.sample)
         report = full_examination(
             subject,

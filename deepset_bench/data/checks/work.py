@@ -122,7 +122,7 @@ def _verdict(check: str, worst: Works) -> Finding:
     )
     if error <= _SUSPECT and mistake:
         text = f"{measured} after a factor of {worst.slope:.4g}: {mistake}"
-        advice = "one of the two is in another unit than declared; see the scale of the forces"
+        advice = "import again with the right --energy-unit and --length-unit; see the force unit"
         return Finding(check, "defect", text, worst.slope, "", (), (), advice)
     if error <= _SUSPECT:
         return Finding(check, "ok", measured, error)
