@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cli_data.app, name="data", help="List, show, import, fetch and generate data.")
+app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 GROUPS = "\n\n".join(

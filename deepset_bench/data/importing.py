@@ -81,7 +81,7 @@ def import_set(
     folder = catalogue.register(name, read, sheet, force)
     return (
         f"{name}: {len(read)} frames in {folder}; train on it with data={name}, "
-        f"look at it with: bench data show {name}"
+        f"examine it with: bench data check {name}"
     )
 
 
