@@ -123,9 +123,11 @@ def smiles_of(group: Group) -> str | None:
         try:
             molecule = Chem.MolFromXYZBlock("\n".join(lines) + "\n")
             determine.DetermineBonds(molecule, charge=0)
-            return _canonical(molecule)
         except (ValueError, RuntimeError):
             return None
+        # RDKit pairs the electrons of two radicals as a carbanion and a carbocation.
+        charged = any(a.GetAtomicNum() == 6 and a.GetFormalCharge() for a in molecule.GetAtoms())
+        return None if charged else _canonical(molecule)
 
 
 def _canonical(molecule: Any) -> str:

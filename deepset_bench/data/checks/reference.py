@@ -217,7 +217,8 @@ def level_of_theory(subject: Subject, found: Sample) -> Finding:
         for level in sorted(found.levels, key=lambda level: level is not best)
     )
     claimed = str(subject.sheet.get("method", ""))
-    frames = f"{len(found.group)} frames, electrons at {found.electronic_temperature:g} K"
+    frames = f"{len(found.group)} frames of {found.group.molecule}, "
+    frames += f"electrons at {found.electronic_temperature:g} K"
     if best.energies_match:
         text = f"{METHODS[best.method]} energies: {others} ({frames})"
         verdict, name = "ok", METHODS[best.method]

@@ -24,7 +24,7 @@ CLOSE = (0.005, 0.12)
 """Root mean square displacements in angstrom between which a pair of frames is of use."""
 MOST = 6000
 """Frames of a group that are compared with each other, evenly spaced."""
-_SUSPECT, _DEFECT = 0.4, 0.7  # median |error| over median |energy difference|
+_SUSPECT, _DEFECT = 0.3, 0.5  # median |error| over median |energy difference|
 _JUMP, _MOST_MISFITS = 15.0, 200  # times the usual error; frames taken out one by one
 _NEIGHBOURS, _COMPONENTS, _DISTANCES = 2, 10, 500
 _IDLE = 0.3  # an atom's share of its work found in the energy, below which its force is wrong
@@ -40,7 +40,7 @@ class Works:
         displacement: (P,) root mean square over the coordinates, in angstrom, after superposition.
         energy: (P,) E_2 - E_1 in eV.
         atoms: (P, n) work of the forces on each atom in eV.
-        slope: robust slope of `energy` on the whole work.
+        slope: robust slope of `energy` on the whole work, of the closer half of the pairs.
     """
 
     group: Group
@@ -58,9 +58,10 @@ class Works:
 
     @property
     def error(self) -> float:
-        """Median |E_2 - E_1 - slope work| over median |E_2 - E_1|."""
-        rest = np.abs(self.energy - self.slope * self.work)
-        return float(np.median(rest) / np.median(np.abs(self.energy)))
+        """Median |E_2 - E_1 - slope work| over median |E_2 - E_1|, of the closer half."""
+        near = _closer_half(self.displacement)
+        rest = np.abs(self.energy[near] - self.slope * self.work[near])
+        return float(np.median(rest) / np.median(np.abs(self.energy[near])))
 
 
 def works(group: Group) -> Works | None:
@@ -79,10 +80,16 @@ def works(group: Group) -> Works | None:
     mean_force = (group.forces[couples[:, 0]] + forces[use]) / 2
     atoms = -(mean_force * step).sum(axis=-1)
     energy = group.energy[couples[:, 1]] - group.energy[couples[:, 0]]
-    if not np.median(np.abs(energy)) > 0:
+    near = _closer_half(displacement[use])
+    if not np.median(np.abs(energy[near])) > 0:
         return None
-    slope = robust_slope(atoms.sum(axis=1), energy)
+    slope = robust_slope(atoms[near].sum(axis=1), energy[near])
     return Works(group, couples, displacement[use], energy, atoms, slope)
+
+
+def _closer_half(displacement: FloatArray) -> IntArray:
+    """The closer half of the pairs, but not fewer than FEW: there the rule is the most exact."""
+    return np.argsort(displacement, kind="stable")[: max(FEW, len(displacement) // 2)]
 
 
 def robust_slope(x: FloatArray, y: FloatArray) -> float:

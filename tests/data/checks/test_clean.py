@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,9 @@ from deepset_bench.data.checks import cheap_checks
 from deepset_bench.data.checks.cheap import examine
 from deepset_bench.data.checks.full import FRAMES
 from deepset_bench.data.checks.subject import Subject
-from tests.data.checks.cases import clean, defects, reordered, shuffled, turned
+from deepset_bench.data.frames import Frames
+from deepset_bench.data.xtb import relabel
+from tests.data.checks.cases import A, clean, defects, reordered, shuffled, turned
 
 
 @pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene"])
@@ -39,6 +43,20 @@ def test_harmless_changes(seed: int, first: int, n_frames: int) -> None:
     frames = turned(reordered(clean(n_frames, first), seed), seed)
     assert defects(frames) == set()
     assert defects(shuffled(frames, seed)) == set()
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.03, 0.06, 0.12])
+def test_cold_and_hot_geometries(noise: float) -> None:
+    """Displaced at random from one geometry, by as much as at 20 to 2,000 K."""
+    pytest.importorskip("tblite")
+    rest = clean(1)
+    parts = [
+        replace(rest, positions=rest.positions + np.random.default_rng(m).normal(0, noise, (A, 3)))
+        for m in range(60)
+    ]
+    displaced = replace(Frames.concatenate(parts), index=np.arange(60))
+    frames = relabel(displaced, "gfn1", electronic_temperature=5000.0)
+    assert defects(replace(frames, bias_forces=None)) == set()
 
 
 def test_few_frames_are_no_reason_for_alarm() -> None:

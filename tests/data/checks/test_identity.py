@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.checks.identity import identity, molecule_named, name_of, parse
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import UserError
+from tests import toy
 from tests.data.checks.cases import clean, reordered, turned
 
 pytest.importorskip("rdkit")
@@ -39,9 +43,7 @@ def test_what_is_said_of_but_2_ene(said: str, verdict: str) -> None:
 def test_the_name_of_the_set_counts_where_nothing_else_is_said() -> None:
     frames = catalogue.load("pent-2-ene").select(slice(0, 10))
     assert identity(Subject(frames, "mine")).verdict == "ok"
-    object.__setattr__(frames, "molecule", frames.molecule.astype("<U20"))
-    wrong = catalogue.load("pent-2-ene").select(slice(0, 10))
-    renamed = type(wrong)(**{**vars(wrong), "molecule": ["pent-1-ene-pos-1"] * 10})
+    renamed = replace(frames, molecule=np.full(10, "pent-1-ene-pos-1"))
     assert identity(Subject(renamed)).verdict == "defect"
 
 
@@ -50,6 +52,13 @@ def test_the_name_of_the_set_counts_where_nothing_else_is_said() -> None:
 def test_turning_and_reordering_change_no_molecule(seed: int) -> None:
     frames = turned(reordered(clean(5, first=seed), seed), seed)
     assert identity(Subject(frames, smiles="but-2-ene")).verdict == "ok"
+
+
+def test_a_molecule_without_closed_shells_is_no_molecule() -> None:
+    """CH2-CH2-CH2 in a row: two radicals."""
+    found = identity(Subject(toy.frames(3, 1)))
+    assert found.verdict == "suspect"
+    assert "no closed-shell molecule" in found.text
 
 
 def test_what_is_no_smiles_is_the_users_mistake() -> None:
