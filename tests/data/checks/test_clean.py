@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -29,12 +28,9 @@ def test_the_shipped_sets_have_no_defect(name: str) -> None:
     assert harmful == {"random split": "suspect", "one energy scale": "not run"}
 
 
-def test_training_on_a_shipped_set_is_not_delayed() -> None:
-    """A second of processor time at most, for 6,000 frames."""
-    frames = catalogue.load("pent-2-ene")
-    before = time.process_time()
-    assert cheap_checks(frames, "potential").verdict == "ok"
-    assert time.process_time() - before < 1.5
+def test_training_on_a_shipped_set_says_nothing() -> None:
+    verdict = cheap_checks(catalogue.load("pent-2-ene"), "potential")
+    assert (verdict.verdict, verdict.findings) == ("ok", [])
 
 
 @given(st.integers(0, 10**6), st.integers(0, 5600), st.integers(60, 400))
