@@ -25,7 +25,8 @@ td:first-child, td:nth-child(2) { white-space: nowrap; }
 .advice { background: var(--card); border-radius: 4px; display: inline-block; padding: 0 .4rem;
   overflow-wrap: anywhere; }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); }
-svg { max-width: 100%; height: auto; font-family: system-ui, sans-serif !important; }
+svg { max-width: 100%; height: auto; }
+svg text { font-family: system-ui, sans-serif !important; }
 """
 
 
