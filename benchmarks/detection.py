@@ -162,7 +162,7 @@ def _one_energy(frames: Frames, size: float, rng: np.random.Generator) -> Frames
 def _other_frames(frames: Frames, size: float, rng: np.random.Generator) -> Frames:
     """A share of the frames have the forces of the frame after the next."""
     forces = frames.forces.reshape(len(frames), -1, 3).copy()
-    chosen = rng.random(len(frames)) < size
+    chosen = rng.choice(len(frames), max(1, round(size * len(frames))), replace=False)
     forces[chosen] = np.roll(forces, 2, axis=0)[chosen]
     return _labels(frames, None, forces.reshape(-1, 3))
 
@@ -217,7 +217,13 @@ FLAWS: tuple[tuple[str, Plant, str, tuple[float, ...], tuple[str, ...]], ...] = 
         (0.2, 0.5, 1.0, 3.0, 10.0),
         ("labels of single frames", "outliers"),
     ),
-    ("forces of other frames", _other_frames, "of the frames", (0.001, 0.1, 1.0), ("net torque",)),
+    (
+        "forces of other frames",
+        _other_frames,
+        "of the frames",
+        (0.001, 0.1, 1.0),
+        ("net torque", "labels of single frames", *WORK),
+    ),
     ("copies of frames", _copies, "of the frames", (0.001, 0.02), ("duplicates",)),
     ("one bond of one frame", _stretched, "times its length", (1.3, 1.5, 1.8), ("molecule whole",)),
 )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 BROKEN = 1.6
 """A bond stretched beyond this multiple of its first length is broken."""
 NEW_CONTACT = 1.2
-"""Two atoms not bonded before are, below this multiple of the sum of their covalent radii."""
+"""Two atoms not bonded before are, below this multiple of the sum of their covalent radii and"""
+CLOSER = 0.8
+"""below this multiple of their first distance."""
 _BONDED, _APART, _COLLIDED = 1.25, 1.5, 0.6  # times the same sum
 _CHUNK = 256  # frames
 _MOST = 3_000_000  # distances looked at in one group
@@ -136,10 +138,9 @@ def connectivity(subject: Subject) -> Finding:
     for group in subject.repeated:
         n = len(group.numbers)
         seen = group.thinned(max(1, _MOST // n**2))
-        ratio, i, j = _approach(seen)
+        ratio, new, i, j = _approach(seen)
         if not ratio.size:
             continue
-        new = ratio < NEW_CONTACT
         frames |= set(seen.index[new.any(axis=1)].tolist())
         touched = np.flatnonzero(new.any(axis=0))
         atoms |= set(i[touched].tolist()) | set(j[touched].tolist())
@@ -162,11 +163,16 @@ def connectivity(subject: Subject) -> Finding:
     return Finding(check, "suspect", text, closest, "", *where, advice)
 
 
-def _approach(group: Group) -> tuple[FloatArray, IntArray, IntArray]:
-    """(m, p) distances over contact distances of the pairs i, j not bonded in the molecule."""
+def _approach(group: Group) -> tuple[FloatArray, NDArray[np.bool_], IntArray, IntArray]:
+    """Of the pairs i, j (p,) not bonded in the molecule: distances over contact, and which met.
+
+    Both are (m, p).
+    """
     i, j = pairs(len(group.numbers))
-    bonded, _ = bonds(group.numbers, group.positions)
+    bonded, reference = bonds(group.numbers, group.positions)
     known = set(map(tuple, bonded.tolist()))
     free = np.array([pair not in known for pair in zip(i.tolist(), j.tolist(), strict=True)], bool)
     i, j = i[free], j[free]
-    return distances(group.positions, i, j) / contact(group.numbers, i, j), i, j
+    d, touching = distances(group.positions, i, j), contact(group.numbers, i, j)
+    first = distances(reference[None], i, j)
+    return d / touching, d < np.minimum(NEW_CONTACT * touching, CLOSER * first), i, j
