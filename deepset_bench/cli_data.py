@@ -26,9 +26,7 @@ Positions = Annotated[
     Path | None,
     typer.Option(help="CP2K positions (angstrom), plain, .xz, .gz; many: 'part_*.pos'."),
 ]
-Forces = Annotated[
-    Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")
-]
+Forces = Annotated[Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")]
 FrameRange = Annotated[str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")]
 EnergyKey = Annotated[
     str | None, typer.Option(help="Name of the energy in the files (default: energy).")

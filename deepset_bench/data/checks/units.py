@@ -11,16 +11,16 @@ from deepset_bench.data.checks.finding import Finding, graded
 from deepset_bench.data.checks.geometry import bonds, contact, distances
 from deepset_bench.data.checks.subject import FEW, Group, Subject
 from deepset_bench.data.frames import FloatArray
-from deepset_bench.data.units import energy_unit, length_unit
+from deepset_bench.data.units import Units
 
 STIFFNESS = {1: 36.0, 5: 23.0, 6: 30.6, 7: 40.0, 8: 48.5, 14: 17.5, 15: 19.5, 16: 26.0, 17: 32.0}
 """Stretching force constant of X-H in eV/angstrom^2 by the atomic number of X: textbook values
 (4.9 mdyn/angstrom for C-H; Wilson, Decius and Cross, Molecular Vibrations, 1955), within 15 %."""
 _TOLERANCE = 1.25  # a scale within this factor of 1 is no other unit
 _LEAST_VARIATION = 0.004  # angstrom, of a bond length that tells a force constant
-_ENERGIES = {name: energy_unit(name) for name in ("eV", "hartree", "kcal/mol", "kJ/mol")}
-_LENGTHS = {name: length_unit(name) for name in ("angstrom", "bohr")}
-_ATOMIC = energy_unit("hartree") / length_unit("bohr")  # hartree/bohr in eV/angstrom
+_ENERGIES = {name: Units(name).energy for name in ("eV", "hartree", "kcal/mol", "kJ/mol")}
+_LENGTHS = {name: Units(length_unit=name).length for name in ("angstrom", "bohr")}
+_ATOMIC = Units("hartree", "bohr").force  # eV/angstrom
 
 
 def bond_lengths(subject: Subject) -> Finding:

@@ -15,7 +15,7 @@ from deepset_bench.data.checks.units import (
     length_mistake,
     stretches,
 )
-from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR, energy_unit
+from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR, Units
 from tests.data.checks.cases import clean, find, turned
 
 BOHR = HARTREE / HARTREE_PER_BOHR
@@ -28,8 +28,8 @@ BOHR = HARTREE / HARTREE_PER_BOHR
         (1 / BOHR, "forces per angstrom read as per bohr"),
         (1 / HARTREE, "hartree read as eV"),
         (1 / HARTREE_PER_BOHR, "hartree/bohr read as eV/angstrom"),
-        (1 / energy_unit("kcal/mol"), "kcal/mol read as eV"),
-        (1 / energy_unit("kJ/mol"), "kJ/mol read as eV"),
+        (1 / Units("kcal/mol").energy, "kcal/mol read as eV"),
+        (1 / Units("kJ/mol").energy, "kJ/mol read as eV"),
     ],
 )
 def test_forces_in_another_unit(factor: float, words: str) -> None:
