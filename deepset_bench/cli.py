@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cli_data.app, name="data", help="List, show, import, fetch and generate data.")
+app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 GROUPS = "\n\n".join(
@@ -147,6 +147,19 @@ def evaluate(
     from deepset_bench.evaluation import command
 
     command.evaluate(arguments, unit, steps)
+
+
+@app.command()
+def check(
+    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
+) -> None:
+    """Examine a trained model: invariance, cutoff, unread keys; exit status 1 for a defect."""
+    from deepset_bench.data.checks.command import show_findings
+    from deepset_bench.evaluation.check import check_run
+
+    if not show_findings(str(run), check_run(run), json):
+        raise typer.Exit(1)
 
 
 @app.command()

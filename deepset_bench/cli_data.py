@@ -10,8 +10,47 @@ import typer
 from deepset_bench.data.recipe import Recipe
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, show, import, fetch and generate sets of labelled geometries."
+    no_args_is_help=True,
+    help="List, show, check, import, fetch and generate sets of labelled geometries.",
 )
+
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Files (extended XYZ, .db, .traj, npz of MD17 or rMD17, HDF5 of ANI-1 or ANI-1x) "
+        "and names of sets, to be one set.",
+        show_default=False,
+    ),
+]
+Positions = Annotated[
+    Path | None,
+    typer.Option(help="CP2K positions (angstrom), plain, .xz, .gz; many: 'part_*.pos'."),
+]
+Forces = Annotated[Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")]
+FrameRange = Annotated[str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")]
+EnergyKey = Annotated[
+    str | None, typer.Option(help="Name of the energy in the files (default: energy).")
+]
+ForcesKey = Annotated[
+    str | None, typer.Option(help="Name of the forces in the files (default: forces).")
+]
+EnergyUnit = Annotated[
+    str | None,
+    typer.Option(
+        help="eV, meV, hartree, kcal/mol or kJ/mol (default: eV; npz kcal/mol, HDF5 hartree)."
+    ),
+]
+LengthUnit = Annotated[
+    str | None,
+    typer.Option(help="angstrom (default) or bohr; forces are energy/length."),
+]
+Formula = Annotated[
+    str | None, typer.Option(help="Of HDF5 files only these molecules, as C4H8,C5H10.")
+]
+Kelvin = Annotated[
+    float | None,
+    typer.Option(help="Of the xTB electrons, kelvin (default: the datasheet's)."),
+]
 
 
 @app.command("list")
@@ -37,61 +76,113 @@ def show(name: Annotated[str, typer.Argument(help="A set, as data= takes it.")])
 @app.command("import")
 def import_(
     name: Annotated[str, typer.Argument(help="What data= is to call the set.")],
-    sources: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Files (extended XYZ, .db, .traj, npz of MD17 or rMD17, HDF5 of ANI-1 or ANI-1x) "
-            "and names of sets, to be one set.",
-            show_default=False,
-        ),
-    ] = None,
-    positions: Annotated[
-        Path | None,
-        typer.Option(help="CP2K positions (angstrom), plain, .xz, .gz; many: 'part_*.pos'."),
-    ] = None,
-    forces: Annotated[
-        Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")
-    ] = None,
-    frames: Annotated[
-        str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")
-    ] = None,
+    sources: Sources = None,
+    positions: Positions = None,
+    forces: Forces = None,
+    frames: FrameRange = None,
     relabel: Annotated[
         Literal["gfn1", "gfn2"] | None,
         typer.Option(help="Replace the labels by GFN-xTB energies and forces."),
     ] = None,
-    energy_key: Annotated[
-        str | None, typer.Option(help="Name of the energy in the files (default: energy).")
-    ] = None,
-    forces_key: Annotated[
-        str | None, typer.Option(help="Name of the forces in the files (default: forces).")
-    ] = None,
-    energy_unit: Annotated[
-        str | None,
-        typer.Option(
-            help="eV, meV, hartree, kcal/mol or kJ/mol (default: eV; npz kcal/mol, HDF5 hartree)."
-        ),
-    ] = None,
-    length_unit: Annotated[
-        str | None,
-        typer.Option(help="angstrom (default) or bohr; forces are energy/length."),
-    ] = None,
-    formula: Annotated[
-        str | None, typer.Option(help="Of HDF5 files only these molecules, as C4H8,C5H10.")
-    ] = None,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    formula: Formula = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
     """Read a CP2K pair, or files with named labels and sets, into one set for data=NAME."""
     from deepset_bench.data.importing import import_set
 
-    given = {
+    labels = _given(energy_key, forces_key, energy_unit, length_unit, formula)
+    typer.echo(import_set(name, sources or [], positions, forces, frames, relabel, labels, force))
+
+
+@app.command()
+def check(
+    sources: Sources = None,
+    positions: Positions = None,
+    forces: Forces = None,
+    frames: FrameRange = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the molecule is called (default: the set or file).")
+    ] = None,
+    smiles: Annotated[
+        str | None, typer.Option(help="What the molecule is: SMILES, or a name as pent-2-ene.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A set that a model of this one is meant for.")
+    ] = None,
+    biased: Annotated[
+        bool, typer.Option("--biased", help="Examine the labels with the bias kept apart.")
+    ] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Frames to compute anew with GFN-xTB; 0: none.")
+    ] = 200,
+    electronic_temperature: Kelvin = None,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    formula: Formula = None,
+    json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with findings and plots to this file.")
+    ] = None,
+) -> None:
+    """Examine labels, units, geometries, duplicates and names; exit status 1 for a defect."""
+    from deepset_bench.data.checks.command import Options
+    from deepset_bench.data.checks.command import check as examine
+    from deepset_bench.data.gathering import Request
+
+    labels = _given(energy_key, forces_key, energy_unit, length_unit, formula)
+    request = Request(tuple(sources or ()), positions, forces, frames, labels, name)
+    options = Options(smiles, against, biased, sample, electronic_temperature, json, html)
+    if not examine(request, options):
+        raise typer.Exit(1)
+
+
+@app.command()
+def relabel(
+    new: Annotated[str, typer.Option("--as", help="What data= is to call the new set.")],
+    sources: Sources = None,
+    positions: Positions = None,
+    forces: Forces = None,
+    frames: FrameRange = None,
+    method: Annotated[Literal["gfn1", "gfn2"], typer.Option(help="GFN-xTB.")] = "gfn1",
+    electronic_temperature: Kelvin = None,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    formula: Formula = None,
+    force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
+) -> None:
+    """The same geometries with GFN-xTB labels as a new set; what was added is kept apart."""
+    from deepset_bench.data.gathering import Request
+    from deepset_bench.data.relabelling import relabel_set
+
+    labels = _given(energy_key, forces_key, energy_unit, length_unit, formula)
+    request = Request(tuple(sources or ()), positions, forces, frames, labels)
+    typer.echo(relabel_set(new, request, method, electronic_temperature, force))
+
+
+def _given(
+    energy_key: str | None,
+    forces_key: str | None,
+    energy_unit: str | None,
+    length_unit: str | None,
+    formula: str | None,
+) -> dict[str, str]:
+    """The options about labels that were given."""
+    options = {
         "energy_key": energy_key,
         "forces_key": forces_key,
         "energy_unit": energy_unit,
         "length_unit": length_unit,
         "formula": formula,
     }
-    labels = {option: value for option, value in given.items() if value is not None}
-    typer.echo(import_set(name, sources or [], positions, forces, frames, relabel, labels, force))
+    return {option: value for option, value in options.items() if value is not None}
 
 
 @app.command()

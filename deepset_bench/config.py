@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -76,8 +76,12 @@ def determinants(config: Config) -> dict[str, Any]:
     return {k: v for k, v in resolved(config).items() if k not in _NOT_THE_EXPERIMENT}
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, without: Collection[str] = ()) -> Config:
     """The configuration that `RunFolder.write_config` wrote.
+
+    Args:
+        path: the file.
+        without: dotted keys to leave out.
 
     Raises:
         UserError: the file is missing, is no YAML, or holds what this version cannot use.
@@ -91,6 +95,9 @@ def load_config(path: Path) -> Config:
     try:
         if not isinstance(content, DictConfig):
             raise UserError("not a mapping of keys to values")
+        for key in without:
+            group, _, name = key.rpartition(".")
+            del (OmegaConf.select(content, group) if group else content)[name]
         config = _typed(content)
         validate(config)
     except UserError as error:

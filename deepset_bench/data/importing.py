@@ -58,30 +58,12 @@ def import_set(
     """
     catalogue.check_new(name, force)
     labels, about = labels or {}, about or {}
-    unknown = {"method": about.get("method", METHOD_UNKNOWN)}
-    pair = [path for path in (positions, forces) if path is not None]
-    if len(pair) == 2 and not sources and labels:
-        raise UserError(
-            "keys, units and formulas are options for files; a CP2K pair is always in angstrom, "
-            "hartree and hartree/bohr"
-        )
-    if len(pair) == 2 and not sources:
-        level: dict[str, Any] = unknown
-        read = cached(read_cp2k, pair, name=name, frames=frames)
-        origins = [_origin(path) for path in pair]
-    elif sources and not pair:
-        level = (_level(sources) if relabel is None else {}) or unknown
-        read = _joined(
-            [_read(source, name, frames, labels, relabel is not None) for source in sources], name
-        )
-        origins = [_origin(source) for source in sources]
-    else:
-        raise UserError(
-            "give either files or sets, or both --positions and --forces (a CP2K pair; one in "
-            "many files as patterns in quotes)"
-        )
+    level: dict[str, Any] = _level(sources) if relabel is None else {}
+    level = level or {"method": about.get("method", METHOD_UNKNOWN)}
+    read = read_sources(name, sources, positions, forces, frames, labels, relabel is not None)
+    origins = [_origin(path) for path in (*sources, positions, forces) if path is not None]
     if relabel is not None:
-        read, level["method"] = _relabelled(read, relabel)
+        read, level["method"] = relabelled(read, relabel)
     options = {"positions": positions, "forces": forces, "frames": frames, "relabel": relabel}
     words = ["bench", "data", "import", name, *map(str, sources)]
     for option, value in {**options, **labels}.items():
@@ -99,11 +81,46 @@ def import_set(
     folder = catalogue.register(name, read, sheet, force)
     return (
         f"{name}: {len(read)} frames in {folder}; train on it with data={name}, "
-        f"look at it with: bench data show {name}"
+        f"examine it with: bench data check {name}"
     )
 
 
-def _is_set(source: Path) -> bool:
+def read_sources(
+    name: str,
+    sources: Sequence[Path] = (),
+    positions: Path | None = None,
+    forces: Path | None = None,
+    frames: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    unlabelled: bool = False,
+) -> Frames:
+    """The frames of a CP2K pair, or of files and sets one after another; see `import_set`.
+
+    Args:
+        unlabelled: files need no energies and forces.
+
+    Raises:
+        UserError: neither or both kinds of source, or whatever the reader finds.
+    """
+    pair = [path for path in (positions, forces) if path is not None]
+    if len(pair) == 2 and not sources:
+        if labels:
+            raise UserError(
+                "keys, units and formulas are options for files; a CP2K pair is always in "
+                "angstrom, hartree and hartree/bohr"
+            )
+        return cached(read_cp2k, pair, name=name, frames=frames)
+    if sources and not pair:
+        parts = [_read(source, name, frames, dict(labels or {}), unlabelled) for source in sources]
+        return _joined(parts, name)
+    raise UserError(
+        "give either files or sets, or both --positions and --forces (a CP2K pair; one in "
+        "many files as patterns in quotes)"
+    )
+
+
+def is_set(source: Path) -> bool:
+    """Whether it names a set, and no file."""
     return not source.is_file() and str(source) in catalogue.names()
 
 
@@ -111,7 +128,7 @@ def _read(
     source: Path, name: str, frames: str | None, labels: dict[str, Any], unlabelled: bool
 ) -> Frames:
     """One source: a set there is, or a file by what its first bytes say it is."""
-    if _is_set(source):
+    if is_set(source):
         if labels:
             raise UserError(f"keys, units and formulas are options for files; {source} is a set")
         chosen, read = frame_range(frames), catalogue.load(str(source))
@@ -146,7 +163,7 @@ def _joined(parts: list[Frames], name: str) -> Frames:
 
 def _level(sources: Sequence[Path]) -> dict[str, Any]:
     """The method of the labels, where all sources are sets; refuses sets of different ones."""
-    sets = [source for source in sources if _is_set(source)]
+    sets = [source for source in sources if is_set(source)]
     levels = []
     for source in sets:
         sheet = catalogue.datasheet(str(source))
@@ -164,14 +181,24 @@ def _level(sources: Sequence[Path]) -> dict[str, Any]:
 
 
 def _origin(source: Path) -> dict[str, Any]:
-    if _is_set(source):
+    if is_set(source):
         return {"set": str(source), "sha256": catalogue.checksum(str(source))}
     files = expand(source)
     several = {"files": len(files)} if len(files) > 1 else {}
     return {"file": source.name, **several, "sha256": digest(files)}
 
 
-def _relabelled(frames: Frames, method: str) -> tuple[Frames, str]:
+def relabelled(frames: Frames, method: str, **options: float) -> tuple[Frames, str]:
+    """The same geometries with a method's labels, with a progress bar; and the method's name.
+
+    Args:
+        frames: any set.
+        method: `gfn1` or `gfn2`.
+        options: as `xtb.relabel` takes them.
+
+    Raises:
+        UserError: see `xtb.relabel`.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -180,7 +207,7 @@ def _relabelled(frames: Frames, method: str) -> tuple[Frames, str]:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{METHODS[method]} labels", total=len(frames))
         labelled = relabel(
-            frames, method, progress=lambda done, total: bar.update(task, completed=done)
+            frames, method, progress=lambda done, _: bar.update(task, completed=done), **options
         )
     if not frames.forces.any():  # the source had none, so nothing is known of a bias
         labelled = replace(labelled, bias_forces=None)

@@ -10,12 +10,10 @@ import numpy as np
 from ase.data import covalent_radii
 
 from deepset_bench.data.bias import Torsion
-from deepset_bench.data.checks import BROKEN
+from deepset_bench.data.checks import BROKEN, CLOSER, NEW_CONTACT
 from deepset_bench.data.frames import FloatArray, IntArray
 from deepset_bench.errors import UserError, require
 
-NEW_CONTACT = 1.2  # times the sum of covalent radii: below it two atoms count as bonded
-CLOSER = 0.8  # times their first distance: only below it have two atoms come together
 IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a line is ill-defined
 
 

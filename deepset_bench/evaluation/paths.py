@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from deepset_bench.data.bias import torsion
-from deepset_bench.data.checks import bonds
+from deepset_bench.data.checks.geometry import bonds
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.errors import UserError
@@ -62,7 +62,7 @@ def starting_molecule(frames: Frames) -> Molecule:
     lowest = int(own[np.argmin(frames.energy[own])])
     atoms = frames.atoms_of(lowest)
     numbers, positions = frames.numbers[atoms], frames.positions[atoms]
-    pairs = bonds(frames, lowest)
+    pairs, _ = bonds(numbers, positions[None])
     order = np.bincount(pairs.ravel(), minlength=len(numbers))
     lengths = {
         (int(j), int(k)): float(np.linalg.norm(positions[j] - positions[k]))

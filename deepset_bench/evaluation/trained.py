@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,18 +55,19 @@ class Trained:
         return self.potential.prepare(tables.to(self.potential.species.device))
 
 
-def load_trained(run: Path, device: str = "auto") -> Trained:
+def load_trained(run: Path, device: str = "auto", without: Collection[str] = ()) -> Trained:
     """The trained potential of a run folder.
 
     Args:
         run: a folder with `config.yaml` and `best.pt`; the run need not have ended.
         device: as in the configuration; not the one that the run was trained on.
+        without: dotted keys of its configuration to leave out.
 
     Raises:
         UserError: either file is missing, damaged, or does not fit the other.
     """
     folder, place = RunFolder(run), choose_device(device)
-    config = load_config(folder.config)
+    config = load_config(folder.config, without)
     best = checkpoint.load(folder.best, place)
     try:
         state = best["potential"]

@@ -1,0 +1,214 @@
+"""`bench check RUN`: whether a trained model is a function of a molecule, and of its configuration.
+
+An energy must not change with the company in a batch, the order of atoms, or a rotation; its
+gradient must be the force; it must not jump where a pair of atoms crosses the cutoff; and every key
+of the configuration that was set must be read by something.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations_with_replacement
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from deepset_bench.data import catalogue
+from deepset_bench.data.checks.finding import Finding, energy_text, graded
+from deepset_bench.data.frames import FloatArray, Frames
+from deepset_bench.data.splits import Split
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.trained import Trained, load_trained
+from deepset_bench.evaluation.unread import unknown_keys, unread_keys
+from deepset_bench.runs import RunFolder
+
+FRAMES = 20
+"""Frames of the test part that a model is asked about, in one batch."""
+_SUSPECT, _DEFECT = 1e-6, 1e-4  # eV, in float64
+_STEP = 1e-3  # angstrom, of a finite difference
+_ACROSS = 1e-6  # angstrom on either side of the cutoff
+_SCALE = 0.02  # of a slope of forces on the gradient
+
+
+def check_run(run: Path) -> list[Finding]:
+    """Examine a trained run; frames are those of its test part.
+
+    Raises:
+        UserError: no trained run there, or its data set is gone.
+    """
+    folder = RunFolder(run)
+    unknown = unknown_keys(folder.config)
+    trained = load_trained(run, "cpu", unknown)
+    trained.potential.double()
+    frames = _test_frames(folder, trained)
+    model = _Model(trained)
+    return [
+        batch(model, frames),
+        order(model, frames),
+        rotation(model, frames),
+        gradient(model, frames),
+        cutoff(model),
+        _keys(unknown, trained),
+        _split(folder),
+        _data(folder),
+    ]
+
+
+class _Model:
+    """Energies (B,) in eV relative to the reference and forces (A, 3) in eV/angstrom, float64."""
+
+    def __init__(self, trained: Trained) -> None:
+        self.trained = trained
+        self.cutoff = trained.config.cutoff
+        self.species: list[int] = trained.potential.species.tolist()
+
+    def __call__(self, frames: Frames) -> tuple[FloatArray, FloatArray]:
+        """All frames as one batch."""
+        tables = self.trained.tables(frames)
+        prediction = self.trained.potential(tables.gather(torch.arange(len(frames))))
+        real = tables.numbers.flatten() > 0
+        energy, forces = prediction.energy.detach(), prediction.forces.detach()
+        return energy.numpy(), forces[real].numpy()
+
+
+def batch(model: _Model, frames: Frames) -> Finding:
+    """The energy of a frame alone and among others."""
+    together, _ = model(frames)
+    alone = np.array([model(frames.select([m]))[0][0] for m in range(len(frames))])
+    advice = "pairs of atoms are lost or mixed up in batches; condition.edges=all keeps every one"
+    return _same("batch", "in a batch and alone", together - alone, advice)
+
+
+def order(model: _Model, frames: Frames) -> Finding:
+    """The energy with the atoms in another order."""
+    rng = np.random.default_rng(0)
+    orders = [start + rng.permutation(n) for start, n in zip(frames.offsets, frames.n_atoms)]  # noqa: B905
+    other = np.concatenate(orders)
+    permuted = replace(frames, numbers=frames.numbers[other], positions=frames.positions[other])
+    advice = "the sum over neighbours must not know which atom comes first"
+    difference = model(permuted)[0] - model(frames)[0]
+    return _same("order of atoms", "in two orders of the atoms", difference, advice)
+
+
+def rotation(model: _Model, frames: Frames) -> Finding:
+    """The energy of the turned and of the mirrored molecule."""
+    turn = Rotation.random(rng=np.random.default_rng(0)).as_matrix()
+    energy, _ = model(frames)
+    others = [model(replace(frames, positions=frames.positions @ m.T))[0] for m in (turn, -turn)]
+    advice = "a feature depends on the axes: components of vectors as scalars?"
+    return _same("rotation", "before and after turning", np.array(others) - energy, advice)
+
+
+def _same(check: str, what: str, difference: FloatArray, advice: str) -> Finding:
+    number = float(np.abs(difference).max())
+    verdict = graded(number, _SUSPECT, _DEFECT)
+    text = f"energies {what} differ by {energy_text(number)} at most"
+    return Finding(check, verdict, text, number, "eV", (), (), "" if verdict == "ok" else advice)
+
+
+def gradient(model: _Model, frames: Frames) -> Finding:
+    """Forces against central differences of the energy along random directions."""
+    rng = np.random.default_rng(0)
+    direction = rng.normal(size=frames.positions.shape)
+    ahead, behind = (
+        model(replace(frames, positions=frames.positions + s * _STEP * direction))[0]
+        for s in (1, -1)
+    )
+    expected = -(ahead - behind) / (2 * _STEP)
+    along = (model(frames)[1] * direction).sum(axis=1)
+    found = np.bincount(frames.frame_of_atom, along)
+    slope = float((found * expected).sum() / (expected**2).sum())
+    rest = np.abs(found - slope * expected).max() / np.abs(expected).max()
+    text = f"forces are {slope:.4f} times the negative gradient of the energy"
+    if abs(slope - 1) > _SCALE or rest > _SCALE:
+        text += f", to {rest:.1%}" if rest > _SCALE else ""
+        advice = "hartree/bohr and hartree/angstrom mixed? condition.units=consistent"
+        return Finding("forces", "defect", text, slope, "", (), (), advice)
+    return Finding("forces", "ok", text, slope)
+
+
+def cutoff(model: _Model) -> Finding:
+    """The energy of three atoms when the outer pair crosses the cutoff, for each pair of elements.
+
+    The atom between them stays within the cutoff of both.
+    """
+    number, pair = 0.0, ""
+    for one, other in combinations_with_replacement(model.species, 2):
+        inside, outside = (
+            model(_probe(one, other, model.cutoff + s * _ACROSS))[0][0] for s in (-1, 1)
+        )
+        if abs(outside - inside) >= number:
+            number, pair = abs(outside - inside), f"atomic numbers {one} and {other}"
+    text = f"the energy jumps by {energy_text(number)} where {pair} cross {model.cutoff:g} angstrom"
+    if number < _DEFECT:
+        return Finding("cutoff", "ok", f"no jump over {energy_text(_DEFECT)} where pairs cross it")
+    advice = "envelope=message takes messages to zero; a graph layer jumps with its neighbours"
+    return Finding("cutoff", "defect", text, number, "eV", (), (), advice)
+
+
+def _probe(one: int, other: int, distance: float) -> Frames:
+    """Three atoms in a plane: `one` with a neighbour of its own kind, `other` at a distance."""
+    positions = np.array([[0.0, 0.0, 0.0], [0.5, 1.0, 0.0], [distance, 0.0, 0.0]])
+    return Frames(
+        numbers=np.array([one, one, other]),
+        positions=positions,
+        n_atoms=np.array([3]),
+        energy=np.zeros(1),
+        forces=np.zeros((3, 3)),
+        bias_forces=None,
+        molecule=np.array(["probe"]),
+        index=np.zeros(1, dtype=np.int64),
+    )
+
+
+def _keys(unknown: list[str], trained: Trained) -> Finding:
+    check, advice = "configuration keys", "what was meant by it did not happen: mend the name"
+    if unknown:
+        text = f"nothing reads {', '.join(unknown)}: this version has no such key"
+        return Finding(check, "defect", text, len(unknown), "", (), (), advice)
+    try:
+        unread = unread_keys(trained.config)
+    except UserError as error:
+        return Finding(check, "not run", str(error))
+    if unread:
+        text = f"nothing read {', '.join(unread)}, though changed from the default"
+        advice = "the run is the same as without it: leave it out, or choose what it belongs to"
+        return Finding(check, "defect", text, len(unread), "", (), (), advice)
+    return Finding(check, "ok", "every key that was changed from the default is read", 0.0)
+
+
+def _split(folder: RunFolder) -> Finding:
+    check = "split"
+    try:
+        split = Split.load(folder.split)
+    except UserError as error:
+        return Finding(check, "not run", str(error))
+    seen = set(split.train.tolist())
+    shared = sorted(seen & {*split.val.tolist(), *split.test.tolist()})
+    text = f"{len(shared)} frames of validation and test are in training"
+    verdict = "defect" if shared else "ok"
+    return Finding(check, verdict, text, len(shared), "", tuple(shared))
+
+
+def _data(folder: RunFolder) -> Finding:
+    verdict = folder.result().get("data_verdict")
+    if verdict is None:
+        return Finding("training data", "not run", "the run has not ended")
+    advice = "" if verdict["verdict"] == "ok" else "bench data check says more"
+    found = verdict["findings"]
+    text = found[0] if found else "the checks before training found nothing"
+    text += f"; {len(found) - 1} more" if len(found) > 1 else ""
+    return Finding("training data", verdict["verdict"], text, None, "", (), (), advice)
+
+
+def _test_frames(folder: RunFolder, trained: Trained) -> Frames:
+    """Up to FRAMES frames of the test part, of the molecules that the run knows."""
+    frames = catalogue.load(trained.config.data.name)
+    test = Split.load(folder.split).test
+    if len(test) == 0 or test.max() >= len(frames):
+        raise UserError(
+            f"{folder.split}: its test part does not fit data={trained.config.data.name}"
+        )
+    return frames.select(test[:FRAMES])

@@ -1,0 +1,65 @@
+"""Frames that are there twice, turned and reordered; what a random split lets through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepset_bench.data.checks.duplicates import leakage, near_duplicates
+from deepset_bench.data.checks.subject import Subject
+from deepset_bench.data.frames import Frames
+from tests.data.checks.cases import clean, cubes, find, shuffled, turned
+
+CHECK = "duplicates"
+
+
+def repeated(frames: Frames, rows: list[int], seed: int) -> Frames:
+    """Copies of some frames at the end: turned, and with two like hydrogens exchanged."""
+    copies = turned(frames.select(rows), seed)
+    positions, forces = cubes(copies.positions), cubes(copies.forces)
+    positions[:, [4, 5]], forces[:, [4, 5]] = positions[:, [5, 4]], forces[:, [5, 4]]
+    copies = replace(copies, positions=positions.reshape(-1, 3), forces=forces.reshape(-1, 3))
+    joined = Frames.concatenate([frames, copies])
+    return replace(joined, index=np.arange(len(joined)))
+
+
+@given(st.lists(st.integers(0, 199), min_size=1, max_size=40, unique=True), st.integers(0, 99))
+@settings(max_examples=12, deadline=None)
+def test_copies_are_found_though_turned_and_reordered(rows: list[int], seed: int) -> None:
+    found = find(repeated(clean(200), rows, seed), CHECK)
+    assert found.frames == tuple(range(200, 200 + len(rows)))
+    assert found.number == pytest.approx(len(rows) / (200 + len(rows)))
+    assert found.verdict == ("defect" if found.number > 0.01 else "suspect")
+
+
+def test_one_geometry_with_two_energies() -> None:
+    frames = repeated(clean(300), [5], 0)
+    energy = frames.energy.copy()
+    energy[-1] += 0.01
+    found = find(replace(frames, energy=energy), CHECK)
+    assert found.verdict == "defect"
+    assert "another energy" in found.text
+
+
+def test_nearly_the_same_frames() -> None:
+    frames = clean(100)
+    rng = np.random.default_rng(0)
+    jitter = replace(frames, positions=frames.positions + rng.normal(0, 0.001, (1200, 3)))
+    both = Frames.concatenate([frames, jitter])
+    found = near_duplicates(Subject(both))
+    assert found.verdict == "suspect"
+    assert found.number == 1.0
+    assert near_duplicates(Subject(frames)).number == 0.0
+
+
+def test_a_random_split_of_a_trajectory_leaks_and_of_far_frames_not() -> None:
+    found = leakage(Subject(clean(1000)))
+    assert found.verdict == "suspect"
+    assert found.number == pytest.approx(0.87, abs=0.1)
+    apart = clean(6000).select(slice(0, None, 60))
+    assert leakage(Subject(apart)).verdict == "ok"
+    assert leakage(Subject(shuffled(clean(1000), 0))).verdict == "ok"
