@@ -24,11 +24,9 @@ def test_the_double_bond_is_read_off_the_geometry(butene):
     lowest = frames.atoms_of(int(np.argmin(frames.energy)))
     np.testing.assert_array_equal(butene.positions, frames.positions[lowest])
     assert butene.double_bonds == ((1, 2),)
-    sampling = catalogue.datasheet("but-2-ene")["sampling"]
-    assert [list(t) for t in butene.torsions_across()] == [
-        sampling["torsion"],
-        sampling["tied_torsion"],
-    ]
+    datasheet = catalogue.datasheet("but-2-ene")
+    driven = [*datasheet["torsions"], *datasheet["tied_torsions"]]
+    assert [list(t) for t in butene.torsions_across()] == driven
 
 
 def test_torsion_turns_one_side_as_a_rigid_body(butene):

@@ -206,8 +206,8 @@ def test_a_page_of_few_frames_has_fewer_plots(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["check", "sonud"], "no such file, and no set of this name; did you mean sound"),
-        (["check"], "give either FILE, or both --positions and --forces"),
+        (["check", "sonud"], "no such file, and no such set; did you mean sound"),
+        (["check"], "give either files or sets, or both --positions and --forces"),
         (["check", "sound", "--energy-unit", "eV"], "sound is a set"),
         (["check", "sound", "--frames", "1-900"], "300 whole frames"),
         (["check", "sound", "--against", "nothing"], "unknown data set 'nothing'"),
