@@ -142,6 +142,13 @@ class TestAlkenes:
         assert sheet["sampling"]["kind"] == "md"
         assert sheet["sampling"]["interval_fs"] >= 50
 
+    def test_show_has_a_row_for_every_molecule(self, name: str, sheet: dict) -> None:
+        output = CliRunner().invoke(app, ["show", name]).output
+        for molecule, facts in sheet["molecules"].items():
+            row = next(line for line in output.splitlines() if f"│ {molecule} " in line)
+            assert facts["smiles"] in row
+            assert facts["formula"] in row
+
     def test_compositions_identify_an_energy_for_each_element(self, frames: Frames) -> None:
         assert np.linalg.matrix_rank(frames.composition(frames.species)) == 2
 
