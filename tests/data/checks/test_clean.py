@@ -18,7 +18,6 @@ from deepset_bench.data.frames import Frames
 from deepset_bench.data.xtb import relabel
 from tests.data.checks.cases import A, clean, defects, reordered, shuffled, turned
 
-
 # Twenty femtoseconds apart, a random split leaks; one composition leaves none to compare.
 ALONE = {"random split": "suspect", "one energy scale": "not run"}
 
