@@ -108,12 +108,7 @@ def _blocks() -> Iterator[tuple[Frames, np.random.Generator]]:
 
 
 def _against_xtb(subject: Subject) -> list[Finding]:
-    found = reference.sample(subject, SAMPLE)
-    return [
-        reference.bias(subject, found),
-        reference.level_of_theory(subject, found),
-        *reference.units_against_method(subject, found),
-    ]
+    return reference.findings(subject, reference.samples(subject, SAMPLE)[0])
 
 
 def _verdict(findings: list[Finding], checks: tuple[str, ...] | None) -> str:

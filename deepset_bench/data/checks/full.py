@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deepset_bench.data.checks import composition, duplicates, identity, reference, series
 from deepset_bench.data.checks.cheap import CHEAP, Check, examine
-from deepset_bench.data.checks.finding import Finding, worst
+from deepset_bench.data.checks.finding import VERDICTS, Finding, worst
 from deepset_bench.data.checks.reference import Sample
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import UserError
@@ -29,7 +29,7 @@ class Report:
     """What an examination found.
 
     Attributes:
-        sample: frames computed anew; None without tblite.
+        sample: frames computed anew, of the molecule with the gravest finding; None without tblite.
     """
 
     subject: Subject
@@ -53,21 +53,27 @@ def full_examination(
     Args:
         subject: the set.
         size: frames to compute anew with GFN-xTB; 0 for none.
-        electronic_temperature, progress: see `reference.sample`.
+        electronic_temperature, progress: see `reference.samples`.
 
     Raises:
         UserError: `subject.smiles` is neither a SMILES string nor a known name.
     """
     check = reference.GRADIENT
-    sample, findings = None, []
+    sample, findings = None, list[Finding]()
     try:
         if size == 0:
             raise UserError("no frames were to be computed anew (--sample 0)")
-        sample = reference.sample(subject, size, electronic_temperature, progress)
+        samples = reference.samples(subject, size, electronic_temperature, progress)
     except UserError as error:
         findings.append(Finding(check, "not run", str(error)))
     else:
-        findings.append(reference.bias(subject, sample))
-        findings.append(reference.level_of_theory(subject, sample))
-        findings += reference.units_against_method(subject, sample)
+        by_molecule = [reference.findings(subject, sample) for sample in samples]
+        gravest = [max(VERDICTS.index(f.verdict) for f in found) for found in by_molecule]
+        sample = samples[gravest.index(max(gravest))]
+        for alike in zip(*by_molecule, strict=True):
+            worst_of = max(alike, key=lambda finding: VERDICTS.index(finding.verdict))
+            if worst_of.verdict == "ok" and len(alike) > 1:
+                text = f"{worst_of.text}; {len(alike) - 1} other molecules likewise"
+                worst_of = replace(worst_of, text=text)
+            findings.append(worst_of)
     return Report(subject, findings + examine(subject, FRAMES), sample)

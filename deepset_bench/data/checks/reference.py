@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -24,7 +25,7 @@ GRADIENT = "gradient (GFN-xTB)"
 """The check of the forces against those of the method."""
 SAMPLE = 200
 """Frames computed anew unless asked otherwise."""
-_FEWEST = 5
+_FEWEST, _MOLECULES = 5, 20
 _KELVINS, _PROBE = (300.0, 1000.0, 2000.0, 5000.0), 10  # tried on so many frames
 _CLEARLY = 0.7  # of the floor at 300 K: another electronic temperature suits better
 _PRECISE = 0.1  # of a unit's factor
@@ -90,7 +91,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Frames of the largest group computed anew.
+    """Frames of one molecule computed anew.
 
     Attributes:
         group: m whole frames, evenly spaced.
@@ -116,17 +117,17 @@ class Sample:
         return np.flatnonzero(self.best.per_atom > least).tolist()
 
 
-def sample(
+def samples(
     subject: Subject,
     size: int = SAMPLE,
     electronic_temperature: float | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> Sample:
-    """Compute whole frames of the largest group anew with both methods.
+) -> list[Sample]:
+    """Compute whole frames of up to twenty molecules anew with both methods.
 
     Args:
         subject: the set.
-        size: frames.
+        size: frames in all, but not fewer than five of a molecule.
         electronic_temperature: kelvin; by default the datasheet's. Without either, the one of
             several that suits the labels best.
         progress: called after each frame with the number done and their total.
@@ -137,15 +138,29 @@ def sample(
     given = electronic_temperature
     if given is None:
         given = subject.sheet.get("electronic_temperature_kelvin")
-    group = subject.groups[0]
-    group = (group.whole if len(group.whole) else group).thinned(size)
-    kelvins = _KELVINS if given is None else (float(given),)
-    if len(kelvins) > 1:
-        probes = [_computed(group.thinned(_PROBE), kelvin) for kelvin in kelvins]
-        floors = [probe.best.floor for probe in probes]
-        better = min(floors) < _CLEARLY * floors[0]
-        kelvins = (kelvins[floors.index(min(floors)) if better else 0],)
-    return _computed(group, kelvins[0], progress)
+    chosen = subject.groups[:_MOLECULES]
+    each = max(_FEWEST, size // len(chosen))
+    groups = [(group.whole if len(group.whole) else group).thinned(each) for group in chosen]
+    kelvin = _electronic_temperature(groups[0]) if given is None else float(given)
+    total, done, found = sum(map(len, groups)), 0, []
+    for group in groups:
+        found.append(_computed(group, kelvin, partial(_shifted, progress, done, total)))
+        done += len(group)
+    return found
+
+
+def _shifted(
+    progress: Callable[[int, int], None], start: int, total: int, done: int, _: int
+) -> None:
+    progress(start + done, total)
+
+
+def _electronic_temperature(group: Group) -> float:
+    """Kelvin: 300, or the one of several that suits the labels clearly better."""
+    probes = [_computed(group.thinned(_PROBE), kelvin) for kelvin in _KELVINS]
+    floors = [probe.best.floor for probe in probes]
+    better = min(floors) < _CLEARLY * floors[0]
+    return _KELVINS[floors.index(min(floors)) if better else 0]
 
 
 def _computed(
@@ -207,6 +222,15 @@ def _factor(mistake: Mistake | None, slope: float, unexplained: float) -> float:
     return mistake.factor if near else unexplained
 
 
+def findings(subject: Subject, found: Sample) -> list[Finding]:
+    """Everything that a sample tells: gradient, level of theory, units of energy and force."""
+    return [
+        bias(subject, found),
+        level_of_theory(subject, found),
+        *units_against_method(subject, found),
+    ]
+
+
 def level_of_theory(subject: Subject, found: Sample) -> Finding:
     """Which method the labels are of, and whether the datasheet says so."""
     check = "level of theory"
@@ -243,20 +267,20 @@ def _millihartree(ev: float) -> str:
 
 def units_against_method(subject: Subject, found: Sample) -> list[Finding]:
     """Slopes of labels on the method's energies and forces: 1, or a unit's factor."""
-    best, findings = found.best, []
+    best, both = found.best, []
     for check, slope, mistake in (
         ("energy unit (GFN-xTB)", best.energy_slope, energy_mistake(best.energy_slope)),
         ("force unit (GFN-xTB)", best.force_slope, force_mistake(best.force_slope)),
     ):
         text = f"labels are {slope:.4g} times {METHODS[best.method]}'s"
         if mistake is None:
-            findings.append(Finding(check, "ok", text, slope))
+            both.append(Finding(check, "ok", text, slope))
             continue
         known = best.identified or math.isfinite(mistake.factor)
         advice = "import again with the right --energy-unit and --length-unit"
         verdict = "defect" if known else "suspect"
-        findings.append(Finding(check, verdict, f"{text}: {mistake}", slope, "", (), (), advice))
-    return findings
+        both.append(Finding(check, verdict, f"{text}: {mistake}", slope, "", (), (), advice))
+    return both
 
 
 def bias(subject: Subject, found: Sample) -> Finding:
@@ -278,7 +302,7 @@ def bias(subject: Subject, found: Sample) -> Finding:
     by_frame = np.abs(best.added).mean(axis=(1, 2))
     error_of_mean = float(by_frame.std() / np.sqrt(len(by_frame)) / by_frame.mean())
     text = (
-        f"forces on atoms {listed(atoms)} are off by "
+        f"{found.group.molecule}: forces on atoms {listed(atoms)} are off by "
         f"{force_text(float(best.per_atom[atoms].mean()))} a component, on the others by {floor}. "
         f"Added to the gradient: mean absolute component {force_text(error)}, standard error "
         f"{error_of_mean:.0%}, against {force_text(true)} of the gradient itself. {nature}"

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from deepset_bench.data import catalogue
 from deepset_bench.data.bias import torsion
+from deepset_bench.data.checks.full import full_examination
 from deepset_bench.data.checks.reference import (
     bias,
     level_of_theory,
-    sample,
+    samples,
     units_against_method,
 )
 from deepset_bench.data.checks.subject import Subject
@@ -34,7 +36,7 @@ def few() -> Frames:
 
 def examined(frames: Frames, **facts: object):
     subject = Subject(frames, **{"sheet": KELVIN, **facts})  # type: ignore[arg-type]
-    return subject, sample(subject, FEW)
+    return subject, samples(subject, FEW)[0]
 
 
 def along(frames: Frames, kind: str, atoms: tuple[int, ...]) -> FloatArray:
@@ -122,7 +124,7 @@ def test_a_bias_that_grows_with_time() -> None:
     ramp = np.repeat(np.linspace(0, 1, 40), A)[:, None]
     added = ramp * along(frames, "torsion", (0, 1, 2, 3))
     subject = Subject(replace(frames, forces=frames.forces + added), sheet=KELVIN)
-    assert "grows along the trajectory" in bias(subject, sample(subject, 40)).text
+    assert "grows along the trajectory" in bias(subject, samples(subject, 40)[0]).text
 
 
 def test_forces_from_outside_are_no_coordinate() -> None:
@@ -167,10 +169,28 @@ def test_a_frame_that_does_not_converge_is_left_out() -> None:
     positions = cubes(frames.positions)
     positions[2, 4] = positions[2, 5]
     subject = Subject(replace(frames, positions=positions.reshape(-1, 3)), sheet=KELVIN)
-    assert sample(subject, FEW).failed == 1
+    assert samples(subject, FEW)[0].failed == 1
 
 
 def test_without_tblite_the_reason_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tblite.interface", None)
     with pytest.raises(UserError, match=r"deepset-bench\[generate\]"):
         examined(few())
+
+
+def test_every_molecule_of_a_set_is_computed_anew() -> None:
+    """The labels of one of thirteen molecules are another method's."""
+    frames = catalogue.load("alkenes")
+    names = np.unique(frames.molecule)
+    chosen = np.concatenate([np.flatnonzero(frames.molecule == name)[:5] for name in names])
+    frames = replace(frames.select(chosen), bias_forces=None)
+    other = frames.molecule == "propene"
+    energy = frames.energy.copy()
+    energy[other] = relabel(frames.select(np.flatnonzero(other)), "gfn2").energy
+    subject = Subject(replace(frames, energy=energy), sheet={**KELVIN, "method": "GFN1-xTB"})
+    report = full_examination(subject, 20)
+    (level,) = [f for f in report.findings if f.check == "level of theory"]
+    assert level.verdict == "defect"
+    assert "of propene" in level.text
+    assert report.sample is not None
+    assert report.sample.group.molecule == "propene"
