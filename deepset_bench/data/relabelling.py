@@ -8,7 +8,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import Request, gather
 from deepset_bench.data.importing import relabelled
 
-_KEPT = ("smiles", "formula", "licence", "sampling", "timestep_fs", "interval_fs")
+_KEPT = ("smiles", "formula", "licence", "seed", "torsions", "tied_torsions", "sampling")
 
 
 def relabel_set(
