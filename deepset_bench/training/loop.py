@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
@@ -83,7 +84,13 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     for run, member in enumerate(members):
         if member.folder.last.exists():
             saved = checkpoint.load(member.folder.last, device)
-            optimisation.restore(run, saved)
+            try:
+                optimisation.restore(run, saved)
+            except (KeyError, ValueError) as error:
+                path = member.folder.last
+                raise UserError(
+                    f"{path}: a checkpoint of an earlier version ({error}); use --fresh"
+                ) from None
             rates[run].restore(saved["rate"])
             member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
             member.seconds = saved["seconds"]

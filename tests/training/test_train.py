@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from filelock import FileLock
 
@@ -211,6 +212,18 @@ def test_a_damaged_checkpoint_is_the_users_to_mend():
         run()
     assert "\n" not in str(caught.value)
     assert run(fresh=True).result["status"] == "done"
+
+
+def test_a_checkpoint_of_an_earlier_version_is_one_line():
+    """Its optimiser had a state for each parameter."""
+    with pytest.raises(Killed):
+        run(on_epoch=stop_at(3))
+    folder = folder_of()
+    content = torch.load(folder.last, weights_only=True)
+    content["optimizer"]["param_groups"][0]["params"] = [0, 1]
+    torch.save(content, folder.last)
+    with pytest.raises(UserError, match=r"an earlier version.*use --fresh"):
+        run()
 
 
 def test_divergence_is_a_result():
