@@ -107,13 +107,13 @@ def analyse(request: Request) -> Analysis:
     """Predict the frames that are asked for."""
     ensemble = Ensemble([folder.path for folder in request.folders], request.device)
     selection = select(request.folders, ensemble.members, request.data)
-    sheet = catalogue.datasheet(selection.data)
+    sampling = catalogue.datasheet(selection.data).get("sampling")
     labels = ensemble.members[0].config.condition.labels
     return Analysis(
         selection,
         ensemble(selection.frames),
         selection.frames.labelled_forces(labels),
-        sheet.get("interval_fs"),
+        sampling.get("interval_fs") if isinstance(sampling, dict) else None,
     )
 
 
