@@ -129,7 +129,7 @@ def evaluate(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN... [OVERRIDES]...",
+            metavar="RUN|OVERRIDE",
             help="Run folders (several seeds: their mean and disagreement); data=NAME or "
             "data.KEY=VALUE and seed= for other frames than the run's own test frames; device=; "
             "scan=torsion,bond,pair for continuity along a path instead.",

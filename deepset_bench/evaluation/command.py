@@ -92,13 +92,14 @@ def evaluate(arguments: Sequence[str], unit: str, steps: str | None) -> None:
     analysis = analyse(request)
     notes = [*_unfinished(request.folders), *analysis.selection.notes]
     notes += _true_forces(analysis)
+    # Before anything is printed: a reader that stops early, such as `head`, ends the program.
+    target = _write(request, analysis, notes)
     for folder in request.folders:
         console.print(f"[bold]{folder.path}[/bold]", soft_wrap=True, highlight=False)
     console.print(f"{analysis.selection.title}: {len(analysis.series)} frames", highlight=False)
     for note in notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     display.show(console, analysis, request.steps, unit)
-    target = _write(request, analysis, notes)
     console.print(f"everything is in {target}", highlight=False, soft_wrap=True)
 
 
@@ -106,13 +107,13 @@ def analyse(request: Request) -> Analysis:
     """Predict the frames that are asked for."""
     ensemble = Ensemble([folder.path for folder in request.folders], request.device)
     selection = select(request.folders, ensemble.members, request.data)
-    sheet = catalogue.datasheet(selection.data)
+    sampling = catalogue.datasheet(selection.data).get("sampling")
     labels = ensemble.members[0].config.condition.labels
     return Analysis(
         selection,
         ensemble(selection.frames),
         selection.frames.labelled_forces(labels),
-        sheet.get("interval_fs"),
+        sampling.get("interval_fs") if isinstance(sampling, dict) else None,
     )
 
 

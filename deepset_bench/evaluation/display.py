@@ -17,7 +17,7 @@ from deepset_bench.evaluation.analysis import Analysis
 
 MOST_ATOMS = 30
 MOST_MOLECULES = 4
-"""Tables of atoms that are printed; the CSV has them all."""
+"""Whose atoms and steps are printed; the CSV files have them all."""
 _CAUTION = (
     "only the sum over a molecule is a label: how a model divides it among atoms is its own "
     "choice, and how it divides the reference among elements that of a least-squares fit"
@@ -47,13 +47,18 @@ def show(console: Console, analysis: Analysis, steps: Sequence[int], unit: str) 
     if found := analysis.uncertainty():
         console.print(_uncertainty(found, unit))
         dim(console, "the standard deviation over the runs; rank correlation with a frame's error")
-    for molecule, group in list(analysis.atoms.groupby("molecule", sort=True))[:MOST_MOLECULES]:
+    every = analysis.atoms["molecule"].unique()
+    shown = list(every[:MOST_MOLECULES])
+    for molecule in shown:
+        group = analysis.atoms[analysis.atoms["molecule"] == molecule]
         console.print(_atoms(str(molecule), group, analysis, steps, unit))
     dim(console, f"{_CAUTION}; {_sum_check(analysis)}")
     neighbours = analysis.neighbours(steps)
     if len(neighbours):
-        console.print(_neighbours(neighbours, unit))
+        console.print(_neighbours(neighbours[neighbours["molecule"].isin(shown)], unit))
         dim(console, "each chosen step between the frames next to it in true energy")
+    if len(every) > len(shown):
+        dim(console, f"{len(shown)} of {len(every)} molecules; the files have them all")
 
 
 def dim(console: Console, text: str) -> None:

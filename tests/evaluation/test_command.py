@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from deepset_bench import cli
 from deepset_bench.data import catalogue
+from deepset_bench.data.frames import Frames
 from deepset_bench.data.units import HARTREE
 from tests import toy
 from tests.training.tiny import SCHNET, run, run_seeds
@@ -59,6 +61,19 @@ def test_own_test_frames(monkeypatch, capsys, folder):
     assert "step 15" not in out
 
 
+def test_the_time_of_frames_is_in_the_datasheet_of_a_generated_set(
+    monkeypatch, capsys, tiny, folder
+):
+    sampling = {"interval_fs": catalogue.datasheet("but-2-ene")["sampling"]["interval_fs"]}
+    catalogue.register("timed", tiny, {"sampling": sampling})
+    for name, there in (("timed", True), ("tiny", False)):
+        bench(monkeypatch, capsys, folder.path, f"data={name}")
+        series = pd.read_csv(folder.path / "evaluation" / name / "time_series.csv")
+        assert ("time_fs" in series) == there
+        if there:
+            np.testing.assert_allclose(series["time_fs"], 20.0 * series["frame"])
+
+
 @pytest.mark.usefixtures("two_molecules")
 def test_other_data(monkeypatch, capsys, folder):
     status, out, _ = bench(monkeypatch, capsys, folder.path, "data=two", "--unit", "mev")
@@ -69,6 +84,18 @@ def test_other_data(monkeypatch, capsys, folder):
     rows = {row["of"]: row for row in read(target, "evaluation")["errors"]}
     assert set(rows) == {"all", "c2h4", "c3h6"}
     assert len(pd.read_csv(target / "time_series.csv")) == 60
+
+
+def test_many_molecules_are_not_all_printed(monkeypatch, capsys, folder):
+    parts = [replace(toy.frames(n, 7), molecule=np.full(7, f"m{n}")) for n in range(2, 8)]
+    catalogue.register("many", Frames.concatenate(parts), {})
+    _, out, _ = bench(monkeypatch, capsys, folder.path, "data=many")
+    assert "atomic energies of m5" in out
+    assert "atomic energies of m6" not in out
+    assert "4 of 6 molecules; the files have them all" in out
+    target = folder.path / "evaluation" / "many"
+    for name in ("atomic_energies", "neighbours"):
+        assert pd.read_csv(target / f"{name}.csv")["molecule"].nunique() == 6
 
 
 def test_training_frames_are_visible(monkeypatch, capsys, folder):
