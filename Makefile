@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -20,6 +20,11 @@ test: $(VENV)/ready  ## Lint, check types and run the tests
 
 bench: $(VENV)/ready  ## Measure speed: fast forms against the reference form
 	$(BIN)/python -m benchmarks
+
+results: $(VENV)/ready  ## Print the tables of the committed runs into docs/results.md
+	awk '{ print } /<!-- tables -->/ { exit }' docs/results.md > docs/results.tmp
+	$(BIN)/bench tables --format markdown --runs-dir docs/results >> docs/results.tmp
+	mv docs/results.tmp docs/results.md
 
 clean:  ## Remove the virtual environment and caches, not the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

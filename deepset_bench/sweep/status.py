@@ -27,7 +27,8 @@ class Standing:
         state: one of `runs.STATES`, or `interrupted`: started, and no process trains it.
         reason: why it failed or diverged.
         epoch: finished so far, of `epochs` (None: not known yet).
-        energy, forces: validation MAE of the last epoch in eV and eV/angstrom; None before.
+        energy, forces: validation MAE of the last epoch, of a run kept without its metrics.csv that
+            of the best, in eV and eV/angstrom; None before.
         seconds: training time so far.
     """
 
@@ -63,7 +64,7 @@ def standing(folder: RunFolder, epochs: int | None = None) -> Standing:
         # Asked twice: the run may have ended between the two questions.
         state = str(folder.status().get("state"))
         state = "interrupted" if state == "running" else state
-    row = last_epoch(folder)
+    row = last_epoch(folder) or _result(folder)
     return Standing(
         state=state,
         reason=str(status.get("reason", "")),
@@ -88,6 +89,20 @@ def last_epoch(folder: RunFolder) -> dict[str, float]:
         return dict(zip(whole[0].split(","), map(float, whole[-1].split(",")), strict=True))
     except ValueError:
         return {}  # cut short when the machine went down; the run drops it when it goes on
+
+
+def _result(folder: RunFolder) -> dict[str, float]:
+    """What a row of metrics.csv says, of a run kept without it; empty unless it is done."""
+    result = folder.result()
+    if result.get("status") != "done":
+        return {}
+    val = result["metrics"]["val"]
+    return {
+        _EPOCH: result["epochs"],
+        _ENERGY: val["energy_mae_ev"],
+        _FORCES: val["forces_mae_ev_per_angstrom"],
+        _SECONDS: result["wall_seconds"],
+    }
 
 
 def find(root: Path) -> list[RunFolder]:

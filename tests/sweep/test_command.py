@@ -14,6 +14,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from deepset_bench.data.units import HARTREE
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep import display
 from deepset_bench.sweep.execute import Sweep
@@ -21,6 +22,7 @@ from deepset_bench.sweep.machine import Share
 from deepset_bench.sweep.plan import Run, plan
 from deepset_bench.sweep.status import Standing, last_epoch, standing
 from deepset_bench.training.train import train
+from tests.report.folders import write
 from tests.test_cli import command, env, inside
 from tests.training.tiny import OVERRIDES
 
@@ -191,6 +193,14 @@ def test_standings_from_half_written_folders(tmp_path):
     for rows, epoch in (("", 0), ("1,2,3,4\n", 1), ("1,2,3,4\n2,3", 1), ("1,2,3,4\n2,\n", 0)):
         folder.metrics.write_text(header + rows)
         assert standing(folder, 5).epoch == epoch
+
+
+def test_a_run_kept_without_its_epochs(tmp_path):
+    folder = write(tmp_path, ["trainer.epochs=7"], 0, energy=0.02, epochs=7)
+    folder.write_status("done", "x")
+    stands = standing(folder)
+    assert (stands.state, stands.epoch, stands.epochs) == ("done", 7, 7)
+    assert stands.energy == pytest.approx(0.9 * 0.02 * HARTREE)
 
 
 def test_time_left():

@@ -1,0 +1,42 @@
+"""The committed results and the page made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from deepset_bench import cli
+from deepset_bench.report import sweeps
+from deepset_bench.runs import RunFolder
+from deepset_bench.sweep.status import find, standing
+
+ROOT = Path(__file__).parents[2]
+RUNS = find(ROOT / "docs" / "results")
+
+
+def test_the_page_is_what_the_command_prints(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    arguments = ["tables", "--format", "markdown", "--runs-dir", "docs/results"]
+    printed = CliRunner().invoke(cli.app, arguments)
+    page = Path("docs/results.md").read_text(encoding="utf-8")
+    assert page.partition("<!-- tables -->\n")[2] == printed.stdout
+    titles = [sweep.title for sweep in sweeps.every() if sweep.table]
+    assert len(titles) == 7
+    assert all(title in page for title in titles)
+    assert "Does the report's claim hold?" in page
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda run: str(run.path.relative_to(ROOT)))
+def test_a_committed_run_is_whole(folder: RunFolder):
+    stands = standing(folder)
+    assert stands.state == "done"
+    assert stands.epoch == stands.epochs == 150
+    assert yaml.safe_load(folder.config.read_text(encoding="utf-8"))["runs_dir"] is None
+    assert {path.name for path in folder.path.iterdir()} == {
+        "config.yaml",
+        "result.json",
+        "status.json",
+    }
