@@ -220,15 +220,18 @@ class Tables:
         n, J = self.neighbours.shape[1:]
         number = torch.arange(B, device=frames.device)[:, None, None]
 
+        def of(table: Tensor) -> Tensor:
+            return table.index_select(0, frames)  # several times faster than table[frames]
+
         def rows(table: Tensor) -> Tensor:
-            return table[frames].flatten(0, 1)
+            return of(table).flatten(0, 1)
 
         return Batch(
             numbers=rows(self.numbers),
             positions=rows(self.positions),
-            neighbours=(self.neighbours[frames] + number * n).flatten(0, 1),
-            pair=(self._halved(frames) if self.every_second else self.pair[frames]).flatten(0, 1),
-            reverse=(self.reverse[frames] + number * (n * J)).flatten(0, 1),
+            neighbours=(of(self.neighbours) + number * n).flatten(0, 1),
+            pair=(self._halved(frames) if self.every_second else of(self.pair)).flatten(0, 1),
+            reverse=(of(self.reverse) + number * (n * J)).flatten(0, 1),
             distances=rows(self.distances),
             directions=rows(self.directions),
             features=None if self.features is None else rows(self.features),

@@ -68,6 +68,7 @@ class SingleOptimisation:
         self, setup: Setup, config: Config, *, compile_steps: bool, say: Callable[[str], None]
     ) -> None:
         self.setup, self.config = setup, config
+        setup.potential.train()
         self.parameters = flatten(setup.potential)
         self.buffers = dict(setup.potential.named_buffers())
         self.optimizer = torch.optim.AdamW(
@@ -84,7 +85,6 @@ class SingleOptimisation:
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         setup, labels, chosen = self.setup, self.setup.parts["train"], frames[0]
-        setup.potential.train()
         batch = labels.tables.gather(chosen)
         self.parameters.grad, measured = self.gradients(
             self.parameters, self.buffers, batch, target(labels, setup.loss, chosen)
@@ -97,7 +97,7 @@ class SingleOptimisation:
     def validate(self) -> list[Measured]:
         """See `Optimisation`."""
         setup, labels = self.setup, self.setup.parts["val"]
-        setup.potential.eval()
+        setup.potential.eval()  # training everywhere else: a step has no time to say so
         total = torch.zeros(3, device=setup.device)
         with torch.no_grad():
             for frames in torch.arange(len(labels), device=setup.device).split(
@@ -107,6 +107,7 @@ class SingleOptimisation:
                 prediction = setup.potential(batch)
                 measured = terms(prediction, batch, target(labels, setup.loss, frames))
                 total += sums(setup.loss.value("val", measured), measured, len(frames))
+        setup.potential.train()
         return [Measured(*(total / len(labels)).tolist())]
 
     def state(self, run: int) -> dict[str, Any]:
