@@ -203,6 +203,37 @@ def tables(
     show(names, conditions, unit, style, part, out, Where(tuple(given), runs_dir))
 
 
+@app.command()
+def figures(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers or names of figures, and overrides that the runs were made with. "
+            "Default: every figure.",
+            show_default=False,
+        ),
+    ] = None,
+    condition: Annotated[
+        Literal["report", "corrected", "both"], typer.Option(help="Side by side, or one.")
+    ] = "both",
+    unit: Annotated[
+        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
+    ] = "hartree",
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
+    runs_dir: Annotated[
+        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
+    ] = None,
+) -> None:
+    """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
+    from deepset_bench.report.collect import Where
+    from deepset_bench.report.figures.output import show
+
+    given = tuple(text for text in wanted or [] if "=" in text)
+    names = [text for text in wanted or [] if "=" not in text]
+    conditions = ["report", "corrected"] if condition == "both" else [condition]
+    show(names, conditions, unit, out, Where(given, runs_dir))
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit status 2."""
     try:

@@ -79,10 +79,10 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
     none.
 
     Returns:
-        One row a run: `label`, `condition`, `seed`, `state` (`done`, or what stands in the way),
-        `reason`, `defect` (the first finding where the data's verdict is `defect`), `device`,
-        `parameters`, `seconds`, `floor` (eV/angstrom), and METRIC_PART and trivial_METRIC_PART in
-        eV and eV/angstrom for PART test, val and mean.
+        One row a run: `label`, `condition`, `seed`, `folder` (its path), `state` (`done`, or what
+        stands in the way), `reason`, `defect` (the first finding where the data's verdict is
+        `defect`), `device`, `parameters`, `seconds`, `floor` (eV/angstrom), and METRIC_PART and
+        trivial_METRIC_PART in eV and eV/angstrom for PART test, val and mean.
 
     Raises:
         UserError: overrides that do not compose, a result.json that cannot be read.
@@ -102,10 +102,11 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         if path.name.removeprefix("seed-").isdecimal()
     }
     rows = [
-        {"label": label, "condition": condition, "seed": seed}
-        | _row(RunFolder(home / f"seed-{seed}"), wanted)
+        {"label": label, "condition": condition, "seed": seed, "folder": folder}
+        | _row(RunFolder(folder), wanted)
         for (label, condition), (wanted, home) in homes.items()
         for seed in sorted(there) or [0]
+        for folder in [home / f"seed-{seed}"]
     ]
     return pd.DataFrame(rows)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
-from deepset_bench.sweep.named import read
+from deepset_bench.sweep.named import NamedSweep, read
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Sweep:
         name: the file's name without its ending.
         title: what the runs are to show.
         table: number of the report's table, if it is one.
-        baseline: label of the run that the others are compared with.
+        baseline: label of the run that the others are compared with; empty if it is no table.
         common: overrides that all runs share.
         runs: in the order of the file.
     """
@@ -74,11 +74,20 @@ def load(path: Path) -> Sweep:
     sheet = read(path)
     if sheet.baseline is None:
         raise UserError(f"{path}: names no baseline, so it is no table")
+    return _sweep(sheet)
+
+
+def drawn(name: str) -> Sweep:
+    """A sweep that a figure shows; it needs no baseline."""
+    return _sweep(read(resource("sweeps") / f"{name}.yaml"))
+
+
+def _sweep(sheet: NamedSweep) -> Sweep:
     return Sweep(
-        name=path.stem,
+        name=sheet.path.stem,
         title=sheet.title,
         table=sheet.table,
-        baseline=sheet.baseline,
+        baseline=sheet.baseline or "",
         common=tuple(sheet.common),
         runs=tuple(Run(label, tuple(lines)) for label, lines in sheet.overrides.items()),
     )

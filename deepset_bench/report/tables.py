@@ -54,7 +54,7 @@ def build(sweep: Sweep, conditions: Sequence[str], where: Where) -> Table:
         for condition in shown:
             rows += _rows(sweep, runs[runs.condition == condition], condition, part, where)
     return Table(
-        sweep, shown, pd.DataFrame(rows), _notes(sweep, runs), _missing(sweep, runs, shown, where)
+        sweep, shown, pd.DataFrame(rows), _notes(sweep, runs), gaps(sweep, runs, shown, where)
     )
 
 
@@ -173,10 +173,11 @@ def _notes(sweep: Sweep, runs: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _missing(
-    sweep: Sweep, runs: pd.DataFrame, conditions: list[str], where: Where
+def gaps(
+    sweep: Sweep, runs: pd.DataFrame, conditions: Sequence[str], where: Where
 ) -> list[tuple[str, str]]:
-    gaps = []
+    """What stands in the way of runs of `collect`, and the command that fills the gap."""
+    found = []
     seeds = [f"seed={','.join(str(seed) for seed in sorted(set(runs.seed)))}"]
     empty = [c for c in conditions if not any(runs[runs.condition == c].state != "not run")]
     if empty:
@@ -186,7 +187,7 @@ def _missing(
         if all(runs.state == "not run"):
             seeds = ["--seeds", "3"]  # one has no interval, and two have a useless one
         words += [*where.dir, *seeds]
-        gaps.append((f"{' and '.join(empty)}: not run", shlex.join(words)))
+        found.append((f"{' and '.join(empty)}: not run", shlex.join(words)))
     absent = runs[(runs.state != "done") & ~runs.condition.isin(empty)]
     for (label, condition, state, reason), group in absent.groupby(
         ["label", "condition", "state", "reason"], sort=False
@@ -195,5 +196,5 @@ def _missing(
         numbers = [int(seed) for seed in group.seed]
         what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
         command = where.command(run, str(condition), numbers, again=state in _ENDED)
-        gaps.append((f"{what} ({reason})" if reason else what, command))
-    return gaps
+        found.append((f"{what} ({reason})" if reason else what, command))
+    return found

@@ -1,0 +1,52 @@
+"""Every figure by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.report.collect import Where
+from deepset_bench.report.figures.curves import curves
+from deepset_bench.report.figures.figure import Figure
+
+_Maker = Callable[[Sequence[str], Where, str], Figure]
+
+_MAKERS: dict[str, _Maker] = {
+    "figure_7": partial(curves, 7, "energy", "scalars"),
+    "figure_8": partial(curves, 8, "forces", "scalars"),
+    "figure_12": partial(curves, 12, "energy", "layers"),
+    "figure_13": partial(curves, 13, "forces", "layers"),
+}
+FIGURES = tuple(_MAKERS)
+"""Names in the order of the report, then those beyond it."""
+
+
+def build(
+    names: Sequence[str],
+    where: Where,
+    conditions: Sequence[str] = ("report", "corrected"),
+    unit: str = "hartree",
+) -> list[Figure]:
+    """Figures from the run folders, ready to be drawn.
+
+    Args:
+        names: of FIGURES; for those of the report the number will do.
+        where: which runs.
+        conditions: of `report` and `corrected`.
+        unit: `hartree` or `mev`.
+
+    Returns:
+        One for each name; `draw` is None where no run is there to draw.
+
+    Raises:
+        UserError: an unknown name, an override that does not compose, an unreadable run.
+    """
+    return [_MAKERS[_full(name)](conditions, where, unit) for name in names]
+
+
+def _full(name: str) -> str:
+    full = f"figure_{name}" if name.isdecimal() else name
+    if full not in _MAKERS:
+        raise UserError(f"unknown figure '{name}'; {nearest(full, FIGURES)}")
+    return full

@@ -1,0 +1,115 @@
+"""Panels -> plotly, for a browser."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from deepset_bench.report.figures.panels import Array, Panel, Series, Sheet
+from deepset_bench.report.figures.style import QUIET, template
+
+_PIXELS = 92
+"""For an inch of paper."""
+
+
+def draw(sheet: Sheet) -> go.Figure:
+    """The same panels; as wide as the page that it is put in."""
+    rows, columns = len(sheet.rows), max(map(len, sheet.rows))
+    shares = list(sheet.shares) or [1.0] * rows
+    figure = make_subplots(
+        rows, columns, shared_yaxes=sheet.joined, row_heights=shares,
+        subplot_titles=[panel.title for panel in chain(*sheet.rows)],
+        horizontal_spacing=0.03 if sheet.joined else 0.28 / columns,
+        vertical_spacing=0.22 / rows,
+    )  # fmt: skip
+    named: set[str] = set()
+    for row, panels in enumerate(sheet.rows, 1):
+        for column, panel in enumerate(panels, 1):
+            for series in panel.series:
+                fresh = not series.quiet and series.name not in named
+                named.add(series.name)
+                for trace in _traces(series, fresh):
+                    figure.add_trace(trace, row, column)
+            _axes(figure, panel, row, column)
+    for note in figure.layout.annotations:  # the panels' titles, at the left like on paper
+        note.update(font_size=13, yshift=2)
+    figure.update_layout(
+        template=template(), height=round(max(sheet.height, 2.6) * _PIXELS * 1.25),
+        margin={"l": 70, "r": 20, "t": 70, "b": 55}, hovermode="closest",
+    )  # fmt: skip
+    return figure
+
+
+def _axes(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
+    for axis, scale, limits, label in zip(
+        "xy", panel.scales, panel.limits, (panel.x, panel.y), strict=True
+    ):
+        update = getattr(figure, f"update_{axis}axes")
+        update(title_text=label, row=row, col=column)
+        if scale == "log":
+            update(type="log", dtick=1, minor={"ticks": "outside"}, row=row, col=column)
+        if limits:
+            ends = np.log10(limits) if scale == "log" else np.array(limits)
+            update(range=[float(end) for end in ends], row=row, col=column)
+    if panel.names:
+        figure.update_yaxes(
+            tickvals=list(range(len(panel.names))), ticktext=list(panel.names),
+            range=[len(panel.names) - 0.4, -0.6], ticks="", row=row, col=column,
+        )  # fmt: skip
+    if panel.ticks:
+        figure.update_xaxes(
+            tickvals=list(panel.ticks), ticktext=[f"{tick:g}" for tick in panel.ticks],
+            dtick=None, row=row, col=column,
+        )  # fmt: skip
+    if panel.zero:
+        figure.add_vline(x=0, line_color=QUIET, line_width=1, row=row, col=column)
+
+
+def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
+    common: dict[str, Any] = {
+        "x": s.x,
+        "y": s.y,
+        "name": s.name,
+        "legendgroup": s.name,
+        "showlegend": fresh,
+    }
+    bounded = s.low is not None and s.high is not None
+    if s.kind == "line":
+        line = {"color": s.colour, "width": 1.6, "dash": "dash" if s.dashed else "solid"}
+        band = [_band(s)] if bounded else []
+        return [*band, go.Scatter(**common, mode="lines", line=line)]
+    if s.kind == "area":
+        fill = {"fill": "tozeroy", "fillcolor": _faint(s.colour, 0.35)}
+        return [go.Scatter(**common, mode="lines", line={"width": 0, "color": s.colour}, **fill)]
+    marker: dict[str, Any] = {"color": s.colour, "size": 7 if s.kind == "points" else 4}
+    if s.hollow:
+        marker["symbol"] = "circle-open"
+    if s.kind == "dots":
+        return [go.Scattergl(**common, mode="markers", marker=marker)]
+    if bounded:
+        ends = {"array": s.high, "arrayminus": s.low}
+        middle = s.x if s.across else s.y
+        bars = {key: np.nan_to_num(np.abs(end - middle)) for key, end in ends.items()}
+        axis = "error_x" if s.across else "error_y"
+        common[axis] = {"type": "data", "symmetric": False, "thickness": 1.2, **bars}
+    return [go.Scatter(**common, mode="markers", marker=marker)]
+
+
+def _band(s: Series) -> go.Scatter:
+    assert s.low is not None
+    assert s.high is not None
+    around: Array = np.concatenate([s.low, s.high[::-1]])
+    return go.Scatter(
+        x=np.concatenate([s.x, s.x[::-1]]), y=around, fill="toself", mode="lines",
+        fillcolor=_faint(s.colour, 0.2), line={"width": 0}, legendgroup=s.name, showlegend=False,
+        hoverinfo="skip",
+    )  # fmt: skip
+
+
+def _faint(colour: str, opacity: float) -> str:
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity})"

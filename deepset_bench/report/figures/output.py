@@ -1,0 +1,95 @@
+"""`bench figures`: which figures, where to, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+from plotly.graph_objects import Figure as Interactive
+from plotly.offline import get_plotlyjs
+from rich.console import Console
+from rich.text import Text
+
+from deepset_bench.files import atomic_write, write_text
+from deepset_bench.report.collect import Where
+from deepset_bench.report.figures.catalogue import FIGURES, build
+from deepset_bench.report.figures.figure import Figure
+from deepset_bench.report.figures.style import RC
+
+_SCRIPT = "plotly.min.js"
+"""Beside the pages rather than in each of them: it has 5 MB, a page without it some 50 kB."""
+
+
+def show(
+    wanted: Sequence[str], conditions: Sequence[str], unit: str, out: Path, where: Where
+) -> None:
+    """Draw figures into `out` as NAME.pdf, NAME.png and NAME.html; say what is missing.
+
+    Args:
+        wanted: of FIGURES, or numbers of the report's; none: every one.
+        conditions: of `report` and `corrected`.
+        unit: `hartree` or `mev`.
+        out: folder for the files.
+        where: which runs.
+
+    Raises:
+        UserError: an unknown figure, an override that does not compose, an unreadable run.
+    """
+    console = Console()
+    for figure in build(wanted or FIGURES, where, conditions, unit):
+        console.print(Text(figure.title, style="bold"))
+        for path in write(figure, out):
+            console.print(f"  {path}", highlight=False, soft_wrap=True)
+        for what, command in figure.missing:
+            console.print(Text(f"— {what}"))
+            if command:  # whole, to be copied: the terminal breaks it, not rich
+                console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+
+
+def write(figure: Figure, out: Path) -> list[Path]:
+    """The files of one figure, as many as there is something to draw for: three or none."""
+    if figure.draw is None or figure.interactive is None:
+        return []
+    static = figure.draw()
+    paths = []
+    with matplotlib.rc_context(RC):
+        for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+            stream = BytesIO()  # a whole picture before any file
+            static.savefig(stream, format=ending, metadata=metadata)
+            paths.append(out / f"{figure.name}.{ending}")
+            with atomic_write(paths[-1]) as target:
+                target.write(stream.getvalue())
+    paths.append(out / f"{figure.name}.html")
+    write_text(paths[-1], page(figure, figure.interactive()))
+    script = out / _SCRIPT
+    if not script.exists():
+        write_text(script, get_plotlyjs())
+    return paths
+
+
+def page(figure: Figure, interactive: Interactive) -> str:
+    """An HTML page around a plotly figure; needs `plotly.min.js` beside it and no network."""
+    plot = interactive.to_html(
+        full_html=False, include_plotlyjs=False, div_id=figure.name,
+        config={"displaylogo": False, "responsive": True},
+    )  # fmt: skip
+    runs = "\n".join(f"<li>{escape(str(run))}</li>" for run in figure.runs)
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(figure.title)}</title>
+<style>body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; background: #ffffff;
+max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }} h1 {{ font-size: 1.3rem; }}
+details {{ color: #59636e; }}</style>
+<script src="{_SCRIPT}"></script></head><body>
+<h1>{escape(figure.title)}</h1>
+{plot}
+<p>{escape(figure.caption)}</p>
+<details><summary>Drawn from {len(figure.runs)} runs</summary><ul>
+{runs}
+</ul></details>
+</body></html>
+"""

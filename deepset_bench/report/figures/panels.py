@@ -1,0 +1,93 @@
+"""What a figure shows, said once and drawn twice: for paper and for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One set of numbers.
+
+    Attributes:
+        name: for the legend; series of one name share an entry and a colour.
+        x: (n,).
+        y: (n,).
+        kind: `line`; `points`; `dots`, points that may be thousands; `area` down to zero.
+        low: (n,) lower ends of a band or of error bars, NaN for none.
+        high: (n,) upper ends.
+        across: whether the ends are those of x.
+        dashed: of a line.
+        hollow: of points.
+        quiet: left out of the legend.
+    """
+
+    name: str
+    x: Array
+    y: Array
+    colour: str
+    kind: Literal["line", "points", "dots", "area"] = "line"
+    low: Array | None = None
+    high: Array | None = None
+    across: bool = False
+    dashed: bool = False
+    hollow: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        x: label with unit.
+        y: label with unit; empty where the panel to the left has the same.
+        series: drawn in this order.
+        title: above it.
+        scales: of x and y, `linear`, `log` or `symlog`.
+        limits: of x and y, None for what the data need.
+        names: of the integers on the y axis, for categories.
+        tail: x from which an inset shows the series again, on paper alone: a browser zooms.
+        zero: a line at x = 0.
+    """
+
+    x: str
+    y: str
+    series: Sequence[Series]
+    title: str = ""
+    scales: tuple[str, str] = ("linear", "linear")
+    limits: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None)
+    names: Sequence[str] = ()
+    tail: float | None = None
+    zero: bool = False
+    ticks: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of panels, each with its share of the height.
+
+    Attributes:
+        width: in inches.
+        height: in inches.
+        shares: of the rows; empty for equal ones.
+        joined: whether the panels of a row share their y axis.
+    """
+
+    rows: Sequence[Sequence[Panel]]
+    width: float
+    height: float
+    shares: Sequence[float] = ()
+    joined: bool = False
+
+
+def spread(values: Array) -> tuple[Array, Array, Array]:
+    """Mean, smallest and largest over the first axis: (seeds, n) -> three of (n,)."""
+    return np.mean(values, axis=0), np.min(values, axis=0), np.max(values, axis=0)

@@ -1,0 +1,122 @@
+"""Panels -> matplotlib, for paper."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from deepset_bench.report.figures.panels import Panel, Series, Sheet
+from deepset_bench.report.figures.style import INK, POINT, RC
+
+
+def draw(sheet: Sheet) -> Figure:
+    """A figure with one legend above its panels."""
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=(sheet.width, sheet.height), layout="constrained")
+        rows, columns = len(sheet.rows), max(map(len, sheet.rows))
+        grid = figure.subplots(
+            rows, columns, squeeze=False, sharey="row" if sheet.joined else "none",
+            height_ratios=list(sheet.shares) or None,
+        )  # fmt: skip
+        for axes_row, panels in zip(grid, sheet.rows, strict=True):
+            for axes, panel in zip(axes_row, panels, strict=True):
+                _panel(axes, panel)
+        for axes_row, panels in zip(grid, sheet.rows, strict=True):
+            for axes, panel in zip(axes_row, panels, strict=True):
+                if panel.tail is not None:  # once limits are those of the whole row
+                    _inset(axes, panel, panel.tail)
+        handles: dict[str, object] = {}
+        for axes in grid.flat:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        if handles:
+            figure.legend(
+                list(handles.values()), list(handles), loc="outside upper center",
+                ncols=_columns(list(handles), sheet.width), handlelength=1.6, columnspacing=1.2,
+                borderaxespad=0.2,
+            )  # fmt: skip
+    return figure
+
+
+def _columns(labels: list[str], width: float) -> int:
+    """Entries of the legend that fit side by side: a character is half as wide as it is high."""
+    widest = (max(map(len, labels)) * 0.52 + 4) * POINT / 72
+    return max(1, min(len(labels), int(width / widest)))
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    for series in panel.series:
+        _series(axes, series)
+    for axis, scale in zip("xy", panel.scales, strict=True):
+        if scale != "linear":
+            axes.set(**{f"{axis}scale": scale})
+    if panel.limits[0]:
+        axes.set_xlim(*panel.limits[0])
+    if panel.limits[1]:
+        axes.set_ylim(*panel.limits[1])
+    axes.set_xlabel(panel.x)
+    axes.set_ylabel(panel.y)
+    axes.set_title(panel.title, loc="left")
+    if panel.zero:
+        axes.axvline(0, color=INK, linewidth=0.6, zorder=0)
+    if panel.names:
+        axes.set_yticks(range(len(panel.names)), panel.names)
+        axes.set_ylim(len(panel.names) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+    if panel.ticks:
+        axes.xaxis.set_major_locator(FixedLocator(list(panel.ticks)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticklabels([f"{tick:g}" for tick in panel.ticks])
+
+
+def _series(axes: Axes, s: Series) -> None:
+    label = "_" if s.quiet else s.name
+    bounded = s.low is not None and s.high is not None
+    if s.kind == "line":
+        axes.plot(s.x, s.y, color=s.colour, label=label, linestyle="--" if s.dashed else "-")
+        if bounded:
+            axes.fill_between(s.x, s.low, s.high, color=s.colour, alpha=0.2, linewidth=0)
+    elif s.kind == "area":
+        axes.fill_between(s.x, 0, s.y, color=s.colour, alpha=0.35, linewidth=0, label=label)
+    elif s.kind == "dots":
+        _dots(axes, s, label)
+    else:
+        face = "white" if s.hollow else s.colour
+        marks = {"color": s.colour, "markerfacecolor": face, "markeredgewidth": 0.9}
+        if bounded:
+            ends = np.abs(np.stack([s.low, s.high]) - (s.x if s.across else s.y))
+            bars = {"xerr" if s.across else "yerr": np.nan_to_num(ends)}
+            axes.errorbar(s.x, s.y, **bars, fmt="o", elinewidth=0.9, label=label, **marks)
+        else:
+            axes.plot(s.x, s.y, "o", label=label, **marks)
+
+
+def _dots(axes: Axes, s: Series, label: str) -> PathCollection:
+    face = "none" if s.hollow else s.colour
+    return axes.scatter(
+        s.x, s.y, s=4 if s.hollow else 2.5, facecolors=face, edgecolors=s.colour,
+        linewidths=0.5 if s.hollow else 0, alpha=0.8, label=label, rasterized=True,
+    )  # fmt: skip
+
+
+def _inset(axes: Axes, panel: Panel, start: float) -> None:
+    """The last part of the lines again, linear, in the corner that they leave free."""
+    ends = [s.y[s.x >= start] for s in panel.series if not s.quiet and not s.dashed]
+    if not any(len(end) for end in ends):
+        return
+    low, high = axes.get_ylim()
+    middle = np.mean([np.log(end).mean() for end in ends if len(end)])
+    at_top = (middle - np.log(low)) / (np.log(high) - np.log(low)) > 0.5
+    inset = axes.inset_axes((0.46, 0.16 if at_top else 0.55, 0.52, 0.4))
+    for series in panel.series:
+        shown = series.x >= start
+        if series.dashed or not shown.any():
+            continue
+        inset.plot(series.x[shown], series.y[shown], color=series.colour, linewidth=0.9)
+    inset.tick_params(labelsize=POINT - 2, length=2, pad=1.5)
+    inset.ticklabel_format(axis="y", style="plain", useOffset=False)
+    inset.margins(x=0.02)
