@@ -9,6 +9,7 @@ from deepset_bench.errors import UserError, nearest
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.curves import curves
 from deepset_bench.report.figures.figure import Figure
+from deepset_bench.report.figures.trajectory import trajectory
 
 _Maker = Callable[[Sequence[str], Where, str], Figure]
 
@@ -17,6 +18,8 @@ _MAKERS: dict[str, _Maker] = {
     "figure_8": partial(curves, 8, "forces", "scalars"),
     "figure_12": partial(curves, 12, "energy", "layers"),
     "figure_13": partial(curves, 13, "forces", "layers"),
+    "figure_15": partial(trajectory, 15, None),
+    "figure_17": partial(trajectory, 17, "pent-2-ene"),
 }
 FIGURES = tuple(_MAKERS)
 """Names in the order of the report, then those beyond it."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
-import matplotlib
 from plotly.graph_objects import Figure as Interactive
 from plotly.offline import get_plotlyjs
 from rich.console import Console
@@ -17,7 +15,7 @@ from deepset_bench.files import atomic_write, write_text
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.catalogue import FIGURES, build
 from deepset_bench.report.figures.figure import Figure
-from deepset_bench.report.figures.style import RC
+from deepset_bench.report.figures.static import encoded
 
 _SCRIPT = "plotly.min.js"
 """Beside the pages rather than in each of them: it has 5 MB, a page without it some 50 kB."""
@@ -53,15 +51,13 @@ def write(figure: Figure, out: Path) -> list[Path]:
     """The files of one figure, as many as there is something to draw for: three or none."""
     if figure.draw is None or figure.interactive is None:
         return []
-    static = figure.draw()
+    drawn = figure.draw()
     paths = []
-    with matplotlib.rc_context(RC):
-        for ending, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
-            stream = BytesIO()  # a whole picture before any file
-            static.savefig(stream, format=ending, metadata=metadata)
-            paths.append(out / f"{figure.name}.{ending}")
-            with atomic_write(paths[-1]) as target:
-                target.write(stream.getvalue())
+    for ending in ("pdf", "png"):
+        content = encoded(drawn, ending)  # a whole picture before any file
+        paths.append(out / f"{figure.name}.{ending}")
+        with atomic_write(paths[-1]) as stream:
+            stream.write(content)
     paths.append(out / f"{figure.name}.html")
     write_text(paths[-1], page(figure, figure.interactive()))
     script = out / _SCRIPT

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -48,7 +47,7 @@ class Panel:
 
     Attributes:
         x: label with unit.
-        y: label with unit; empty where the panel to the left has the same.
+        y: label with unit.
         series: drawn in this order.
         title: above it.
         scales: of x and y, `linear`, `log` or `symlog`.
@@ -88,6 +87,8 @@ class Sheet:
     joined: bool = False
 
 
-def spread(values: Array) -> tuple[Array, Array, Array]:
-    """Mean, smallest and largest over the first axis: (seeds, n) -> three of (n,)."""
-    return np.mean(values, axis=0), np.min(values, axis=0), np.max(values, axis=0)
+def ends(values: Array) -> tuple[Array, Array] | tuple[None, None]:
+    """Smallest and largest over the first axis, (seeds, n) -> two of (n,); None for one seed."""
+    if len(values) < 2:
+        return None, None
+    return values.min(axis=0), values.max(axis=0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +28,8 @@ def draw(sheet: Sheet) -> Figure:
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
             for axes, panel in zip(axes_row, panels, strict=True):
                 _panel(axes, panel)
+                if sheet.joined:
+                    axes.label_outer()
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
             for axes, panel in zip(axes_row, panels, strict=True):
                 if panel.tail is not None:  # once limits are those of the whole row
@@ -40,6 +45,15 @@ def draw(sheet: Sheet) -> Figure:
                 borderaxespad=0.2,
             )  # fmt: skip
     return figure
+
+
+def encoded(figure: Figure, ending: str) -> bytes:
+    """The content of a `pdf`, `png` or `svg` file; the same bytes for the same figure."""
+    stream = BytesIO()
+    dates = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+    with matplotlib.rc_context(RC):
+        figure.savefig(stream, format=ending, metadata={dates[ending]: None})
+    return stream.getvalue()
 
 
 def _columns(labels: list[str], width: float) -> int:
@@ -86,10 +100,10 @@ def _series(axes: Axes, s: Series) -> None:
         _dots(axes, s, label)
     else:
         face = "white" if s.hollow else s.colour
-        marks = {"color": s.colour, "markerfacecolor": face, "markeredgewidth": 0.9}
+        marks: dict[str, Any] = {"color": s.colour, "markerfacecolor": face, "markeredgewidth": 0.9}
         if bounded:
             ends = np.abs(np.stack([s.low, s.high]) - (s.x if s.across else s.y))
-            bars = {"xerr" if s.across else "yerr": np.nan_to_num(ends)}
+            bars: dict[str, Any] = {"xerr" if s.across else "yerr": np.nan_to_num(ends)}
             axes.errorbar(s.x, s.y, **bars, fmt="o", elinewidth=0.9, label=label, **marks)
         else:
             axes.plot(s.x, s.y, "o", label=label, **marks)

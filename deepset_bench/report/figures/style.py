@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plotly.graph_objects import layout
@@ -18,7 +18,7 @@ NARROW, WIDE = 3.3, 6.9
 """Inches: one column of a two-column paper, and both."""
 POINT = 8
 """Size of the text in points."""
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": POINT,
     "axes.titlesize": POINT,
@@ -39,7 +39,7 @@ RC = {
     "ytick.major.width": 0.6,
     "xtick.minor.width": 0.4,
     "ytick.minor.width": 0.4,
-    "lines.linewidth": 1.1,
+    "lines.linewidth": 0.9,
     "lines.markersize": 3,
     "legend.frameon": False,
     "pdf.fonttype": 42,  # text stays text, and can be searched

@@ -1,0 +1,104 @@
+"""One run of each condition asked for a whole trajectory, once for every figure that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepset_bench.config import load_config
+from deepset_bench.data.bias import torsion
+from deepset_bench.data.frames import FloatArray
+from deepset_bench.evaluation.analysis import Analysis
+from deepset_bench.evaluation.command import Request, analyse
+from deepset_bench.evaluation.paths import starting_molecule
+from deepset_bench.report.collect import Where, collect
+from deepset_bench.report.figures.figure import Gap
+from deepset_bench.report.sweeps import Run, Sweep
+from deepset_bench.runs import RunFolder
+
+RUN = Run("x3 sqrt", ("scalars=cub_sqrt",))
+"""The report's best variant; `bench figures 15 scalars=none` asks for another."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A run and a trajectory.
+
+    Attributes:
+        folder: of the run.
+        analysis: predictions of every frame beside the labels.
+    """
+
+    folder: Path
+    analysis: Analysis
+
+    @property
+    def series(self) -> pd.DataFrame:
+        """One row a frame, as `Analysis.series`."""
+        return self.analysis.series
+
+    @cached_property
+    def others(self) -> FloatArray:
+        """(M,) mask of the rows of `series` that the run was not trained on."""
+        return self.series["seen"].to_numpy() != "train"
+
+    @property
+    def time(self) -> tuple[FloatArray, str]:
+        """(M,) of the rows of `series`, and the label of its axis."""
+        if "time_fs" in self.series:
+            return self.series["time_fs"].to_numpy() / 1000, "time / ps"
+        return self.series["frame"].to_numpy(), "frame"
+
+    @cached_property
+    def torsion(self) -> FloatArray:
+        """(M,) absolute torsion of the chain about the double bond, of the rows of `series`.
+
+        In degrees, 0 for cis and 180 for trans.
+
+        Raises:
+            UserError: the molecule has no C=C bond, or several.
+        """
+        frames = self.analysis.selection.frames
+        chain, _ = starting_molecule(frames).torsions_across()
+        geometries = np.split(frames.positions, frames.offsets[1:-1])
+        angles = np.array([torsion(geometry, chain)[0] for geometry in geometries])
+        return np.abs(np.degrees(angles))[self.series["row"].to_numpy()]
+
+
+@cache
+def predicted(folder: Path, data: str | None) -> Predicted:
+    """The run's predictions of every frame of a set.
+
+    Args:
+        folder: of the run.
+        data: name of the set; None for the one that the run was trained on.
+
+    Raises:
+        UserError: the run or the set cannot be used.
+    """
+    own = RunFolder(folder)
+    name = data or load_config(own.config).data.name
+    return Predicted(folder, analyse(Request([own], [f"data={name}"], "cpu", [], [])))
+
+
+def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], list[Gap]]:
+    """The run of each condition with the lowest seed among those that kept their parameters."""
+    sweep = Sweep(name="", title="", table=None, baseline="", common=(), runs=(RUN,))
+    runs = collect(sweep, conditions, where)
+    found: dict[str, Path] = {}
+    missing = []
+    for condition in conditions:
+        own = runs[(runs.condition == condition) & (runs.state == "done")]
+        kept = [Path(folder) for folder in own.folder if RunFolder(folder).best.exists()]
+        if kept:
+            found[condition] = kept[0]
+            continue
+        words = where.command(RUN, condition, [0], again=not own.empty)
+        what = "no run has kept its parameters" if len(own) else "not run"
+        missing.append((f"{RUN.label}, {condition}: {what}", words))
+    return found, missing
