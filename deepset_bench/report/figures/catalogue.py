@@ -8,7 +8,11 @@ from functools import partial
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.curves import curves
+from deepset_bench.report.figures.effects import effects
+from deepset_bench.report.figures.errors import against_torsion, parity
+from deepset_bench.report.figures.experts import experts
 from deepset_bench.report.figures.figure import Figure
+from deepset_bench.report.figures.learning import learning
 from deepset_bench.report.figures.trajectory import trajectory
 
 _Maker = Callable[[Sequence[str], Where, str], Figure]
@@ -20,6 +24,11 @@ _MAKERS: dict[str, _Maker] = {
     "figure_13": partial(curves, 13, "forces", "layers"),
     "figure_15": partial(trajectory, 15, None),
     "figure_17": partial(trajectory, 17, "pent-2-ene"),
+    "parity": parity,
+    "torsion": against_torsion,
+    "learning": learning,
+    "experts": experts,
+    "effects": effects,
 }
 FIGURES = tuple(_MAKERS)
 """Names in the order of the report, then those beyond it."""

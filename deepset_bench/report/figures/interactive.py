@@ -34,7 +34,7 @@ def draw(sheet: Sheet) -> go.Figure:
                 named.add(series.name)
                 for trace in _traces(series, fresh):
                     figure.add_trace(trace, row, column)
-            _axes(figure, panel, row, column)
+            _axes(figure, panel, row, column, named=column == 1 or not sheet.joined)
     for note in figure.layout.annotations:  # the panels' titles, at the left like on paper
         note.update(font_size=13, yshift=2)
     figure.update_layout(
@@ -44,10 +44,9 @@ def draw(sheet: Sheet) -> go.Figure:
     return figure
 
 
-def _axes(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
-    for axis, scale, limits, label in zip(
-        "xy", panel.scales, panel.limits, (panel.x, panel.y), strict=True
-    ):
+def _axes(figure: go.Figure, panel: Panel, row: int, column: int, *, named: bool) -> None:
+    labels = (panel.x, panel.y if named else "")
+    for axis, scale, limits, label in zip("xy", panel.scales, panel.limits, labels, strict=True):
         update = getattr(figure, f"update_{axis}axes")
         update(title_text=label, row=row, col=column)
         if scale == "log":

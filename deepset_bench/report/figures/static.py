@@ -28,8 +28,9 @@ def draw(sheet: Sheet) -> Figure:
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
             for axes, panel in zip(axes_row, panels, strict=True):
                 _panel(axes, panel)
-                if sheet.joined:
-                    axes.label_outer()
+            if sheet.joined:
+                for axes in axes_row[1:]:
+                    axes.set_ylabel("")
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
             for axes, panel in zip(axes_row, panels, strict=True):
                 if panel.tail is not None:  # once limits are those of the whole row

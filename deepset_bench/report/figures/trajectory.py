@@ -42,7 +42,10 @@ def trajectory(
 def _sheet(runs: Mapping[str, Path], data: str | None, unit: str) -> Sheet:
     both = {condition: predicted(folder, data) for condition, folder in runs.items()}
     above = [_window(one, condition, unit) for condition, one in both.items()]
-    below = [_errors(one, unit) for one in both.values()]
+    size = UNITS[unit]["energy"][0]
+    wrong = np.concatenate([one.series["energy_error_relative_ev"].abs() for one in both.values()])
+    limits = float(np.quantile(wrong, 0.005)) / size, 1.3 * float(wrong.max()) / size
+    below = [_errors(one, unit, limits) for one in both.values()]  # errors go through zero
     return Sheet([above, below], WIDE, 3.9, joined=True)
 
 
@@ -55,13 +58,14 @@ def _window(one: Predicted, condition: str, unit: str) -> Panel:
     ours = one.series["predicted_energy_relative_ev"].to_numpy()[part] / size
     series = [Series("true", time[part], true, QUIET)]
     for (name, colour), mask in zip(_PARTS, (one.others[part], ~one.others[part]), strict=True):
-        series.append(Series(name, time[part][mask], ours[mask], colour, "points"))
+        if mask.any():
+            series.append(Series(name, time[part][mask], ours[mask], colour, "points"))
     offset = one.series["energy_error_ev"].mean()
     title = f"{CONDITIONS[condition]}: offset {amount(offset, 'energy', unit)}"
     return Panel(axis, label("relative energy", "energy", unit), series, title)
 
 
-def _errors(one: Predicted, unit: str) -> Panel:
+def _errors(one: Predicted, unit: str, limits: tuple[float, float]) -> Panel:
     size = UNITS[unit]["energy"][0]
     time, axis = one.time
     wrong = np.abs(one.series["energy_error_relative_ev"].to_numpy())
@@ -72,8 +76,7 @@ def _errors(one: Predicted, unit: str) -> Panel:
     title = f"MAE {amount(wrong[one.others].mean(), 'energy', unit)}"
     if not one.others.all():
         title += f"; training frames {amount(wrong[~one.others].mean(), 'energy', unit)}"
-    bottom = float(np.quantile(wrong, 0.01)) / size  # errors go through zero
     return Panel(
         axis, label("absolute error", "energy", unit), series, title, scales=("linear", "log"),
-        limits=(None, (bottom, 1.3 * float(wrong.max()) / size)),
+        limits=(None, limits),
     )  # fmt: skip

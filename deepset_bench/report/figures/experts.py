@@ -1,0 +1,97 @@
+"""Which expert serves which distances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.colors import to_hex
+
+from deepset_bench.data import catalogue
+from deepset_bench.data.checks.geometry import distances, pairs
+from deepset_bench.data.frames import FloatArray, Frames
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.trained import Trained, load_trained
+from deepset_bench.model.deepset import DeepSet
+from deepset_bench.report.collect import Where
+from deepset_bench.report.figures.figure import Figure, of_sheet
+from deepset_bench.report.figures.panels import Panel, Series, Sheet
+from deepset_bench.report.figures.predictions import chosen
+from deepset_bench.report.figures.style import QUIET, WIDE
+from deepset_bench.report.figures.words import CONDITIONS
+
+_POINTS = 400
+_BINS = 100
+_FRAMES = 1000
+"""Of the set, for the density."""
+
+
+def experts(conditions: Sequence[str], where: Where, unit: str) -> Figure:
+    """Gate weights against distance above the density of distances; a column for each condition.
+
+    Args:
+        conditions: of `report` and `corrected`.
+        where: which runs.
+        unit: not used; distances are in angstrom.
+    """
+    runs, missing = chosen(conditions, where)
+    caption = (
+        "Weights of the gate, which add up to 1 at every distance, in the order of the experts' "
+        "thresholds, against the interatomic distance in Å, up to the cutoff; dashed: every expert "
+        "alike. Below: density of the distances in the data. One run a condition."
+    )
+    return of_sheet(
+        "experts", "Expert usage against distance", caption, missing, list(runs.values()),
+        partial(_sheet, runs),
+    )  # fmt: skip
+
+
+def _sheet(runs: Mapping[str, Path]) -> Sheet:
+    trained = {condition: load_trained(folder, "cpu") for condition, folder in runs.items()}
+    above = [_weights(one, condition) for condition, one in trained.items()]
+    below = [_density(one) for one in trained.values()]
+    return Sheet([above, below], WIDE, 3.4, shares=(3, 1), joined=True)
+
+
+def _weights(one: Trained, condition: str) -> Panel:
+    model = one.potential.model
+    if not isinstance(model, DeepSet):
+        raise UserError(f"model={one.config.model.kind} has no experts")
+    thresholds, order = model.gate.thresholds.sort()
+    d = torch.linspace(0.5, one.config.cutoff, _POINTS)
+    with torch.no_grad():
+        weights = model.gate(d)[:, order].double().numpy()
+    n = len(order)
+    colours = [to_hex(c) for c in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, n))]
+    series = [
+        Series(f"expert {g + 1}", d.numpy(), weights[:, g], colour)
+        for g, colour in enumerate(colours)
+    ]
+    alike = Series("all alike", d.numpy()[[0, -1]], np.full(2, 1 / n), QUIET, dashed=True)
+    ends = f"{thresholds[0]:z.2f} to {thresholds[-1]:z.2f}".replace("-", "−")
+    title = f"{CONDITIONS[condition]}: thresholds {ends} Å"
+    return Panel("distance / Å", "gate weight / 1", [*series, alike], title)
+
+
+def _density(one: Trained) -> Panel:
+    found = _all_distances(catalogue.load(one.config.data.name))
+    cutoff = one.config.cutoff
+    density, edges = np.histogram(found[found < cutoff], _BINS, (0.5, cutoff), density=True)
+    middles = (edges[1:] + edges[:-1]) / 2
+    return Panel(
+        "distance / Å", "density / (1/Å)", [Series("distances", middles, density, QUIET, "area")]
+    )
+
+
+def _all_distances(frames: Frames) -> FloatArray:
+    """Of every pair of atoms in some frames, in angstrom."""
+    some = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _FRAMES)).astype(int))
+    found = []
+    for frame in some:
+        positions = frames.positions[frames.atoms_of(int(frame))]
+        found.append(distances(positions[None], *pairs(len(positions)))[0])
+    return np.concatenate(found)

@@ -1,0 +1,69 @@
+"""Learning curves: error against the number of training frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepset_bench.data.units import UNITS
+from deepset_bench.report.collect import Where, collect
+from deepset_bench.report.figures.figure import Figure, of_sheet
+from deepset_bench.report.figures.panels import Panel, Series, Sheet
+from deepset_bench.report.figures.style import COLOURS, WIDE
+from deepset_bench.report.figures.words import CONDITIONS, label, seeds
+from deepset_bench.report.published import METRICS
+from deepset_bench.report.sweeps import drawn
+from deepset_bench.report.tables import by_seed, gaps
+
+
+def learning(conditions: Sequence[str], where: Where, unit: str) -> Figure:
+    """Errors of `sweeps/learning.yaml`, whose labels are a variant and a number of frames."""
+    sweep = drawn("learning")
+    runs = collect(sweep, conditions, where)
+    runs[["variant", "frames"]] = [text.split(", ") for text in runs.label]
+    done = runs[runs.state == "done"]
+    names = " and ".join(UNITS[unit][metric][1] for metric in METRICS)
+    caption = (
+        f"MAE (mean of test and val) in {names} against the number of training frames, the same "
+        f"held-out frames for every number: mean and range over seeds ({seeds(done)}). Dashed: as "
+        "in the report."
+    )
+    return of_sheet(
+        "learning", sweep.title, caption, gaps(sweep, runs, conditions, where),
+        [Path(folder) for folder in done.folder], partial(_sheet, done, conditions, unit),
+    )  # fmt: skip
+
+
+def _sheet(runs: pd.DataFrame, conditions: Sequence[str], unit: str) -> Sheet:
+    return Sheet([[_panel(runs, metric, conditions, unit) for metric in METRICS]], WIDE, 2.6)
+
+
+def _panel(runs: pd.DataFrame, metric: str, conditions: Sequence[str], unit: str) -> Panel:
+    series = []
+    variants = list(runs.variant.drop_duplicates())
+    for condition in conditions:
+        for colour, variant in zip(COLOURS, variants, strict=False):
+            own = runs[(runs.condition == condition) & (runs.variant == variant)]
+            if own.empty:
+                continue
+            sizes = sorted(set(own.frames), key=int)
+            values = [
+                np.array(list(by_seed(own[own.frames == size], f"{metric}_mean").values()))
+                / UNITS[unit][metric][0]
+                for size in sizes
+            ]
+            x, y = np.array(sizes, dtype=float), np.array([v.mean() for v in values])
+            low, high = (np.array([f(v) for v in values]) for f in (np.min, np.max))
+            name, dashed = f"{variant}, {CONDITIONS[condition]}", condition == "report"
+            series.append(Series(name, x, y, colour, dashed=dashed))
+            series.append(
+                Series(name, x, y, colour, "points", low=low, high=high, hollow=dashed, quiet=True)
+            )
+    return Panel(
+        "training frames", label(f"{metric} MAE", metric, unit), series, scales=("log", "log"),
+        ticks=sorted({float(size) for size in runs.frames}),
+    )  # fmt: skip
