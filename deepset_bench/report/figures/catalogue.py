@@ -7,6 +7,7 @@ from functools import partial
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.report.collect import Where
+from deepset_bench.report.figures.conformers import conformers
 from deepset_bench.report.figures.curves import curves
 from deepset_bench.report.figures.effects import effects
 from deepset_bench.report.figures.errors import against_torsion, parity
@@ -23,7 +24,9 @@ _MAKERS: dict[str, _Maker] = {
     "figure_12": partial(curves, 12, "energy", "layers"),
     "figure_13": partial(curves, 13, "forces", "layers"),
     "figure_15": partial(trajectory, 15, None),
+    "figure_16": partial(conformers, 16, None),
     "figure_17": partial(trajectory, 17, "pent-2-ene"),
+    "figure_18": partial(conformers, 18, "pent-2-ene"),
     "parity": parity,
     "torsion": against_torsion,
     "learning": learning,

@@ -12,7 +12,7 @@ from deepset_bench.data.units import UNITS
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.figure import Figure, of_sheet
 from deepset_bench.report.figures.panels import Array, Panel, Series, Sheet
-from deepset_bench.report.figures.predictions import Predicted, chosen, predicted
+from deepset_bench.report.figures.predictions import Predicted, chosen, data_name, predicted
 from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
 from deepset_bench.report.figures.words import CONDITIONS, amount, label
 from deepset_bench.report.published import METRICS
@@ -33,7 +33,7 @@ def parity(conditions: Sequence[str], where: Where, unit: str) -> Figure:
     )
     return of_sheet(
         "parity", "Predicted against true energies and forces", caption, missing,
-        list(runs.values()), partial(_parity, runs, unit),
+        list(runs.values()), partial(_parity, runs, data_name(where), unit),
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def against_torsion(conditions: Sequence[str], where: Where, unit: str) -> Figur
     )
     return of_sheet(
         "torsion", "Error against torsion angle", caption, missing, list(runs.values()),
-        partial(_torsion, runs, unit),
+        partial(_torsion, runs, data_name(where), unit),
     )  # fmt: skip
 
 
@@ -55,8 +55,8 @@ def _units(unit: str) -> str:
     return f"in {UNITS[unit]['energy'][1]} and {UNITS[unit]['forces'][1]}"
 
 
-def _parity(runs: Mapping[str, Path], unit: str) -> Sheet:
-    both = {condition: predicted(folder, None) for condition, folder in runs.items()}
+def _parity(runs: Mapping[str, Path], data: str, unit: str) -> Sheet:
+    both = {condition: predicted(folder, data) for condition, folder in runs.items()}
     rows = [
         [_pairs(one, metric, condition, unit) for condition, one in both.items()]
         for metric in METRICS
@@ -76,26 +76,27 @@ def _pairs(one: Predicted, metric: str, condition: str, unit: str) -> Panel:
         ours = one.analysis.predictions.forces[atoms].ravel()
     mae = float(np.abs(ours - true).mean())
     kept = np.unique(np.linspace(0, len(true) - 1, min(len(true), _MOST)).astype(int))
-    ends = np.array([min(true.min(), ours.min()), max(true.max(), ours.max())]) / size
+    true, ours = true[kept] / size, ours[kept] / size
+    ends = np.array([min(true.min(), ours.min()), max(true.max(), ours.max())])
     quantity = "relative energy" if metric == "energy" else "force component"
     return Panel(
         label(f"true {quantity}", metric, unit),
         label(f"predicted {quantity}", metric, unit),
         [
             Series("predicted = true", ends, ends, QUIET, dashed=True),
-            Series("frames not trained on", true[kept] / size, ours[kept] / size, COLOURS[0],
+            Series("frames not trained on", true, ours, COLOURS[0],
                    "dots"),
         ],
         f"{CONDITIONS[condition]}: MAE {amount(mae, metric, unit)}",
     )  # fmt: skip
 
 
-def _torsion(runs: Mapping[str, Path], unit: str) -> Sheet:
+def _torsion(runs: Mapping[str, Path], data: str, unit: str) -> Sheet:
     panels = []
     for metric in METRICS:
         series = []
         for colour, (condition, folder) in zip(COLOURS, runs.items(), strict=False):
-            one = predicted(folder, None)
+            one = predicted(folder, data)
             wrong = _frame_errors(one, metric) / UNITS[unit][metric][0]
             for mask, dashed in ((one.others, False), (~one.others, True)):
                 if mask.any():
@@ -109,7 +110,7 @@ def _torsion(runs: Mapping[str, Path], unit: str) -> Sheet:
                 series,
                 scales=("linear", "log"),
                 ticks=range(0, 181, 45),
-            )  # fmt: skip
+            )
         )
     return Sheet([panels], WIDE, 2.5)
 

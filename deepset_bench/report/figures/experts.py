@@ -52,17 +52,21 @@ def experts(conditions: Sequence[str], where: Where, unit: str) -> Figure:
 
 def _sheet(runs: Mapping[str, Path]) -> Sheet:
     trained = {condition: load_trained(folder, "cpu") for condition, folder in runs.items()}
-    above = [_weights(one, condition) for condition, one in trained.items()]
-    below = [_density(one) for one in trained.values()]
+    above, below = [], []
+    for condition, one in trained.items():
+        there = _all_distances(catalogue.load(one.config.data.name))
+        there = there[there < one.config.cutoff]
+        above.append(_weights(one, condition, float(there.min())))
+        below.append(_density(one, there))
     return Sheet([above, below], WIDE, 3.4, shares=(3, 1), joined=True)
 
 
-def _weights(one: Trained, condition: str) -> Panel:
+def _weights(one: Trained, condition: str, start: float) -> Panel:
     model = one.potential.model
     if not isinstance(model, DeepSet):
         raise UserError(f"model={one.config.model.kind} has no experts")
     thresholds, order = model.gate.thresholds.sort()
-    d = torch.linspace(0.5, one.config.cutoff, _POINTS)
+    d = torch.linspace(start, one.config.cutoff, _POINTS)
     with torch.no_grad():
         weights = model.gate(d)[:, order].double().numpy()
     n = len(order)
@@ -77,10 +81,9 @@ def _weights(one: Trained, condition: str) -> Panel:
     return Panel("distance / Å", "gate weight / 1", [*series, alike], title)
 
 
-def _density(one: Trained) -> Panel:
-    found = _all_distances(catalogue.load(one.config.data.name))
-    cutoff = one.config.cutoff
-    density, edges = np.histogram(found[found < cutoff], _BINS, (0.5, cutoff), density=True)
+def _density(one: Trained, there: FloatArray) -> Panel:
+    ends = float(there.min()), one.config.cutoff
+    density, edges = np.histogram(there, _BINS, ends, density=True)
     middles = (edges[1:] + edges[:-1]) / 2
     return Panel(
         "distance / Å", "density / (1/Å)", [Series("distances", middles, density, QUIET, "area")]

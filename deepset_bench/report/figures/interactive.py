@@ -29,12 +29,9 @@ def draw(sheet: Sheet) -> go.Figure:
     named: set[str] = set()
     for row, panels in enumerate(sheet.rows, 1):
         for column, panel in enumerate(panels, 1):
-            for series in panel.series:
-                fresh = not series.quiet and series.name not in named
-                named.add(series.name)
-                for trace in _traces(series, fresh):
-                    figure.add_trace(trace, row, column)
-            _axes(figure, panel, row, column, named=column == 1 or not sheet.joined)
+            add(figure, panel, row, column, named)
+            if sheet.joined and column > 1:
+                figure.update_yaxes(title_text="", row=row, col=column)
     for note in figure.layout.annotations:  # the panels' titles, at the left like on paper
         note.update(font_size=13, yshift=2)
     figure.update_layout(
@@ -44,8 +41,14 @@ def draw(sheet: Sheet) -> go.Figure:
     return figure
 
 
-def _axes(figure: go.Figure, panel: Panel, row: int, column: int, *, named: bool) -> None:
-    labels = (panel.x, panel.y if named else "")
+def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str]) -> None:
+    """Draw a panel into a figure of `make_subplots`; `named` are the legend's entries so far."""
+    for series in panel.series:
+        fresh = not series.quiet and series.name not in named
+        named |= {series.name} if fresh else set()
+        for trace in _traces(series, fresh):
+            figure.add_trace(trace, row, column)
+    labels = (panel.x, panel.y)
     for axis, scale, limits, label in zip("xy", panel.scales, panel.limits, labels, strict=True):
         update = getattr(figure, f"update_{axis}axes")
         update(title_text=label, row=row, col=column)

@@ -50,11 +50,12 @@ class Panel:
         y: label with unit.
         series: drawn in this order.
         title: above it.
-        scales: of x and y, `linear`, `log` or `symlog`.
+        scales: of x and y, `linear` or `log`; for x on paper also `symlog`, linear within ±10.
         limits: of x and y, None for what the data need.
         names: of the integers on the y axis, for categories.
         tail: x from which an inset shows the series again, on paper alone: a browser zooms.
         zero: a line at x = 0.
+        ticks: of x; empty for what suits.
     """
 
     x: str

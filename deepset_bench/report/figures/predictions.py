@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepset_bench.config import load_config
+from deepset_bench.config import experiment
 from deepset_bench.data.bias import torsion
 from deepset_bench.data.frames import FloatArray
 from deepset_bench.evaluation.analysis import Analysis
@@ -55,35 +55,44 @@ class Predicted:
         return self.series["frame"].to_numpy(), "frame"
 
     @cached_property
-    def torsion(self) -> FloatArray:
-        """(M,) absolute torsion of the chain about the double bond, of the rows of `series`.
-
-        In degrees, 0 for cis and 180 for trans.
+    def chain(self) -> Sequence[int]:
+        """The four atoms of the torsion about the double bond.
 
         Raises:
             UserError: the molecule has no C=C bond, or several.
         """
+        return starting_molecule(self.analysis.selection.frames).torsions_across()[0]
+
+    @cached_property
+    def torsion(self) -> FloatArray:
+        """(M,) absolute torsion of the chain about the double bond, of the rows of `series`.
+
+        In degrees, 0 for cis and 180 for trans. Raises what `chain` does.
+        """
         frames = self.analysis.selection.frames
-        chain, _ = starting_molecule(frames).torsions_across()
         geometries = np.split(frames.positions, frames.offsets[1:-1])
-        angles = np.array([torsion(geometry, chain)[0] for geometry in geometries])
+        angles = np.array([torsion(geometry, self.chain)[0] for geometry in geometries])
         return np.abs(np.degrees(angles))[self.series["row"].to_numpy()]
 
 
 @cache
-def predicted(folder: Path, data: str | None) -> Predicted:
+def predicted(folder: Path, data: str) -> Predicted:
     """The run's predictions of every frame of a set.
 
     Args:
         folder: of the run.
-        data: name of the set; None for the one that the run was trained on.
+        data: name of the set.
 
     Raises:
         UserError: the run or the set cannot be used.
     """
-    own = RunFolder(folder)
-    name = data or load_config(own.config).data.name
-    return Predicted(folder, analyse(Request([own], [f"data={name}"], "cpu", [], [])))
+    request = Request([RunFolder(folder)], [f"data={data}"], "cpu", [], [])
+    return Predicted(folder, analyse(request))
+
+
+def data_name(where: Where) -> str:
+    """The set that the runs of `chosen` were trained on."""
+    return experiment([*RUN.overrides, *where.overrides]).config.data.name
 
 
 def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], list[Gap]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -27,7 +28,7 @@ def draw(sheet: Sheet) -> Figure:
         )  # fmt: skip
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
             for axes, panel in zip(axes_row, panels, strict=True):
-                _panel(axes, panel)
+                panel_on(axes, panel)
             if sheet.joined:
                 for axes in axes_row[1:]:
                     axes.set_ylabel("")
@@ -35,17 +36,22 @@ def draw(sheet: Sheet) -> Figure:
             for axes, panel in zip(axes_row, panels, strict=True):
                 if panel.tail is not None:  # once limits are those of the whole row
                     _inset(axes, panel, panel.tail)
-        handles: dict[str, object] = {}
-        for axes in grid.flat:
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                handles.setdefault(label, handle)
-        if handles:
-            figure.legend(
-                list(handles.values()), list(handles), loc="outside upper center",
-                ncols=_columns(list(handles), sheet.width), handlelength=1.6, columnspacing=1.2,
-                borderaxespad=0.2,
-            )  # fmt: skip
+        legend(figure, list(grid.flat), sheet.width)
     return figure
+
+
+def legend(figure: Figure, every: Sequence[Axes], width: float) -> None:
+    """One for all axes, above them."""
+    handles: dict[str, Any] = {}
+    for axes in every:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            list(handles.values()), list(handles), loc="outside upper center",
+            ncols=_columns(list(handles), width), handlelength=1.6, columnspacing=1.2,
+            borderaxespad=0.2,
+        )  # fmt: skip
 
 
 def encoded(figure: Figure, ending: str) -> bytes:
@@ -63,11 +69,15 @@ def _columns(labels: list[str], width: float) -> int:
     return max(1, min(len(labels), int(width / widest)))
 
 
-def _panel(axes: Axes, panel: Panel) -> None:
+def panel_on(axes: Axes, panel: Panel) -> None:
+    """Draw a panel but for its inset."""
     for series in panel.series:
         _series(axes, series)
     for axis, scale in zip("xy", panel.scales, strict=True):
-        if scale != "linear":
+        if scale == "symlog":
+            axes.set_xscale(scale, linthresh=10)
+            axes.xaxis.set_major_formatter("{x:g}")
+        elif scale == "log":
             axes.set(**{f"{axis}scale": scale})
     if panel.limits[0]:
         axes.set_xlim(*panel.limits[0])

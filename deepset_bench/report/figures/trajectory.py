@@ -12,7 +12,7 @@ from deepset_bench.data.units import UNITS
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.figure import Figure, of_sheet
 from deepset_bench.report.figures.panels import Panel, Series, Sheet
-from deepset_bench.report.figures.predictions import Predicted, chosen, predicted
+from deepset_bench.report.figures.predictions import Predicted, chosen, data_name, predicted
 from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
 from deepset_bench.report.figures.words import CONDITIONS, amount, label
 
@@ -32,14 +32,14 @@ def trajectory(
         "trajectory, of labels and predictions each, so that the offset between the two means "
         f"(over the panels) is no error here; in {UNITS[unit]['energy'][1]}. One run a condition."
     )
-    name = data or "the molecule trained on"
+    name = data or data_name(where)
     return of_sheet(
         f"figure_{number}", f"Figure {number}: Energy along the trajectory, {name}", caption,
-        missing, list(runs.values()), partial(_sheet, runs, data, unit),
+        missing, list(runs.values()), partial(_sheet, runs, name, unit),
     )  # fmt: skip
 
 
-def _sheet(runs: Mapping[str, Path], data: str | None, unit: str) -> Sheet:
+def _sheet(runs: Mapping[str, Path], data: str, unit: str) -> Sheet:
     both = {condition: predicted(folder, data) for condition, folder in runs.items()}
     above = [_window(one, condition, unit) for condition, one in both.items()]
     size = UNITS[unit]["energy"][0]

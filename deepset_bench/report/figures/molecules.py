@@ -1,0 +1,110 @@
+"""Molecules as balls and sticks, for paper and for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+import plotly.graph_objects as go
+from ase.data import chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from plotly.subplots import make_subplots
+
+from deepset_bench.report.figures.interactive import add
+from deepset_bench.report.figures.panels import Panel
+from deepset_bench.report.figures.static import legend, panel_on
+from deepset_bench.report.figures.style import INK, QUIET, RC, WIDE, template
+from deepset_bench.report.figures.words import amount
+
+if TYPE_CHECKING:
+    from deepset_bench.report.figures.conformers import Conformer
+
+_BALL = 0.55
+"""Of a covalent radius."""
+
+
+def draw(conformers: Sequence[Conformer], energies: Panel, unit: str) -> Figure:
+    """Each molecule over its energies, and the panel that compares them at the right."""
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=(WIDE, 2.3), layout="constrained")
+        ratios = [1.0] * len(conformers) + [1.35]
+        *left, right = figure.subplots(1, len(ratios), width_ratios=ratios)
+        reach = max(float(np.abs(c.positions[:, :2]).max()) for c in conformers) + 0.5
+        for axes, conformer in zip(left, conformers, strict=True):
+            _molecule(axes, conformer)
+            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+            lines = [
+                f"{name} {amount(e, 'energy', unit)}" for name, e in conformer.energies.items()
+            ]
+            axes.set_title(conformer.title, loc="center")
+            axes.text(0.5, 0, "\n".join(lines), transform=axes.transAxes, ha="center", va="top")
+        panel_on(right, energies)
+        legend(figure, [right], WIDE)
+    return figure
+
+
+def interactive(conformers: Sequence[Conformer], energies: Panel) -> go.Figure:
+    """The same molecules, to be turned."""
+    n = len(conformers)
+    figure = make_subplots(
+        1, n + 1, specs=[[{"type": "scene"}] * n + [{"type": "xy"}]],
+        subplot_titles=[*(c.title for c in conformers), ""], horizontal_spacing=0.06,
+    )  # fmt: skip
+    hidden = {"visible": False}
+    for column, conformer in enumerate(conformers, 1):
+        for trace in _balls_and_sticks(conformer):
+            figure.add_trace(trace, 1, column)
+    figure.update_scenes(
+        xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data",
+        camera={"eye": {"x": 0, "y": 0, "z": 1.9}, "up": {"x": 0, "y": 1, "z": 0}},
+    )  # fmt: skip
+    add(figure, energies, 1, n + 1, set())
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        template=template(), height=360, margin={"l": 10, "r": 20, "t": 80, "b": 55}
+    )
+    return figure
+
+
+def _molecule(axes: Axes, conformer: Conformer) -> None:
+    axes.set_axis_off()
+    x, y, depth = conformer.positions.T
+    for a, b in conformer.bonds:
+        between = float(depth[a] + depth[b]) / 2
+        for width, colour in ((3.4, INK), (2.4, QUIET)):
+            axes.plot(x[[a, b]], y[[a, b]], color=colour, linewidth=width, zorder=10 + between,
+                      solid_capstyle="round")  # fmt: skip
+    for atom, number in enumerate(conformer.numbers):
+        ball = Circle(
+            (x[atom], y[atom]), _BALL * covalent_radii[number], facecolor=jmol_colors[number],
+            edgecolor=INK, linewidth=0.6, zorder=10.3 + depth[atom],
+        )  # fmt: skip
+        axes.add_patch(ball)
+
+
+def _balls_and_sticks(conformer: Conformer) -> list[go.Scatter3d]:
+    gap = np.full((len(conformer.bonds), 1, 3), np.nan)  # lifts the pen between two bonds
+    sticks = np.concatenate([conformer.positions[conformer.bonds], gap], axis=1).reshape(-1, 3)
+    numbers = conformer.numbers
+    common = {"mode": "markers", "showlegend": False}
+    x, y, z = conformer.positions.T
+    balls = go.Scatter3d(
+        x=x, y=y, z=z, **common, hoverinfo="text",
+        text=[f"{chemical_symbols[n]}{atom}" for atom, n in enumerate(numbers)],
+        marker={
+            "size": 18 * covalent_radii[numbers],
+            "color": [to_hex(colour) for colour in jmol_colors[numbers]],
+            "line": {"color": INK, "width": 1},
+            "opacity": 1,
+        },
+    )  # fmt: skip
+    x, y, z = sticks.T
+    line = {"color": QUIET, "width": 7}
+    lines = {**common, "mode": "lines"}
+    return [go.Scatter3d(x=x, y=y, z=z, **lines, line=line, hoverinfo="skip"), balls]
