@@ -40,7 +40,7 @@ class Where:
             key = text.lstrip("+").split("=", 1)[0]
             if key in ("seed", "condition", "runs_dir"):
                 instead = {"seed": "every seed there is", "condition": "--condition"}
-                raise UserError(f"{text}: tables take {instead.get(key, '--runs-dir')}")
+                raise UserError(f"{text}: tables and figures take {instead.get(key, '--runs-dir')}")
 
     def command(
         self, run: Run, condition: str, seeds: Sequence[int], *, again: bool = False

@@ -92,7 +92,7 @@ def test_published_networks(runs):
     [
         (["8"], "unknown table '8'; did you mean table_"),
         (["mo"], "unknown table 'mo'; did you mean moe"),
-        (["1", "seed=3"], "seed=3: tables take every seed there is"),
+        (["1", "seed=3"], "seed=3: tables and figures take every seed there is"),
         (["1", "trainer.epoch=3"], "unknown group or key 'trainer.epoch'"),
         (["1", "--data", "but-3-ene"], "unknown option data=but-3-ene; did you mean but-2-ene"),
         (["1", "claims", "--format", "csv"], "claims and tables have different columns"),

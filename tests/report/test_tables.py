@@ -186,7 +186,7 @@ def test_labels_that_differ_within_a_table_are_named(tmp_path):
 
 @pytest.mark.parametrize("text", ["seed=3", "condition=report", "+runs_dir=x"])
 def test_overrides_that_tables_set_themselves(text):
-    with pytest.raises(UserError, match="tables take"):
+    with pytest.raises(UserError, match="tables and figures take"):
         Where((text,))
 
 

@@ -58,7 +58,7 @@ def _sheet(runs: Mapping[str, Path]) -> Sheet:
         there = there[there < one.config.cutoff]
         above.append(_weights(one, condition, float(there.min())))
         below.append(_density(one, there))
-    return Sheet([above, below], WIDE, 3.4, shares=(3, 1), joined=True)
+    return Sheet([above, below], WIDE, 3.8, shares=(2.2, 1), joined=True)
 
 
 def _weights(one: Trained, condition: str, start: float) -> Panel:
@@ -78,7 +78,7 @@ def _weights(one: Trained, condition: str, start: float) -> Panel:
     alike = Series("all alike", d.numpy()[[0, -1]], np.full(2, 1 / n), QUIET, dashed=True)
     ends = f"{thresholds[0]:z.2f} to {thresholds[-1]:z.2f}".replace("-", "−")
     title = f"{CONDITIONS[condition]}: thresholds {ends} Å"
-    return Panel("distance / Å", "gate weight / 1", [*series, alike], title)
+    return Panel("distance / Å", "gate weight", [*series, alike], title)
 
 
 def _density(one: Trained, there: FloatArray) -> Panel:

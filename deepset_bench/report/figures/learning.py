@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +20,15 @@ from deepset_bench.report.published import METRICS
 from deepset_bench.report.sweeps import drawn
 from deepset_bench.report.tables import by_seed, gaps
 
+_SIZE = "data.train_size="
+"""What the sweep itself sets."""
+
 
 def learning(conditions: Sequence[str], where: Where, unit: str) -> Figure:
     """Errors of `sweeps/learning.yaml`, whose labels are a variant and a number of frames."""
     sweep = drawn("learning")
+    others = [line for line in where.overrides if not line.lstrip("+").startswith(_SIZE)]
+    where = replace(where, overrides=tuple(others))
     runs = collect(sweep, conditions, where)
     runs[["variant", "frames"]] = [text.split(", ") for text in runs.label]
     done = runs[runs.state == "done"]

@@ -19,7 +19,7 @@ from plotly.subplots import make_subplots
 from deepset_bench.report.figures.interactive import add
 from deepset_bench.report.figures.panels import Panel
 from deepset_bench.report.figures.static import legend, panel_on
-from deepset_bench.report.figures.style import INK, QUIET, RC, WIDE, template
+from deepset_bench.report.figures.style import INK, POINT, QUIET, RC, WIDE, template
 from deepset_bench.report.figures.words import amount
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BALL = 0.55
 """Of a covalent radius."""
+_ROOM = 0.35
+"""Angstrom around a molecule."""
 
 
 def draw(conformers: Sequence[Conformer], energies: Panel, unit: str) -> Figure:
@@ -35,16 +37,20 @@ def draw(conformers: Sequence[Conformer], energies: Panel, unit: str) -> Figure:
         figure = Figure(figsize=(WIDE, 2.3), layout="constrained")
         ratios = [1.0] * len(conformers) + [1.35]
         *left, right = figure.subplots(1, len(ratios), width_ratios=ratios)
-        reach = max(float(np.abs(c.positions[:, :2]).max()) for c in conformers) + 0.5
+        wide, high = np.max([np.ptp(c.positions[:, :2], axis=0) for c in conformers], axis=0) / 2
         for axes, conformer in zip(left, conformers, strict=True):
             _molecule(axes, conformer)
-            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+            x, y = (conformer.positions.max(axis=0) + conformer.positions.min(axis=0))[:2] / 2
+            axes.set(xlim=(x - wide - _ROOM, x + wide + _ROOM), aspect="equal")
+            axes.set(ylim=(y - high - _ROOM, y + high + _ROOM))
             lines = [
                 f"{name} {amount(e, 'energy', unit)}" for name, e in conformer.energies.items()
             ]
             axes.set_title(conformer.title, loc="center")
-            axes.text(0.5, 0, "\n".join(lines), transform=axes.transAxes, ha="center", va="top")
+            axes.text(0.5, -0.04, "\n".join(lines), transform=axes.transAxes, ha="center", va="top",
+                      fontsize=POINT - 1)  # fmt: skip
         panel_on(right, energies)
+        right.locator_params(axis="x", nbins=3)
         legend(figure, [right], WIDE)
     return figure
 
@@ -62,7 +68,11 @@ def interactive(conformers: Sequence[Conformer], energies: Panel) -> go.Figure:
             figure.add_trace(trace, 1, column)
     figure.update_scenes(
         xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data",
-        camera={"eye": {"x": 0, "y": 0, "z": 1.9}, "up": {"x": 0, "y": 1, "z": 0}},
+        camera={
+            "eye": {"x": 0, "y": 0, "z": 2},
+            "up": {"x": 0, "y": 1, "z": 0},
+            "projection": {"type": "orthographic"},
+        },
     )  # fmt: skip
     add(figure, energies, 1, n + 1, set())
     figure.update_annotations(font_size=13)
@@ -75,15 +85,18 @@ def interactive(conformers: Sequence[Conformer], energies: Panel) -> go.Figure:
 def _molecule(axes: Axes, conformer: Conformer) -> None:
     axes.set_axis_off()
     x, y, depth = conformer.positions.T
+    radii = _BALL * covalent_radii[conformer.numbers]
     for a, b in conformer.bonds:
-        between = float(depth[a] + depth[b]) / 2
+        one, other = conformer.positions[[a, b]]
+        along = (other - one) / np.linalg.norm(other - one)
+        ends = np.stack([one + 0.8 * radii[a] * along, other - 0.8 * radii[b] * along])
         for width, colour in ((3.4, INK), (2.4, QUIET)):
-            axes.plot(x[[a, b]], y[[a, b]], color=colour, linewidth=width, zorder=10 + between,
-                      solid_capstyle="round")  # fmt: skip
+            axes.plot(ends[:, 0], ends[:, 1], color=colour, linewidth=width,
+                      zorder=10 + ends[:, 2].mean(), solid_capstyle="butt")  # fmt: skip
     for atom, number in enumerate(conformer.numbers):
         ball = Circle(
-            (x[atom], y[atom]), _BALL * covalent_radii[number], facecolor=jmol_colors[number],
-            edgecolor=INK, linewidth=0.6, zorder=10.3 + depth[atom],
+            (x[atom], y[atom]), radii[atom], facecolor=jmol_colors[number],
+            edgecolor=INK, linewidth=0.6, zorder=10 + depth[atom],
         )  # fmt: skip
         axes.add_patch(ball)
 

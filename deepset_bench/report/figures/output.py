@@ -11,10 +11,11 @@ from plotly.offline import get_plotlyjs
 from rich.console import Console
 from rich.text import Text
 
+from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, write_text
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.catalogue import FIGURES, build
-from deepset_bench.report.figures.figure import Figure
+from deepset_bench.report.figures.figure import Figure, Gap
 from deepset_bench.report.figures.static import encoded
 
 _SCRIPT = "plotly.min.js"
@@ -37,14 +38,30 @@ def show(
         UserError: an unknown figure, an override that does not compose, an unreadable run.
     """
     console = Console()
-    for figure in build(wanted or FIGURES, where, conditions, unit):
+    figures = build(wanted or FIGURES, where, conditions, unit)
+    if any(figure.draw for figure in figures):
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{out}: cannot be made a folder ({error.strerror})") from None
+        write_text(out / _SCRIPT, get_plotlyjs())
+    said: set[Gap] = set()
+    for figure in figures:
         console.print(Text(figure.title, style="bold"))
-        for path in write(figure, out):
-            console.print(f"  {path}", highlight=False, soft_wrap=True)
-        for what, command in figure.missing:
-            console.print(Text(f"— {what}"))
-            if command:  # whole, to be copied: the terminal breaks it, not rich
-                console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+        gaps = figure.missing
+        try:
+            for path in write(figure, out):
+                console.print(f"  {path}", highlight=False, soft_wrap=True)
+        except UserError as error:  # of these data; other figures may do without them
+            gaps = [*gaps, (f"not drawn: {error}", "")]
+        for what, command in gaps:
+            if (what, command) not in said:
+                console.print(Text(f"— {what}"))
+                if command:  # whole, to be copied: the terminal breaks it, not rich
+                    console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+        if again := len(said.intersection(gaps)):
+            console.print(Text(f"— {'and ' if again < len(gaps) else ''}{again} named above"))
+        said |= set(gaps)
 
 
 def write(figure: Figure, out: Path) -> list[Path]:
@@ -60,9 +77,6 @@ def write(figure: Figure, out: Path) -> list[Path]:
             stream.write(content)
     paths.append(out / f"{figure.name}.html")
     write_text(paths[-1], page(figure, figure.interactive()))
-    script = out / _SCRIPT
-    if not script.exists():
-        write_text(script, get_plotlyjs())
     return paths
 
 

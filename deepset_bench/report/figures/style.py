@@ -64,6 +64,8 @@ def template(dark: bool = False) -> layout.Template:
         "showgrid": False,
         "zeroline": False,
         "exponentformat": "power",
+        "automargin": True,
+        "title": {"font": {"size": 13}},
     }
     return layout.Template(
         layout={
@@ -74,6 +76,7 @@ def template(dark: bool = False) -> layout.Template:
             "xaxis": axis,
             "yaxis": axis,
             "legend": {"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": line, "activecolor": ink},
             "hoverlabel": {"font": {"family": "system-ui, sans-serif"}},
         }
     )

@@ -72,6 +72,7 @@ def _errors(one: Predicted, unit: str, limits: tuple[float, float]) -> Panel:
     series = [
         Series(name, time[mask], wrong[mask] / size, colour, "dots", quiet=True)
         for (name, colour), mask in zip(_PARTS, (one.others, ~one.others), strict=True)
+        if mask.any()
     ]
     title = f"MAE {amount(wrong[one.others].mean(), 'energy', unit)}"
     if not one.others.all():
