@@ -8,6 +8,7 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepset_bench.data.checks.geometry import bonds
 from deepset_bench.data.frames import FloatArray, IntArray
@@ -80,7 +81,7 @@ def _three(runs: Mapping[str, Path], data: str) -> list[Conformer]:
 
 
 def _conformer(
-    one: Predicted, both: Mapping[str, Predicted], others: FloatArray, kind: str
+    one: Predicted, both: Mapping[str, Predicted], others: NDArray[np.bool_], kind: str
 ) -> Conformer:
     """The frame of lowest energy among those near an angle."""
     near = np.flatnonzero(others & (np.abs(one.torsion - _KINDS[kind]) <= _WITHIN))

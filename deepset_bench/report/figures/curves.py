@@ -12,7 +12,7 @@ import pandas as pd
 from deepset_bench.data.units import UNITS
 from deepset_bench.report.collect import KEY, Where, collect
 from deepset_bench.report.figures.figure import Figure, of_sheet
-from deepset_bench.report.figures.panels import Panel, Series, Sheet, ends
+from deepset_bench.report.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
 from deepset_bench.report.figures.words import CONDITIONS, label, seeds
 from deepset_bench.report.sweeps import Sweep, drawn
@@ -82,8 +82,8 @@ def _panel(runs: pd.DataFrame, sweep: Sweep, metric: str, condition: str, unit: 
         last = max(last, n)
         values = np.stack([table[f"val_{KEY[metric]}"].to_numpy()[:n] for table in members]) / size
         epochs = members[0]["epoch"].to_numpy()[:n]
-        low, high = ends(values)
-        series.append(Series(run.label, epochs, values.mean(axis=0), colour, low=low, high=high))
+        mean = values.mean(axis=0)
+        series.append(Series(run.label, epochs, mean, colour, ends=extremes(values)))
     if series:
         trivial = np.full(2, runs[f"trivial_{metric}_val"].mean() / size)
         series.append(Series(_TRIVIAL[metric], np.array([1, last]), trivial, QUIET, dashed=True))

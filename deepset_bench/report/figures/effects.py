@@ -78,7 +78,7 @@ def _panel(
                 y, mean, half = chosen.T
                 series.append(
                     Series(CONDITIONS[condition], mean, y, COLOURS[place], "points",
-                           low=None if hollow else mean - half, high=mean + half, across=True,
+                           ends=None if hollow else (mean - half, mean + half), across=True,
                            hollow=hollow, quiet=hollow and len(chosen) < len(rows))
                 )  # fmt: skip
     return Panel(

@@ -79,10 +79,9 @@ def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
         "legendgroup": s.name,
         "showlegend": fresh,
     }
-    bounded = s.low is not None and s.high is not None
     if s.kind == "line":
         line = {"color": s.colour, "width": 1.6, "dash": "dash" if s.dashed else "solid"}
-        band = [_band(s)] if bounded else []
+        band = [_band(s, s.ends)] if s.ends else []
         return [*band, go.Scatter(**common, mode="lines", line=line)]
     if s.kind == "area":
         fill = {"fill": "tozeroy", "fillcolor": _faint(s.colour, 0.35)}
@@ -92,19 +91,15 @@ def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
         marker["symbol"] = "circle-open"
     if s.kind == "dots":
         return [go.Scattergl(**common, mode="markers", marker=marker)]
-    if bounded:
-        ends = {"array": s.high, "arrayminus": s.low}
-        middle = s.x if s.across else s.y
-        bars = {key: np.nan_to_num(np.abs(end - middle)) for key, end in ends.items()}
-        axis = "error_x" if s.across else "error_y"
-        common[axis] = {"type": "data", "symmetric": False, "thickness": 1.2, **bars}
+    if s.ends:
+        less, more = (np.abs(end - (s.x if s.across else s.y)) for end in s.ends)
+        bars = {"type": "data", "symmetric": False, "arrayminus": less, "array": more}
+        common["error_x" if s.across else "error_y"] = {**bars, "thickness": 1.2}
     return [go.Scatter(**common, mode="markers", marker=marker)]
 
 
-def _band(s: Series) -> go.Scatter:
-    assert s.low is not None
-    assert s.high is not None
-    around: Array = np.concatenate([s.low, s.high[::-1]])
+def _band(s: Series, ends: tuple[Array, Array]) -> go.Scatter:
+    around = np.concatenate([ends[0], ends[1][::-1]])
     return go.Scatter(
         x=np.concatenate([s.x, s.x[::-1]]), y=around, fill="toself", mode="lines",
         fillcolor=_faint(s.colour, 0.2), line={"width": 0}, legendgroup=s.name, showlegend=False,

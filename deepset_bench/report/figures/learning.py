@@ -63,11 +63,11 @@ def _panel(runs: pd.DataFrame, metric: str, conditions: Sequence[str], unit: str
                 for size in sizes
             ]
             x, y = np.array(sizes, dtype=float), np.array([v.mean() for v in values])
-            low, high = (np.array([f(v) for v in values]) for f in (np.min, np.max))
+            ends = np.array([v.min() for v in values]), np.array([v.max() for v in values])
             name, dashed = f"{variant}, {CONDITIONS[condition]}", condition == "report"
             series.append(Series(name, x, y, colour, dashed=dashed))
             series.append(
-                Series(name, x, y, colour, "points", low=low, high=high, hollow=dashed, quiet=True)
+                Series(name, x, y, colour, "points", ends=ends, hollow=dashed, quiet=True)
             )
     return Panel(
         "training frames", label(f"{metric} MAE", metric, unit), series, scales=("log", "log"),

@@ -20,8 +20,7 @@ class Series:
         x: (n,).
         y: (n,).
         kind: `line`; `points`; `dots`, points that may be thousands; `area` down to zero.
-        low: (n,) lower ends of a band or of error bars, NaN for none.
-        high: (n,) upper ends.
+        ends: lower and upper, each (n,), of a band or of error bars.
         across: whether the ends are those of x.
         dashed: of a line.
         hollow: of points.
@@ -33,8 +32,7 @@ class Series:
     y: Array
     colour: str
     kind: Literal["line", "points", "dots", "area"] = "line"
-    low: Array | None = None
-    high: Array | None = None
+    ends: tuple[Array, Array] | None = None
     across: bool = False
     dashed: bool = False
     hollow: bool = False
@@ -88,8 +86,6 @@ class Sheet:
     joined: bool = False
 
 
-def ends(values: Array) -> tuple[Array, Array] | tuple[None, None]:
+def extremes(values: Array) -> tuple[Array, Array] | None:
     """Smallest and largest over the first axis, (seeds, n) -> two of (n,); None for one seed."""
-    if len(values) < 2:
-        return None, None
-    return values.min(axis=0), values.max(axis=0)
+    return (values.min(axis=0), values.max(axis=0)) if len(values) > 1 else None

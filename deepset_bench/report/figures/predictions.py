@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from deepset_bench.config import experiment
 from deepset_bench.data.bias import torsion
@@ -43,9 +44,9 @@ class Predicted:
         return self.analysis.series
 
     @cached_property
-    def others(self) -> FloatArray:
+    def others(self) -> NDArray[np.bool_]:
         """(M,) mask of the rows of `series` that the run was not trained on."""
-        return self.series["seen"].to_numpy() != "train"
+        return np.asarray(self.series["seen"] != "train")
 
     @property
     def time(self) -> tuple[FloatArray, str]:

@@ -100,11 +100,10 @@ def panel_on(axes: Axes, panel: Panel) -> None:
 
 def _series(axes: Axes, s: Series) -> None:
     label = "_" if s.quiet else s.name
-    bounded = s.low is not None and s.high is not None
     if s.kind == "line":
         axes.plot(s.x, s.y, color=s.colour, label=label, linestyle="--" if s.dashed else "-")
-        if bounded:
-            axes.fill_between(s.x, s.low, s.high, color=s.colour, alpha=0.2, linewidth=0)
+        if s.ends:
+            axes.fill_between(s.x, *s.ends, color=s.colour, alpha=0.2, linewidth=0)
     elif s.kind == "area":
         axes.fill_between(s.x, 0, s.y, color=s.colour, alpha=0.35, linewidth=0, label=label)
     elif s.kind == "dots":
@@ -112,9 +111,9 @@ def _series(axes: Axes, s: Series) -> None:
     else:
         face = "white" if s.hollow else s.colour
         marks: dict[str, Any] = {"color": s.colour, "markerfacecolor": face, "markeredgewidth": 0.9}
-        if bounded:
-            ends = np.abs(np.stack([s.low, s.high]) - (s.x if s.across else s.y))
-            bars: dict[str, Any] = {"xerr" if s.across else "yerr": np.nan_to_num(ends)}
+        if s.ends:
+            lengths = np.abs(np.stack(s.ends) - (s.x if s.across else s.y))
+            bars: dict[str, Any] = {"xerr" if s.across else "yerr": lengths}
             axes.errorbar(s.x, s.y, **bars, fmt="o", elinewidth=0.9, label=label, **marks)
         else:
             axes.plot(s.x, s.y, "o", label=label, **marks)
