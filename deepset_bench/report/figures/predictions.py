@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deepset_bench.config import experiment
 from deepset_bench.data.bias import torsion
 from deepset_bench.data.frames import FloatArray
+from deepset_bench.errors import UserError
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.command import Request, analyse
 from deepset_bench.evaluation.paths import starting_molecule
@@ -60,9 +61,14 @@ class Predicted:
         """The four atoms of the torsion about the double bond.
 
         Raises:
-            UserError: the molecule has no C=C bond, or several.
+            UserError: there are several molecules, or theirs has no C=C bond outside rings.
         """
-        return starting_molecule(self.analysis.selection.frames).torsions_across()[0]
+        frames = self.analysis.selection.frames
+        if len(names := np.unique(frames.molecule)) > 1:
+            raise UserError(
+                f"a torsion is of one molecule, and {', '.join(names)} are {len(names)}"
+            )
+        return starting_molecule(frames).torsions_across()[0]
 
     @cached_property
     def torsion(self) -> FloatArray:
