@@ -51,8 +51,8 @@ def curves(
     whose = "molecule" if metric == "energy" else "component"
     caption = (
         f"Validation MAE of the {metric} per {whose} in {UNITS[unit][metric][1]} over epochs: mean "
-        f"and range over seeds ({seeds(there)}). Dashed: {_TRIVIAL[metric]}. Insets: the last "
-        "epochs."
+        f"and range over seeds ({seeds(there)}). Dashed: {_TRIVIAL[metric]}. Insets, on paper: the "
+        "last epochs."
     )
     return of_sheet(
         f"figure_{number}",

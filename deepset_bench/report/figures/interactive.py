@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,22 @@ from plotly.subplots import make_subplots
 from deepset_bench.report.figures.panels import Array, Panel, Series, Sheet
 from deepset_bench.report.figures.style import QUIET, template
 
-_PIXELS = 92
-"""For an inch of paper."""
+_INCH = 115
+"""Pixels for an inch of paper."""
+_ROW = 250
+"""Pixels that a row of panels needs at least."""
+_ABOVE, _BETWEEN = 105, 95
+"""Pixels above the panels, for tools, legend and titles; and from one row to the next."""
 
 
 def draw(sheet: Sheet) -> go.Figure:
     """The same panels; as wide as the page that it is put in."""
     rows, columns = len(sheet.rows), max(map(len, sheet.rows))
-    shares = list(sheet.shares) or [1.0] * rows
+    height = round(max(sheet.height * _INCH, _ABOVE + rows * _ROW))
     figure = make_subplots(
-        rows, columns, shared_yaxes=sheet.joined, row_heights=shares,
-        subplot_titles=[panel.title for panel in chain(*sheet.rows)],
-        horizontal_spacing=0.03 if sheet.joined else 0.28 / columns,
-        vertical_spacing=0.22 / rows,
+        rows, columns, shared_yaxes=sheet.joined, row_heights=list(sheet.shares) or None,
+        horizontal_spacing=0.03 if sheet.joined else 0.24 / columns,
+        vertical_spacing=_BETWEEN / height,
     )  # fmt: skip
     named: set[str] = set()
     for row, panels in enumerate(sheet.rows, 1):
@@ -32,13 +34,17 @@ def draw(sheet: Sheet) -> go.Figure:
             add(figure, panel, row, column, named)
             if sheet.joined and column > 1:
                 figure.update_yaxes(title_text="", row=row, col=column)
-    for note in figure.layout.annotations:  # the panels' titles, at the left like on paper
-        note.update(font_size=13, yshift=2)
-    figure.update_layout(
-        template=template(), height=round(max(sheet.height, 2.6) * _PIXELS * 1.25),
-        margin={"l": 70, "r": 20, "t": 70, "b": 55}, hovermode="closest",
-    )  # fmt: skip
+    frame(figure, height)
     return figure
+
+
+def frame(figure: go.Figure, height: int) -> None:
+    """Style, height in pixels, and room for tools and legend above."""
+    figure.update_layout(
+        template=template(), height=height, hovermode="closest",
+        margin={"l": 70, "r": 20, "t": _ABOVE, "b": 55},
+        legend={"yref": "container", "yanchor": "top", "y": 1 - 30 / height},
+    )  # fmt: skip
 
 
 def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str]) -> None:
@@ -48,6 +54,11 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
         named |= {series.name} if fresh else set()
         for trace in _traces(series, fresh):
             figure.add_trace(trace, row, column)
+    if panel.title:
+        figure.add_annotation(
+            text=panel.title, showarrow=False, xref="x domain", yref="y domain", x=0, y=1,
+            xanchor="left", yanchor="bottom", yshift=4, row=row, col=column,
+        )  # fmt: skip
     labels = (panel.x, panel.y)
     for axis, scale, limits, label in zip("xy", panel.scales, panel.limits, labels, strict=True):
         update = getattr(figure, f"update_{axis}axes")

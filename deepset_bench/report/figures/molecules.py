@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from plotly.subplots import make_subplots
 
-from deepset_bench.report.figures.interactive import add
+from deepset_bench.report.figures.interactive import add, frame
 from deepset_bench.report.figures.panels import Panel
 from deepset_bench.report.figures.static import legend, panel_on
-from deepset_bench.report.figures.style import INK, POINT, QUIET, RC, WIDE, template
+from deepset_bench.report.figures.style import INK, POINT, QUIET, RC, WIDE
 from deepset_bench.report.figures.words import amount
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def interactive(conformers: Sequence[Conformer], energies: Panel) -> go.Figure:
     )  # fmt: skip
     add(figure, energies, 1, n + 1, set())
     figure.update_annotations(font_size=13)
-    figure.update_layout(
-        template=template(), height=360, margin={"l": 10, "r": 20, "t": 80, "b": 55}
-    )
+    frame(figure, 400)
     return figure
 
 

@@ -135,7 +135,7 @@ def _inset(axes: Axes, panel: Panel, start: float) -> None:
     low, high = axes.get_ylim()
     middle = np.mean([np.log(end).mean() for end in ends if len(end)])
     at_top = (middle - np.log(low)) / (np.log(high) - np.log(low)) > 0.5
-    inset = axes.inset_axes((0.46, 0.16 if at_top else 0.55, 0.52, 0.4))
+    inset = axes.inset_axes((0.46, 0.12 if at_top else 0.63, 0.52, 0.32))
     for series in panel.series:
         shown = series.x >= start
         if series.dashed or not shown.any():

@@ -75,7 +75,7 @@ def template(dark: bool = False) -> layout.Template:
             "plot_bgcolor": "rgba(0,0,0,0)",
             "xaxis": axis,
             "yaxis": axis,
-            "legend": {"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
+            "legend": {"orientation": "h", "x": 0},
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": line, "activecolor": ink},
             "hoverlabel": {"font": {"family": "system-ui, sans-serif"}},
         }
