@@ -13,10 +13,10 @@ from deepset_bench.report.figures.style import QUIET, template
 
 _INCH = 115
 """Pixels for an inch of paper."""
-_ROW = 250
+_ROW = 300
 """Pixels that a row of panels needs at least."""
-_ABOVE, _BETWEEN = 105, 95
-"""Pixels above the panels, for tools, legend and titles; and from one row to the next."""
+_ABOVE, _BELOW, _BETWEEN = 115, 55, 95
+"""Pixels above the panels, for tools, legend and titles; below them; and between two rows."""
 
 
 def draw(sheet: Sheet) -> go.Figure:
@@ -26,7 +26,7 @@ def draw(sheet: Sheet) -> go.Figure:
     figure = make_subplots(
         rows, columns, shared_yaxes=sheet.joined, row_heights=list(sheet.shares) or None,
         horizontal_spacing=0.03 if sheet.joined else 0.24 / columns,
-        vertical_spacing=_BETWEEN / height,
+        vertical_spacing=_BETWEEN / (height - _ABOVE - _BELOW),
     )  # fmt: skip
     named: set[str] = set()
     for row, panels in enumerate(sheet.rows, 1):
@@ -42,7 +42,7 @@ def frame(figure: go.Figure, height: int) -> None:
     """Style, height in pixels, and room for tools and legend above."""
     figure.update_layout(
         template=template(), height=height, hovermode="closest",
-        margin={"l": 70, "r": 20, "t": _ABOVE, "b": 55},
+        margin={"l": 70, "r": 20, "t": _ABOVE, "b": _BELOW},
         legend={"yref": "container", "yanchor": "top", "y": 1 - 30 / height},
     )  # fmt: skip
 
