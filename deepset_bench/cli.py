@@ -208,8 +208,8 @@ def figures(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers or names of figures, and overrides that the runs were made with. "
-            "Default: every figure.",
+            help="Of 7, 8, 12, 13, 15, 16, 17, 18, parity, torsion, learning, experts, effects; "
+            "and overrides that the runs were made with. Default: every figure.",
             show_default=False,
         ),
     ] = None,

@@ -19,7 +19,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.units import HARTREE
 from deepset_bench.errors import UserError
 from deepset_bench.report.collect import Where
-from deepset_bench.report.figures.catalogue import build
+from deepset_bench.report.figures.catalogue import FIGURES, build
 from deepset_bench.report.figures.figure import Figure
 from deepset_bench.report.figures.style import COLOURS, NARROW, POINT, WIDE, template
 from deepset_bench.report.sweeps import drawn, named
@@ -312,6 +312,11 @@ def test_sweeps_that_are_drawn(name):
     assert len({label.split(", ")[0] for label in (r.label for r in sweep.runs)}) <= len(COLOURS)
     with pytest.raises(UserError, match="names no baseline"):
         named(name)
+
+
+def test_help_has_every_name():
+    text = CliRunner().invoke(cli.app, ["figures", "--help"]).stdout
+    assert all(name.removeprefix("figure_") in text for name in FIGURES)
 
 
 def test_dark_pages_have_light_text():

@@ -93,10 +93,11 @@ def page(figure: Figure, interactive: Interactive) -> str:
 <title>{escape(figure.title)}</title>
 <style>body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; background: #ffffff;
 max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }} h1 {{ font-size: 1.3rem; }}
-details {{ color: #59636e; }}</style>
+details {{ color: #59636e; }}
+.plot {{ overflow-x: auto; }} .plot > div {{ min-width: 44rem; }}</style>
 <script src="{_SCRIPT}"></script></head><body>
 <h1>{escape(figure.title)}</h1>
-{plot}
+<div class="plot">{plot}</div>
 <p>{escape(figure.caption)}</p>
 <details><summary>Drawn from {len(figure.runs)} runs</summary><ul>
 {runs}
