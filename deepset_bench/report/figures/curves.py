@@ -12,11 +12,11 @@ import pandas as pd
 from deepset_bench.data.units import UNITS
 from deepset_bench.report.collect import KEY, Where, collect
 from deepset_bench.report.figures.figure import Figure, of_sheet
+from deepset_bench.report.figures.missing import missing
 from deepset_bench.report.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
 from deepset_bench.report.figures.words import CONDITIONS, label, seeds
 from deepset_bench.report.sweeps import Sweep, drawn
-from deepset_bench.report.tables import gaps
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.records import read_metrics
 
@@ -40,13 +40,13 @@ def curves(
     """
     wanted = drawn(sweep)
     runs = collect(wanted, conditions, where)
-    missing = gaps(wanted, runs, conditions, where)
+    lacking = missing(wanted, runs, conditions, where)
     done = runs[runs.state == "done"]
     recorded = np.array([RunFolder(folder).metrics.exists() for folder in done.folder], dtype=bool)
     for row in done[~recorded].to_dict("records"):
         run = next(run for run in wanted.runs if run.label == row["label"])
         what = f"{run.label}, {row['condition']}, seed {row['seed']}: its metrics.csv is gone"
-        missing.append((what, where.command(run, row["condition"], [row["seed"]], again=True)))
+        lacking.append((what, where.command(run, row["condition"], [row["seed"]], again=True)))
     there = done[recorded]
     whose = "molecule" if metric == "energy" else "component"
     caption = (
@@ -58,7 +58,7 @@ def curves(
         f"figure_{number}",
         f"Figure {number}: {wanted.title}, {metric}",
         caption,
-        missing,
+        lacking,
         [Path(folder) for folder in there.folder],
         partial(_sheet, there, wanted, metric, conditions, unit),
     )
