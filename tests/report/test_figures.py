@@ -130,7 +130,7 @@ def test_curves_are_the_metrics(where, own):
 def test_paper_and_browser(where, own, name):
     """Every axis has a quantity and a unit, the same in both; a column or two; legible text."""
     figure = own[name].draw()
-    assert figure.get_figwidth() in (NARROW, WIDE)
+    assert figure.get_figwidth() == WIDE
     shown = [axes for axes in figure.axes if axes.axison]
     assert all(axes.get_xlabel() for axes in shown)
     labels = {axes.get_xlabel() for axes in shown} | {axes.get_ylabel() for axes in shown}
@@ -315,6 +315,11 @@ def test_sweeps_that_are_drawn(name):
     assert len({label.split(", ")[0] for label in (r.label for r in sweep.runs)}) <= len(COLOURS)
     with pytest.raises(UserError, match="names no baseline"):
         named(name)
+
+
+def test_one_condition_fits_one_column(where):
+    (figure,) = build(["8"], where, ["corrected"])
+    assert figure.draw().get_figwidth() == NARROW
 
 
 def test_help_has_every_name():

@@ -14,7 +14,7 @@ from deepset_bench.report.collect import KEY, Where, collect
 from deepset_bench.report.figures.figure import Figure, of_sheet
 from deepset_bench.report.figures.missing import missing
 from deepset_bench.report.figures.panels import Panel, Series, Sheet, extremes
-from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
+from deepset_bench.report.figures.style import COLOURS, QUIET, width
 from deepset_bench.report.figures.words import CONDITIONS, label, seeds
 from deepset_bench.report.sweeps import Sweep, drawn
 from deepset_bench.runs import RunFolder
@@ -68,7 +68,7 @@ def _sheet(
     runs: pd.DataFrame, sweep: Sweep, metric: str, conditions: Sequence[str], unit: str
 ) -> Sheet:
     panels = [_panel(runs[runs.condition == c], sweep, metric, c, unit) for c in conditions]
-    return Sheet([panels], WIDE, 2.7, joined=True)
+    return Sheet([panels], width(len(panels)), 2.7, joined=True)
 
 
 def _panel(runs: pd.DataFrame, sweep: Sweep, metric: str, condition: str, unit: str) -> Panel:

@@ -13,7 +13,7 @@ from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.figure import Figure, of_sheet
 from deepset_bench.report.figures.panels import Array, Panel, Series, Sheet
 from deepset_bench.report.figures.predictions import Predicted, chosen, data_name, predicted
-from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
+from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE, width
 from deepset_bench.report.figures.words import CONDITIONS, amount, label
 from deepset_bench.report.published import METRICS
 
@@ -61,7 +61,7 @@ def _parity(runs: Mapping[str, Path], data: str, unit: str) -> Sheet:
         [_pairs(one, metric, condition, unit) for condition, one in both.items()]
         for metric in METRICS
     ]
-    return Sheet(rows, WIDE, 5.2)
+    return Sheet(rows, width(len(both)), 5.2)
 
 
 def _pairs(one: Predicted, metric: str, condition: str, unit: str) -> Panel:

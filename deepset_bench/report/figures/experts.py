@@ -21,7 +21,7 @@ from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.figure import Figure, of_sheet
 from deepset_bench.report.figures.panels import Panel, Series, Sheet
 from deepset_bench.report.figures.predictions import chosen
-from deepset_bench.report.figures.style import QUIET, WIDE
+from deepset_bench.report.figures.style import QUIET, width
 from deepset_bench.report.figures.words import CONDITIONS
 
 _POINTS = 400
@@ -58,7 +58,7 @@ def _sheet(runs: Mapping[str, Path]) -> Sheet:
         there = there[there < one.config.cutoff]
         above.append(_weights(one, condition, float(there.min())))
         below.append(_density(one, there))
-    return Sheet([above, below], WIDE, 3.8, shares=(2.2, 1), joined=True)
+    return Sheet([above, below], width(len(above)), 3.8, shares=(2.2, 1), joined=True)
 
 
 def _weights(one: Trained, condition: str, start: float) -> Panel:

@@ -129,18 +129,19 @@ def _dots(axes: Axes, s: Series, label: str) -> PathCollection:
 
 def _inset(axes: Axes, panel: Panel, start: float) -> None:
     """The last part of the lines again, linear, in the corner that they leave free."""
-    ends = [s.y[s.x >= start] for s in panel.series if not s.quiet and not s.dashed]
-    if not any(len(end) for end in ends):
+    tails = [(s, s.x >= start) for s in panel.series if s.x[-1] >= start]
+    lines = [(s, tail) for s, tail in tails if not s.dashed]
+    if not lines:
         return
-    low, high = axes.get_ylim()
-    middle = np.mean([np.log(end).mean() for end in ends if len(end)])
-    at_top = (middle - np.log(low)) / (np.log(high) - np.log(low)) > 0.5
-    inset = axes.inset_axes((0.46, 0.12 if at_top else 0.63, 0.52, 0.32))
-    for series in panel.series:
-        shown = series.x >= start
-        if series.dashed or not shown.any():
-            continue
-        inset.plot(series.x[shown], series.y[shown], color=series.colour, linewidth=0.9)
+    low, high = np.log(axes.get_ylim())
+    level = [float(np.log(s.y[tail]).mean()) for s, tail in lines]
+    above = np.mean(level) < (low + high) / 2
+    inset = axes.inset_axes((0.46, 0.63 if above else 0.12, 0.52, 0.32))
+    if above:  # clear of everything, the dashed line too
+        highest = max(float(np.log(s.y[tail]).mean()) for s, tail in tails)
+        axes.set_ylim(top=np.exp(max(high, low + (highest - low) / 0.52)))
+    for s, tail in lines:
+        inset.plot(s.x[tail], s.y[tail], color=s.colour, linewidth=0.9)
     inset.tick_params(labelsize=POINT - 2, length=2, pad=1.5)
     inset.ticklabel_format(axis="y", style="plain", useOffset=False)
     inset.margins(x=0.02)

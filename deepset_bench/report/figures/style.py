@@ -50,6 +50,11 @@ RC: dict[Any, Any] = {
 """matplotlib's settings; to be in force when a figure is made and when it is saved."""
 
 
+def width(columns: int) -> float:
+    """Inches for so many panels side by side."""
+    return NARROW if columns == 1 else WIDE
+
+
 def template(dark: bool = False) -> layout.Template:
     """plotly's settings, on a transparent background."""
     from plotly.graph_objects import layout

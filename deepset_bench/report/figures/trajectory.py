@@ -13,7 +13,7 @@ from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.figure import Figure, of_sheet
 from deepset_bench.report.figures.panels import Panel, Series, Sheet
 from deepset_bench.report.figures.predictions import Predicted, chosen, data_name, predicted
-from deepset_bench.report.figures.style import COLOURS, QUIET, WIDE
+from deepset_bench.report.figures.style import COLOURS, QUIET, width
 from deepset_bench.report.figures.words import CONDITIONS, amount, label
 
 _WINDOW = 100
@@ -46,7 +46,7 @@ def _sheet(runs: Mapping[str, Path], data: str, unit: str) -> Sheet:
     wrong = np.concatenate([one.series["energy_error_relative_ev"].abs() for one in both.values()])
     limits = float(np.quantile(wrong, 0.005)) / size, 1.3 * float(wrong.max()) / size
     below = [_errors(one, unit, limits) for one in both.values()]  # errors go through zero
-    return Sheet([above, below], WIDE, 3.9, joined=True)
+    return Sheet([above, below], width(len(both)), 3.9, joined=True)
 
 
 def _window(one: Predicted, condition: str, unit: str) -> Panel:
