@@ -86,6 +86,34 @@ def result_table(result: dict[str, Any]) -> Table:
     return table
 
 
+def ood_table(result: dict[str, Any]) -> Table:
+    """Errors on the test frames and out of distribution, beside what knowing nothing scores."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for heading in ("MAE", "test", "ood", "trivial", "ratio"):
+        table.add_column(heading, justify="left" if heading == "MAE" else "right")
+    rows = [
+        ("energy / Ha", (ENERGY,), Hartree),
+        ("  relative", (f"relative_{ENERGY}",), Hartree),
+        ("forces / (Ha/bohr)", (FORCES,), Hartree / Bohr),
+        *(
+            (f"  {name} first shells", ("environments", name, FORCES), Hartree / Bohr)
+            for name in ("seen", "unseen")
+        ),
+    ]
+    for name, keys, unit in rows:
+        values = []
+        for source, part in (("metrics", "test"), ("metrics", "ood"), ("baselines", "ood")):
+            value = result[source][part]
+            for key in keys:
+                value = value[key]
+            values.append(value)
+        ood, trivial = values[1:]
+        ratio = f"{100 * ood / trivial:.1f} %" if ood is not None and trivial else "—"
+        numbers = ("—" if value is None else f"{value / unit:.5f}" for value in values)
+        table.add_row(name, *numbers, ratio)
+    return table
+
+
 def show_outcome(console: Console, outcome: Outcome) -> None:
     """The final numbers, or why there are none."""
     folder, result = outcome.folder, outcome.result
@@ -98,6 +126,23 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     console.print(
         "trivial: the mean energy and zero force; (all): of and on every frame of the set"
     )
+    if "ood" in result["metrics"]:
+        console.print(ood_table(result))
+        console.print(
+            "ood: out of distribution; relative: to the mean of each molecule's frames; first "
+            "shells: atoms whose bonded neighbours' kinds were in training, or were not"
+        )
+        unscored = [
+            name
+            for name, m in result["metrics"]["ood"]["molecules"].items()
+            if not m["frames_scored"]
+        ]
+        if unscored:
+            console.print(
+                f"energies of {', '.join(unscored)} are not scored as they are: the reference says "
+                "nothing about a composition that is no combination of those trained on",
+                highlight=False,
+            )
     floor = result["label_floor_ev_per_angstrom"]
     if floor:
         console.print(

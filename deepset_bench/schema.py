@@ -110,6 +110,33 @@ class Model:
 
 
 @dataclass
+class Selection:
+    """Frames that meet every condition that is given; without any, all of them."""
+
+    molecules: list[str] = field(default_factory=list)
+    carbons: list[int] | None = None
+    torsion: list[float] | None = None
+
+
+@dataclass
+class Task:
+    """What a run is to generalise to: `ood` frames of the set `data` (null: the run's own).
+
+    It is trained, validated and tested on frames that `train` selects and `ood` does not.
+    """
+
+    data: str | None = None
+    train: Selection = field(default_factory=Selection)
+    ood: Selection = field(default_factory=Selection)
+    ood_size: int = 500
+
+    @property
+    def has_ood(self) -> bool:
+        """Whether there is anything to generalise to."""
+        return self.data is not None or self.ood != Selection()
+
+
+@dataclass
 class Config:
     """One run.
 
@@ -139,6 +166,14 @@ class Config:
     runs_dir: str | None
     model: Model = field(default_factory=Model)
     width_budget: str | None = None
+    task: Task = field(default_factory=Task)
+    energy_error: str = "molecule"
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """Names of the data sets that determine the run: its own, and its task's if another."""
+        other = self.task.data
+        return (self.data.name,) if other in (None, self.data.name) else (self.data.name, other)
 
     @property
     def every_second(self) -> bool:
@@ -173,9 +208,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
     "width_budget": (None, "parameters"),
+    "energy_error": ("molecule", "atom"),
     "form": ("fused", "reference"),
     "compile": ("auto", True, False),
 }
+_RANGES = ("carbons", "torsion")
 _POSITIVE = [
     "data.train_size",
     "data.val_size",
@@ -188,6 +225,7 @@ _POSITIVE = [
     "cutoff",
     "width",
     "stack",
+    "task.ood_size",
 ]
 _NOT_NEGATIVE = [
     "seed",
@@ -235,6 +273,10 @@ def validate(config: Config) -> None:
                 f"reference.energies_ev.{number}={energy}: the key is an atomic number, "
                 "the value a finite energy in eV"
             )
+    for key in (f"task.{part}.{name}" for part in ("train", "ood") for name in _RANGES):
+        ends = at(key)
+        if ends is not None and not (len(ends) == 2 and 0 <= ends[0] <= ends[1]):
+            raise UserError(f"{key}={ends} is to be the least and the most, as in [2,4]")
     sizes = ("model.width", "model.layers", "model.basis_size")
     for key in ("trainer.gradient_clip", "threads", "gating.top_k", *sizes):
         if at(key) is not None and not at(key) > 0:

@@ -77,13 +77,15 @@ def datasheet(name: str) -> dict[str, Any]:
     return sheet
 
 
-def checksum(name: str) -> str:
+def checksum(*names: str) -> str:
     """SHA-256 of the frames of a set, as its datasheet has it; what `load` verifies.
+
+    Of several sets, all of them with `+` between.
 
     Raises:
         UserError: no such set.
     """
-    return str(datasheet(name).get("sha256"))
+    return "+".join(str(datasheet(name).get("sha256")) for name in names)
 
 
 def check_new(name: str, force: bool = False) -> None:

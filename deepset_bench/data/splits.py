@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +25,27 @@ _ATTEMPTS = 100
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Frame indices, int64, disjoint: `train` (n_train,), `val` (n_val,), `test` (n_test,)."""
+    """Frame indices, int64, disjoint: `train` (n_train,), `val` (n_val,), `test` (n_test,).
+
+    `ood`, (n_ood,), counts in the set of the task's out-of-distribution frames; empty without one.
+    """
 
     train: IntArray
     val: IntArray
     test: IntArray
+    ood: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def within(self, rows: IntArray, ood: IntArray) -> Split:
+        """The same of the set that these rows of it were divided of, with out-of-distribution."""
+        return Split(rows[self.train], rows[self.val], rows[self.test], ood)
 
     def save(self, path: Path) -> None:
         """Write split.npz, whole or not at all."""
         with atomic_write(path) as stream:
-            np.savez_compressed(stream, train=self.train, val=self.val, test=self.test)
+            parts = {f.name: getattr(self, f.name) for f in fields(self)}
+            if not len(self.ood):
+                del parts["ood"]
+            np.savez_compressed(stream, **parts)
 
     @classmethod
     def load(cls, path: Path) -> Split:
@@ -45,7 +56,8 @@ class Split:
         """
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return cls(**{f.name: stored[f.name].astype(np.int64) for f in fields(cls)})
+                parts = {"ood": np.empty(0), **stored}
+                return cls(**{f.name: parts[f.name].astype(np.int64) for f in fields(cls)})
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:

@@ -192,8 +192,10 @@ class Analysis:
     def uncertainty(self) -> dict[str, float | None] | None:
         """Whether the disagreement of seeds tells where errors are; None for one run.
 
-        Mean uncertainties in eV and eV/angstrom, and the rank correlation (Spearman) of a frame's
-        uncertainty with its absolute error, None where either is the same everywhere.
+        Mean uncertainties in eV and eV/angstrom, the rank correlation (Spearman) of a frame's
+        uncertainty with its absolute error, None where either is the same everywhere, and the root
+        mean square error over the root mean square uncertainty: about 1 if the runs scatter about
+        the truth as they do about each other, 2 if errors are twice what the spread says.
         """
         if self.predictions.energy_uncertainty is None:
             return None
@@ -208,6 +210,19 @@ class Analysis:
             ranked = spread.nunique() > 1 and error.nunique() > 1
             rank = float(spread.rank().corr(error.rank())) if ranked else None
             result[f"{quantity}_rank_correlation"] = rank
+        scored = self.series["identified"].to_numpy()
+        wrong = {
+            "energy": self.series["energy_error_ev"].to_numpy()[scored],
+            "forces": self.predictions.forces - self.forces,
+        }
+        spreads = {
+            "energy": self.series["energy_uncertainty_ev"].to_numpy()[scored],
+            "forces": self.predictions.forces_uncertainty,
+        }
+        for quantity, error in wrong.items():
+            size = np.square(spreads[quantity]).mean() if error.size else 0.0
+            ratio = float(np.sqrt(np.square(error).mean() / size)) if size else None
+            result[f"{quantity}_rmse_over_uncertainty"] = ratio
         return result
 
     def neighbours(self, steps: Sequence[int]) -> pd.DataFrame:

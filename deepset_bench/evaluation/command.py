@@ -20,7 +20,7 @@ from deepset_bench.evaluation.scan_command import show as show_scans
 from deepset_bench.evaluation.selection import select
 from deepset_bench.runs import RunFolder
 
-_DATA = ("data", "seed")
+_DATA = ("data", "seed", "part")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str], steps: str | None) -> Request:
             data.append(text)
         else:
             raise UserError(
-                f"{text}: evaluation takes data=, data.KEY=, seed=, device= and scan=; "
+                f"{text}: evaluation takes data=, data.KEY=, seed=, part=, device= and scan=; "
                 "everything else is as the run was trained"
             )
     if not folders:

@@ -46,7 +46,11 @@ def show(console: Console, analysis: Analysis, steps: Sequence[int], unit: str) 
     )
     if found := analysis.uncertainty():
         console.print(_uncertainty(found, unit))
-        dim(console, "the standard deviation over the runs; rank correlation with a frame's error")
+        dim(
+            console,
+            "the standard deviation over the runs; rank correlation with a frame's error; the last "
+            "is 1 where the runs are as far from the truth as from each other, more if farther",
+        )
     every = analysis.atoms["molecule"].unique()
     shown = list(every[:MOST_MOLECULES])
     for molecule in shown:
@@ -124,7 +128,7 @@ def _largest(analysis: Analysis, unit: str) -> Table:
 
 
 def _uncertainty(found: dict[str, float | None], unit: str) -> Table:
-    drawn = table(["uncertainty", "mean", "rank correlation"])
+    drawn = table(["uncertainty", "mean", "rank correlation", "RMSE / uncertainty"])
     for metric, key in (
         ("energy", "mean_energy_uncertainty_ev"),
         ("forces", "mean_forces_uncertainty_ev_per_angstrom"),
@@ -132,7 +136,8 @@ def _uncertainty(found: dict[str, float | None], unit: str) -> Table:
         size, name, digits = UNITS[unit][metric]
         rank = number(found[f"{metric}_rank_correlation"], 1.0, 2)
         unit_name = name if metric == "energy" else f"({name})"
-        drawn.add_row(f"{metric} / {unit_name}", number(found[key], size, digits), rank)
+        ratio = number(found[f"{metric}_rmse_over_uncertainty"], 1.0, 2)
+        drawn.add_row(f"{metric} / {unit_name}", number(found[key], size, digits), rank, ratio)
     return drawn
 
 

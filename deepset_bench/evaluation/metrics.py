@@ -77,10 +77,12 @@ def predict(potential: Potential, tables: Tables, batch_size: int) -> tuple[Tens
     return torch.cat(energies), torch.cat(forces), torch.cat(atomic)
 
 
-def evaluate(potential: Potential, labels: Labels, batch_size: int) -> Errors:
-    """Errors of a potential on labelled frames, summed in float64."""
+def differences(
+    potential: Potential, labels: Labels, batch_size: int
+) -> tuple[FloatArray, FloatArray]:
+    """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
     energy, forces, _ = predict(potential, labels.tables, batch_size)
     real = (labels.tables.numbers > 0).cpu().numpy()
     energy_error = (energy - labels.energy).double().cpu().numpy()
     forces_error = (forces - labels.forces).double().cpu().numpy()
-    return errors(energy_error, forces_error[real])
+    return energy_error, forces_error[real]

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from ase.symbols import Symbols
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from deepset_bench.data.bias import torsion
-from deepset_bench.data.checks.geometry import bonds
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 from deepset_bench.data.molecule import Molecule
+from deepset_bench.data.topology import molecule_of, side
 from deepset_bench.errors import UserError
 
 CONTACT = 2.0
@@ -53,26 +50,11 @@ class Path:
 
 
 def starting_molecule(frames: Frames) -> Molecule:
-    """The first molecule of a set, in its geometry of lowest energy.
-
-    Bonds are read off the geometry. The double bond is the shortest of the carbon-carbon bonds
-    whose ends have three neighbours each and which are in no ring; there may be none.
-    """
+    """The first molecule of a set, in its geometry of lowest energy."""
     own = np.flatnonzero(frames.molecule == frames.molecule[0])
     lowest = int(own[np.argmin(frames.energy[own])])
     atoms = frames.atoms_of(lowest)
-    numbers, positions = frames.numbers[atoms], frames.positions[atoms]
-    pairs, _ = bonds(numbers, positions[None])
-    order = np.bincount(pairs.ravel(), minlength=len(numbers))
-    lengths = {
-        (int(j), int(k)): float(np.linalg.norm(positions[j] - positions[k]))
-        for j, k in pairs
-        if numbers[j] == numbers[k] == 6 and order[j] == order[k] == 3
-    }
-    lengths = {b: d for b, d in lengths.items() if not _side(pairs, len(numbers), b)[b[0]]}
-    double = (min(lengths, key=lambda bond: lengths[bond]),) if lengths else ()
-    formula = Symbols(numbers).get_chemical_formula()
-    return Molecule(numbers, positions, pairs, double, formula)
+    return molecule_of(frames.numbers[atoms], frames.positions[atoms])
 
 
 def torsion_path(molecule: Molecule) -> Path:
@@ -82,7 +64,7 @@ def torsion_path(molecule: Molecule) -> Path:
     """
     chain, _ = molecule.torsions_across()
     _, j, k, _ = chain
-    moving = _side(molecule.bonds, len(molecule.numbers), (j, k))
+    moving = side(molecule.bonds, len(molecule.numbers), (j, k))
     start = molecule.positions
     axis = (start[k] - start[j]) / np.linalg.norm(start[k] - start[j])
     first = np.degrees(torsion(start, chain)[0])
@@ -100,7 +82,7 @@ def torsion_path(molecule: Molecule) -> Path:
 def bond_path(molecule: Molecule) -> Path:
     """The double bond from 1.15 to 1.95 angstrom, rigid on either side."""
     _, j, k, _ = molecule.torsions_across()[0]
-    moving = _side(molecule.bonds, len(molecule.numbers), (j, k))
+    moving = side(molecule.bonds, len(molecule.numbers), (j, k))
     start = molecule.positions
     length = float(np.linalg.norm(start[k] - start[j]))
     axis = (start[k] - start[j]) / length
@@ -155,15 +137,6 @@ def path(kind: str, molecule: Molecule, cutoff: float) -> Path:
     if kind != "pair" and not molecule.double_bonds:
         raise UserError(f"scan={kind} needs a C=C bond outside rings; {molecule.formula} has none")
     return KINDS[kind](molecule, cutoff)
-
-
-def _side(pairs: IntArray, n_atoms: int, bond: tuple[int, int]) -> np.ndarray:
-    """(n,) the atoms that stay with bond[1] when the bond is cut; bond[0] too if in a ring."""
-    cut = {tuple(sorted(bond))}
-    kept = np.array([pair for pair in pairs if tuple(sorted(pair)) not in cut]).reshape(-1, 2)
-    graph = coo_array((np.ones(len(kept)), (kept[:, 0], kept[:, 1])), shape=(n_atoms, n_atoms))
-    _, label = connected_components(graph, directed=False)
-    return np.asarray(label == label[bond[1]])
 
 
 def _rotated(vectors: FloatArray, axis: FloatArray, degrees: FloatArray) -> FloatArray:

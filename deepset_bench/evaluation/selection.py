@@ -13,10 +13,13 @@ from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.splits import Split, split
+from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
+from deepset_bench.evaluation.generalisation import unidentified
 from deepset_bench.evaluation.trained import Trained
 from deepset_bench.model.reference import identified
 from deepset_bench.runs import RunFolder
+from deepset_bench.schema import Task
 
 SEEN = ("train", "val", "held out", "unknown")
 _DIGITS = 5
@@ -63,8 +66,9 @@ def select(
         folders: of the runs.
         members: what they have learned.
         overrides: none: the test frames of the runs that none of them was trained or selected on.
-            `data=NAME` alone: every frame of that set. Anything else of `data.` or `seed=`: the
-            test part of that division.
+            `data=NAME` alone: every frame of that set. `part=ood` alone: the out-of-distribution
+            frames of their task. Anything else of `data.` or `seed=`: the test part of that
+            division.
 
     Raises:
         UserError: an override or a set that cannot be used; no override, and the run's own test
@@ -72,7 +76,9 @@ def select(
     """
     histories = [history(folder, member) for folder, member in zip(folders, members, strict=True)]
     data = members[0].config.data
-    if overrides:
+    if any(text.lstrip("+").startswith("part=") for text in overrides):
+        name, title, data_name, frames = _out_of_distribution(members[0], overrides)
+    elif overrides:
         name, title, data_name, frames = _as_asked(members[0], overrides)
     else:
         name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
@@ -82,24 +88,20 @@ def select(
     for member, past in zip(members, histories, strict=True):
         known &= _identified(member, past, frames)
     notes = [_overlap(seen, len(folders))]
-    outside = np.unique(frames.molecule[~known])
-    if len(outside):
-        notes.append(
-            f"{', '.join(outside)}: outside what the energy reference was fitted on; absolute "
-            "energies are not identified and not scored, those relative to the mean are"
-        )
+    if outside := unidentified(frames, known):
+        notes.append(outside)
     return Selection(name, title, data_name, frames, seen, known, notes)
 
 
 def history(folder: RunFolder, member: Trained) -> History | None:
     """What a run was trained on; None where its data or this program have changed since."""
-    name = member.config.data.name
-    if name not in catalogue.names():
+    sets = member.config.sets
+    if not set(sets) <= set(catalogue.names()):
         return None
-    now = Experiment(member.config, "", {}).identity(catalogue.checksum(name))
+    now = Experiment(member.config, "", {}).identity(catalogue.checksum(*sets))
     if folder.status().get("run") != now:
         return None
-    return History(catalogue.load(name), Split.load(folder.split))
+    return History(catalogue.load(sets[0]), Split.load(folder.split))
 
 
 def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str, Frames]:
@@ -112,15 +114,30 @@ def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str,
         like_run |= {"data": own.name, "seed": member.config.seed}
         lines = {key: f"{key}={value}" for key, value in like_run.items()} | asked
     config = experiment(list(lines.values())).config
-    data, frames = config.data, catalogue.load(config.data.name)
+    data = config.data
     if list(asked) == ["data"]:
-        return data.name, f"{data.name}, every frame", data.name, frames
+        return data.name, f"{data.name}, every frame", data.name, catalogue.load(data.name)
+    whole = divide(data.name, member.config.task if "data" not in asked else Task())
+    frames = whole.frames.select(whole.pool)
     division = split(
         frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
     )
     name = f"{data.name}-{data.split}-{len(division.test)}-seed-{config.seed}"
     title = f"{data.name}, test part of split={data.split} with seed {config.seed}"
     return name, title, data.name, frames.select(division.test)
+
+
+def _out_of_distribution(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str, Frames]:
+    """Name, title, data set and frames."""
+    data, task = member.config.data.name, member.config.task
+    if list(overrides) != ["part=ood"]:
+        raise UserError(f"{' '.join(overrides)}: part=ood is the only part, and goes alone")
+    if not task.has_ood:
+        raise UserError("part=ood: the run was trained without a task=, so it has no such frames")
+    division = divide(data, task)
+    name = task.data or data
+    frames = division.other.select(division.ood)
+    return f"{name}-ood", f"{name}, out-of-distribution frames", name, frames
 
 
 def _own_test(folders: Sequence[RunFolder], histories: Sequence[History | None]) -> Frames:

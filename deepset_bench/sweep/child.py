@@ -66,7 +66,7 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
     from deepset_bench.runs import run_folder
 
     folder = run_folder(failed)
-    identity = failed.identity(catalogue.checksum(failed.config.data.name))
+    identity = failed.identity(catalogue.checksum(*failed.config.sets))
     with folder.lock():
         if folder.status().get("state") == "failed":
             return

@@ -133,5 +133,5 @@ def _run(overrides: tuple[str, ...], described: Experiment, seed: int | None) ->
     if seed is not None:
         described = replace(described, config=replace(described.config, seed=seed))
         overrides = (*overrides, f"seed={seed}")
-    checksum = catalogue.checksum(described.config.data.name)
+    checksum = catalogue.checksum(*described.config.sets)
     return Run(overrides, described, described.identity(checksum))

@@ -16,7 +16,9 @@ SMOOTHING = 0.05
 """Weight of the new value in the report's moving average of the energy loss (`ema_alpha_y`)."""
 
 Target = dict[str, Tensor]
-"""Of a batch: `energy` (B,) eV, `forces` (N, 3) eV/angstrom, and `energy_unit`, `forces_unit`."""
+"""Of a batch: `energy` (B,) eV, `forces` (N, 3) eV/angstrom, and `energy_unit`, `forces_unit`.
+
+The units are (), that of the energy (B,) where errors count per atom."""
 
 
 def terms(prediction: Prediction, batch: Batch, target: Target) -> Tensor:
@@ -41,7 +43,9 @@ class Loss:
     gradient with its factor 0.05: the energy then counts a twentieth of what its weight says.
 
     Attributes:
-        energy_unit: eV, (); hartree, or the spread of the training energies.
+        energy_unit: eV, (); hartree, or the spread of the training energies. An energy error per
+            atom is that of the molecule times the mean number of atoms in training over its own,
+            so that a large molecule does not count more than a small one.
         forces_unit: eV/angstrom, (); hartree/bohr, or the root mean square training force.
         averages: last smoothed energy term of each stage, part of a checkpoint.
     """
@@ -52,6 +56,18 @@ class Loss:
     forces_unit: Tensor
     smoothed: bool
     averages: dict[str, Tensor]
+    mean_atoms: Tensor | None = None
+
+    def energy_units(self, numbers: Tensor) -> Tensor:
+        """eV, () or (..., B): what the errors of frames (..., B, n) atoms are divided by.
+
+        Args:
+            numbers: atomic numbers, 0 in padding.
+        """
+        if self.mean_atoms is None:
+            return self.energy_unit
+        atoms = (numbers > 0).sum(-1)
+        return (self.energy_unit / self.mean_atoms)[..., None] * atoms
 
     def objective(self, terms: Tensor) -> Tensor:
         """() what the gradient is taken of, from the first two of `terms` (4,)."""
@@ -76,11 +92,15 @@ class Loss:
         """The same on another device."""
         self.energy_unit = self.energy_unit.to(device)
         self.forces_unit = self.forces_unit.to(device)
+        if self.mean_atoms is not None:
+            self.mean_atoms = self.mean_atoms.to(device)
         return self
 
 
-def make_loss(config: Config, energy_std: float, forces_rms: float) -> Loss:
-    """The loss of a configuration; eV and eV/angstrom of the training set's labels."""
+def make_loss(
+    config: Config, energy_std: float, forces_rms: float, mean_atoms: float = 1.0
+) -> Loss:
+    """The loss of a configuration; eV, eV/angstrom and atoms a frame of the training set."""
     trainer = config.trainer
     atomic = trainer.loss_units == "atomic"
     return Loss(
@@ -90,4 +110,5 @@ def make_loss(config: Config, energy_std: float, forces_rms: float) -> Loss:
         forces_unit=torch.tensor(Hartree / Bohr if atomic else forces_rms),
         smoothed=config.condition.energy_loss == "smoothed",
         averages={},
+        mean_atoms=torch.tensor(mean_atoms) if config.energy_error == "atom" else None,
     )

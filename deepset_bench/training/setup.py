@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from ase.units import Bohr
 from torch import Tensor
 
-from deepset_bench.data import catalogue
 from deepset_bench.data.batches import Tables, padded, table_shape
 from deepset_bench.data.checks import Verdict, cheap_checks
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split, split
+from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import Errors, Labels, errors
+from deepset_bench.evaluation.generalisation import Scorer
+from deepset_bench.evaluation.metrics import Labels, errors
 from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference, fit_reference
@@ -28,9 +30,10 @@ class Setup:
     """A run about to start.
 
     Attributes:
-        parts: labelled frames of `train`, `val` and `test`, on the device.
-        baselines: errors of predicting the training mean energy and zero force, for `val` and
-            `test`; for `all` frames of the data set, of their own mean and zero force.
+        parts: labelled frames of `train`, `val`, `test` and, with a task, `ood`, on the device.
+        baselines: errors of predicting the training mean energy and zero force, for `val`, `test`
+            and `ood`; for `all` frames that these were drawn from, of their own mean.
+        scorers: with a task, `test` and `ood` as they are scored in detail.
         label_floor: eV/angstrom, what the true forces would score against the labels of val and
             test; None where the data do not hold both.
         verdict: what the cheap checks say of the data set.
@@ -41,7 +44,8 @@ class Setup:
     reference: EnergyReference
     split: Split
     parts: dict[str, Labels]
-    baselines: dict[str, Errors]
+    baselines: dict[str, dict[str, Any]]
+    scorers: dict[str, Scorer]
     label_floor: float | None
     verdict: Verdict
     device: torch.device
@@ -103,8 +107,9 @@ def prepare(config: Config) -> Setup:
         UserError: unknown or damaged data, sizes that do not fit, an unavailable device.
     """
     device = choose_device(config.device)
-    frames = catalogue.load(config.data.name)
     data = config.data
+    whole = divide(data.name, config.task)
+    frames = whole.frames.select(whole.pool)
     division = split(
         frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
     )
@@ -122,13 +127,24 @@ def prepare(config: Config) -> Setup:
     potential = build_potential(config, torch.from_numpy(train.species), spread)
     # Of the whole set, so that every part and every seed has tables of one shape.
     shape = table_shape(frames, config.cutoff)
+    shapes = dict.fromkeys(subsets, shape)
+    scorers = {}
+    if len(whole.ood):
+        subsets["ood"] = whole.other.select(whole.ood)
+        shapes["ood"] = table_shape(subsets["ood"], config.cutoff)
+        scorers = {
+            name: Scorer.after(train, subsets[name], config.reference.kind, labels)
+            for name in ("test", "ood")
+        }
     parts = {}
     for name, part in subsets.items():
-        tables = Tables.build(part, config.cutoff, shape=shape, every_second=config.every_second)
+        shape, halved = shapes[name], config.every_second
+        tables = Tables.build(part, config.cutoff, shape=shape, every_second=halved)
         parts[name] = label(part, tables, reference, potential, labels)
 
-    def know_nothing(part: Frames, mean: float) -> Errors:
-        return errors(part.energy - reference(part) - mean, part.labelled_forces(labels))
+    def know_nothing(part: Frames, mean: float, scorer: Scorer | None = None) -> dict[str, Any]:
+        energy, forces = part.energy - reference(part) - mean, part.labelled_forces(labels)
+        return scorer.scores(-energy, -forces) if scorer else errors(energy, forces).as_dict()
 
     held_out = Frames.concatenate([subsets["val"], subsets["test"]])
     floor = None
@@ -136,16 +152,20 @@ def prepare(config: Config) -> Setup:
         floor = float(np.abs(held_out.labelled_forces(labels) - held_out.forces).mean())
     return Setup(
         potential=potential.to(device),
-        loss=make_loss(config, spread, forces_rms).to(device),
+        loss=make_loss(config, spread, forces_rms, float(train.n_atoms.mean())).to(device),
         reference=reference,
-        split=division,
+        split=division.within(whole.pool, whole.ood),
         parts={name: part.to(device) for name, part in parts.items()},
         baselines={
-            "val": know_nothing(subsets["val"], residual.mean()),
-            "test": know_nothing(subsets["test"], residual.mean()),
+            **{
+                name: know_nothing(part, residual.mean(), scorers.get(name))
+                for name, part in subsets.items()
+                if name != "train"
+            },
             "all": know_nothing(frames, float((frames.energy - reference(frames)).mean())),
         },
+        scorers=scorers,
         label_floor=floor,
-        verdict=cheap_checks(frames, labels),
+        verdict=cheap_checks(whole.frames, labels),
         device=device,
     )

@@ -59,11 +59,13 @@ class StackedOptimisation:
         self.moments = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
         self.steps = 0
         losses = [setup.loss for setup in setups]
+        atoms = [loss.mean_atoms for loss in losses if loss.mean_atoms is not None]
         self.loss = replace(
             losses[0],
             energy_unit=torch.stack([loss.energy_unit for loss in losses]),
             forces_unit=torch.stack([loss.forces_unit for loss in losses]),
             averages={},
+            mean_atoms=None if losses[0].mean_atoms is None else torch.stack(atoms),
         )
         self.parts = {stage: _Stack(setups, stage) for stage in ("train", "val")}
         self.graphs: dict[tuple[str, int], Graph] = {}
@@ -113,7 +115,9 @@ class StackedOptimisation:
     def _run(self, stage: str, frames: Tensor) -> Any:
         """Gradients and `terms` of a training batch (n, B), `terms` of a validation batch."""
         batch, target = self.parts[stage].gather(frames)
-        target |= {"energy_unit": self.loss.energy_unit, "forces_unit": self.loss.forces_unit}
+        numbers = batch.numbers.unflatten(1, (frames.shape[1], -1))
+        units = self.loss.energy_units(numbers), self.loss.forces_unit
+        target |= {"energy_unit": units[0], "forces_unit": units[1]}
         given = (self.parameters, self.buffers, batch.tensors(), target)
         shape = (stage, frames.shape[1])
         with torch.no_grad():

@@ -44,7 +44,7 @@ def target(labels: Labels, loss: Loss, frames: Tensor) -> Target:
     return {
         "energy": labels.energy[frames],
         "forces": labels.forces[frames].flatten(0, 1),
-        "energy_unit": loss.energy_unit,
+        "energy_unit": loss.energy_units(labels.tables.numbers[frames]),
         "forces_unit": loss.forces_unit,
     }
 

@@ -16,7 +16,7 @@ from deepset_bench import __version__
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import evaluate
+from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.training import checkpoint
@@ -66,7 +66,7 @@ def train(
         waiting: list[tuple[int, Member, Experiment]] = []
         for number, experiment in enumerate(experiments):
             folder = run_folder(experiment)
-            identity = experiment.identity(catalogue.checksum(experiment.config.data.name))
+            identity = experiment.identity(catalogue.checksum(*experiment.config.sets))
             stack.enter_context(folder.lock())
             if fresh:
                 folder.clear()
@@ -127,6 +127,8 @@ def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
             f"energy reference: training compositions of rank {rank} for {elements} elements; "
             "it is identified for combinations of these compositions alone"
         )
+    if "ood" in setup.scorers and (note := setup.scorers["ood"].note):
+        folder.say(note)
     if config.width_budget is not None:
         folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
     if folder.last.exists():
@@ -193,16 +195,19 @@ def _finish(member: Member, experiment: Experiment) -> dict[str, Any]:
         best = checkpoint.load(folder.best, setup.device)
         setup.potential.load_state_dict(best["potential"])
         batch_size = evaluation_batch(member.config)
-        metrics = {
-            part: evaluate(setup.potential, setup.parts[part], batch_size).as_dict()
-            for part in ("test", "val")
-        }
+        metrics = {}
+        for part, labels in setup.parts.items():
+            if part == "train":
+                continue
+            wrong = differences(setup.potential, labels, batch_size)
+            scorer = setup.scorers.get(part)
+            metrics[part] = scorer.scores(*wrong) if scorer else errors(*wrong).as_dict()
         measured = {"metrics": metrics, "best_epoch": best["epochs"]}
     result = {
         "status": state,
         "reason": member.diverged,
         **measured,
-        "baselines": {part: e.as_dict() for part, e in setup.baselines.items()},
+        "baselines": setup.baselines,
         "label_floor_ev_per_angstrom": setup.label_floor,
         "data_verdict": asdict(setup.verdict),
         "parameters": sum(p.numel() for p in setup.potential.parameters()),

@@ -123,3 +123,10 @@ def test_uncertainty_beside_errors():
     assert found["energy_rank_correlation"] == pytest.approx(1.0)
     assert found["mean_forces_uncertainty_ev_per_angstrom"] == pytest.approx(1.0)
     assert found["forces_rank_correlation"] is None  # the same everywhere
+    made = analysis(several=True)
+    wrong = made.predictions.forces - made.forces
+    assert found["forces_rmse_over_uncertainty"] == pytest.approx(np.sqrt((wrong**2).mean()))
+    scored = made.series[made.series["identified"]]
+    error, spread = scored["energy_error_ev"], scored["energy_uncertainty_ev"]
+    expected = np.sqrt((error**2).mean() / (spread**2).mean())
+    assert found["energy_rmse_over_uncertainty"] == pytest.approx(expected)

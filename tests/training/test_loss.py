@@ -61,6 +61,18 @@ def test_weighted_mean_squares(loss_units, energy_unit, forces_unit):
     )
 
 
+def test_energy_errors_per_atom():
+    """Each by its molecule's own number of atoms; the mean number leaves the weight as it is."""
+    config = experiment(["energy_error=atom", "trainer.energy_weight=1.0"]).config
+    loss = make_loss(config, STD, RMS, mean_atoms=3.0)
+    numbers = torch.tensor([[6, 1, 1, 1], [6, 6, 0, 0], [6, 1, 1, 0]])
+    errors = ENERGY / STD * 3.0 / np.array([4, 2, 3])
+    units = loss.energy_units(numbers).numpy()
+    np.testing.assert_allclose(ENERGY / units, errors, rtol=1e-6)
+    plain = make_loss(experiment([]).config, STD, RMS, mean_atoms=3.0)
+    assert plain.energy_units(numbers) is plain.energy_unit
+
+
 def test_normalised_knowing_nothing_scores_one():
     config = experiment([]).config
     loss = make_loss(config, float(np.sqrt(np.mean(ENERGY**2))), float(np.sqrt(6.95 / 30)))

@@ -29,9 +29,16 @@ def stacks(monkeypatch) -> list[int]:
     return made
 
 
+@pytest.mark.usefixtures("two_molecules")
 @pytest.mark.parametrize(
     "overrides",
-    [(), ("scalars=cub_sqrt",), ("condition=report",), ("gnn=sage", "trainer.epochs=2")],
+    [
+        (),
+        ("data=two", "energy_error=atom"),
+        ("scalars=cub_sqrt",),
+        ("condition=report",),
+        ("gnn=sage", "trainer.epochs=2"),
+    ],
 )
 def test_stacked_seeds_are_each_what_it_would_be_alone(overrides, stacks, tmp_path):
     """To float32's rounding, which steps amplify: by ten where nothing cuts messages off smoothly.
