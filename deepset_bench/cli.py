@@ -167,8 +167,8 @@ def tables(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers of the report's tables, names of sweeps, 'claims', and overrides that "
-            "the runs were made with. Default: every table and the claims.",
+            help="Numbers of the report's tables, names of sweeps, 'claims', 'generalisation', "
+            "and overrides that the runs were made with. Default: every table and the claims.",
             show_default=False,
         ),
     ] = None,

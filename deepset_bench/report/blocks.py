@@ -88,8 +88,8 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
         unit: `hartree` or `mev`.
         parts: of `test`, `val` and `mean`; with several, each row says which it is.
     """
-    number = table.sweep.table
-    title = f"{f'Table {number}' if number else table.sweep.name}: {table.sweep.title}"
+    numbered = table.sweep.table
+    title = f"{f'Table {numbered}' if numbered else table.sweep.name}: {table.sweep.title}"
     found = [*(_errors(table, metric, unit, parts) for metric in METRICS), _cost(table)]
     return Page(table.sweep.name, title, found, table.notes, table.missing)
 
@@ -137,7 +137,7 @@ def _errors(table: Table, metric: str, unit: str, parts: Sequence[str]) -> Block
             cells = [Cell(label, italic=first.kind != "run")]
             cells += [Cell(part)] if len(parts) > 1 else []
             if has_printed:
-                cells.append(_number(first[f"{metric}_printed"], math.nan, size, digits, Cell()))
+                cells.append(number(first[f"{metric}_printed"], math.nan, size, digits, Cell()))
             for condition in conditions:
                 at = group.loc[condition] if condition in group.index else None
                 cells += _ours(at, metric, size, digits, row == table.sweep.baseline)
@@ -149,19 +149,20 @@ def _ours(at: pd.Series | None, metric: str, size: float, digits: int, base: boo
     """Mean, number of seeds and difference of one condition."""
     if at is None or at.n == 0:
         return [DASH, Cell("0"), Cell("baseline") if base else DASH]
-    mean = _number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
+    mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
     count = Cell(f"{at.n}{'†' if at.defect else ''}")
     if base:
         return [mean, count, Cell("baseline")]
     difference, half = at[f"{metric}_difference"], at[f"{metric}_difference_half"]
     bold = abs(difference) > half  # false for NaN: one seed has no interval
     nothing = Cell() if at.kind == "floor" else DASH
-    return [mean, count, _number(difference, half, size, digits, nothing, bool(bold))]
+    return [mean, count, number(difference, half, size, digits, nothing, bool(bold))]
 
 
-def _number(
+def number(
     value: float, half: float, size: float, digits: int, nothing: Cell, bold: bool = False
 ) -> Cell:
+    """A value with half its interval in units of `size`; `nothing` for NaN."""
     if math.isnan(value):
         return nothing
     return Cell(value=value / size, half=half / size, digits=digits, bold=bold)
@@ -176,7 +177,7 @@ def _cost(table: Table) -> Block:
         counts = group.parameters.dropna()
         cells = [Cell(row), Cell(value=float(counts.iloc[0])) if len(counts) else DASH]
         for condition in conditions:
-            cells.append(_number(group.seconds[condition], math.nan, 1.0, 0, DASH))
+            cells.append(number(group.seconds[condition], math.nan, 1.0, 0, DASH))
         rows.append(cells)
     columns = [("", "variant"), ("", "parameters"), *((c, "wall time / s") for c in conditions)]
     return Block("size and mean wall time of a run", columns, rows)

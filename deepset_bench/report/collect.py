@@ -81,8 +81,9 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
     Returns:
         One row a run: `label`, `condition`, `seed`, `folder` (its path), `state` (`done`, or what
         stands in the way), `reason`, `defect` (the first finding where the data's verdict is
-        `defect`), `device`, `parameters`, `seconds`, `floor` (eV/angstrom), and METRIC_PART and
-        trivial_METRIC_PART in eV and eV/angstrom for PART test, val and mean.
+        `defect`), `device`, `parameters`, `seconds`, `floor` (eV/angstrom), `metrics` and
+        `baselines` as result.json has them, and METRIC_PART and trivial_METRIC_PART in eV and
+        eV/angstrom for PART test, val and mean.
 
     Raises:
         UserError: overrides that do not compose, a result.json that cannot be read.
@@ -130,6 +131,8 @@ def _row(folder: RunFolder, wanted: Experiment) -> dict[str, Any]:
             "parameters": result["parameters"],
             "seconds": result["wall_seconds"],
             "floor": result["label_floor_ev_per_angstrom"],
+            "metrics": result["metrics"],
+            "baselines": result["baselines"],
         }
         for metric in METRICS:
             for prefix, source in (("", "metrics"), ("trivial_", "baselines")):

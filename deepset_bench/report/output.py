@@ -12,7 +12,7 @@ from rich.console import Console
 
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
-from deepset_bench.report import render, sweeps
+from deepset_bench.report import generalisation, render, sweeps
 from deepset_bench.report.blocks import Page, claims_page, page
 from deepset_bench.report.claims import claims
 from deepset_bench.report.collect import Where
@@ -37,8 +37,8 @@ def show(
     """Print tables, or write each to a file of its own.
 
     Args:
-        wanted: numbers of the report's tables, names of sweeps, `claims`. None: Tables 1 to 7,
-            other sweeps that have runs, and the claims.
+        wanted: numbers of the report's tables, names of sweeps, `claims`, `generalisation`. None:
+            Tables 1 to 7, other sweeps that have runs, and the claims.
         conditions: of `report` and `corrected`.
         unit: `hartree` or `mev`.
         style: CSV has every part, and several tables in one; printed, it has no claims beside
@@ -50,9 +50,10 @@ def show(
     Raises:
         UserError: an unknown table, an override that does not compose, an unreadable run.
     """
-    if style == "csv" and out is None and len(set(wanted)) > 1 and CLAIMS in wanted:
+    alone = {CLAIMS, generalisation.FAMILY} & set(wanted)
+    if style == "csv" and out is None and len(set(wanted)) > 1 and alone:
         raise UserError(
-            "claims and tables have different columns: ask for one, or --out DIR for files"
+            f"{min(alone)} and tables have different columns: ask for one, or --out DIR for files"
         )
     tables = _tables(wanted, conditions, where)
     closing = None
@@ -62,10 +63,14 @@ def show(
         texts = {"tables": render.csv(tables, unit)} if tables else {}
         if closing is not None:
             texts[CLAIMS] = str(closing.to_csv(index=False, lineterminator="\n"))
+        if generalisation.FAMILY in wanted:
+            each = generalisation.rows(where)
+            texts[generalisation.FAMILY] = str(each.to_csv(index=False, lineterminator="\n"))
     else:
         parts = PARTS if part == "all" else (part,)
         pages = [page(table, unit, parts) for table in tables]
         pages += [claims_page(closing)] if isinstance(closing, pd.DataFrame) else []
+        pages += [generalisation.page(unit, where)] if generalisation.FAMILY in wanted else []
         if style == "terminal" and out is None:
             for one in pages:
                 render.terminal(one, Console())
@@ -82,7 +87,8 @@ def show(
 
 def _tables(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> list[Table]:
     if wanted:
-        chosen = [sweeps.named(name) for name in wanted if name != CLAIMS]
+        other = (CLAIMS, generalisation.FAMILY)
+        chosen = [sweeps.named(name) for name in wanted if name not in other]
         return [build(sweep, conditions, where) for sweep in chosen]
     numbered = [build(sweep, conditions, where) for sweep in sweeps.every() if sweep.table]
     # The sweep of all the report's runs repeats its tables.

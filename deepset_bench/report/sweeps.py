@@ -51,6 +51,11 @@ def every() -> list[Sweep]:
     return [load(path) for path in paths if read(path).baseline is not None]
 
 
+def family(prefix: str) -> list[Sweep]:
+    """The sweeps whose names begin so, in alphabetical order; they need no baseline."""
+    return [_sweep(read(path)) for path in sorted(resource("sweeps").glob(f"{prefix}*.yaml"))]
+
+
 def named(name: str) -> Sweep:
     """The sweep of that name, or of the report's table of that number.
 
@@ -61,7 +66,8 @@ def named(name: str) -> Sweep:
     path = resource("sweeps") / f"{stem}.yaml"
     if not path.is_file():
         known = [sweep.name for sweep in every()]
-        raise UserError(f"unknown table '{name}'; {nearest(stem, [*known, 'claims'])}")
+        others = ["claims", "generalisation"]
+        raise UserError(f"unknown table '{name}'; {nearest(stem, [*known, *others])}")
     return load(path)
 
 
