@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import ase.io
@@ -153,30 +152,6 @@ def test_against_another_set(sound: str) -> None:
     assert bench("check", sound, "--sample", "0", "--against", "water")[0] == 1
 
 
-class _Tags(HTMLParser):
-    """Every address that a page asks for, and whether its tags close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outside: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for key, value in attrs:
-            if key in ("src", "href", "xlink:href") and not str(value).startswith(("data:", "#")):
-                self.outside.append(str(value))
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in ("meta", "br"):
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     biased: str, tmp_path: Path
 ) -> None:
@@ -184,7 +159,7 @@ def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     path = tmp_path / "page.html"
     assert bench("check", biased, "--sample", "5", "--html", path)[0] == 1
     text = path.read_text()
-    parser = _Tags()
+    parser = Tags()
     parser.feed(text)
     assert parser.outside == []
     assert parser.open == []
