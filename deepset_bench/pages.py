@@ -28,18 +28,19 @@ def render(template: str, **content: Any) -> str:
     return _environment().get_template(template).render(**content, version=__version__)
 
 
-def svg(figure: Figure, colours: Mapping[str, str]) -> Markup:
+def svg(figure: Figure, name: str, colours: Mapping[str, str]) -> Markup:
     """The figure as an SVG element; text stays text.
 
     Args:
         figure: to draw.
+        name: of the figure, another for each on a page: the names inside it are made from it.
         colours: of the figure, as `#123456`, that become a colour of the page: `ink`, `line`,
             `paper`.
     """
     import matplotlib
 
     stream = StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "deepset-bench"}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     # Numbered names would occur once in every figure of a page; nothing refers to them.

@@ -71,6 +71,15 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def boxes(self, selector: str) -> list[dict[str, float]]:
+        """Where the elements that are shown stand on the page: x, y, width, height."""
+        script = f"""[...document.querySelectorAll({json.dumps(selector)})]
+            .map(element => element.getBoundingClientRect()).filter(box => box.width)
+            .map(({{x, y, width, height}}) =>
+                ({{x: Math.max(x, 0), y: y + scrollY, height,
+                   width: Math.min(width, innerWidth - Math.max(x, 0))}}))"""
+        return list(self.evaluate(script))
+
     def screenshot(self, clip: dict[str, float] | None = None) -> bytes:
         """PNG of a rectangle of the page (x, y, width, height), or of what is in the window."""
         area = {"clip": {**clip, "scale": 1}} if clip else {}

@@ -137,7 +137,8 @@ def _drawn(figure: Figure) -> dict[str, Any]:
     svg = data = None
     if figure.draw is not None and figure.interactive is not None:
         with matplotlib.rc_context(RC):
-            svg = pages.svg(figure.draw(), {INK: "ink", LINE: "line", PAPER: "paper"})
+            colours = {INK: "ink", LINE: "line", PAPER: "paper"}
+            svg = pages.svg(figure.draw(), figure.name, colours)
         data = json.loads(str(figure.interactive().to_json()))
         data["layout"].pop("template", None)
     return {"figure": figure, "svg": svg, "data": data}

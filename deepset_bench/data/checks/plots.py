@@ -41,7 +41,7 @@ def pictures(report: Report) -> list[Picture]:
         ("Force on hydrogen along its bond", hydrogen_forces(group)),
     ]
     colours = {_INK: "ink", _LINE: "line"}
-    return [(caption, svg(figure, colours)) for caption, figure in drawn if figure is not None]
+    return [(caption, svg(figure, caption, colours)) for caption, figure in drawn if figure is not None]
 
 
 def label_against_gradient(report: Report) -> Figure | None:

@@ -20,6 +20,7 @@ from deepset_bench.data.frames import Frames
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
 from deepset_bench.errors import UserError
 from tests import toy
+from tests.browser import Tags, browser
 from tests.data.checks.cases import bias, clean
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -159,8 +160,7 @@ def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     path = tmp_path / "page.html"
     assert bench("check", biased, "--sample", "5", "--html", path)[0] == 1
     text = path.read_text()
-    parser = Tags()
-    parser.feed(text)
+    parser = Tags(text)
     assert parser.outside == []
     assert parser.open == []
     assert "prefers-color-scheme: dark" in text
@@ -169,6 +169,20 @@ def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     assert not re.search("#123456|#234567", text)
     assert "GFN1-xTB" in text
     assert path.stat().st_size < 500_000
+
+
+def test_the_page_in_a_browser(sound: str, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    bench("check", sound, "--sample", "0", "--html", path)
+    with browser(tmp_path / "profile") as seen:
+        for width, scheme in ((1280, "light"), (420, "dark")):
+            seen.show(width, scheme)
+            seen.open(path)
+            assert seen.evaluate("document.documentElement.scrollWidth") == width
+            assert (seen.pixels()[:, :4].mean() > 0.5) == (scheme == "light")
+            for box in seen.boxes("svg"):
+                assert seen.pixels(box).std() > 0.02
+        assert seen.complaints == []
 
 
 def test_a_page_of_few_frames_has_fewer_plots(tmp_path: Path) -> None:
