@@ -18,11 +18,19 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update --disable-dev-shm-usage "
-    "--hide-scrollbars --remote-debugging-pipe"
-).split()
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
 
 
 class Browser:
@@ -83,7 +91,9 @@ class Browser:
     def screenshot(self, clip: dict[str, float] | None = None) -> bytes:
         """PNG of a rectangle of the page (x, y, width, height), or of what is in the window."""
         area = {"clip": {**clip, "scale": 1}} if clip else {}
-        answer = self._call("Page.captureScreenshot", captureBeyondViewport=clip is not None, **area)
+        answer = self._call(
+            "Page.captureScreenshot", captureBeyondViewport=clip is not None, **area
+        )
         return base64.b64decode(answer["data"])
 
     def pixels(self, clip: dict[str, float] | None = None) -> np.ndarray:

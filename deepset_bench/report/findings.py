@@ -137,7 +137,7 @@ def _claims(claims: pd.DataFrame) -> Said:
     for condition, group in claims.groupby("condition", sort=False):
         counts = group.verdict.value_counts()
         words = [f"{counts[v]} {v}" for v in (HOLDS, SMALLER, REVERSED, UNDECIDED) if v in counts]
-        sentences.append(f"{_HOW[condition]}: {', '.join(words)}.")
+        sentences.append(f"{_HOW[str(condition)]}: {', '.join(words)}.")
     number = claims.claim.nunique()
     return Said(f"The report's {number} claims", " ".join(sentences), "claims")
 

@@ -66,9 +66,9 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     every = build(sweeps.named("report"), CONDITIONS, where)
     shown = chosen((), CONDITIONS, where)
     if not any((table.runs.state == "done").any() for table in (every, *shown)):
-        command = shlex.join(["bench", "sweep", "sweeps/table_2.yaml", *where.overrides, *where.dir])
+        fill = shlex.join(["bench", "sweep", "sweeps/table_2.yaml", *where.overrides, *where.dir])
         root = where.runs_dir or runs_root(None)
-        raise UserError(f"{root}: no finished run of the report's tables; {command} makes some")
+        raise UserError(f"{root}: no finished run of the report's tables; {fill} makes some")
     closing = claims(CONDITIONS, where)
     origin = provenance(shown, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
@@ -108,7 +108,7 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
 
 def examinations(where: Where) -> list[dict[str, Any]]:
     """What `bench data check` says of every set and kind of labels that the runs are trained on."""
-    wanted = {}
+    wanted: dict[tuple[str, str], list[str]] = {}
     for condition in CONDITIONS:
         config = experiment([*where.overrides, f"condition={condition}"]).config
         wanted.setdefault((config.data.name, config.condition.labels), []).append(condition)
@@ -142,5 +142,3 @@ def _drawn(figure: Figure) -> dict[str, Any]:
         data = json.loads(str(figure.interactive().to_json()))
         data["layout"].pop("template", None)
     return {"figure": figure, "svg": svg, "data": data}
-
-

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Any
+
+import pandas as pd
 
 from deepset_bench.data.units import UNITS
 from deepset_bench.report.blocks import DASH, Cell
@@ -61,10 +62,9 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
             home = group.folder.iloc[0].parent
             if home not in found:
                 seeds = [int(seed) for seed in group.seed]
-                command = where.command(runs[label], str(condition), seeds)
-                rows = [
-                    _row(row, unit, software) for row in group.sort_values("seed").to_dict("records")
-                ]
+                command = where.command(runs[str(label)], str(condition), seeds)
+                ordered = group.sort_values("seed")
+                rows = [_row(row, unit, software) for _, row in ordered.iterrows()]
                 found[home] = Variant(home, command, seeds=rows)
             found[home].tables.append(table.sweep.name)
     names = [f"{metric} MAE / ({UNITS[unit][metric][1]})" for metric in METRICS]
@@ -72,7 +72,7 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
     return Provenance(list(found.values()), columns, software)
 
 
-def _row(run: dict[str, Any], unit: str, software: list[str]) -> list[Cell]:
+def _row(run: pd.Series, unit: str, software: list[str]) -> list[Cell]:
     folder = RunFolder(run["folder"])
     result, status = folder.result(), folder.status()
     versions = ", ".join(f"{name} {number}" for name, number in result.get("versions", {}).items())

@@ -76,7 +76,13 @@ def test_gaps_name_the_command(text):
 
 def test_no_run_at_all(monkeypatch, capsys, tmp_path):
     status, out, err = inside(
-        monkeypatch, capsys, "report", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "x.html")
+        monkeypatch,
+        capsys,
+        "report",
+        "--runs-dir",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "x.html"),
     )
     assert (status, out) == (2, "")
     assert err.startswith(f"error: {tmp_path}: no finished run")

@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from deepset_bench.data.bias import torsion
 from deepset_bench.data.checks.duplicates import nearest
@@ -41,7 +42,9 @@ def pictures(report: Report) -> list[Picture]:
         ("Force on hydrogen along its bond", hydrogen_forces(group)),
     ]
     colours = {_INK: "ink", _LINE: "line"}
-    return [(caption, svg(figure, caption, colours)) for caption, figure in drawn if figure is not None]
+    return [
+        (caption, svg(figure, caption, colours)) for caption, figure in drawn if figure is not None
+    ]
 
 
 def label_against_gradient(report: Report) -> Figure | None:
@@ -218,9 +221,9 @@ def hydrogen_forces(group: Group) -> Figure | None:
 
 def _axes(columns: int) -> tuple[Figure, list[Axes]]:
     figure = Figure(
-        figsize=(4.6 * columns + (0 if columns > 1 else 2.4), 3.1), layout="constrained"
+        figsize=(4.6 * columns + (0 if columns > 1 else 2.4), 3.1),
+        layout=ConstrainedLayoutEngine(wspace=0.06),
     )
-    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr]
     found = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
     for axes in found:
         axes.tick_params(colors=_INK, labelsize=8)
