@@ -79,26 +79,41 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def boxes(self, selector: str) -> list[dict[str, float]]:
-        """Where the elements that are shown stand on the page: x, y, width, height."""
-        script = f"""[...document.querySelectorAll({json.dumps(selector)})]
-            .map(element => element.getBoundingClientRect()).filter(box => box.width)
-            .map(({{x, y, width, height}}) =>
-                ({{x: Math.max(x, 0), y: y + scrollY, height,
-                   width: Math.min(width, innerWidth - Math.max(x, 0))}}))"""
-        return list(self.evaluate(script))
+    def shown(self, selector: str) -> int:
+        """How many elements are not hidden."""
+        script = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        return int(self.evaluate(f"{script}.filter(element => element.offsetParent).length"))
 
-    def screenshot(self, clip: dict[str, float] | None = None) -> bytes:
-        """PNG of a rectangle of the page (x, y, width, height), or of what is in the window."""
-        area = {"clip": {**clip, "scale": 1}} if clip else {}
-        answer = self._call(
-            "Page.captureScreenshot", captureBeyondViewport=clip is not None, **area
-        )
-        return base64.b64decode(answer["data"])
+    def pixels(self) -> np.ndarray:
+        """Colours of what is in the window, (height, width, 3) from 0 to 1."""
+        answer = self._call("Page.captureScreenshot")
+        return matplotlib.image.imread(BytesIO(base64.b64decode(answer["data"])))[..., :3]
 
-    def pixels(self, clip: dict[str, float] | None = None) -> np.ndarray:
-        """The screenshot's colours, (height, width, 3) from 0 to 1."""
-        return matplotlib.image.imread(BytesIO(self.screenshot(clip)))[..., :3]
+    def pictures(self, selector: str, ready: str = "element => true") -> list[np.ndarray]:
+        """Colours of each element, as far as it is in the window when scrolled to.
+
+        Args:
+            selector: which elements.
+            ready: whether one is drawn, a function in JavaScript.
+        """
+        found = []
+        every = f"document.querySelectorAll({json.dumps(selector)})"
+        for number in range(self.evaluate(f"{every}.length")):
+            box = self.evaluate(
+                f"""new Promise(done => {{
+                    const element = {every}[{number}];
+                    element.scrollIntoView({{block: "center"}});
+                    const look = () => {{
+                        if (!({ready})(element)) return setTimeout(look, 20);
+                        const box = element.getBoundingClientRect();
+                        done([box.top, box.bottom, box.left, box.right]);
+                    }};
+                    requestAnimationFrame(() => setTimeout(look, 50));
+                }})"""
+            )
+            top, bottom, left, right = (max(round(edge), 0) for edge in box)
+            found.append(self.pixels()[top:bottom, left:right])
+        return found
 
     def pdf(self) -> bytes:
         """The page as it is printed."""

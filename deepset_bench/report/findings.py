@@ -21,7 +21,7 @@ _AMONG = {"report": "the report", "corrected": "the corrected condition"}
 
 @dataclass(frozen=True)
 class Said:
-    """A finding: a heading, what the numbers are, and the part of the page they are from."""
+    """A finding: a heading, what the numbers are, and the part of the page they are from: a sweep or a section."""
 
     heading: str
     text: str

@@ -72,7 +72,8 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     closing = claims(CONDITIONS, where)
     origin = provenance(shown, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
-    links |= {table.sweep.name: f"#{table.sweep.name}" for table in shown} | {"report": "#tables"}
+    links |= {table.sweep.name: f"#sweep-{table.sweep.name}" for table in shown}
+    links |= {name: f"#{name}" for name in ("tables", "claims", "runs")} | {"report": "#tables"}
     say("examining data")
     examined = examinations(where)
     say("drawing figures")
