@@ -21,7 +21,7 @@ _AMONG = {"report": "the report", "corrected": "the corrected condition"}
 
 @dataclass(frozen=True)
 class Said:
-    """A finding: a heading, what the numbers are, and the part of the page they are from: a sweep or a section."""
+    """A heading, what the numbers are, and where they are from: a sweep or a section of the page."""
 
     heading: str
     text: str
