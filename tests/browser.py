@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ class Browser:
         requests: every address asked for, the page's own among them.
     """
 
-    def __init__(self, to: int, answers: int) -> None:
-        self._to, self._from = os.fdopen(to, "wb", 0), os.fdopen(answers, "rb", 0)
+    def __init__(self, to: RawIOBase, answers: RawIOBase) -> None:
+        self._to, self._from = to, answers
         self._number, self._rest, self._session = 0, b"", ""
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -214,7 +214,8 @@ def browser(profile: Path) -> Iterator[Browser]:
     os.close(read)
     os.close(write)
     try:
-        yield Browser(to, answers)
+        with os.fdopen(to, "wb", 0) as send, os.fdopen(answers, "rb", 0) as receive:
+            yield Browser(send, receive)
     finally:
         process.terminate()
         process.wait(30)

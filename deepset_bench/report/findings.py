@@ -21,7 +21,7 @@ _AMONG = {"report": "the report", "corrected": "the corrected condition"}
 
 @dataclass(frozen=True)
 class Said:
-    """A heading, what the numbers are, and where they are from: a sweep or a section of the page."""
+    """A heading, what the numbers are, and where they are from: a sweep or a section."""
 
     heading: str
     text: str
