@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +24,8 @@ from deepset_bench.report.claims import claims
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures import catalogue as figures
 from deepset_bench.report.figures.figure import Figure
-from deepset_bench.report.figures.style import INK, LINE, PAPER, RC, template
+from deepset_bench.report.figures.interactive import plot, templates
+from deepset_bench.report.figures.style import INK, LINE, PAPER, RC
 from deepset_bench.report.findings import findings
 from deepset_bench.report.output import chosen
 from deepset_bench.report.provenance import provenance
@@ -101,9 +101,8 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
         ranges=ranges,
         listed=listed,
         plotly=get_plotlyjs(),
-        templates={
-            scheme: template(scheme == "dark").to_plotly_json() for scheme in ("light", "dark")
-        },
+        plots={it["figure"].name: it["data"] for it in drawn if it["data"]},
+        templates=templates(),
     )
 
 
@@ -140,6 +139,5 @@ def _drawn(figure: Figure) -> dict[str, Any]:
         with matplotlib.rc_context(RC):
             colours = {INK: "ink", LINE: "line", PAPER: "paper"}
             svg = pages.svg(figure.draw(), figure.name, colours)
-        data = json.loads(str(figure.interactive().to_json()))
-        data["layout"].pop("template", None)
+        data = plot(figure.interactive())
     return {"figure": figure, "svg": svg, "data": data}
