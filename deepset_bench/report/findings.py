@@ -38,7 +38,7 @@ def findings(report: Table, claims: pd.DataFrame, unit: str) -> list[Said]:
     """
     frame = report.frame[report.frame.part == "mean"]
     by_condition = {c: frame[frame.condition == c] for c in report.conditions}
-    said = [_floor(by_condition, unit), _trivial(by_condition), _corrected(by_condition, unit)]
+    said = [_floor(by_condition, unit), _trivial(report), _corrected(by_condition, unit)]
     said += [_ranking(by_condition), _claims(claims), _seeds(by_condition)]
     return [one for one in said if one is not None]
 
@@ -62,20 +62,21 @@ def _floor(frames: dict[str, pd.DataFrame], unit: str) -> Said | None:
     return None
 
 
-def _trivial(frames: dict[str, pd.DataFrame]) -> Said | None:
-    """Errors as fractions of what knowing nothing scores."""
+def _trivial(report: Table) -> Said | None:
+    """Errors as fractions of what knowing nothing scores on the same frames."""
     sentences = []
-    for condition, frame in frames.items():
-        ours, trivial = _done(frame), frame[frame.kind == "trivial"]
-        if ours.empty:
+    for condition in report.conditions:
+        runs = report.runs[(report.runs.state == "done") & (report.runs.condition == condition)]
+        if runs.empty:
             continue
-        spans = [
-            _span(ours[f"{metric}_mean"] / trivial[f"{metric}_mean"].item()) for metric in METRICS
-        ]
+        energy, forces = (
+            _span((runs[f"{m}_mean"] / runs[f"trivial_{m}_mean"]).groupby(runs.label).mean())
+            for m in METRICS
+        )
         sentences.append(
-            f"{_HOW[condition]}, {_many(len(ours), 'variant')} of {(frame.kind == 'run').sum()} "
-            f"reach {spans[0]} of the error of predicting the mean energy, and {spans[1]} of that "
-            "of predicting zero force."
+            f"{_HOW[condition]}, {_many(runs.label.nunique(), 'variant')} of "
+            f"{len(report.sweep.runs)} reach {energy} of the error of predicting the mean energy, "
+            f"and {forces} of that of predicting zero force."
         )
     if not sentences:
         return None
