@@ -234,6 +234,29 @@ def figures(
     show(names, conditions, unit, out, Where(given, runs_dir))
 
 
+@app.command()
+def report(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the runs were made with.", show_default=False),
+    ] = None,
+    unit: Annotated[
+        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
+    ] = "hartree",
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = Path("report.html"),
+    data: Annotated[str | None, typer.Option(help="The set that runs were trained on.")] = None,
+    runs_dir: Annotated[
+        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
+    ] = None,
+) -> None:
+    """Findings, claims, data, tables, figures and where numbers are from: one HTML page."""
+    from deepset_bench.report.collect import Where
+    from deepset_bench.report.page import show
+
+    given = [*(overrides or []), *([f"data={data}"] if data else [])]
+    show(out, unit, Where(tuple(given), runs_dir))
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit status 2."""
     try:

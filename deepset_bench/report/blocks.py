@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import pandas as pd
 
@@ -22,7 +23,10 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, or a number with or without ±half; `text` stands behind a number."""
+    """A text, or a number with or without ±half; `text` stands behind a number.
+
+    `source` is where it is from, for formats with links: a folder of runs, or a sweep's name.
+    """
 
     text: str = ""
     value: float | None = None
@@ -30,6 +34,7 @@ class Cell:
     digits: int = 0
     bold: bool = False
     italic: bool = False
+    source: str = ""
 
     @property
     def plain(self) -> str:
@@ -52,6 +57,22 @@ class Block:
     columns: list[tuple[str, str]]
     rows: list[list[Cell]]
     wraps: bool = False
+
+    @property
+    def sections(self) -> list[list[list[Cell]]]:
+        """Rows that belong together: a first cell without text belongs to the row above."""
+        found: list[list[list[Cell]]] = []
+        for row in self.rows:
+            if found and not row[0].plain:
+                found[-1].append(row)
+            else:
+                found.append([row])
+        return found
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """Each group, in the order of the columns, and how many columns it has."""
+        return [(key, len(list(own))) for key, own in groupby(group for group, _ in self.columns)]
 
     def narrow(self) -> list[Block]:
         """One block for each group, with the columns that belong to no group."""
@@ -99,11 +120,14 @@ def claims_page(claims: pd.DataFrame) -> Page:
     numbers = {claim: n for n, claim in enumerate(claims.claim.drop_duplicates(), 1)}
     rows: list[list[Cell]] = []
     before, opened = "", dict[tuple[str, str], list[int]]()
-    for claim, condition, evidence, verdict, command in claims.itertuples(index=False, name=None):
+    for claim, condition, sweep, evidence, verdict, command in claims.itertuples(
+        index=False, name=None
+    ):
         text = f"{numbers[claim]}. {claim}" if claim != before else ""
         before = claim
         bold = verdict != UNDECIDED
-        rows.append([Cell(text), Cell(condition), Cell(verdict, bold=bold), Cell(evidence)])
+        found = Cell(evidence, source=sweep)
+        rows.append([Cell(text), Cell(condition), Cell(verdict, bold=bold), found])
         if command:
             opened.setdefault((condition, command), []).append(numbers[claim])
     columns = [("", "the report says"), ("", "condition"), ("", "verdict"), ("", "evidence")]
@@ -150,7 +174,7 @@ def _ours(at: pd.Series | None, metric: str, size: float, digits: int, base: boo
     if at is None or at.n == 0:
         return [DASH, Cell("0"), Cell("baseline") if base else DASH]
     mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
-    count = Cell(f"{at.n}{'†' if at.defect else ''}")
+    count = Cell(f"{at.n}{'†' if at.defect else ''}", source=at.runs)
     if base:
         return [mean, count, Cell("baseline")]
     difference, half = at[f"{metric}_difference"], at[f"{metric}_difference_half"]

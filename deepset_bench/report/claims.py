@@ -35,8 +35,9 @@ def claims(conditions: Sequence[str], where: Where) -> pd.DataFrame:
     """The closing table.
 
     Returns:
-        One row a claim and condition: `claim`, `condition`, `evidence`, `verdict`, and `command`,
-        what would decide it where it is undecided.
+        One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
+        where no run is needed), `evidence`, `verdict`, and `command`, what would decide it where
+        it is undecided.
 
     Raises:
         UserError: overrides that do not compose, a result.json or data set that cannot be read.
@@ -117,6 +118,7 @@ def _offset(condition: str) -> dict[str, str]:
     return {
         "claim": "On pent-2-ene energies are off by 3.00 Ha, 100 times worse than on but-2-ene",
         "condition": condition,
+        "sweep": "",
         "evidence": f"reference={kind} of but-2-ene, without a model, misses the mean energy of "
         f"pent-2-ene by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times the report's "
         f"{error / HARTREE:.4f} Ha on but-2-ene".replace("-0.", "−0."),
@@ -141,6 +143,7 @@ def _row(
     return {
         "claim": text,
         "condition": condition,
+        "sweep": fill,
         "evidence": evidence,
         "verdict": verdict,
         "command": command if verdict == UNDECIDED else "",

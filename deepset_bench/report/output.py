@@ -55,7 +55,7 @@ def show(
         raise UserError(
             f"{min(alone)} and tables have different columns: ask for one, or --out DIR for files"
         )
-    tables = _tables(wanted, conditions, where)
+    tables = chosen(wanted, conditions, where)
     closing = None
     if CLAIMS in wanted or (not wanted and (style != "csv" or out is not None)):
         closing = claims(conditions, where)
@@ -85,11 +85,12 @@ def show(
         print(path)
 
 
-def _tables(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> list[Table]:
+def chosen(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> list[Table]:
+    """The tables of these names; of none: Tables 1 to 7, and other sweeps that have runs."""
     if wanted:
         other = (CLAIMS, generalisation.FAMILY)
-        chosen = [sweeps.named(name) for name in wanted if name not in other]
-        return [build(sweep, conditions, where) for sweep in chosen]
+        named = [sweeps.named(name) for name in wanted if name not in other]
+        return [build(sweep, conditions, where) for sweep in named]
     numbered = [build(sweep, conditions, where) for sweep in sweeps.every() if sweep.table]
     # The sweep of all the report's runs repeats its tables.
     rest = [sweep for sweep in sweeps.every() if not sweep.table and sweep.name != "report"]

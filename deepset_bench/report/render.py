@@ -139,16 +139,15 @@ def latex_block(block: Block) -> str:
         width if block.wraps else _s_column([row[i] for row in block.rows])
         for i in range(len(block.columns))
     ]
-    groups = [group for group, _ in block.columns]
     names = [f"{{{latex_text(name)}}}" for _, name in block.columns]
     lines = [rf"\textbf{{{latex_text(block.heading)}}}\\[2pt]"]
     lines += [rf"\begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}", r"\toprule"]
-    if any(groups):
-        spans, rules = [], []
-        for group in dict.fromkeys(groups):
-            size, start = groups.count(group), groups.index(group) + 1
+    if any(group for group, _ in block.spans):
+        spans, rules, start = [], [], 1
+        for group, size in block.spans:
             spans.append(rf"\multicolumn{{{size}}}{{c}}{{{latex_text(group)}}}")
             rules += [rf"\cmidrule(lr){{{start}-{start + size - 1}}}"] if group else []
+            start += size
         lines += [" & ".join(spans) + r" \\", "".join(rules)]
     lines += [" & ".join(names) + r" \\", r"\midrule"]
     for row in block.rows:

@@ -25,10 +25,12 @@ class Table:
     Attributes:
         frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
             energy of the training frames, zero force) or `floor` (true forces against the labels).
-            `n` seeds; `defect`; `parameters`; `seconds`; and in eV or eV/angstrom for METRIC energy
-            and forces METRIC_printed, METRIC_mean and METRIC_half (its 95 % t-interval),
-            METRIC_difference and METRIC_difference_half (paired, to the baseline, over `n_shared`
-            seeds). NaN: nothing printed, no run, or no interval from one seed.
+            `n` seeds in the folder `runs`; `defect`; `parameters`; `seconds`; and in eV or
+            eV/angstrom for METRIC energy and forces METRIC_printed, METRIC_mean and METRIC_half
+            (its 95 % t-interval), METRIC_difference and METRIC_difference_half (paired, to the
+            baseline, over `n_shared` seeds). NaN: nothing printed, no run, or no interval from one
+            seed.
+        runs: `collect`'s frame, with the folder of every run that the numbers are from.
         notes: what a reader has to know, a line each.
         missing: what stands in the way of a run, and the command that fills the gap.
     """
@@ -36,6 +38,7 @@ class Table:
     sweep: Sweep
     conditions: list[str]
     frame: pd.DataFrame
+    runs: pd.DataFrame
     notes: list[str]
     missing: list[tuple[str, str]]
 
@@ -53,9 +56,8 @@ def build(sweep: Sweep, conditions: Sequence[str], where: Where) -> Table:
     for part in PARTS:
         for condition in shown:
             rows += _rows(sweep, runs[runs.condition == condition], condition, part, where)
-    return Table(
-        sweep, shown, pd.DataFrame(rows), _notes(sweep, runs), gaps(sweep, runs, shown, where)
-    )
+    notes, missing = _notes(sweep, runs), gaps(sweep, runs, shown, where)
+    return Table(sweep, shown, pd.DataFrame(rows), runs, notes, missing)
 
 
 _NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
@@ -95,6 +97,7 @@ def _rows(
             "condition": condition,
             "n": len(members),
             "n_shared": 0,
+            "runs": _home(members),
             "defect": first is not None and any(members.defect != ""),
             "parameters": first.parameters if first is not None and kind == "run" else math.nan,
             "seconds": estimate(list(members.seconds)).mean if kind == "run" else math.nan,
@@ -119,9 +122,14 @@ def _rows(
     floor = by_seed(typical, "floor") if part == "mean" else {}
     if floor:
         content = row("floor", "floor", typical.iloc[:0])
-        content |= {"n": len(floor), "defect": rows[-1]["defect"]}
+        content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
         rows.append(content | _numbers("forces", estimate(list(floor.values())), NOTHING))
     return rows
+
+
+def _home(runs: pd.DataFrame) -> str:
+    """The folder that the seeds of one variant lie in."""
+    return str(runs.folder.iloc[0].parent) if len(runs) else ""
 
 
 def _other_data(where: Where) -> bool:

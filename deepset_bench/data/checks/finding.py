@@ -52,6 +52,11 @@ def worst(findings: Iterable[Finding]) -> str:
     return next((verdict for verdict in ("defect", "suspect") if verdict in found), "ok")
 
 
+def sorted_by_verdict(findings: Iterable[Finding]) -> list[Finding]:
+    """The most harmful first, else in their order."""
+    return sorted(findings, key=lambda finding: -VERDICTS.index(finding.verdict))
+
+
 def graded(number: float, suspect: float, defect: float) -> str:
     """The verdict on a number that should be small."""
     return "defect" if number > defect else "suspect" if number > suspect else "ok"

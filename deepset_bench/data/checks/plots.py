@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
-import matplotlib
 import numpy as np
 from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from deepset_bench.data.bias import torsion
 from deepset_bench.data.checks.duplicates import nearest
@@ -20,6 +19,7 @@ from deepset_bench.data.checks.subject import FEW, Group
 from deepset_bench.data.checks.units import STIFFNESS, hydrogen_bonds
 from deepset_bench.data.checks.work import idle_atoms, works
 from deepset_bench.data.xtb import METHODS
+from deepset_bench.pages import svg
 
 _INK, _LINE = "#123456", "#234567"  # replaced by the page's colours
 _CALM, _LOUD = "#3f7fd0", "#e0621a"
@@ -41,17 +41,10 @@ def pictures(report: Report) -> list[Picture]:
         ("Distance to the nearest frame", nearest_frames(group)),
         ("Force on hydrogen along its bond", hydrogen_forces(group)),
     ]
-    return [(caption, svg(figure)) for caption, figure in drawn if figure is not None]
-
-
-def svg(figure: Figure) -> str:
-    """The figure as an SVG element; text stays text."""
-    stream = StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "doctor"}):
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    return text.replace(_INK, "var(--ink)").replace(_LINE, "var(--line)")
+    colours = {_INK: "ink", _LINE: "line"}
+    return [
+        (caption, svg(figure, caption, colours)) for caption, figure in drawn if figure is not None
+    ]
 
 
 def label_against_gradient(report: Report) -> Figure | None:
@@ -228,7 +221,8 @@ def hydrogen_forces(group: Group) -> Figure | None:
 
 def _axes(columns: int) -> tuple[Figure, list[Axes]]:
     figure = Figure(
-        figsize=(4.6 * columns + (0 if columns > 1 else 2.4), 3.1), layout="constrained"
+        figsize=(4.6 * columns + (0 if columns > 1 else 2.4), 3.1),
+        layout=ConstrainedLayoutEngine(wspace=0.06),
     )
     found = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
     for axes in found:
@@ -252,7 +246,7 @@ def _diagonal(axes: Axes) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+    axes.legend(frameon=False, fontsize=8, labelcolor=_INK, markerscale=3)
 
 
 def _atom_names(group: Group) -> list[str]:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from deepset_bench.data.checks.finding import VERDICTS, Finding, ranges, worst
+from deepset_bench.data.checks.finding import Finding, ranges, sorted_by_verdict, worst
 
 COLOURS = {"defect": "bold red", "suspect": "yellow", "ok": "green", "not run": "dim"}
 
@@ -26,8 +26,7 @@ def findings_table(findings: list[Finding]) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, max_width=24)
     table.add_column(ratio=1)
-    ordered = sorted(findings, key=lambda f: -VERDICTS.index(f.verdict))
-    for finding in ordered:
+    for finding in sorted_by_verdict(findings):
         grave = finding.verdict in ("defect", "suspect")
         what: list[RenderableType] = [Text(finding.text, style="" if grave else "dim")]
         if grave and finding.frames:

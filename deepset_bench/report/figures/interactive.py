@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,18 @@ _ROW = 300
 """Pixels that a row of panels needs at least."""
 _ABOVE, _BELOW, _BETWEEN = 115, 55, 95
 """Pixels above the panels, for tools, legend and titles; below them; and between two rows."""
+
+
+def plot(figure: go.Figure) -> dict[str, Any]:
+    """Data and layout for a page, which adds one of `templates` itself."""
+    content = dict(json.loads(str(figure.to_json())))
+    del content["layout"]["template"]
+    return content
+
+
+def templates() -> dict[str, Any]:
+    """plotly's settings for `light` and `dark`."""
+    return {scheme: template(scheme == "dark").to_plotly_json() for scheme in ("light", "dark")}
 
 
 def draw(sheet: Sheet) -> go.Figure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from plotly.graph_objects import Figure as Interactive
@@ -11,11 +10,13 @@ from plotly.offline import get_plotlyjs
 from rich.console import Console
 from rich.text import Text
 
+from deepset_bench import pages
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, write_text
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.catalogue import FIGURES, build
 from deepset_bench.report.figures.figure import Figure, Gap
+from deepset_bench.report.figures.interactive import plot, templates
 from deepset_bench.report.figures.static import encoded
 
 _SCRIPT = "plotly.min.js"
@@ -80,27 +81,12 @@ def write(figure: Figure, out: Path) -> list[Path]:
     return paths
 
 
-def page(figure: Figure, interactive: Interactive) -> str:
+def page(figure: Figure, drawn: Interactive) -> str:
     """An HTML page around a plotly figure; needs `plotly.min.js` beside it and no network."""
-    plot = interactive.to_html(
-        full_html=False, include_plotlyjs=False, div_id=figure.name,
-        config={"displaylogo": False, "responsive": True},
-    )  # fmt: skip
-    runs = "\n".join(f"<li>{escape(str(run))}</li>" for run in figure.runs)
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(figure.title)}</title>
-<style>body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; background: #ffffff;
-max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }} h1 {{ font-size: 1.3rem; }}
-details {{ color: #59636e; }}
-.plot {{ overflow-x: auto; }} .plot > div {{ min-width: 44rem; }}</style>
-<script src="{_SCRIPT}"></script></head><body>
-<h1>{escape(figure.title)}</h1>
-<div class="plot">{plot}</div>
-<p>{escape(figure.caption)}</p>
-<details><summary>Drawn from {len(figure.runs)} runs</summary><ul>
-{runs}
-</ul></details>
-</body></html>
-"""
+    return pages.render(
+        "figure.html",
+        figure=figure,
+        plots={figure.name: plot(drawn)},
+        templates=templates(),
+        script=_SCRIPT,
+    )

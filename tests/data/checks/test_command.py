@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import ase.io
@@ -21,6 +20,7 @@ from deepset_bench.data.frames import Frames
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
 from deepset_bench.errors import UserError
 from tests import toy
+from tests.browser import Tags, browser
 from tests.data.checks.cases import bias, clean
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -153,30 +153,6 @@ def test_against_another_set(sound: str) -> None:
     assert bench("check", sound, "--sample", "0", "--against", "water")[0] == 1
 
 
-class _Tags(HTMLParser):
-    """Every address that a page asks for, and whether its tags close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outside: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for key, value in attrs:
-            if key in ("src", "href", "xlink:href") and not str(value).startswith(("data:", "#")):
-                self.outside.append(str(value))
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in ("meta", "br"):
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     biased: str, tmp_path: Path
 ) -> None:
@@ -184,8 +160,7 @@ def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     path = tmp_path / "page.html"
     assert bench("check", biased, "--sample", "5", "--html", path)[0] == 1
     text = path.read_text()
-    parser = _Tags()
-    parser.feed(text)
+    parser = Tags(text)
     assert parser.outside == []
     assert parser.open == []
     assert "prefers-color-scheme: dark" in text
@@ -194,6 +169,21 @@ def test_the_page_needs_nothing_else_and_follows_light_and_dark(
     assert not re.search("#123456|#234567", text)
     assert "GFN1-xTB" in text
     assert path.stat().st_size < 500_000
+
+
+def test_the_page_in_a_browser(sound: str, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    bench("check", sound, "--sample", "0", "--html", path)
+    with browser(tmp_path / "profile") as seen:
+        for width, scheme in ((1280, "light"), (420, "dark")):
+            seen.show(width, scheme)
+            seen.open(path)
+            assert seen.evaluate("document.documentElement.scrollWidth") == width
+            assert (seen.pixels()[:, :4].mean() > 0.5) == (scheme == "light")
+            pictures = seen.pictures("figure svg")
+            assert len(pictures) >= 5
+            assert all(picture.std() > 0.02 for picture in pictures)
+        assert seen.complaints == []
 
 
 def test_a_page_of_few_frames_has_fewer_plots(tmp_path: Path) -> None:
