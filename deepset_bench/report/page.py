@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from datetime import datetime
 from pathlib import Path
@@ -136,8 +137,12 @@ def _drawn(figure: Figure) -> dict[str, Any]:
     """A figure in both forms: SVG for paper and without scripts, JSON for plotly."""
     svg = data = None
     if figure.draw is not None and figure.interactive is not None:
-        with matplotlib.rc_context(RC):
-            colours = {INK: "ink", LINE: "line", PAPER: "paper"}
-            svg = pages.svg(figure.draw(), figure.name, colours)
-        data = plot(figure.interactive())
+        try:
+            with matplotlib.rc_context(RC):
+                colours = {INK: "ink", LINE: "line", PAPER: "paper"}
+                svg = pages.svg(figure.draw(), figure.name, colours)
+            data = plot(figure.interactive())
+        except UserError as error:  # of these data; other figures may do without them
+            gaps = [*figure.missing, (f"not drawn: {error}", "")]
+            return {"figure": dataclasses.replace(figure, missing=gaps), "svg": None, "data": None}
     return {"figure": figure, "svg": svg, "data": data}
