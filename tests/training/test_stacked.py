@@ -8,7 +8,7 @@ import pytest
 from deepset_bench.training import stacked
 from deepset_bench.training import train as training
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import SCHNET, assert_same_run, run, run_seeds
+from tests.training.tiny import DEEPSET_X, SCHNET, assert_same_run, run, run_seeds
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -31,7 +31,7 @@ def stacks(monkeypatch) -> list[int]:
 
 @pytest.mark.parametrize(
     "overrides",
-    [(), ("scalars=cub_sqrt",), ("condition=report",), ("gnn=sage", "trainer.epochs=2")],
+    [(), ("scalars=cub_sqrt",), ("condition=report",), ("gnn=sage", "trainer.epochs=2"), DEEPSET_X],
 )
 def test_stacked_seeds_are_each_what_it_would_be_alone(overrides, stacks, tmp_path):
     """To float32's rounding, which steps amplify: by ten where nothing cuts messages off smoothly.
