@@ -1,23 +1,23 @@
 """DeepSet X: one sum over neighbours, as the DeepSet's, and many-body functions of that sum.
 
 A pair enters through a fixed basis of distances and directions alone. The sum over neighbours is
-the atomic base of the atomic cluster expansion (Drautz 2019, Phys. Rev. B 99, 014104, eq. 11), by
-the species z of the neighbours; no parameter enters it, so that it and its derivatives are data:
+the atomic base of the atomic cluster expansion (Drautz 2019, Phys. Rev. B 99, 014104), one for each
+species z of neighbours; no parameter enters it, so it and its derivatives are data:
 
     phi_k(d)    = f(d) exp(-(d - mu_k)^2 / (2 w^2)),       f the quintic cutoff
-    A_i[lm,z,k] = sum_{j: z_j = z} Y_lm(u_ij) phi_k(d_ij)
+    A_i[lm,z,k] = sum_{j: z_j = z} Y_lm(u_ij) phi_k(d_ij),    l = 0, 1, 2
 
-Each Gaussian is a gate over distances, each row of W_l an expert behind it. Species have learned
+Each Gaussian is a gate over distances, each row of R_l an expert behind it. Species have learned
 vectors, s of a neighbour and t of the atom itself, so any number of them takes equally many
-parameters; F channels f:
+parameters. F channels f:
 
     B_i[lm,f]   = (T_l t_i)[f] sum_{z,k} (s_z R_l)[k,f] A_i[lm,z,k]
     x_i[f]      = (T t_i)[f] + B_i[00,f]
 
-B_i[.,f] is a function on the sphere around atom i. Each of a few blocks multiplies two of them,
-which is the coupling of Gaunt's coefficients (Luo et al. 2024, arXiv 2401.10216) and raises the body
-order as the products of MACE do (Batatia et al. 2022, arXiv 2206.07697, eq. 10), and lets the
-invariants gate the result as PaiNN's do (Schuett et al. 2021, arXiv 2102.03150, eq. 8):
+B_i[.,f] is a function on the sphere around atom i. Each of a few blocks multiplies two of them, the
+coupling by Gaunt's coefficients (Luo et al. 2024, arXiv 2401.10216), which raises the body order as
+the products of MACE do (Batatia et al. 2022, arXiv 2206.07697), and lets the invariants gate what
+comes out as in PaiNN (Schuett et al. 2021, arXiv 2102.03150):
 
     a, b        = B P_l, B Q_l
     C[lm,f]     = 1/(4 pi) integral of Y_lm(n) a_f(n) b_f(n) dn
@@ -157,8 +157,7 @@ def energies_and_forces(
     """
     assert batch.features is not None
     assert batch.slopes is not None
-    N, J = batch.pair.shape
-    K = batch.slopes.shape[-1]
+    N, K = len(batch.numbers), batch.slopes.shape[-1]
     with torch.enable_grad():
         d, u = (t.detach().requires_grad_() for t in (batch.distances, batch.directions))
         # phi of this value and slope: all that a force is made of.

@@ -1,4 +1,4 @@
-"""DeepSet X: the shared physics, and its sums over neighbours against the equation, pair by pair."""
+"""DeepSet X: the shared physics, and its energies and forces pair by pair."""
 
 from __future__ import annotations
 
