@@ -77,7 +77,7 @@ def test_agrees_with_the_reference_form(make_run, atoms, overrides):
     tables = Tables.build(
         frame_of(atoms), trained.config.cutoff, every_second=trained.config.every_second
     )
-    trained.potential.fast = None  # the reference form
+    trained.potential.form = "reference"
     energy, forces, _ = predict(trained.potential, tables, 1)
     calculator = DeepSetCalculator(run, device="cpu")
     atoms.calc = calculator

@@ -43,7 +43,7 @@ from deepset_bench.model.radial import quintic_cutoff
 from deepset_bench.model.sphere import DEGREE, SIZE, by_degree, harmonics, product
 
 NEAREST = 0.9
-"""Centre of the first Gaussian in angstrom: no two atoms of a molecule are nearer."""
+"""Centre of the first Gaussian in angstrom; the shortest bonds are within its width."""
 
 SPECIES_WIDTH = 8
 """Numbers in a species' vector."""

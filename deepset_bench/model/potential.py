@@ -59,29 +59,31 @@ class Potential(nn.Module):
         self.register_buffer("species", species)
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
-        fast = form == "fused" or not isinstance(model, DeepSet)
-        self.fast = FAST.get(type(model)) if fast else None
+        self.form = {DeepSet: form, DeepSetX: "fused"}.get(type(model), "reference")
 
     def prepare(self, tables: Tables) -> Tables:
         """Tables with what this potential needs of the geometry, computed once."""
-        if self.fast is None:
+        if self.form == "reference":
             return tables
         with torch.no_grad():
-            prepared: Tables = self.fast.prepare(self.model, tables, self.species)
+            prepared: Tables = FAST[type(self.model)].prepare(self.model, tables, self.species)
         return prepared
 
     def forward(self, batch: Batch) -> Prediction:
         """Energies and forces; differentiable by the parameters while the module is training."""
-        if self.fast is None:
-            atomic, forces = self._reference(batch)
-        else:
-            atomic, forces = self.fast.energies_and_forces(
-                self.model, batch, self.species, create_graph=self.training
-            )
+        compute = self._fused if self.form == "fused" else self._reference
+        atomic, forces = compute(batch)
         scale = self.scale.to(atomic.dtype)
         atomic = torch.where(batch.numbers > 0, atomic, 0.0) * scale
         energy = batch.per_frame(atomic)
         return Prediction(energy, forces * (scale * self.force_unit), atomic)
+
+    def _fused(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        compute = FAST[type(self.model)].energies_and_forces
+        found: tuple[Tensor, Tensor] = compute(
+            self.model, batch, self.species, create_graph=self.training
+        )
+        return found
 
     def _reference(self, batch: Batch) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
