@@ -1,4 +1,4 @@
-"""Published networks of the field on the same batches: PyG's SchNet and ViSNet."""
+"""Other networks on the same batches: DeepSet X, and PyG's SchNet and ViSNet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from deepset_bench.model.build import build_model
 NETWORKS = {
     "ours, reference": CONTENDERS[0],
     "ours, fused": CONTENDERS[1],
+    "DeepSet X (64, 2 blocks)": Contender("DeepSet X", ("model=deepset_x", "compile=false")),
     "SchNet (128, 6 interactions)": Contender("SchNet", ("model=schnet", "compile=false")),
     "ViSNet (l ≤ 1, 64, 3 layers)": Contender("ViSNet", ("model=visnet", "compile=false")),
 }

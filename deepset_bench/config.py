@@ -220,7 +220,7 @@ def _check_lists(config: DictConfig) -> None:
 
 
 def _check_read(config: Config, as_chosen: Config, choices: dict[str, str]) -> None:
-    """What a published network does not read may not differ from the condition's baseline."""
+    """What another network does not read may not differ from the condition's baseline."""
     kind, budget = config.model.kind, config.width_budget
     if kind == "deepset":
         return

@@ -101,7 +101,7 @@ class Condition:
 
 @dataclass
 class Model:
-    """Which network; its sizes where it is a published one, null for the DeepSet."""
+    """Which network; its sizes, null for the DeepSet."""
 
     kind: str = "deepset"
     width: int | None = None
@@ -184,12 +184,12 @@ class Config:
         )
 
 
-MODELS = {"deepset": 2, "schnet": 2, "visnet": 8}
+MODELS = {"deepset": 2, "deepset_x": 1, "schnet": 2, "visnet": 8}
 """`model.kind` -> what its width is divisible by: both halves of a readout, ViSNet's heads."""
 GAT_HEADS = 4
 """What the width of a DeepSet with GAT layers is divisible by, and any `width` that is given."""
 DEEPSET_ONLY = ("scalars", "rbf", "gnn", "aggregation", "gating", "envelope", "form")
-"""Keys that no published network reads; it reads `width` under a budget alone."""
+"""Keys that no other network reads; it reads `width` under a budget alone."""
 _TRANSFORMS = ("x2", "x3", "x4", "sqrt", "log")
 CHOICES: dict[str, tuple[Any, ...]] = {
     "model.kind": tuple(MODELS),
@@ -292,7 +292,7 @@ def validate(config: Config) -> None:
         if (at(key) is None) != (kind == "deepset"):
             raise UserError(
                 f"{key}={at(key)} with model.kind={kind}: "
-                "sizes are for published networks, where model=schnet or visnet sets them"
+                "sizes are for other networks, where model=deepset_x, schnet or visnet sets them"
             )
     if (config.gating.top_k or 0) > config.gating.experts:
         raise UserError(

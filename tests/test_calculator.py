@@ -20,7 +20,7 @@ from deepset_bench.evaluation.metrics import predict
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.training.train import train
 from tests import toy
-from tests.training.tiny import SCHNET, VISNET
+from tests.training.tiny import DEEPSET_X, SCHNET, VISNET
 
 BRIEF = (
     "data=c3h6",
@@ -148,8 +148,10 @@ def test_dynamics_conserve_energy(runs):
     assert fine < 0.35 * coarse  # 1/4 but for float32 rounding
 
 
-@pytest.mark.parametrize("overrides", [SCHNET, VISNET], ids=["schnet", "visnet"])
-def test_published_networks(make_run, atoms, overrides):
+@pytest.mark.parametrize(
+    "overrides", [DEEPSET_X, SCHNET, VISNET], ids=["deepset_x", "schnet", "visnet"]
+)
+def test_other_networks(make_run, atoms, overrides):
     """Central differences, as above; what is trained is what is loaded."""
     run = make_run(*overrides, "trainer.epochs=2")
     trained = load_trained(run, "cpu")

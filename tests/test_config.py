@@ -262,7 +262,7 @@ def test_mistakes_are_one_line(lines, expected):
     assert expected in mistake(*lines)
 
 
-@pytest.mark.parametrize("model", ["schnet", "visnet"])
+@pytest.mark.parametrize("model", ["deepset_x", "schnet", "visnet"])
 @pytest.mark.parametrize("condition", ["report", "corrected"])
 @pytest.mark.parametrize(
     ("line", "key"),
@@ -279,7 +279,7 @@ def test_mistakes_are_one_line(lines, expected):
         ("width=64", "width"),
     ],
 )
-def test_what_a_published_network_does_not_read_is_a_mistake(model, condition, line, key):
+def test_what_another_network_does_not_read_is_a_mistake(model, condition, line, key):
     message = mistake(f"condition={condition}", f"model={model}", line)
     assert message.startswith(f"{key}=")
     assert f"is not read by model={model}; " in message

@@ -23,6 +23,9 @@ from deepset_bench.errors import UserError
 DENSE = 1.5
 """Slots a row may have for each of an atom's neighbours before the tables are compact."""
 
+PIECE = 1 << 12
+"""Distances tabulated at a time."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -73,6 +76,15 @@ class Batch:
         i = torch.arange(N, device=self.pair.device)[:, None].expand(N, J)
         edges = torch.stack([self.neighbours, i])
         return torch.where(self.pair, edges, N).flatten(1)
+
+    def forces(self, by_vector: Tensor) -> Tensor:
+        """(N, 3) -dE/dr from (N, J, 3) dE / d(r_i - r_j), zero in padding."""
+        N, J = self.pair.shape
+        if self.dense:
+            reaction = by_vector.view(-1, J, J, 3).transpose(1, 2).reshape(N, J, 3)
+        else:
+            reaction = by_vector.flatten(0, 1)[self.reverse.flatten()].view(N, J, 3)
+        return (reaction - by_vector).sum(1)
 
     def per_frame(self, values: Tensor) -> Tensor:
         """(N,) per-atom values -> (B,) sums over the atoms of each frame, padding left out."""
@@ -260,6 +272,13 @@ def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor,
     h = 1e-30
     both = function(torch.complex(d, torch.full_like(d, h)))
     return both.real, both.imag / h
+
+
+def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
+    """`with_slope` in float64, rounded to the type of d; in pieces that stay within the cache."""
+    pieces = [with_slope(function, piece.double()) for piece in d.flatten().split(PIECE)]
+    values, slopes = (torch.cat([t.to(d.dtype) for t in ts]) for ts in zip(*pieces, strict=True))
+    return values.view(*d.shape, -1), slopes.view(*d.shape, -1)
 
 
 def _position_in_run(sorted_values: IntArray) -> IntArray:

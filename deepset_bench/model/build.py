@@ -10,6 +10,7 @@ from torch import nn
 
 from deepset_bench.config import experiment
 from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.radial import RadialBasis
 from deepset_bench.schema import GAT_HEADS, MODELS, Config
@@ -50,11 +51,13 @@ def _parameters(config: Config, width: int) -> int:
 def _network(config: Config, width: int) -> nn.Module:
     model = config.model
     if model.kind != "deepset":
+        assert model.layers is not None
+        assert model.basis_size is not None
+        if model.kind == "deepset_x":
+            return DeepSetX(width, model.layers, model.basis_size, config.cutoff)
         # Here, because PyG takes longer than everything else that a DeepSet imports.
         from deepset_bench.model.peers import PEERS
 
-        assert model.layers is not None
-        assert model.basis_size is not None
         return PEERS[model.kind](width, model.layers, model.basis_size, config.cutoff)
     gnn = None
     if config.gnn.kind != "none":

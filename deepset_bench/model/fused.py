@@ -31,16 +31,13 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch, Tables, with_slope
+from deepset_bench.data.batches import Batch, Tables, tabulate
 from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
-PIECE = 1 << 12
-"""Distances prepared at a time, so that their features in float64 stay within the cache."""
-
 ROWS = 256
-"""Atoms whose neighbours are summed at a time in a large system, for the same reason."""
+"""Atoms whose neighbours are summed at a time in a large system, to stay within the cache."""
 
 
 def pair_features(model: DeepSet, d: Tensor) -> Tensor:
@@ -51,19 +48,11 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
 
 def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
     """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
-    d = tables.distances
-    P, n_species = pair_features(model, d[:1, :1, :1]).shape[-1], len(species)
-    features = d.new_empty(*d.shape, P + 2 * n_species)
-    slopes = d.new_empty(*d.shape, P)
-    flat, flat_slopes = features.flatten(0, 2), slopes.flatten(0, 2)  # views
-    for start in range(0, d.numel(), PIECE):
-        rows = slice(start, start + PIECE)
-        phi, slope = with_slope(lambda d: pair_features(model, d), d.flatten()[rows].double())
-        flat[rows, :P], flat_slopes[rows] = phi, slope
-    one_hot = (tables.numbers[..., None] == species).to(d.dtype)  # (M, n, s)
-    frame = torch.arange(len(tables), device=one_hot.device)[:, None, None]
-    features[..., P : P + n_species] = one_hot[frame, tables.neighbours]
-    features[..., P + n_species :] = one_hot[:, :, None]
+    phi, slopes = tabulate(lambda d: pair_features(model, d), tables.distances)
+    z = (tables.numbers[..., None] == species).to(phi.dtype)  # (M, n, s)
+    frame = torch.arange(len(tables), device=z.device)[:, None, None]
+    z_i = z[:, :, None].expand(*phi.shape[:-1], -1)
+    features = torch.cat([phi, z[frame, tables.neighbours], z_i], dim=-1)
     return replace(tables, features=features, slopes=slopes)
 
 
@@ -120,7 +109,7 @@ def energies_and_forces(
     Returns:
         (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
     """
-    N, J = batch.pair.shape
+    N = len(batch.numbers)
     weights = _compose(model, species)
     h = None
     if model.gnn is not None:
@@ -132,11 +121,7 @@ def energies_and_forces(
         for start in range(0, N, at_once)
     ]
     energies, by_vector = (torch.cat(x) if len(x) > 1 else x[0] for x in zip(*parts, strict=True))
-    if batch.dense:
-        reaction = by_vector.view(-1, J, J, 3).transpose(1, 2).reshape(N, J, 3)
-    else:
-        reaction = by_vector.flatten(0, 1)[batch.reverse.flatten()].view(N, J, 3)
-    return energies, (reaction - by_vector).sum(1)
+    return energies, batch.forces(by_vector)
 
 
 def _rows(

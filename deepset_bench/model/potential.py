@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from deepset_bench.data.batches import Batch, Tables
-from deepset_bench.model import fused
+from deepset_bench.model import deepset_x, fused
 from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.deepset_x import DeepSetX
+
+FAST: dict[type[nn.Module], ModuleType] = {DeepSet: fused, DeepSetX: deepset_x}
+"""Whose `prepare` and `energies_and_forces` work on the geometry as data."""
 
 
 class Prediction(NamedTuple):
@@ -33,8 +38,8 @@ class Potential(nn.Module):
         scale: eV; the standard deviation of the training energies about the reference.
         force_unit: 1, or 1 / Bohr where the report's mixed units are reproduced: its model's
             hartree/angstrom were read as hartree/bohr.
-        form: `fused` (fast) or `reference` (the definition); the same function. Other networks than
-            the DeepSet have the second alone.
+        form: `fused` (fast) or `reference` (the definition); the same function. Published networks
+            have the second alone, DeepSet X the first.
     """
 
     species: Tensor
@@ -54,15 +59,15 @@ class Potential(nn.Module):
         self.register_buffer("species", species)
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
-        self.form = form if isinstance(model, DeepSet) else "reference"
+        self.form = {DeepSet: form, DeepSetX: "fused"}.get(type(model), "reference")
 
     def prepare(self, tables: Tables) -> Tables:
         """Tables with what this potential needs of the geometry, computed once."""
         if self.form == "reference":
             return tables
-        assert isinstance(self.model, DeepSet)
         with torch.no_grad():
-            return fused.prepare(self.model, tables, self.species)
+            prepared: Tables = FAST[type(self.model)].prepare(self.model, tables, self.species)
+        return prepared
 
     def forward(self, batch: Batch) -> Prediction:
         """Energies and forces; differentiable by the parameters while the module is training."""
@@ -74,10 +79,11 @@ class Potential(nn.Module):
         return Prediction(energy, forces * (scale * self.force_unit), atomic)
 
     def _fused(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        assert isinstance(self.model, DeepSet)
-        return fused.energies_and_forces(
+        compute = FAST[type(self.model)].energies_and_forces
+        found: tuple[Tensor, Tensor] = compute(
             self.model, batch, self.species, create_graph=self.training
         )
+        return found
 
     def _reference(self, batch: Batch) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

@@ -35,6 +35,15 @@ def cosine_cutoff_slope(d: Tensor, cutoff: float) -> Tensor:
     return torch.where(d < cutoff, -0.5 * k * torch.sin(k * d), 0.0)
 
 
+def quintic_cutoff(d: Tensor, cutoff: float) -> Tensor:
+    """1 - 10 x^3 + 15 x^4 - 6 x^5 of x = d / r_c inside the cutoff, 0 outside.
+
+    `d` in angstrom, any shape; continuous with its first two derivatives at r_c.
+    """
+    x = d / cutoff
+    return torch.where(d.real < cutoff, 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x**2), 0.0)
+
+
 def scalar_features(d: Tensor, names: Sequence[str]) -> Tensor:
     """s(d), (..., S): the named transforms followed by d itself; empty without names.
 

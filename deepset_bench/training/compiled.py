@@ -35,7 +35,7 @@ def traceable(config: Config) -> str:
     """Why a configuration cannot be one fixed graph; empty where it can."""
     if config.form == "reference":
         return "form=reference is not traced"
-    if config.model.kind != "deepset":
+    if config.model.kind not in ("deepset", "deepset_x"):
         return "a published network sees another number of edges in every batch"
     if config.gnn.kind == "gat":
         return "attention dropout draws anew in every step"

@@ -34,6 +34,7 @@ def as_wide(config: Config, width: int) -> Config:
         ("rbf=x2_x4_log", 64),
         ("scalars=all", 64),
         ("gating=single", 64),
+        ("model=deepset_x", 64),
         ("model=schnet", 64),
         ("model=visnet", 128),
     ],
@@ -43,7 +44,7 @@ def test_as_many_parameters_as_the_baseline(variant, width):
     assert "width_budget-parameters" in made.variant
     baseline = count(experiment([f"width={width}"]).config)
     chosen = width_of(made.config)
-    step = {"gnn=gat": 4, "model=visnet": 8}.get(variant, 2)
+    step = {"gnn=gat": 4, "model=visnet": 8, "model=deepset_x": 1}.get(variant, 2)
     miss = {
         w: abs(count(as_wide(made.config, w)) / baseline - 1)
         for w in (chosen - step, chosen, chosen + step)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from deepset_bench.model.radial import BASES, RadialBasis, cosine_cutoff, scalar_features
+from deepset_bench.model.radial import (
+    BASES,
+    RadialBasis,
+    cosine_cutoff,
+    quintic_cutoff,
+    scalar_features,
+)
 
 CUTOFF = 5.0
 d = np.linspace(0.3, 6.0, 58)
@@ -40,6 +46,19 @@ def test_cosine_cutoff():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
     assert cosine_cutoff(torch.tensor(0.0), CUTOFF) == 1.0
     assert (cosine_cutoff(torch.tensor([CUTOFF, CUTOFF + 1e-9, 2 * CUTOFF]), CUTOFF) == 0.0).all()
+
+
+def test_quintic_cutoff():
+    """Its derivative by x is -30 x^2 (1 - x)^2: slope and curvature vanish at both ends."""
+    x = np.clip(d / CUTOFF, 0, 1)
+    inside = torch.tensor(d, requires_grad=True)
+    found = quintic_cutoff(inside, CUTOFF)
+    (slope,) = torch.autograd.grad(found.sum(), inside)
+    expected = -30 * x**2 * (1 - x) ** 2 / CUTOFF
+    np.testing.assert_allclose(slope, expected, rtol=0, atol=1e-13)
+    assert quintic_cutoff(torch.tensor(0.0), CUTOFF) == 1.0
+    assert (found[d >= CUTOFF] == 0.0).all()
+    assert quintic_cutoff(torch.tensor(CUTOFF - 1e-4), CUTOFF) == pytest.approx(0.0, abs=1e-13)
 
 
 @pytest.mark.parametrize("names", [["x2"], ["log", "x4"], ["x3", "sqrt"], list(TRANSFORMS)])

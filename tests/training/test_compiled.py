@@ -18,7 +18,7 @@ from deepset_bench.training.compiled import (
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import target
 
-from .tiny import OVERRIDES
+from .tiny import DEEPSET_X, OVERRIDES
 
 VARIANTS = {
     "baseline": [],
@@ -30,6 +30,7 @@ VARIANTS = {
     "sage": ["gnn=sage", "aggregation=max"],
     "sage3": ["gnn=sage3"],
     "edge": ["gnn=edge"],
+    "deepset_x": DEEPSET_X,
 }
 
 
@@ -127,5 +128,6 @@ def test_when_it_compiles():
     assert not wants_compiling(experiment(["compile=false"]).config)
     assert not wants_compiling(experiment(["gnn=gat"]).config)
     assert "dropout" in traceable(experiment(["gnn=gat"]).config)
+    assert wants_compiling(experiment(["model=deepset_x"]).config)
     assert not wants_compiling(experiment(["model=schnet"]).config)
     assert "published network" in traceable(experiment(["model=visnet"]).config)

@@ -8,7 +8,7 @@ import pytest
 from deepset_bench.training import stacked
 from deepset_bench.training import train as training
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import SCHNET, assert_same_run, run, run_seeds
+from tests.training.tiny import DEEPSET_X, SCHNET, assert_same_run, run, run_seeds
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -38,6 +38,7 @@ def stacks(monkeypatch) -> list[int]:
         ("scalars=cub_sqrt",),
         ("condition=report",),
         ("gnn=sage", "trainer.epochs=2"),
+        DEEPSET_X,
     ],
 )
 def test_stacked_seeds_are_each_what_it_would_be_alone(overrides, stacks, tmp_path):

@@ -20,7 +20,15 @@ from deepset_bench.training import checkpoint
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.records import COLUMNS
 from tests import toy
-from tests.training.tiny import OVERRIDES, SCHNET, VISNET, assert_same_run, metrics, run
+from tests.training.tiny import (
+    DEEPSET_X,
+    OVERRIDES,
+    SCHNET,
+    VISNET,
+    assert_same_run,
+    metrics,
+    run,
+)
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -29,6 +37,7 @@ STATEFUL = {
     "baseline": (),
     "dropout": ("gnn=gat",),
     "report": ("condition=report", "gnn=sage", "trainer.schedule.patience=0"),
+    "deepset_x": DEEPSET_X,
     "schnet": SCHNET,
     "visnet": VISNET,
 }
@@ -328,8 +337,10 @@ def test_the_width_of_a_budget_is_recorded():
     assert load_trained(outcome.folder.path, "cpu").config.width == 8
 
 
-@pytest.mark.parametrize("overrides", [SCHNET, VISNET], ids=["schnet", "visnet"])
-def test_a_published_network_learns(overrides):
+@pytest.mark.parametrize(
+    "overrides", [DEEPSET_X, SCHNET, VISNET], ids=["deepset_x", "schnet", "visnet"]
+)
+def test_another_network_learns(overrides):
     outcome = run(
         *overrides,
         "data.train_size=40",

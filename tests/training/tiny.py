@@ -31,6 +31,10 @@ OVERRIDES = (
     "compile=false",
 )
 _AS_THEY_COME = ("width=128", "rbf.size=32", "gating.experts=10")  # a published network has others
+DEEPSET_X = (
+    *_AS_THEY_COME,
+    *("model=deepset_x", "model.width=8", "model.layers=2", "model.basis_size=8"),
+)
 SCHNET = (*_AS_THEY_COME, "model=schnet", "model.width=8", "model.layers=2", "model.basis_size=8")
 VISNET = (*_AS_THEY_COME, "model=visnet", "model.width=8", "model.layers=2", "model.basis_size=8")
 

@@ -1,0 +1,117 @@
+"""DeepSet X: the shared physics, and its energies and forces pair by pair."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from deepset_bench.data.batches import Tables
+from deepset_bench.model.potential import Potential
+from deepset_bench.model.sphere import SIZE, harmonics
+from tests import toy
+from tests.model.physics import (
+    SCALE,
+    Physics,
+    close,
+    configuration,
+    joined,
+    make_potential,
+    smooth_molecule,
+    stack,
+)
+
+CUTOFF = 5.0
+
+
+def narrow():
+    config = configuration("model=deepset_x")
+    sizes = dataclasses.replace(config.model, width=8, basis_size=12)
+    return dataclasses.replace(config, model=sizes)
+
+
+class TestDeepSetX(Physics):
+    test_fused_equals_reference = None  # there is one form
+
+    @pytest.fixture
+    def config(self):
+        return narrow()
+
+    @pytest.fixture
+    def potential(self, config):
+        return make_potential(config, move_thresholds=False)
+
+    def test_crossing_the_cutoff(self, potential, config):
+        assert config.envelope == "message"  # what the shared test takes for smooth
+        super().test_crossing_the_cutoff(potential, config)
+
+
+def pair_by_pair(potential: Potential, frame) -> tuple[torch.Tensor, torch.Tensor]:
+    """Energy and forces of one frame from its positions, with autograd all the way."""
+    r = torch.tensor(frame.positions, requires_grad=True)
+    numbers, species = torch.tensor(frame.numbers), potential.species
+    rows = []
+    for i in range(len(r)):
+        A = torch.zeros(SIZE, len(species), len(potential.model.centres))
+        for j in range(len(r)):
+            d = (r[i] - r[j]).norm() if i != j else torch.tensor(CUTOFF)
+            if d < CUTOFF:
+                Y, phi = harmonics((r[i] - r[j]) / d), potential.model.basis(d)
+                z = (numbers[j] == species).double()
+                A = A + Y[:, None, None] * z[:, None] * phi
+        rows.append(A.flatten(1))
+    energy = SCALE * potential.model(torch.stack(rows, dim=1), numbers, species).sum()
+    (gradient,) = torch.autograd.grad(energy, r, create_graph=True)
+    return energy, -gradient
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("most_slots", [0.0, 10.0], ids=["compact", "dense"])
+def test_it_is_what_its_equations_say(most_slots, monkeypatch):
+    """Energies, forces and the gradient of both by every parameter, in a training step."""
+    monkeypatch.setattr("deepset_bench.data.batches.DENSE", most_slots)
+    config = narrow()
+    potential = make_potential(config, move_thresholds=False).train()
+    molecule, other = smooth_molecule(7, CUTOFF, 10), smooth_molecule(5, CUTOFF, 10)
+    frames = [other, molecule, joined(molecule, other, 4.0)]
+    tables = Tables.build(stack(frames), CUTOFF, dtype=torch.float64)
+    batch = potential.prepare(tables).gather(torch.arange(3))
+    prediction = potential(batch)
+    results = [(prediction.energy, prediction.forces[batch.numbers > 0])]
+    energies, forces = zip(*(pair_by_pair(potential, frame) for frame in frames), strict=True)
+    results.append((torch.stack(energies), torch.cat(forces)))
+    gradients = []
+    for energy, force in results:
+        torch.manual_seed(2)
+        projection = (torch.randn_like(energy) * energy).sum()
+        projection = projection + (torch.randn_like(force) * force).sum()
+        gradients.append(torch.autograd.grad(projection, list(potential.parameters())))
+    for found, expected in zip(*results, strict=True):
+        close(found.detach().numpy(), expected.detach().numpy(), 1e-10)
+    for (name, _), found, expected in zip(potential.named_parameters(), *gradients, strict=True):
+        bound = 1e-10 * max(expected.abs().max().item(), 1e-3)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=bound, err_msg=name)
+
+
+def test_a_training_step_is_finite_beside_padding_and_isolated_atoms():
+    atom = toy.geometry(np.array([6]), np.zeros((1, 3)))
+    potential = make_potential(narrow(), move_thresholds=False).train()
+    tables = Tables.build(stack([smooth_molecule(5, CUTOFF, 10), atom]), CUTOFF)
+    prediction = potential(potential.prepare(tables).gather(torch.arange(2)))
+    (prediction.energy.square().sum() + prediction.forces.square().sum()).backward()
+    for name, parameter in potential.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_more_species_take_no_more_parameters():
+    """Their vectors are there for every element; untrained ones differ from each other."""
+    torch.manual_seed(0)
+    potential = make_potential(narrow(), move_thresholds=False)
+    potential.species = torch.tensor([1, 6, 7, 8])
+    shapes = [toy.geometry(np.array(z), np.eye(3)) for z in ([6, 1, 8], [6, 1, 7], [7, 1, 6])]
+    tables = Tables.build(stack(shapes), CUTOFF)
+    energies = potential(potential.prepare(tables).gather(torch.arange(3))).energy
+    assert len(set(energies.tolist())) == 3
