@@ -36,8 +36,10 @@ def on_page_content(content: str, **_: Any) -> str:
 
 
 def _mathml(found: re.Match[str]) -> str:
-    display = "block" if found[2] == "[" else "inline"
-    return convert(html.unescape(found[3]).strip(), display=display)
+    formula = html.unescape(found[3]).strip()
+    if found[2] == "(":
+        return convert(formula)
+    return f'<div class="equation">{convert(formula, display="block")}</div>'
 
 
 def command_line() -> str:
