@@ -64,7 +64,7 @@ class Page(HTMLParser):
 def site(tmp_path_factory) -> Path:
     """The built pages."""
     folder = tmp_path_factory.mktemp("site")
-    proxies = {name: NOWHERE for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), NOWHERE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1", **proxies}
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
@@ -149,7 +149,7 @@ def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def lines_to_type(path: Path) -> list[str]:
-    """The bench commands of a page: in its blocks, where two blanks or # begin a remark, and inline."""
+    """The bench commands of a page, inline and in blocks, where two blanks or # begin a remark."""
     text = re.sub(r"\\\n\s*", "", path.read_text(encoding="utf-8"))
     for name, first in re.findall(r"^for (\w+) in (\S+)", text, re.MULTILINE):
         text = text.replace(f"${name}", first)
@@ -238,7 +238,7 @@ def test_commands_are_found_and_nonsense_is_not_understood(tmp_path, tree, follo
     assert lines_to_type(page) == ["bench train seed=1", "bench nothing", "bench status"]
     assert parsed(tree, "bench train seed=1")[1]["overrides"] == ["seed=1"]
     for line in ("bench nothing", "bench status --wrong", "bench data show"):
-        with pytest.raises(Exception, match="No such|Missing"):
+        with pytest.raises(Exception, match=r"No such|Missing"):
             parsed(tree, line)
 
 
