@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -21,6 +22,7 @@ import yaml
 
 from deepset_bench import cli, schema
 from deepset_bench.config import experiment, flat
+from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
 from deepset_bench.evaluation import command as evaluation
 from deepset_bench.files import data_home, write_text
 from deepset_bench.model import radial
@@ -250,3 +252,27 @@ def test_the_variants_of_the_tutorial_train(option, tiny, followed):
         for form in ("fused", "reference")
     ]
     assert errors[0] == pytest.approx(errors[1], rel=1e-3)
+
+
+def test_the_committed_runs_are_as_the_findings_say():
+    """Scalar variants: below 0.7 mHa and 1.0 mHa/bohr, or above three quarters of the trivial."""
+    limits = {"energy_mae_ev": 0.0007 * HARTREE, "forces_mae_ev_per_angstrom": 0.001}
+    limits["forces_mae_ev_per_angstrom"] *= HARTREE_PER_BOHR
+    variants = {"baseline", *(path.stem for path in (ROOT / "conf" / "scalars").glob("*.yaml"))}
+    seen = {"report": 0, "corrected": 0}
+    for path in (DOCS / "results" / "but-2-ene").glob("*/*/seed-*/result.json"):
+        condition, variant = path.parts[-4], path.parts[-3]
+        if variant not in variants:
+            continue
+        result = json.loads(path.read_text())
+        seen[condition] += 1
+        for key, limit in limits.items():
+            ours, trivial = (
+                sum(result[kind][part][key] for part in ("test", "val")) / 2
+                for kind in ("metrics", "baselines")
+            )
+            if condition == "corrected":
+                assert ours < limit, path
+            else:
+                assert ours > 0.75 * trivial, path
+    assert min(seen.values()) >= 8
