@@ -117,6 +117,11 @@ class Selection:
     carbons: list[int] | None = None
     torsion: list[float] | None = None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether any condition is given."""
+        return bool(self.molecules) or self.carbons is not None or self.torsion is not None
+
 
 @dataclass
 class Task:
@@ -133,7 +138,7 @@ class Task:
     @property
     def has_ood(self) -> bool:
         """Whether there is anything to generalise to."""
-        return self.data is not None or self.ood != Selection()
+        return self.data is not None or self.ood.chooses
 
 
 @dataclass

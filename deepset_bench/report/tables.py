@@ -153,9 +153,9 @@ def _notes(sweep: Sweep, runs: pd.DataFrame) -> list[str]:
         "MAE: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference to "
         f"{sweep.baseline} over shared seeds; bold where its interval excludes zero."
     ]
-    # A finding counts molecules and components of a whole data set: one for each kind of labels.
-    findings = done[done.defect != ""].groupby("condition").defect.unique()
-    notes += [f"† {name}: {line}." for name, lines in findings.items() for line in lines]
+    # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
+    findings = done[done.defect != ""].groupby("condition").defect
+    notes += [f"† {name}: {lines.mode()[0]}." for name, lines in findings]
     for condition, group in done.groupby("condition"):
         seeds = set(group[group.label == sweep.baseline].seed)
         for label, members in group.groupby("label", sort=False):
