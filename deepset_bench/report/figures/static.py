@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from deepset_bench.report.figures.panels import Panel, Series, Sheet
 from deepset_bench.report.figures.style import INK, POINT, RC
@@ -79,6 +79,8 @@ def panel_on(axes: Axes, panel: Panel) -> None:
             axes.xaxis.set_major_formatter("{x:g}")
         elif scale == "log":
             axes.set(**{f"{axis}scale": scale})
+        elif axis == "x":
+            axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # labels side by side
     if panel.limits[0]:
         axes.set_xlim(*panel.limits[0])
     if panel.limits[1]:
