@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepset_bench.config import experiment
-from deepset_bench.data.bias import torsion
 from deepset_bench.data.frames import FloatArray
+from deepset_bench.data.topology import double_bond_torsions
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.command import Request, analyse
@@ -76,10 +76,9 @@ class Predicted:
 
         In degrees, 0 for cis and 180 for trans. Raises what `chain` does.
         """
-        frames = self.analysis.selection.frames
-        geometries = np.split(frames.positions, frames.offsets[1:-1])
-        angles = np.array([torsion(geometry, self.chain)[0] for geometry in geometries])
-        return np.abs(np.degrees(angles))[self.series["row"].to_numpy()]
+        _ = self.chain  # of one molecule, or refused
+        angles = double_bond_torsions(self.analysis.selection.frames)
+        return angles[self.series["row"].to_numpy()]
 
 
 @cache
