@@ -103,8 +103,8 @@ def _corrected(frames: dict[str, pd.DataFrame], unit: str) -> Said | None:
     return Said(
         "The same network on sound labels",
         f"Corrected, the variant without scalars and graph layer has an {' and a '.join(parts)}. "
-        "Network, frames and length of training are the same; labels, units, energy reference "
-        "and loss are not.",
+        "Parameters, frames and number of epochs are the same; labels, units, energy reference, "
+        "envelope at the cutoff, loss, learning rate, clipping and batch size are not.",
         "table_1",
     )
 
