@@ -283,7 +283,8 @@ def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
     expected = flat(asdict(as_chosen))
     for key, value in sorted(flat(asdict(config)).items()):
         if expected.get(key) != value and not _elsewhere(key):
-            parts.append(f"{key}-{value}")
+            text = "_".join(map(str, value)) or "none" if isinstance(value, list) else value
+            parts.append(f"{key}-{text}")
     name = "+".join(parts) or "baseline"
     name = "".join(character if character not in "/ '[]{}" else "_" for character in name)
     if len(name.encode()) <= _LONGEST_NAME:

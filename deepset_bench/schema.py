@@ -173,6 +173,7 @@ class Config:
     width_budget: str | None = None
     task: Task = field(default_factory=Task)
     energy_error: str = "molecule"
+    readout: str = "equivariant"
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -193,7 +194,7 @@ MODELS = {"deepset": 2, "deepset_x": 1, "schnet": 2, "visnet": 8}
 """`model.kind` -> what its width is divisible by: both halves of a readout, ViSNet's heads."""
 GAT_HEADS = 4
 """What the width of a DeepSet with GAT layers is divisible by, and any `width` that is given."""
-DEEPSET_ONLY = ("scalars", "rbf", "gnn", "aggregation", "gating", "envelope", "form")
+DEEPSET_ONLY = ("scalars", "rbf", "gnn", "aggregation", "gating", "envelope", "readout", "form")
 """Keys that no other network reads; it reads `width` under a budget alone."""
 _TRANSFORMS = ("x2", "x3", "x4", "sqrt", "log")
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -212,6 +213,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.energy_loss": ("plain", "smoothed"),
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
+    "readout": ("equivariant", "invariant"),
     "width_budget": (None, "parameters"),
     "energy_error": ("molecule", "atom"),
     "form": ("fused", "reference"),

@@ -71,4 +71,5 @@ def _network(config: Config, width: int) -> nn.Module:
         top_k=config.gating.top_k,
         gnn=gnn,
         envelope=config.envelope,
+        readout=config.readout,
     )

@@ -10,7 +10,7 @@ u_ij = (r_i - r_j) / d_ij; F features, G experts, K radial functions, S scalar f
     w_ij = softmax_g(1 / max(|d_ij - t_g|, 1e-8))
     m_ij = f(d_ij) sum_g w_ij,g (E_g g_ij + b_g)                f = 1, or C with the envelope
     X_i  = sum_j m_ij,   V_i = sum_j u_ij (x) m_ij
-    e_i  = readout(X_i, V_i)
+    e_i  = readout(X_i, V_i), or readout(X_i)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deepset_bench.model.radial import (
     cosine_cutoff_slope,
     scalar_features,
 )
-from deepset_bench.model.readout import Readout
+from deepset_bench.model.readout import READOUTS
 
 MAX_ATOMIC_NUMBER = 99
 
@@ -54,6 +54,7 @@ class DeepSet(nn.Module):
         scalars: names of TRANSFORMS given to each edge beside the distance projection.
         basis: the radial basis.
         gnn: graph layers over the species embedding, or None.
+        readout: one of READOUTS.
         envelope: `message` multiplies every message by C(d), which makes energy and forces
             continuous at the cutoff; `none` leaves the report's jump there.
     """
@@ -69,6 +70,7 @@ class DeepSet(nn.Module):
         top_k: int | None,
         gnn: nn.Module | None,
         envelope: str,
+        readout: str,
     ) -> None:
         super().__init__()
         self.cutoff = cutoff
@@ -85,7 +87,7 @@ class DeepSet(nn.Module):
         self.gamma = nn.Linear(3 * width + (2 * width if gnn else 0), width)
         self.gate = DistanceGate(n_experts, top_k)
         self.experts = Experts(n_experts, width)
-        self.readout = Readout(width)
+        self.readout = READOUTS[readout](width)
 
     def weights(self, d: Tensor) -> Tensor:
         """(...) -> (..., G): gate times envelope, what expert g contributes at distance d."""

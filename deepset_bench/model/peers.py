@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.models import SchNet as PyGSchNet
 from torch_geometric.nn.models.visnet import ViSNetBlock
 
-from deepset_bench.model.readout import Readout
+from deepset_bench.model.readout import EquivariantReadout
 
 
 class SchNet(nn.Module):
@@ -67,7 +67,7 @@ class ViSNet(nn.Module):
             hidden_channels=width, num_layers=layers, num_rbf=basis_size, cutoff=cutoff
         )
         self.representation.distance = _GivenWithLoops()
-        self.readout = Readout(width)
+        self.readout = EquivariantReadout(width)
 
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
         """(N,) dimensionless atomic energies; see `DeepSet.forward`."""

@@ -1,6 +1,8 @@
-"""Atom features to atomic energies: gated equivariant blocks."""
+"""Atom features to atomic energies: gated equivariant blocks, or directions left out."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +41,7 @@ class GatedEquivariantBlock(nn.Module):
         return self.activation(y), q[..., None, :] * v2
 
 
-class Readout(nn.Module):
+class EquivariantReadout(nn.Module):
     """e_i from X_i and V_i through two gated blocks, F -> F/2 -> 1."""
 
     def __init__(self, width: int) -> None:
@@ -51,3 +53,26 @@ class Readout(nn.Module):
         """(N, F), (N, 3, F) -> (N,) dimensionless atomic energies."""
         energy, _ = self.second(*self.first(X, V))
         return energy.squeeze(-1)
+
+
+class InvariantReadout(nn.Module):
+    """e_i from X_i alone: what is left of the potential when atoms do not see directions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        sizes = [width, width, width // 2, 1]
+        layers = [nn.Linear(n, m) for n, m in pairwise(sizes)]
+        for layer in layers:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        first, second, last = layers
+        self.mlp = nn.Sequential(first, nn.SiLU(), second, nn.SiLU(), last)
+
+    def forward(self, X: Tensor, V: Tensor) -> Tensor:
+        """(N, F), (N, 3, F), of which only the first is read, -> (N,) dimensionless."""
+        energy: Tensor = self.mlp(X)
+        return energy.squeeze(-1)
+
+
+READOUTS = {"equivariant": EquivariantReadout, "invariant": InvariantReadout}
+"""What `readout` may be."""

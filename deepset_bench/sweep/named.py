@@ -11,8 +11,9 @@ import yaml
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
 
-_KEYS = ("title", "table", "baseline", "common", "runs", "axes")
-"""`table` and `baseline` say which table shows the runs, and beside which of them."""
+_KEYS = ("title", "table", "baseline", "common", "runs", "runs_of", "axes")
+"""`table` and `baseline` say which table shows the runs, and beside which of them; `runs_of` is the
+sweep, beside this file, whose runs are made again with this one's `common`."""
 _RUN_KEYS = ("label", "overrides")
 
 
@@ -56,26 +57,31 @@ def read(path: Path) -> NamedSweep:
     Raises:
         UserError: not YAML, an unknown, missing or repeated key, a value of the wrong kind.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    content = _mapping(content, f"{path}", _KEYS)
+    content = _mapping(_content(path), f"{path}", _KEYS)
     if not isinstance(content.get("title"), str):
         raise UserError(f"{path}: title is missing or not text")
     for key, kind in (("table", int), ("baseline", str)):
         if key in content and not isinstance(content[key], kind):
             raise UserError(f"{path}: {key} is to be {'a number' if kind is int else 'text'}")
-    if "runs" not in content and "axes" not in content:
+    if not {"runs", "runs_of", "axes"} & set(content):
         raise UserError(f"{path}: holds neither runs nor axes")
     common = _lines(content.get("common", []), f"{path}: common") + _axes(content, path)
     runs = _runs(content, path) if "runs" in content else {"axes": []}
+    if "runs_of" in content:
+        common, runs = _of_another(content, common, path)
     if "baseline" in content and content["baseline"] not in runs:
         raise UserError(f"{path}: baseline {content['baseline']!r} is the label of no run")
     overrides = {label: [*common, *lines] for label, lines in runs.items()}
     return NamedSweep(
         path, content["title"], overrides, common, content.get("table"), content.get("baseline")
     )
+
+
+def _content(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
 
 
 def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -111,6 +117,20 @@ def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
             raise UserError(f"{where}: the label {label!r} is another run's already")
         runs[label] = _lines(entry["overrides"], f"{where}: overrides")
     return runs
+
+
+def _of_another(
+    content: dict[str, Any], common: list[str], path: Path
+) -> tuple[list[str], dict[str, list[str]]]:
+    """What is common to the runs of the sweep `runs_of` here, and its runs."""
+    if "runs" in content:
+        raise UserError(f"{path}: holds both runs and runs_of")
+    other = path.with_name(f"{content['runs_of']}.yaml")
+    if "runs_of" in _mapping(_content(other), f"{other}", _KEYS):
+        raise UserError(f"{path}: runs_of={content['runs_of']} has its runs of another sweep")
+    there = read(other)
+    runs = {label: lines[len(there.common) :] for label, lines in there.overrides.items()}
+    return [*there.common, *common], runs
 
 
 def _axes(content: dict[str, Any], path: Path) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepset_bench.model.readout import GatedEquivariantBlock, Readout, safe_norm
+from deepset_bench.model.readout import EquivariantReadout, GatedEquivariantBlock, safe_norm
 from tests.model.physics import orthogonal
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -62,7 +62,7 @@ def test_a_block_is_its_equations(features, last):
 
 
 def test_the_readout_is_two_blocks(features):
-    readout = Readout(8)
+    readout = EquivariantReadout(8)
     randomise(readout)
     X, V = map(np.asarray, features)
     X, V = block(X, V, weights(readout.first), 4, last=False)
@@ -82,7 +82,7 @@ def test_a_block_turns_with_its_vectors(features):
 
 
 def test_initialisation():
-    readout = Readout(64)
+    readout = EquivariantReadout(64)
     for name, value in weights(readout).items():
         if name.endswith("bias"):
             np.testing.assert_array_equal(value, 0.0)

@@ -45,6 +45,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "gnn-sage3": ("gnn=sage3",),
     "gnn-gat": ("gnn=gat",),
     "envelope-none": ("envelope=none",),
+    "readout-invariant": ("readout=invariant",),
     "report-cub_sqrt": ("condition=report", "scalars=cub_sqrt"),
     "edge-with-scalars-top_k-none": (
         "gnn=edge",

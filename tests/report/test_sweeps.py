@@ -75,6 +75,9 @@ def test_a_run_is_what_the_report_says(number):
             "is to be a list of overrides",
         ),
         ("title: a\nruns: [{label: x, overrides: []}]", "names no baseline"),
+        ("title: a\nruns_of: own", "runs_of=own has its runs of another sweep"),
+        ("title: a\nruns_of: none", "none.yaml: cannot be read"),
+        ("title: a\nruns_of: own\nruns: [{label: x, overrides: []}]", "both runs and runs_of"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
@@ -83,3 +86,13 @@ def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
     with pytest.raises(UserError, match=expected) as caught:
         sweeps.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sweep_makes_anothers_runs_again(tmp_path):
+    (tmp_path / "first.yaml").write_text(
+        "title: a\ncommon: [seed=3]\nruns: [{label: x, overrides: [gnn=gat]}]"
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text("title: b\nbaseline: x\nruns_of: first\ncommon: [width=64]")
+    (run,) = sweeps.load(path).runs
+    assert (run.label, run.overrides) == ("x", ("seed=3", "width=64", "gnn=gat"))
