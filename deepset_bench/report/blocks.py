@@ -91,7 +91,7 @@ class Page:
 
     Attributes:
         name: of a file to write it to, without ending.
-        missing: what is missing, and the command that fills the gap.
+        missing: what is missing, and the command that fills the gap (empty: none can).
     """
 
     name: str

@@ -23,6 +23,10 @@ KEY = {"energy": "energy_mae_ev", "forces": "forces_mae_ev_per_angstrom"}
 """Metric -> key in result.json."""
 
 
+IMPOSSIBLE = "impossible"
+"""State of a variant that cannot take the overrides; the reason is why."""
+
+
 @dataclass(frozen=True)
 class Where:
     """Which run folders: what is asked of every run beside its own overrides.
@@ -80,22 +84,32 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
 
     Returns:
         One row a run: `label`, `condition`, `seed`, `folder` (its path), `state` (`done`, or what
-        stands in the way), `reason`, `defect` (the first finding where the data's verdict is
-        `defect`), `device`, `parameters`, `seconds`, `floor` (eV/angstrom), `metrics` and
+        stands in the way; IMPOSSIBLE once for all seeds), `reason`, `defect` (the first finding
+        where the data's verdict is `defect`), `device`, `parameters`, `seconds`, `floor`
+        (eV/angstrom), `metrics` and
         `baselines` as result.json has them, and METRIC_PART and trivial_METRIC_PART in eV and
         eV/angstrom for PART test, val and mean.
 
     Raises:
-        UserError: overrides that do not compose, a result.json that cannot be read.
+        UserError: overrides that no variant can take, a result.json that cannot be read.
     """
     homes = {}
+    impossible = []
     for condition in conditions_of(sweep, conditions):
         for run in sweep.runs:
-            wanted = experiment([*run.overrides, *where.overrides, f"condition={condition}"])
+            lines = [*run.overrides, *where.overrides, f"condition={condition}"]
+            try:
+                wanted = experiment(lines)
+            except UserError as error:  # overrides that other variants may take
+                one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
+                impossible.append(one | {"state": IMPOSSIBLE, "reason": str(error)})
+                continue
             directory = None if where.runs_dir is None else str(where.runs_dir)
             config = dataclasses.replace(wanted.config, runs_dir=directory)
             wanted = dataclasses.replace(wanted, config=config)
             homes[run.label, condition] = wanted, run_folder(wanted).path.parent
+    if not homes:
+        raise UserError(impossible[0]["reason"])
     there = {
         int(path.name.removeprefix("seed-"))
         for _, home in homes.values()
@@ -109,7 +123,7 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         for seed in sorted(there) or [0]
         for folder in [home / f"seed-{seed}"]
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([*rows, *impossible])
 
 
 def _row(folder: RunFolder, wanted: Experiment) -> dict[str, Any]:

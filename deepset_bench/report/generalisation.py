@@ -12,9 +12,9 @@ from deepset_bench.data.units import UNITS
 from deepset_bench.report import disagreement
 from deepset_bench.report.blocks import DASH, Block, Cell, Page, number
 from deepset_bench.report.collect import Where, collect, conditions_of
+from deepset_bench.report.gaps import gaps
 from deepset_bench.report.statistics import NOTHING, estimate
 from deepset_bench.report.sweeps import Sweep, family
-from deepset_bench.report.tables import gaps
 
 FAMILY = "generalisation"
 _SEEN, _NEW = "test", "ood"

@@ -52,8 +52,8 @@ def terminal(page: Page, console: Console) -> None:
         console.print(Text(note, style="dim"))
     for what, command in page.missing:
         console.print(Text(f"— {what}"))
-        # Whole, to be copied: the terminal breaks it, not rich.
-        console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+        if command:  # whole, to be copied: the terminal breaks it, not rich
+            console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
     console.print()
 
 
@@ -95,7 +95,7 @@ def markdown(page: Page) -> str:
         lines += [markdown_block(block), ""]
     lines += [f"{note}  " for note in page.notes]
     for what, command in page.missing:
-        lines += ["", f"— {what}:", "", "```sh", command, "```"]
+        lines += ["", f"— {what}:", "", "```sh", command, "```"] if command else ["", f"— {what}"]
     return "\n".join(lines) + "\n"
 
 
@@ -125,10 +125,8 @@ def latex(page: Page) -> str:
     for note in page.notes:
         lines.append(rf"\parbox{{\linewidth}}{{{latex_text(note)}}}\par")
     for what, command in page.missing:
-        lines.append(
-            rf"\parbox{{\linewidth}}{{\raggedright --- {latex_text(what)}: "
-            rf"\texttt{{{latex_text(command)}}}}}\par"
-        )
+        fill = rf": \texttt{{{latex_text(command)}}}" if command else ""
+        lines.append(rf"\parbox{{\linewidth}}{{\raggedright --- {latex_text(what)}{fill}}}\par")
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 

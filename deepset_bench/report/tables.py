@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from deepset_bench.report.collect import Where, collect, conditions_of
+from deepset_bench.report.gaps import gaps
 from deepset_bench.report.published import METRICS, PARTS, printed
 from deepset_bench.report.statistics import NOTHING, Estimate, estimate, paired
 from deepset_bench.report.sweeps import Sweep
@@ -66,10 +66,6 @@ _NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
     for metric in METRICS
     for part in PARTS
 ]
-
-
-_ENDED = ("diverged", "another run")
-"""States that stay as they are unless the run is begun again."""
 
 
 def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
@@ -179,30 +175,3 @@ def _notes(sweep: Sweep, runs: pd.DataFrame) -> list[str]:
                 f"{sweep.baseline}, whose labels the rows in italics are for."
             )
     return notes
-
-
-def gaps(
-    sweep: Sweep, runs: pd.DataFrame, conditions: Sequence[str], where: Where
-) -> list[tuple[str, str]]:
-    """What stands in the way of runs of `collect`, and the command that fills the gap."""
-    found = []
-    seeds = [f"seed={','.join(str(seed) for seed in sorted(set(runs.seed)))}"]
-    empty = [c for c in conditions if not any(runs[runs.condition == c].state != "not run")]
-    if empty:
-        words = ["bench", "sweep", f"sweeps/{sweep.name}.yaml", *where.overrides]
-        if not sweep.condition:
-            words.append(f"condition={','.join(empty)}")
-        if all(runs.state == "not run"):
-            seeds = ["--seeds", "3"]  # one has no interval, and two have a useless one
-        words += [*where.dir, *seeds]
-        found.append((f"{' and '.join(empty)}: not run", shlex.join(words)))
-    absent = runs[(runs.state != "done") & ~runs.condition.isin(empty)]
-    for (label, condition, state, reason), group in absent.groupby(
-        ["label", "condition", "state", "reason"], sort=False
-    ):
-        run = next(run for run in sweep.runs if run.label == label)
-        numbers = [int(seed) for seed in group.seed]
-        what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
-        command = where.command(run, str(condition), numbers, again=state in _ENDED)
-        found.append((f"{what} ({reason})" if reason else what, command))
-    return found

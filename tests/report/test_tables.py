@@ -100,6 +100,28 @@ def test_commands_fill_what_is_missing(runs):
     assert len(table(runs).missing) == 1
 
 
+def test_a_variant_that_cannot_take_the_overrides_stops_no_other(tmp_path):
+    """One expert has no top five; all of them failing is a mistake of the person's."""
+    lines = ["gating.experts=2", "condition=corrected"]
+    write(tmp_path, lines, 0, 0.02)
+    built = build(sweeps.named("moe"), ["corrected"], Where(("gating.experts=2",), tmp_path))
+    assert cell(built, "dense", condition="corrected")["n"] == 1
+    lines = [what for what, command in built.missing if not command]
+    assert len(lines) == 2
+    assert lines[0].startswith("top-k, corrected: impossible (gating.top_k=5 exceeds")
+    with pytest.raises(UserError, match="gnn"):
+        build(sweeps.named("moe"), ["corrected"], Where(("gnn=none3",), tmp_path))
+
+
+def test_many_gaps_are_one_command(tmp_path):
+    write(tmp_path, ["condition=report"], 0, 0.02)
+    built = build(sweeps.named("2"), ["report"], Where((), tmp_path))
+    ((what, command),) = built.missing
+    assert what == "6 of 7 runs, report: not run"
+    start = "bench sweep sweeps/table_2.yaml condition=report"
+    assert command == f"{start} runs_dir={tmp_path} seed=0"
+
+
 def test_nothing_run_is_one_command(tmp_path):
     built = table(tmp_path / "a b", ["report", "corrected"])
     ((what, command),) = built.missing

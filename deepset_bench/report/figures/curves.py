@@ -12,10 +12,10 @@ import pandas as pd
 from deepset_bench.data.units import UNITS
 from deepset_bench.report.collect import KEY, Where, collect
 from deepset_bench.report.figures.figure import Figure, of_sheet
-from deepset_bench.report.figures.missing import missing
 from deepset_bench.report.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.report.figures.style import COLOURS, QUIET, width
 from deepset_bench.report.figures.words import CONDITIONS, label, seeds
+from deepset_bench.report.gaps import gaps
 from deepset_bench.report.sweeps import Sweep, drawn
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.records import read_metrics
@@ -40,7 +40,7 @@ def curves(
     """
     wanted = drawn(sweep)
     runs = collect(wanted, conditions, where)
-    lacking = missing(wanted, runs, conditions, where)
+    lacking = gaps(wanted, runs, conditions, where)
     done = runs[runs.state == "done"]
     recorded = np.array([RunFolder(folder).metrics.exists() for folder in done.folder], dtype=bool)
     for row in done[~recorded].to_dict("records"):

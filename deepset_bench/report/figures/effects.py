@@ -12,10 +12,10 @@ import pandas as pd
 
 from deepset_bench.report.collect import Where, collect
 from deepset_bench.report.figures.figure import Figure, of_sheet
-from deepset_bench.report.figures.missing import missing
 from deepset_bench.report.figures.panels import Panel, Series, Sheet
 from deepset_bench.report.figures.style import COLOURS, WIDE
 from deepset_bench.report.figures.words import CONDITIONS, seeds
+from deepset_bench.report.gaps import gaps
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.sweeps import Sweep, named
 from deepset_bench.report.tables import by_seed
@@ -45,7 +45,7 @@ def effects(conditions: Sequence[str], where: Where, unit: str) -> Figure:
     based = not done[done.label == sweep.baseline].empty and not compared.empty
     return of_sheet(
         "effects", f"What each variant changes against {sweep.baseline}", caption,
-        missing(sweep, runs, conditions, where),
+        gaps(sweep, runs, conditions, where),
         [Path(folder) for folder in done.folder] if based else [],
         partial(_sheet, sweep, done, conditions),
     )  # fmt: skip

@@ -13,10 +13,10 @@ import pandas as pd
 from deepset_bench.data.units import UNITS
 from deepset_bench.report.collect import Where, collect
 from deepset_bench.report.figures.figure import Figure, of_sheet
-from deepset_bench.report.figures.missing import missing
 from deepset_bench.report.figures.panels import Panel, Series, Sheet
 from deepset_bench.report.figures.style import COLOURS, WIDE
 from deepset_bench.report.figures.words import CONDITIONS, label, seeds
+from deepset_bench.report.gaps import gaps
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.sweeps import drawn
 from deepset_bench.report.tables import by_seed
@@ -40,7 +40,7 @@ def learning(conditions: Sequence[str], where: Where, unit: str) -> Figure:
         "in the report."
     )
     return of_sheet(
-        "learning", sweep.title, caption, missing(sweep, runs, conditions, where),
+        "learning", sweep.title, caption, gaps(sweep, runs, conditions, where),
         [Path(folder) for folder in done.folder], partial(_sheet, done, conditions, unit),
     )  # fmt: skip
 
