@@ -63,7 +63,7 @@ def rows(where: Where) -> pd.DataFrame:
 
 
 def page(unit: str, where: Where) -> Page:
-    """A block for each sweep of the family.
+    """A block for each sweep of the family that has a run.
 
     Args:
         unit: `hartree` or `mev`.
@@ -75,7 +75,8 @@ def page(unit: str, where: Where) -> Page:
     blocks, missing = [], []
     for sweep in family(FAMILY):
         runs = _runs(sweep, where)
-        blocks.append(_block(sweep, runs, unit))
+        if (runs.state == "done").any():
+            blocks.append(_block(sweep, runs, unit))
         together, unread = disagreement.block(sweep, runs[runs.state == "done"], unit)
         blocks += [together] if together else []
         missing += [*unread, *gaps(sweep, runs, conditions_of(sweep, ["corrected"]), where)]

@@ -20,7 +20,7 @@ from deepset_bench.data.checks.full import full_examination
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
-from deepset_bench.report import blocks, sweeps
+from deepset_bench.report import blocks, generalisation, sweeps
 from deepset_bench.report.claims import claims
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures import catalogue as figures
@@ -71,6 +71,7 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
         root = where.runs_dir or runs_root(None)
         raise UserError(f"{root}: no finished run of the report's tables; {fill} makes some")
     closing = claims(CONDITIONS, where)
+    unseen = generalisation.page(unit, where)
     origin = provenance(shown, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
     links |= {table.sweep.name: f"#sweep-{table.sweep.name}" for table in shown}
@@ -96,6 +97,7 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
             (blocks.page(table, unit, ["mean"]), bool((table.runs.state == "done").any()))
             for table in shown
         ],
+        unseen=unseen if unseen.blocks else None,
         figures=drawn,
         origin=origin,
         links=links,

@@ -9,6 +9,7 @@ from typing import Any
 
 from deepset_bench.config import experiment
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.report.sweeps import Sweep
 from deepset_bench.runs import RunFolder, run_folder
 
 
@@ -57,3 +58,35 @@ def write(
     folder.write_config(wanted)
     folder.write_result(result | others)
     return folder
+
+
+def write_unseen(
+    root: Path,
+    sweep: Sweep,
+    label: str,
+    seed: int,
+    energy: float | None,
+    overrides: Sequence[str] = (),
+) -> None:
+    """A done run of a sweep that asks for generalisation; its out-of-distribution energy error."""
+    run = next(run for run in sweep.runs if run.label == label)
+    test = _scores(0.001, 0.0005, 0.002)
+    test["environments"]["unseen"] = {"atoms": 0, "forces_mae_ev_per_angstrom": None}
+    metrics = {"val": test, "test": test, "ood": _scores(energy, 0.003 + 0.001 * seed, 0.004)}
+    trivial = {"val": test, "test": test, "ood": _scores(0.033, 0.0044, 0.015), "all": test}
+    lines = [*run.overrides, *overrides]
+    write(root, lines, seed, 0.001, metrics=metrics, baselines=trivial)
+
+
+def _scores(energy: float | None, relative: float, forces: float) -> dict[str, Any]:
+    """In hartree and hartree/bohr; atoms of unseen shells twice as bad, none of them in test."""
+    unit = HARTREE_PER_BOHR
+    shells = {"seen": forces * unit, "unseen": 2 * forces * unit}
+    return {
+        "energy_mae_ev": None if energy is None else energy * HARTREE,
+        "relative_energy_mae_ev": relative * HARTREE,
+        "forces_mae_ev_per_angstrom": forces * unit,
+        "environments": {
+            k: {"atoms": 9, "forces_mae_ev_per_angstrom": v} for k, v in shells.items()
+        },
+    }

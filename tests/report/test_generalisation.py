@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shlex
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,42 +17,19 @@ from deepset_bench.evaluation.results import place
 from deepset_bench.files import write_text
 from deepset_bench.report import generalisation
 from deepset_bench.report.collect import Where
-from deepset_bench.report.sweeps import Sweep, family
+from deepset_bench.report.sweeps import family
 from deepset_bench.runs import RunFolder, run_folder
-from tests.report.folders import write
+from tests.report.folders import write_unseen
 
 SWEEPS = {sweep.name: sweep for sweep in family("generalisation")}
 TASKS = SWEEPS["generalisation_tasks"]
 
 
-def scores(energy: float | None, relative: float, forces: float) -> dict[str, Any]:
-    """In hartree and hartree/bohr; atoms of unseen shells twice as bad, none of them in test."""
-    unit = HARTREE_PER_BOHR
-    shells = {"seen": forces * unit, "unseen": 2 * forces * unit}
-    return {
-        "energy_mae_ev": None if energy is None else energy * HARTREE,
-        "relative_energy_mae_ev": relative * HARTREE,
-        "forces_mae_ev_per_angstrom": forces * unit,
-        "environments": {
-            k: {"atoms": 9, "forces_mae_ev_per_angstrom": v} for k, v in shells.items()
-        },
-    }
-
-
-def done(root, sweep: Sweep, label: str, seed: int, energy: float | None) -> None:
-    run = next(run for run in sweep.runs if run.label == label)
-    test = scores(0.001, 0.0005, 0.002)
-    test["environments"]["unseen"] = {"atoms": 0, "forces_mae_ev_per_angstrom": None}
-    metrics = {"val": test, "test": test, "ood": scores(energy, 0.003 + 0.001 * seed, 0.004)}
-    trivial = {"val": test, "test": test, "ood": scores(0.033, 0.0044, 0.015), "all": test}
-    write(root, run.overrides, seed, 0.001, metrics=metrics, baselines=trivial)
-
-
 @pytest.fixture
 def runs(tmp_path):
     for seed in (0, 1):
-        done(tmp_path, TASKS, TASKS.runs[0].label, seed, 0.010)
-    done(tmp_path, TASKS, TASKS.runs[1].label, 0, None)
+        write_unseen(tmp_path, TASKS, TASKS.runs[0].label, seed, 0.010)
+    write_unseen(tmp_path, TASKS, TASKS.runs[1].label, 0, None)
     return tmp_path
 
 
@@ -121,8 +97,12 @@ def test_seeds_as_one(runs):
     assert name in found()[1]
 
 
-def test_levers_are_compared_on_one_task():
-    built = generalisation.page("hartree", Where((), None))
+def test_levers_are_compared_on_one_task(tmp_path):
+    assert not generalisation.page("hartree", Where((), tmp_path)).blocks
+    for sweep in SWEEPS.values():
+        write_unseen(tmp_path, sweep, sweep.runs[0].label, 0, 0.010)
+    built = generalisation.page("hartree", Where((), tmp_path))
+    assert len(built.blocks) == len(SWEEPS)
     for block in built.blocks:
         labels = [row[0].plain for row in block.rows]
         one_task = any(words in block.heading for words in ("helps", "more frames"))
@@ -135,7 +115,7 @@ def test_every_gap_has_a_command(runs):
     assert {words[1] for words in commands} == {"sweep", "evaluate"}
     gap = "9 of 12 runs, corrected: not run"
     assert shlex.split(dict(missing)[gap])[2] == "sweeps/generalisation_tasks.yaml"
-    done(runs, TASKS, TASKS.runs[1].label, 1, None)
+    write_unseen(runs, TASKS, TASKS.runs[1].label, 1, None)
     assert gap not in dict(generalisation.page("hartree", Where((), runs)).missing)
 
 

@@ -11,15 +11,17 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.report.sweeps import drawn
 from deepset_bench.training.train import train
 from tests.browser import Tags, browser
+from tests.report.folders import write_unseen
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES
 
 # A published network has a size of its own, and five experts are the fewest for a top five.
 SIZES = ("width=", "rbf.size=", "gating.")
 LINES = [line for line in OVERRIDES if not line.startswith(SIZES)]
-SECTIONS = ("findings", "claims", "flaws", "data", "tables", "figures", "runs")
+SECTIONS = ("findings", "claims", "flaws", "data", "tables", "generalisation", "figures", "runs")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,8 @@ def path(tmp_path_factory):
         for condition in ("report", "corrected"):
             lines = [*LINES, f"condition={condition}", f"runs_dir={root / 'runs'}"]
             train([experiment(lines)])
+        tasks = drawn("generalisation_tasks")
+        write_unseen(root / "runs", tasks, "trans to cis", 0, 0.01, [*LINES, "condition=corrected"])
         words = ["report", *LINES, "--runs-dir", str(root / "runs")]
         result = CliRunner().invoke(cli.app, [*words, "--out", str(root / "out" / "page.html")])
         assert result.exit_code == 0, result.exception
@@ -72,6 +76,12 @@ def test_numbers_lead_to_their_runs(text):
 def test_gaps_name_the_command(text):
     assert "bench sweep sweeps/table_3.yaml data=tiny" in text
     assert "No run is there yet" in text
+
+
+def test_what_was_not_seen(text):
+    section = text[text.index('id="generalisation"') : text.index('id="figures"')]
+    (row,) = re.findall(r"trans to cis<.*?</tr>", section, re.DOTALL)
+    assert re.findall(r"0\.0\d+", row)[3:5] == ["0.01000", "0.00300"]
 
 
 def test_no_run_at_all(monkeypatch, capsys, tmp_path):
