@@ -24,10 +24,12 @@ docs: $(VENV)/ready  ## Build the documentation into site/
 bench: $(VENV)/ready  ## Measure speed: fast forms against the reference form
 	$(BIN)/python -m benchmarks
 
-results: $(VENV)/ready  ## Print the tables of the committed runs into docs/results.md
-	awk '{ print } /<!-- tables -->/ { exit }' docs/results.md > docs/results.tmp
-	$(BIN)/bench tables --format markdown --runs-dir docs/results >> docs/results.tmp
-	mv docs/results.tmp docs/results.md
+PRINT = $(BIN)/bench tables --format markdown --runs-dir docs/results
+results: $(VENV)/ready  ## Print the tables of the committed runs into docs/results.md and generalisation.md
+	for page in results generalisation; do \
+		awk '{ print } /<!-- tables -->/ { exit }' docs/$$page.md > docs/$$page.tmp \
+		&& $(PRINT) $${page#results} >> docs/$$page.tmp && mv docs/$$page.tmp docs/$$page.md || exit 1; \
+	done
 
 clean:  ## Remove the virtual environment and caches, not the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ bias on light hydrogens.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import reduce
 from typing import Protocol, TypeVar
@@ -83,7 +84,7 @@ def wrap(angle: Angle) -> Angle:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-class DrivenTorsions:
+class DrivenTorsions(ABC):
     """T torsions s to drive, and springs that bring a second torsion b along with each.
 
     V = f(s) + sum_t tie/2 wrap(b_t - s_t)^2. `value_and_slopes` gives f, which is what sampling
@@ -101,9 +102,9 @@ class DrivenTorsions:
         self.torsions = torsions
         self.tie = tie
 
+    @abstractmethod
     def value_and_slopes(self, s: FloatArray) -> tuple[float, FloatArray]:
         """f at torsion angles `s` (T,) in rad: in eV, and its derivatives (T,) in eV/rad."""
-        raise NotImplementedError
 
     def angles(self, positions: FloatArray) -> FloatArray:
         """(T,) the driven torsions in rad."""

@@ -17,16 +17,27 @@ ROOT = Path(__file__).parents[2]
 RUNS = find(ROOT / "docs" / "results")
 
 
-def test_the_page_is_what_the_command_prints(monkeypatch):
+def printed(monkeypatch, path: str, *wanted: str) -> str:
+    """A page whose tables are what the command prints."""
     monkeypatch.chdir(ROOT)
-    arguments = ["tables", "--format", "markdown", "--runs-dir", "docs/results"]
-    printed = CliRunner().invoke(cli.app, arguments)
-    page = Path("docs/results.md").read_text(encoding="utf-8")
-    assert page.partition("<!-- tables -->\n")[2] == printed.stdout
+    arguments = ["tables", *wanted, "--format", "markdown", "--runs-dir", "docs/results"]
+    result = CliRunner().invoke(cli.app, arguments)
+    page = Path(path).read_text(encoding="utf-8")
+    assert page.partition("<!-- tables -->\n")[2] == result.stdout
+    return page
+
+
+def test_the_page_is_what_the_command_prints(monkeypatch):
+    page = printed(monkeypatch, "docs/results.md")
     titles = [sweep.title for sweep in sweeps.every() if sweep.table]
     assert len(titles) == 7
     assert all(title in page for title in titles)
     assert "Does the report's claim hold?" in page
+
+
+def test_so_is_that_of_generalisation(monkeypatch):
+    page = printed(monkeypatch, "docs/generalisation.md", "generalisation")
+    assert all(sweep.title in page for sweep in sweeps.family("generalisation"))
 
 
 @pytest.mark.parametrize("folder", RUNS, ids=lambda run: str(run.path.relative_to(ROOT)))
