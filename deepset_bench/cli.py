@@ -24,6 +24,14 @@ GROUPS = "\n\n".join(
     ["Groups and their options, as in scalars=cub_sqrt:"]
     + [f"{group}: {', '.join(options)}" for group, options in groups().items()]
 )
+Unit = Annotated[
+    Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
+]
+Condition = Annotated[
+    Literal["report", "corrected", "both"], typer.Option(help="Side by side, or one.")
+]
+DataName = Annotated[str | None, typer.Option(help="The set that runs were trained on.")]
+RunsDir = Annotated[Path | None, typer.Option(help="Where the runs are (default: as bench train).")]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -136,9 +144,7 @@ def evaluate(
             autocompletion=complete_override,
         ),
     ],
-    unit: Annotated[
-        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
-    ] = "hartree",
+    unit: Unit = "hartree",
     steps: Annotated[
         str | None, typer.Option(help="Of the time series, for Tables 8 to 10 (default: 5,15,40).")
     ] = None,
@@ -172,12 +178,8 @@ def tables(
             show_default=False,
         ),
     ] = None,
-    condition: Annotated[
-        Literal["report", "corrected", "both"], typer.Option(help="Side by side, or one.")
-    ] = "both",
-    unit: Annotated[
-        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
-    ] = "hartree",
+    condition: Condition = "both",
+    unit: Unit = "hartree",
     style: Annotated[
         Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="As what.")
     ] = "terminal",
@@ -188,10 +190,8 @@ def tables(
     out: Annotated[
         Path | None, typer.Option(help="Folder for files, one a table, instead of printing.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="The set that runs were trained on.")] = None,
-    runs_dir: Annotated[
-        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
-    ] = None,
+    data: DataName = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """The report's tables from the runs on disk, and whether its claims hold."""
     from deepset_bench.report.collect import Where
@@ -213,16 +213,10 @@ def figures(
             show_default=False,
         ),
     ] = None,
-    condition: Annotated[
-        Literal["report", "corrected", "both"], typer.Option(help="Side by side, or one.")
-    ] = "both",
-    unit: Annotated[
-        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
-    ] = "hartree",
+    condition: Condition = "both",
+    unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
-    runs_dir: Annotated[
-        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
-    ] = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
     from deepset_bench.report.collect import Where
@@ -240,14 +234,10 @@ def report(
         list[str] | None,
         typer.Argument(help="What the runs were made with.", show_default=False),
     ] = None,
-    unit: Annotated[
-        Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
-    ] = "hartree",
+    unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = Path("report.html"),
-    data: Annotated[str | None, typer.Option(help="The set that runs were trained on.")] = None,
-    runs_dir: Annotated[
-        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
-    ] = None,
+    data: DataName = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """Findings, claims, data, tables, figures and where numbers are from: one HTML page."""
     from deepset_bench.report.collect import Where
