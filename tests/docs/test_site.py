@@ -256,7 +256,7 @@ def test_the_variants_of_the_tutorial_train(option, tiny, followed):
 
 
 def test_the_committed_runs_are_as_the_findings_say():
-    """All twenty variants: below 0.8 mHa and 1.0 mHa/bohr, or above three quarters of the trivial."""
+    """All twenty: below 0.8 mHa and 1.0 mHa/bohr, or above three quarters of the trivial."""
     limits = {"energy_mae_ev": 0.0008 * HARTREE, "forces_mae_ev_per_angstrom": 0.001}
     limits["forces_mae_ev_per_angstrom"] *= HARTREE_PER_BOHR
     variants = {experiment(run.overrides).variant for run in sweeps.named("report").runs}
