@@ -32,11 +32,14 @@ _LATEX = {
     "Δ": r"$\Delta$",
     "†": r"$\dagger$",
     "Å": r"\AA{}",
+    "σ": r"$\sigma$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
 }
+_PAGE, _HEAD = 45, 5
+"""Rows that a page of paper holds beside notes, and what a block's headings take of them."""
 
 
 def terminal(page: Page, console: Console) -> None:
@@ -117,10 +120,15 @@ def markdown_block(block: Block) -> str:
 
 
 def latex(page: Page) -> str:
-    """A table environment for \\usepackage{booktabs,siunitx}; ±half in siunitx's short form."""
-    lines = [r"\begin{table}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"]
-    lines.append(rf"\caption{{{latex_text(page.title)}}}")
+    """Table environments for \\usepackage{booktabs,siunitx}; ±half in siunitx's short form."""
+    start = r"\begin{table}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"
+    lines = [*start, rf"\caption{{{latex_text(page.title)}}}"]
+    height = 0
     for block in page.blocks:
+        height += len(block.rows) + _HEAD
+        if _HEAD + len(block.rows) < height > _PAGE:
+            height = len(block.rows) + _HEAD
+            lines += [r"\end{table}", *start]
         lines += [latex_block(block), r"\par\medskip"]
     for note in page.notes:
         lines.append(rf"\parbox{{\linewidth}}{{{latex_text(note)}}}\par")

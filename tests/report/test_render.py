@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
-from deepset_bench.report import render, sweeps
-from deepset_bench.report.blocks import Block, Cell, page
+from deepset_bench.report import disagreement, render, sweeps
+from deepset_bench.report.blocks import Block, Cell, Page, page
 from deepset_bench.report.collect import Where
 from deepset_bench.report.published import PARTS
 from deepset_bench.report.tables import Table, build
@@ -131,6 +131,14 @@ def test_latex_is_balanced(table):
     assert "—" not in text
 
 
+def test_what_no_page_holds_is_several_floats():
+    block = Block("", [("", "variant")], [[Cell("x")]] * 30)
+    for n, floats in ((1, 1), (2, 2), (3, 3)):
+        text = render.latex(Page("x", "x", [block] * n, [], []))
+        assert text.count(r"\begin{table}") == text.count(r"\end{table}") == floats
+        assert text.count(r"\caption") == 1
+
+
 def test_latex_escapes():
     assert render.latex_text("a_b & 5 % #1 {x} ~^") == (
         r"a\_b \& 5 \% \#1 \{x\} \textasciitilde{}\textasciicircum{}"
@@ -139,7 +147,7 @@ def test_latex_escapes():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_compiles(table, tmp_path):
-    body = render.latex(page(table, "hartree", ["mean"]))
+    body = render.latex(page(table, "hartree", ["mean"])) + render.latex_text(disagreement.NOTE)
     (tmp_path / "t.tex").write_text(
         r"\documentclass{article}\usepackage{booktabs,siunitx}\begin{document}"
         f"{body}\\end{{document}}"
