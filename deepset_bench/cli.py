@@ -173,8 +173,9 @@ def tables(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers of the report's tables, names of sweeps, 'claims', 'generalisation', "
-            "and overrides that the runs were made with. Default: every table and the claims.",
+            help="Numbers of the report's tables, names or files of sweeps, 'claims', "
+            "'generalisation', and overrides that the runs were made with. Default: every table "
+            "and the claims.",
             show_default=False,
         ),
     ] = None,

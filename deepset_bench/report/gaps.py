@@ -45,7 +45,7 @@ def gaps(
     ]
     for those, what in several:
         if those:
-            words = ["bench", "sweep", f"sweeps/{sweep.name}.yaml", *where.overrides]
+            words = ["bench", "sweep", sweep.file, *where.overrides]
             words += [] if sweep.condition else [f"condition={','.join(those)}"]
             found.append((f"{what}: not run", shlex.join([*words, *where.dir, *seeds])))
             rest = rest.drop([index for c in those for index in absent[c].index])

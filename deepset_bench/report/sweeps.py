@@ -29,6 +29,7 @@ class Sweep:
         baseline: label of the run that the others are compared with; empty if it is no table.
         common: overrides that all runs share.
         runs: in the order of the file.
+        file: what `bench sweep` takes for it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Sweep:
     baseline: str
     common: tuple[str, ...]
     runs: tuple[Run, ...]
+    file: str
 
     @property
     def condition(self) -> str | None:
@@ -57,11 +59,13 @@ def family(prefix: str) -> list[Sweep]:
 
 
 def named(name: str) -> Sweep:
-    """The sweep of that name, or of the report's table of that number.
+    """The sweep of that name, of the report's table of that number, or in a person's own file.
 
     Raises:
         UserError: there is none (the message has the nearest names).
     """
+    if name.endswith(".yaml") and Path(name).is_file():
+        return load(Path(name))
     stem = f"table_{name}" if name.isdecimal() else Path(name).name.removesuffix(".yaml")
     path = resource("sweeps") / f"{stem}.yaml"
     if not path.is_file():
@@ -89,6 +93,7 @@ def drawn(name: str) -> Sweep:
 
 
 def _sweep(sheet: NamedSweep) -> Sweep:
+    own = sheet.path.parent != resource("sweeps")
     return Sweep(
         name=sheet.path.stem,
         title=sheet.title,
@@ -96,4 +101,5 @@ def _sweep(sheet: NamedSweep) -> Sweep:
         baseline=sheet.baseline or "",
         common=tuple(sheet.common),
         runs=tuple(Run(label, tuple(lines)) for label, lines in sheet.overrides.items()),
+        file=str(sheet.path) if own else f"sweeps/{sheet.path.name}",
     )

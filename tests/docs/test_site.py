@@ -211,6 +211,8 @@ def followed(own_folders, monkeypatch) -> None:
         sheet = (ROOT / "conf" / "data" / "but-2-ene.yaml").read_text()
         write_text(conf / "data" / f"{name}.yaml", sheet.replace("but-2-ene", name))
     write_text(conf / "rbf" / "fine.yaml", block("yaml", "size: 64"))
+    monkeypatch.chdir(data_home())
+    write_text(data_home() / "mine.yaml", block("yaml", "title: Does"))
     write_text(conf / "rbf" / "bessel.yaml", block("yaml", "kind: bessel"))
     scope = {"nn": torch.nn, "Tensor": torch.Tensor, "torch": torch, "math": math}
     exec(compile(block("python", "class BesselBasis"), "tutorial.md", "exec"), scope)
@@ -227,7 +229,10 @@ def test_what_a_page_says_to_type_is_understood(path, tree, followed):
             continue
         try:
             found = parsed(tree, line)
-            if path.name != "results.md":  # written by the program, dozens of sweeps
+            if path.name not in (
+                "results.md",
+                "generalisation.md",
+            ):  # written by the program, dozens of sweeps
                 compose(*found)
         except Exception as error:
             raise AssertionError(f"{path.name}: {line}") from error

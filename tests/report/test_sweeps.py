@@ -7,8 +7,9 @@ import pytest
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.report import sweeps
-from deepset_bench.report.collect import conditions_of
+from deepset_bench.report.collect import Where, conditions_of
 from deepset_bench.report.published import content
+from deepset_bench.report.tables import build
 from deepset_bench.runs import run_folder
 
 SWEEPS = sweeps.every()
@@ -86,6 +87,19 @@ def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
     with pytest.raises(UserError, match=expected) as caught:
         sweeps.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_ones_own_file_is_a_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "title: a\nbaseline: x\nruns: [{label: x, overrides: [gnn=gat]}]"
+    (tmp_path / "own.yaml").write_text(text)
+    sweep = sweeps.named("own.yaml")
+    assert (sweep.name, sweep.file) == ("own", "own.yaml")
+    built = build(sweep, ["corrected"], Where((), tmp_path / "runs"))
+    assert built.missing[0][1].startswith("bench sweep own.yaml condition=corrected ")
+    assert sweeps.named("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
+    with pytest.raises(UserError, match="unknown table 'other.yaml'"):
+        sweeps.named("other.yaml")
 
 
 def test_a_sweep_makes_anothers_runs_again(tmp_path):

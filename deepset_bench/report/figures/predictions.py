@@ -103,7 +103,7 @@ def data_name(where: Where) -> str:
 
 def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], list[Gap]]:
     """The run of each condition with the lowest seed among those that kept their parameters."""
-    sweep = Sweep(name="", title="", table=None, baseline="", common=(), runs=(RUN,))
+    sweep = Sweep(name="", title="", table=None, baseline="", common=(), runs=(RUN,), file="")
     runs = collect(sweep, conditions, where)
     found: dict[str, Path] = {}
     missing = []
