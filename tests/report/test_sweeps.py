@@ -98,7 +98,7 @@ def test_ones_own_file_is_a_table(tmp_path, monkeypatch):
     built = build(sweep, ["corrected"], Where((), tmp_path / "runs"))
     assert built.missing[0][1].startswith("bench sweep own.yaml condition=corrected ")
     assert sweeps.named("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
-    with pytest.raises(UserError, match="unknown table 'other.yaml'"):
+    with pytest.raises(UserError, match=r"unknown table 'other\.yaml'"):
         sweeps.named("other.yaml")
 
 
