@@ -9,7 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from deepset_bench import cli
-from deepset_bench.report import sweeps
+from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.report import generalisation, sweeps
+from deepset_bench.report.collect import Where
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep.status import find, standing
 
@@ -37,7 +39,21 @@ def test_the_page_is_what_the_command_prints(monkeypatch):
 
 def test_so_is_that_of_generalisation(monkeypatch):
     page = printed(monkeypatch, "docs/generalisation.md", "generalisation")
-    assert all(sweep.title in page for sweep in sweeps.family("generalisation"))
+    assert sum(f"**{sweep.title}: MAE" in page for sweep in sweeps.family("generalisation")) >= 6
+
+
+def test_a_left_out_alkene_is_within_a_kcal_per_mol_and_a_new_group_is_not():
+    """As docs/generalisation.md says of DeepSet X; in hartree and hartree/bohr."""
+    where = Where((), ROOT / "docs" / "results")
+    table = generalisation.rows(where).set_index("sweep")
+    left_out = table.loc["generalisation_leave_one_out_deepset_x"]
+    assert len(left_out) == 13
+    assert left_out["ood relative"].mean() / HARTREE < 0.0016
+    assert left_out["ood forces"].mean() / HARTREE_PER_BOHR < 0.002
+    new_group = table.loc["generalisation_pent_2_ene"].groupby("row").mean(numeric_only=True)
+    assert new_group["ood energy"].min() / HARTREE > 0.015
+    assert new_group["ood relative"].min() / HARTREE > 0.005
+    assert new_group["ood forces"].max() / HARTREE_PER_BOHR < 0.005
 
 
 @pytest.mark.parametrize("folder", RUNS, ids=lambda run: str(run.path.relative_to(ROOT)))
