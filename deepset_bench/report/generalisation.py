@@ -105,7 +105,8 @@ def _block(sweep: Sweep, runs: pd.DataFrame, unit: str) -> Block:
                 means.setdefault(column, []).append(found.mean)
             if own_tasks or run is sweep.runs[0]:
                 nothing = [_at(member["baselines"], keys) for member in members]
-                trivial.setdefault(column, []).extend(v for v in nothing if v is not None)
+                if known := [value for value in nothing if value is not None]:
+                    trivial.setdefault(column, []).append(estimate(known).mean)
         drawn.append(cells)
     averages = [("mean of these", means)] if own_tasks else []
     for name, averaged in [*averages, ("mean energy, zero force", trivial)]:

@@ -55,6 +55,16 @@ def test_a_row(runs):
     assert rows["mean energy, zero force"][4:7] == ["0.03300", "0.00440", "0.01500"]
 
 
+def test_a_task_counts_once_however_many_seeds_it_has(runs):
+    folder = run_folder(experiment([*TASKS.runs[1].overrides, f"runs_dir={runs}"])).path
+    result = json.loads((folder / "result.json").read_text())
+    result["baselines"]["ood"]["relative_energy_mae_ev"] = 0.0084 * HARTREE
+    (folder / "result.json").write_text(json.dumps(result))
+    built = generalisation.page("hartree", Where((), runs))
+    block = next(block for block in built.blocks if block.heading.startswith(TASKS.title))
+    assert block.rows[-1][6].plain == "0.00640"  # of 0.0044, two seeds, and 0.0084, one
+
+
 def test_seeds_as_one(runs):
     """What bench evaluate left; the command that makes it where it did not, or of other runs."""
     run = TASKS.runs[0]
