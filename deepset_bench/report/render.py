@@ -123,12 +123,13 @@ def latex(page: Page) -> str:
     """Table environments for \\usepackage{booktabs,siunitx}; ±half in siunitx's short form."""
     start = r"\begin{table}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"
     lines = [*start, rf"\caption{{{latex_text(page.title)}}}"]
-    height = 0
+    filled = 0
     for block in page.blocks:
-        height += len(block.rows) + _HEAD
-        if _HEAD + len(block.rows) < height > _PAGE:
-            height = len(block.rows) + _HEAD
+        height = len(block.rows) + _HEAD
+        if filled and filled + height > _PAGE:
             lines += [r"\end{table}", *start]
+            filled = 0
+        filled += height
         lines += [latex_block(block), r"\par\medskip"]
     for note in page.notes:
         lines.append(rf"\parbox{{\linewidth}}{{{latex_text(note)}}}\par")
