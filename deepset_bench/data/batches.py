@@ -276,8 +276,11 @@ def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor,
 
 def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
     """`with_slope` in float64, rounded to the type of d; in pieces that stay within the cache."""
-    pieces = [with_slope(function, piece.double()) for piece in d.flatten().split(PIECE)]
-    values, slopes = (torch.cat([t.to(d.dtype) for t in ts]) for ts in zip(*pieces, strict=True))
+    pieces = [
+        [t.to(d.dtype) for t in with_slope(function, piece.double())]
+        for piece in d.flatten().split(PIECE)
+    ]
+    values, slopes = (torch.cat(ts) for ts in zip(*pieces, strict=True))
     return values.view(*d.shape, -1), slopes.view(*d.shape, -1)
 
 

@@ -70,7 +70,7 @@ def evaluation_batch(config: Config) -> int:
     batch_size = config.trainer.batch_size
     by_batch = config.every_second or config.condition.energy_loss == "smoothed"
     # The edge by edge form keeps a vector for each pair and expert.
-    return batch_size if by_batch or config.form == "reference" else max(batch_size, 40)
+    return batch_size if by_batch or config.form == "reference" else max(batch_size, 100)
 
 
 def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
