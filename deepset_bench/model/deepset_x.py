@@ -22,9 +22,13 @@ comes out as in PaiNN (Schuett et al. 2021, arXiv 2102.03150):
     a, b        = B P_l, B Q_l
     C[lm,f]     = 1/(4 pi) integral of Y_lm(n) a_f(n) b_f(n) dn
     y           = [x ; the part of sum_m a_lm b_lm of each l ; sum_lm C_lm B_lm]
-    [dx ; g_l]  = MLP(y),     x += dx,     B[lm] += g_l * (C[lm] O_l)
+    [dx ; g_l]  = MLP(LN(y)),     x += dx,     B[lm] += g_l * (C[lm] O_l)
 
-    e_i         = readout(x_i), a multilayer perceptron
+    e_i         = readout(LN(x_i)) + 1/2 sum_{z,k} c[z_i z,k] A_i[00,z,k]
+
+LN is a layer's normalisation: what goes into a perceptron is of one size, in training and far from
+it. c is a pair potential that training leaves alone (`deepset_bench.training.pairs`), so that the
+network corrects something that is right about bonds in any molecule.
 
 Energies, forces and the forces' derivatives are continuous at the cutoff, as f is to its second
 derivative; an isolated atom has the energy of its species.
@@ -48,6 +52,9 @@ NEAREST = 0.9
 SPECIES_WIDTH = 8
 """Numbers in a species' vector."""
 
+NEGLIGIBLE = 1e-2
+"""Variance of features below which normalisation does not blow them up."""
+
 
 class DeepSetX(nn.Module):
     """See the module's docstring for the equations.
@@ -57,9 +64,13 @@ class DeepSetX(nn.Module):
         layers: blocks.
         basis_size: K, Gaussians between 0.9 angstrom and the cutoff.
         cutoff: in angstrom.
+
+    Attributes:
+        pairs: (s, s K) c, of the species of the potential that this is the model of.
     """
 
     centres: Tensor
+    pairs: Tensor
 
     def __init__(self, width: int, layers: int, basis_size: int, cutoff: float) -> None:
         super().__init__()
@@ -74,7 +85,8 @@ class DeepSetX(nn.Module):
         self.target_scale = nn.Linear(SPECIES_WIDTH, (DEGREE + 1) * width)
         self.target_shift = nn.Linear(SPECIES_WIDTH, width)
         self.blocks = nn.ModuleList(Block(width, last=n == layers - 1) for n in range(layers))
-        self.readout = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.readout = _perceptron(width, width, 1)
+        self.register_buffer("pairs", torch.zeros(0, 0))
 
     def basis(self, d: Tensor) -> Tensor:
         """phi(d), (...) in angstrom, real or complex -> (..., K)."""
@@ -100,8 +112,9 @@ class DeepSetX(nn.Module):
         x = self.target_shift(t) + B[0]
         for block in self.blocks:
             x, B = block(x, B)
-        energies: Tensor = self.readout(x)
-        return energies.squeeze(-1)
+        of_own = (numbers[:, None] == species).to(A.dtype) @ self.pairs  # (N, s K)
+        energies: Tensor = self.readout(x).squeeze(-1) + (of_own * A[0]).sum(-1) / 2
+        return energies
 
 
 class Block(nn.Module):
@@ -117,9 +130,8 @@ class Block(nn.Module):
         self.width, self.last = width, last
         self.factors = _normal(DEGREE + 1, width, 2 * width, terms=width)  # [P_l, Q_l]
         self.out = None if last else _normal(DEGREE + 1, width, width, terms=width)
-        hidden = nn.Linear((DEGREE + 3) * width, 2 * width)
         gates = 0 if last else DEGREE + 1
-        self.mlp = nn.Sequential(hidden, nn.SiLU(), nn.Linear(2 * width, (1 + gates) * width))
+        self.mlp = _perceptron((DEGREE + 3) * width, 2 * width, (1 + gates) * width)
 
     def forward(self, x: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
         """(N, F), (M, N, F) -> the same; B as it came from the last block."""
@@ -176,6 +188,13 @@ def energies_and_forces(
 def _normal(*shape: int, terms: int) -> nn.Parameter:
     """Numbers such that sums of `terms` products with them keep their size."""
     return nn.Parameter(torch.randn(*shape) / terms**0.5)
+
+
+def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    normalise = nn.LayerNorm(inputs, eps=NEGLIGIBLE)
+    return nn.Sequential(
+        normalise, nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs)
+    )
 
 
 def _linear(B: Tensor, weight: Tensor) -> Tensor:

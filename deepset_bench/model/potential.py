@@ -56,6 +56,8 @@ class Potential(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
+        if isinstance(model, DeepSetX):
+            model.pairs = torch.zeros(len(species), len(species) * len(model.centres))
         self.register_buffer("species", species)
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit

@@ -19,10 +19,12 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.generalisation import Scorer
 from deepset_bench.evaluation.metrics import Labels, errors
 from deepset_bench.model.build import build_model
+from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference, fit_reference
 from deepset_bench.schema import Config
 from deepset_bench.training.loss import Loss, make_loss
+from deepset_bench.training.pairs import fit_pairs
 
 
 @dataclass
@@ -141,6 +143,8 @@ def prepare(config: Config) -> Setup:
         shape, halved = shapes[name], config.every_second
         tables = Tables.build(part, config.cutoff, shape=shape, every_second=halved)
         parts[name] = label(part, tables, reference, potential, labels)
+    if isinstance(potential.model, DeepSetX):
+        fit_pairs(potential, potential.model, parts["train"])
 
     def know_nothing(part: Frames, mean: float, scorer: Scorer | None = None) -> dict[str, Any]:
         energy, forces = part.energy - reference(part) - mean, part.labelled_forces(labels)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from deepset_bench.data.batches import Tables
+from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.sphere import SIZE, harmonics
 from tests import toy
@@ -32,6 +33,13 @@ def narrow():
     return dataclasses.replace(config, model=sizes)
 
 
+def with_pairs(potential: Potential) -> Potential:
+    """With a pair potential of some size, as training begins with."""
+    pairs = potential.model.pairs.view(2, 2, -1)
+    pairs.copy_(torch.randn_like(pairs[0, 0]) * torch.tensor([[0.1, 0.2], [0.2, 0.3]])[..., None])
+    return potential
+
+
 class TestDeepSetX(Physics):
     test_fused_equals_reference = None  # there is one form
 
@@ -41,7 +49,7 @@ class TestDeepSetX(Physics):
 
     @pytest.fixture
     def potential(self, config):
-        return make_potential(config, move_thresholds=False)
+        return with_pairs(make_potential(config, move_thresholds=False))
 
     def test_crossing_the_cutoff(self, potential, config):
         assert config.envelope == "message"  # what the shared test takes for smooth
@@ -73,7 +81,7 @@ def test_it_is_what_its_equations_say(most_slots, monkeypatch):
     """Energies, forces and the gradient of both by every parameter, in a training step."""
     monkeypatch.setattr("deepset_bench.data.batches.DENSE", most_slots)
     config = narrow()
-    potential = make_potential(config, move_thresholds=False).train()
+    potential = with_pairs(make_potential(config, move_thresholds=False)).train()
     molecule, other = smooth_molecule(7, CUTOFF, 10), smooth_molecule(5, CUTOFF, 10)
     frames = [other, molecule, joined(molecule, other, 4.0)]
     tables = Tables.build(stack(frames), CUTOFF, dtype=torch.float64)
@@ -109,8 +117,7 @@ def test_a_training_step_is_finite_beside_padding_and_isolated_atoms():
 def test_more_species_take_no_more_parameters():
     """Their vectors are there for every element; untrained ones differ from each other."""
     torch.manual_seed(0)
-    potential = make_potential(narrow(), move_thresholds=False)
-    potential.species = torch.tensor([1, 6, 7, 8])
+    potential = Potential(build_model(narrow()), torch.tensor([1, 6, 7, 8]), SCALE).eval()
     shapes = [toy.geometry(np.array(z), np.eye(3)) for z in ([6, 1, 8], [6, 1, 7], [7, 1, 6])]
     tables = Tables.build(stack(shapes), CUTOFF)
     energies = potential(potential.prepare(tables).gather(torch.arange(3))).energy
