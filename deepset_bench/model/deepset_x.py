@@ -26,9 +26,9 @@ comes out as in PaiNN (Schuett et al. 2021, arXiv 2102.03150):
 
     e_i         = readout(LN(x_i)) + 1/2 sum_{z,k} c[z_i z,k] A_i[00,z,k]
 
-LN is a layer's normalisation: what goes into a perceptron is of one size, in training and far from
-it. c is a pair potential that training leaves alone (`deepset_bench.training.pairs`), so that the
-network corrects something that is right about bonds in any molecule.
+LN normalises a layer: what goes into a perceptron is of one size, in training and far from it. c is
+a pair potential that training leaves alone (`deepset_bench.training.pairs`), so that the network
+corrects something that knows what bonds are worth.
 
 Energies, forces and the forces' derivatives are continuous at the cutoff, as f is to its second
 derivative; an isolated atom has the energy of its species.

@@ -40,7 +40,7 @@ def fit_pairs(potential: Potential, model: DeepSetX, labels: Labels) -> None:
     both.diagonal().add_(RIDGE / E2)
     c = torch.linalg.solve(both[:-1, :-1], both[:-1, -1])
     residual = torch.cat([c, c.new_tensor([-1.0])])
-    scale = float(residual @ energies @ residual) ** 0.5 or 1.0
+    scale = max(float(residual @ energies @ residual), 0.0) ** 0.5 or 1.0
     s, K = len(potential.species), len(model.centres)
     first, second = torch.triu_indices(s, s)
     pairs = c.new_empty(s, s, K)
