@@ -75,7 +75,7 @@ def measure(threads: int, _: int) -> list[Table]:
 
 def whole_run(name: str, overrides: list[str], threads: int) -> Table:
     """One of RUNS from its first line of Python on."""
-    ended: list[float] = []
+    ended: list[tuple[float, dict[str, float]]] = []
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         # A compiler that has kept nothing from earlier runs.
@@ -84,30 +84,29 @@ def whole_run(name: str, overrides: list[str], threads: int) -> Table:
         wanted = experiment(
             [*overrides, f"threads={threads}", f"runs_dir='{folder}'", "device=cpu"]
         )
-        started = time.perf_counter()
         spent = stack.enter_context(stopwatches())
-        train.train([wanted], on_epoch=lambda *_: ended.append(time.perf_counter()))
+        started = time.perf_counter()
+        train.train([wanted], on_epoch=lambda *_: ended.append((time.perf_counter(), dict(spent))))
         whole = time.perf_counter() - started
-    epochs = len(ended)
     # The first epoch compiles; it is as long as the others but for that.
-    loop = (ended[-1] - ended[0]) * epochs / (epochs - 1)
-    compiling = ended[-1] - started - spent["before the first step"] - loop
-    spent["steps"] -= compiling
-    rest = loop - spent["steps"] - spent["validation"] - spent["checkpoints"]
+    (first, by_then), (last, in_all) = ended[0], ended[-1]
+    epochs, scale = len(ended), len(ended) / (len(ended) - 1)
+    seconds = {name: scale * (in_all[name] - by_then.get(name, 0.0)) for name in LOOP[:-1]}
+    loop = scale * (last - first)
+    seconds |= {
+        "before the first step": spent["before the first step"],
+        "rest": loop - sum(seconds.values()),
+        "end": whole - (last - started),
+    }
+    seconds["compiling"] = last - started - loop - seconds["before the first step"]
     names = {
         "before the first step": "data, tables, model",
-        "compiling": "compiling, nothing kept from earlier runs",
+        "compiling": "compiling, nothing kept from earlier runs, and imports for it",
         "steps": "steps",
         "validation": "validation, every epoch",
         "checkpoints": "checkpoints",
         "rest": "the rest (order of frames, metrics.csv)",
         "end": "errors of the best checkpoint",
-    }
-    seconds = {
-        **spent,
-        "compiling": compiling,
-        "rest": rest,
-        "end": whole - (ended[-1] - started),
     }
     rows = [
         [name, f"{seconds[key]:.1f}", f"{100 * seconds[key] / loop:.1f} %" if key in LOOP else "—"]
