@@ -276,11 +276,11 @@ def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor,
 
 def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
     """`with_slope` in float64, rounded to the type of d; in pieces that stay within the cache."""
-    pieces = [
-        [t.to(d.dtype) for t in with_slope(function, piece.double())]
-        for piece in d.flatten().split(PIECE)
-    ]
-    values, slopes = (torch.cat(ts) for ts in zip(*pieces, strict=True))
+    flat = d.flatten()
+    values, slopes = (t.new_empty(len(flat), t.shape[-1]) for t in with_slope(function, flat[:0]))
+    for start in range(0, len(flat), PIECE):
+        piece = slice(start, start + PIECE)
+        values[piece], slopes[piece] = with_slope(function, flat[piece].double())
     return values.view(*d.shape, -1), slopes.view(*d.shape, -1)
 
 
