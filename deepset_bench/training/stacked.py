@@ -122,6 +122,9 @@ class StackedOptimisation:
         shape = (stage, frames.shape[1])
         with torch.no_grad():
             if shape not in self.graphs:
+                # Here, because it imports a compiler's worth of modules.
+                from torch.fx.experimental.proxy_tensor import make_fx
+
                 potential = self.setups[0].potential.train(stage == "train")
                 clip = self.config.trainer.gradient_clip
                 compute = gradients(potential, self.loss, clip)
@@ -138,7 +141,10 @@ class StackedOptimisation:
                 )
                 stacked: Graph = torch.func.vmap(graph)
                 whole = self.compile_steps and shape == ("train", self.config.trainer.batch_size)
-                self.graphs[shape] = compiled(stacked, *given) if whole else stacked
+                # As a graph of its own: the compiler takes two vmapped functions for the same.
+                self.graphs[shape] = (
+                    compiled(make_fx(stacked)(*given), *given) if whole else stacked
+                )
             return self.graphs[shape](*given)
 
     def _adamw(self, gradient: Tensor, rates: Sequence[float]) -> None:
