@@ -116,14 +116,20 @@ def trace(
 ) -> Graph:
     """`compute` at the shapes of `batch`, free of Python."""
 
-    # Here, because it imports a compiler's worth of modules that an eager run does without.
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     def of_tensors(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         values: dict[str, Any] = {**tensors}
         return compute(flat, buffers, replace(batch, **values), target)
 
-    return cast("Graph", make_fx(of_tensors)(flat, buffers, batch.tensors(), target))
+    return recorded(of_tensors, flat, buffers, batch.tensors(), target)
+
+
+def recorded(function: Graph, flat: Tensor, *others: Named) -> Graph:
+    """What a function does to tensors of these shapes, as a graph of its own."""
+
+    # Here, because it imports a compiler's worth of modules that an eager run does without.
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    return cast("Graph", make_fx(function)(flat, *others))
 
 
 def compiled(graph: Graph, flat: Tensor, *others: Named) -> Graph:

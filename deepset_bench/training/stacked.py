@@ -23,6 +23,7 @@ from deepset_bench.training.compiled import (
     flatten,
     gradients,
     named,
+    recorded,
     trace,
 )
 from deepset_bench.training.loss import Target
@@ -122,9 +123,6 @@ class StackedOptimisation:
         shape = (stage, frames.shape[1])
         with torch.no_grad():
             if shape not in self.graphs:
-                # Here, because it imports a compiler's worth of modules.
-                from torch.fx.experimental.proxy_tensor import make_fx
-
                 potential = self.setups[0].potential.train(stage == "train")
                 clip = self.config.trainer.gradient_clip
                 compute = gradients(potential, self.loss, clip)
@@ -141,10 +139,9 @@ class StackedOptimisation:
                 )
                 stacked: Graph = torch.func.vmap(graph)
                 whole = self.compile_steps and shape == ("train", self.config.trainer.batch_size)
-                # As a graph of its own: the compiler takes two vmapped functions for the same.
-                self.graphs[shape] = (
-                    compiled(make_fx(stacked)(*given), *given) if whole else stacked
-                )
+                if whole:  # recorded, as the compiler takes two vmapped functions for the same
+                    stacked = compiled(recorded(stacked, *given), *given)
+                self.graphs[shape] = stacked
             return self.graphs[shape](*given)
 
     def _adamw(self, gradient: Tensor, rates: Sequence[float]) -> None:
