@@ -174,6 +174,7 @@ class Config:
     task: Task = field(default_factory=Task)
     energy_error: str = "molecule"
     readout: str = "equivariant"
+    pairs: str = "fitted"
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -214,6 +215,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
     "readout": ("equivariant", "invariant"),
+    "pairs": ("fitted", "none"),
     "width_budget": (None, "parameters"),
     "energy_error": ("molecule", "atom"),
     "form": ("fused", "reference"),
@@ -301,6 +303,8 @@ def validate(config: Config) -> None:
                 f"{key}={at(key)} with model.kind={kind}: "
                 "sizes are for other networks, where model=deepset_x, schnet or visnet sets them"
             )
+    if config.pairs == "none" and kind != "deepset_x":
+        raise UserError("pairs=none: only model=deepset_x has a pair potential to leave out")
     if (config.gating.top_k or 0) > config.gating.experts:
         raise UserError(
             f"gating.top_k={config.gating.top_k} exceeds gating.experts={config.gating.experts}"

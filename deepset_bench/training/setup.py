@@ -143,7 +143,7 @@ def prepare(config: Config) -> Setup:
         shape, halved = shapes[name], config.every_second
         tables = Tables.build(part, config.cutoff, shape=shape, every_second=halved)
         parts[name] = label(part, tables, reference, potential, labels)
-    if isinstance(potential.model, DeepSetX):
+    if isinstance(potential.model, DeepSetX) and config.pairs == "fitted":
         fit_pairs(potential, potential.model, parts["train"])
 
     def know_nothing(part: Frames, mean: float, scorer: Scorer | None = None) -> dict[str, Any]:

@@ -8,12 +8,14 @@ import torch
 from deepset_bench.config import experiment
 from deepset_bench.data.batches import Tables
 from deepset_bench.data.frames import Frames
+from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import Labels
 from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.potential import Potential
 from deepset_bench.training import pairs
-from deepset_bench.training.setup import build_model
+from deepset_bench.training.setup import build_model, prepare
 from tests import toy
+from tests.training.tiny import DEEPSET_X, OVERRIDES
 
 CUTOFF = 3.5
 
@@ -87,3 +89,17 @@ def test_no_coefficient_can_be_changed_for_the_better(silent):
     for _ in range(20):
         silent.model.pairs.copy_(fitted + 1e-3 * symmetric(silent.model))
         assert objective() > lowest
+
+
+@pytest.mark.parametrize(("overrides", "fitted"), [((), True), (("pairs=none",), False)])
+def test_configuration_leaves_it_out(tiny, overrides, fitted):
+    config = experiment([*OVERRIDES, *DEEPSET_X, *overrides]).config
+    setup = prepare(config)
+    assert bool(setup.potential.model.pairs.any()) == fitted
+    spread = float(setup.parts["train"].energy.std(correction=0))
+    assert (float(setup.potential.scale) == pytest.approx(spread)) != fitted
+
+
+def test_only_deepset_x_has_one_to_leave_out():
+    with pytest.raises(UserError, match="pairs=none: only model=deepset_x has a pair potential"):
+        experiment(["pairs=none"])
