@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.tables import replace_section
@@ -31,10 +32,11 @@ def main() -> None:
     print(where)
     for name in given.names or NAMES:
         options = {"variants": given.variants} if name == "step" else {}
+        measure = import_module(f"benchmarks.{name}").measure
         tables = [
             table
             for threads in given.threads
-            for table in in_fresh_process(name, threads, given.repeats, **options)
+            for table in in_fresh_process(measure, threads, given.repeats, **options)
         ]
         content = "\n".join(table.markdown() for table in tables)
         print(f"\n{content}", flush=True)

@@ -8,13 +8,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
 from typing import Any
 from unittest.mock import patch
 
 from benchmarks.tables import Table
+from benchmarks.timing import in_fresh_process
 from deepset_bench.config import experiment
 from deepset_bench.training import checkpoint, train
 from deepset_bench.training.step import SingleOptimisation
@@ -60,17 +59,15 @@ def stopwatches() -> Iterator[dict[str, float]]:
 def peak_memory_mb() -> float:
     """Largest resident set of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def measure(threads: int, _: int) -> list[Table]:
     """Where the time of `bench train` goes, its epochs a minute, and its memory."""
-    tables = []
-    for name, overrides in RUNS.items():
-        # Each in a process of its own, so that its memory is its own.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            tables.append(process.submit(whole_run, name, overrides, threads).result())
-    return tables
+    # Each in a process of its own, so that its memory is its own.
+    return [
+        in_fresh_process(whole_run, name, overrides, threads) for name, overrides in RUNS.items()
+    ]
 
 
 def whole_run(name: str, overrides: list[str], threads: int) -> Table:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.tables import Table
 
-
-def in_fresh_process(
-    name: str, threads: int, repeats: int, **options: Sequence[str]
-) -> list[Table]:
-    """The tables of one benchmark, from a process with its own thread count and peak memory."""
+def in_fresh_process(function: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """What a function returns in a process with its own thread count and peak memory."""
     # Not forked: threads that torch started here would be missing there.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measure, name, threads, repeats, options).result()
-
-
-def _measure(
-    name: str, threads: int, repeats: int, options: dict[str, Sequence[str]]
-) -> list[Table]:
-    module = importlib.import_module(f"benchmarks.{name}")
-    tables: list[Table] = module.measure(threads, repeats, **options)
-    return tables
+        return pool.submit(function, *given, **options).result()
 
 
 def interleaved(

@@ -36,8 +36,8 @@ from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.gnn import GraphLayers
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
-ROWS = 256
-"""Atoms whose neighbours are summed at a time in a large system, to stay within the cache."""
+PAIRS = 8192
+"""Slots of pairs that are evaluated at a time, to stay within the cache and take little memory."""
 
 
 def pair_features(model: DeepSet, d: Tensor) -> Tensor:
@@ -114,8 +114,9 @@ def energies_and_forces(
     h = None
     if model.gnn is not None:
         h = _graph_features(cast("GraphLayers", model.gnn), model.embedding(batch.numbers), batch)
-    # Rows are independent; of a large system, so many at once as the cache holds.
-    at_once = N if create_graph or batch.dense else ROWS
+    # Rows are independent, but where a graph layer's features are summed frame by frame.
+    whole = create_graph or (batch.dense and h is not None)
+    at_once = N if whole else max(PAIRS // batch.pair.shape[1], 1)
     parts = [
         _rows(model, batch, slice(start, start + at_once), species, weights, h, create_graph)
         for start in range(0, N, at_once)

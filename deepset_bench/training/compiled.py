@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from deepset_bench.data.batches import Batch
 from deepset_bench.model.potential import Potential
@@ -107,47 +108,52 @@ def errors(potential: Potential) -> Callable[[Tensor, Named, Batch, Target], Ten
     return compute
 
 
-def trace(
-    compute: Callable[[Tensor, Named, Batch, Target], Any],
-    flat: Tensor,
-    buffers: Named,
-    batch: Batch,
-    target: Target,
-) -> Graph:
-    """`compute` at the shapes of `batch`, free of Python."""
+def of_tensors(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Batch) -> Graph:
+    """`compute` of batches like this one, given as their tensors."""
 
-    def of_tensors(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
+    def function(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         values: dict[str, Any] = {**tensors}
         return compute(flat, buffers, replace(batch, **values), target)
 
-    return recorded(of_tensors, flat, buffers, batch.tensors(), target)
+    return function
 
 
-def recorded(function: Graph, flat: Tensor, *others: Named) -> Graph:
-    """What a function does to tensors of these shapes, as a graph of its own."""
+def trace(function: Callable[..., Any], *given: Any) -> Any:
+    """What a function does to tensors of these shapes, as one graph free of Python."""
 
     # Here, because it imports a compiler's worth of modules that an eager run does without.
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    return cast("Graph", make_fx(function)(flat, *others))
+    return make_fx(function)(*given)
 
 
-def compiled(graph: Graph, flat: Tensor, *others: Named) -> Graph:
-    """A traced graph, compiled and run once, which is where a failure would show.
+def compiled(function: Graph, *given: Any) -> Graph:
+    """A function, traced, compiled and run once, which is where a failure would show.
 
     It is to be called with tensors of these shapes alone: nothing looks whether they are.
     """
-    options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
-    if flat.device.type == "cpu":
-        options |= {
+    from torch._inductor import standalone_compile
+
+    options: dict[str, Any] = {}
+    if given[0].device.type == "cpu":
+        options = {
             "cpp_wrapper": True,  # one C++ file with all kernels: half the compiler's time
             "compile_threads": 1,  # so no pool of processes for it
             "cpp.vec_isa_ok": True,  # what the processor says it has, not three test programs
             "cpp.min_chunk_size": 4096,  # most arrays are too small to share among threads
         }
-    fast: Any = torch.compile(graph, fullgraph=True, dynamic=False, options=options)
-    fast(flat, *others)
-    return cast("Graph", fast)
+    leaves, structure = tree_flatten(given)
+    graph = trace(lambda *leaves: function(*tree_unflatten(leaves, structure)), *leaves)
+    # The compiler alone: torch.compile would trace the graph again, and keep it.
+    fast: Any = standalone_compile(
+        graph,
+        leaves,
+        dynamic_shapes="from_example_inputs",
+        options={"config_patches": options},
+        donate_graph_module=True,
+    )
+    fast(*leaves)
+    return lambda *given: fast(*tree_leaves(given))
 
 
 def first_line(error: Exception) -> str:
@@ -177,8 +183,8 @@ class CompiledGradients:
         with torch.no_grad():  # every derivative is part of the graph
             if self.fast is None:
                 try:
-                    graph = trace(self.compute, flat, buffers, batch, target)
-                    self.fast = compiled(graph, flat, buffers, batch.tensors(), target)
+                    whole = of_tensors(self.compute, batch)
+                    self.fast = compiled(whole, flat, buffers, batch.tensors(), target)
                 except Exception as error:  # whatever the platform's compiler raises
                     self.say(f"not compiled: {first_line(error)}")
                     self.batch_size = 0

@@ -23,7 +23,7 @@ from deepset_bench.training.compiled import (
     flatten,
     gradients,
     named,
-    recorded,
+    of_tensors,
     trace,
 )
 from deepset_bench.training.loss import Target
@@ -129,18 +129,16 @@ class StackedOptimisation:
                 buffers, tensors, wanted = (
                     {name: t[0] for name, t in stack.items()} for stack in given[1:]
                 )
-                values: dict[str, Any] = tensors
                 graph = trace(
-                    compute if stage == "train" else errors(potential),
+                    of_tensors(compute if stage == "train" else errors(potential), batch),
                     self.parameters[0],
                     buffers,
-                    replace(batch, **values),
+                    tensors,
                     wanted,
                 )
                 stacked: Graph = torch.func.vmap(graph)
-                whole = self.compile_steps and shape == ("train", self.config.trainer.batch_size)
-                if whole:  # recorded, as the compiler takes two vmapped functions for the same
-                    stacked = compiled(recorded(stacked, *given), *given)
+                if self.compile_steps and shape == ("train", self.config.trainer.batch_size):
+                    stacked = compiled(stacked, *given)
                 self.graphs[shape] = stacked
             return self.graphs[shape](*given)
 

@@ -11,6 +11,7 @@ from deepset_bench.training.compiled import (
     flatten,
     gradients,
     named,
+    of_tensors,
     trace,
     traceable,
     wants_compiling,
@@ -85,7 +86,8 @@ def test_eager_gradients_are_those_of_the_loss(clip):
 def test_traced(variant):
     """On another batch than the one it was traced on."""
     case = Case(*VARIANTS[variant])
-    graph = trace(case.eager, *case.given(torch.arange(6)))
+    flat, buffers, batch, wanted = case.given(torch.arange(6))
+    graph = trace(of_tensors(case.eager, batch), flat, buffers, batch.tensors(), wanted)
     flat, buffers, batch, wanted = case.given(torch.arange(8, 14))
     with torch.no_grad():
         found = graph(flat, buffers, batch.tensors(), wanted)
@@ -111,7 +113,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no compiler found\nat all")
 
-    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr("torch._inductor.standalone_compile", broken)
     said: list[str] = []
     case = Case()
     fast = CompiledGradients(case.eager, 6, said.append)
