@@ -56,10 +56,10 @@ def stopwatches() -> Iterator[dict[str, float]]:
         yield spent
 
 
-def peak_memory_mb() -> float:
+def peak_memory_mib() -> float:
     """Largest resident set of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def measure(threads: int, _: int) -> list[Table]:
@@ -115,7 +115,7 @@ def whole_run(name: str, overrides: list[str], threads: int) -> Table:
         f"`{' '.join(['bench train', *overrides])}`, {threads} thread{'s' * (threads > 1)}.",
         f"{name}: {epochs} epochs of 1,000 frames, {60 * epochs / loop:.0f} epochs a minute; "
         f"outside the steps {outside:.1f} % of them; "
-        f"largest resident memory {peak_memory_mb():,.0f} MB.",
+        f"largest resident memory {peak_memory_mib():,.0f} MiB.",
         ["", "s", "share of the loop"],
         rows,
     )
