@@ -106,7 +106,7 @@ def test_a_mistake_seen_from_outside():
     result = bench("config", "sclars=sq")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: unknown group or key 'sclars'; did you mean scalars or gnn.layers?\n"
+        "error: unknown group or key 'sclars'; did you mean scalars or pairs or gnn.layers?\n"
     )
 
 
