@@ -75,8 +75,7 @@ def test_seeing_farther_helps_at_the_barrier_and_harms_on_cis_and_pent_2_ene():
     table = generalisation.rows(Where((), ROOT / "docs" / "results"))
     means = table.groupby(["sweep", "row"])["ood relative"].mean()
     near, far, schnet = (
-        means.loc[f"generalisation_tasks_{name}"]
-        for name in ("deepset_x", "deepset_x_5", "schnet")
+        means.loc[f"generalisation_tasks_{name}"] for name in ("deepset_x", "deepset_x_5", "schnet")
     )
     assert far["minima to barrier"] < schnet["minima to barrier"] < near["minima to barrier"]
     for row in ("trans to cis", "but-2-ene to pent-2-ene"):
