@@ -93,6 +93,8 @@ def _facts(trajectory: Trajectory) -> dict[str, Any]:
         "formula": molecule.formula,
         "seed": recipe.seed,
     }
+    if molecule.charge or molecule.spin:
+        facts |= {"charge": molecule.charge, "spin_multiplicity": molecule.spin or 1}
     measured: dict[str, Any] = {
         "mean_temperature_kelvin": _rounded(trajectory.temperature.mean()),
         "max_temperature_kelvin": _rounded(trajectory.temperature.max()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,13 @@ class Frames:
             during the simulation; None where it is unknown.
         molecule: (M,) name of the molecule or set of each frame.
         index: (M,) number of the frame in its source, from 0.
+        charge: (M,) total charge in units of e; zeros unless given.
+        spin: (M,) spin multiplicity 2S + 1, or 0 where it is not known, which means the lowest
+            that the number of electrons allows; zeros unless given.
 
     Raises:
-        UserError: shapes disagree, or an energy, position or force is not finite.
+        UserError: shapes disagree, an energy, position or force is not finite, or a molecule of
+            that charge has no such multiplicity.
     """
 
     numbers: IntArray
@@ -48,8 +52,13 @@ class Frames:
     bias_forces: FloatArray | None
     molecule: NDArray[np.str_]
     index: IntArray
+    charge: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    spin: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
+        for name in _NEUTRAL:
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(len(self.n_atoms)))
         for name, dtype in _DTYPES.items():
             value = getattr(self, name)
             if value is None:
@@ -59,7 +68,7 @@ class Frames:
             object.__setattr__(self, name, array)
         M, A = len(self.n_atoms), int(self.n_atoms.sum())
         shapes = {"numbers": (A,), "positions": (A, 3), "forces": (A, 3), "bias_forces": (A, 3)}
-        shapes |= {"energy": (M,), "molecule": (M,), "index": (M,)}
+        shapes |= dict.fromkeys(("energy", "molecule", "index", *_NEUTRAL), (M,))
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:
@@ -72,6 +81,24 @@ class Frames:
                 raise UserError(
                     f"{name} of {self.molecule[frame]} frame {self.index[frame]} is not finite"
                 )
+        self._check_electrons()
+
+    def _check_electrons(self) -> None:
+        """Raise where `spin` is no multiplicity of a molecule with that many electrons."""
+        if not self.spin.any():
+            return
+        nuclear = np.zeros(len(self), dtype=np.int64)
+        np.add.at(nuclear, self.frame_of_atom, self.numbers)
+        electrons, unpaired = nuclear - self.charge, self.spin - 1
+        odd = (electrons - unpaired) % 2 == 1
+        wrong = (self.spin != 0) & (odd | (self.spin < 0) | (unpaired > electrons))
+        if wrong.any():
+            m = int(np.argmax(wrong))
+            raise UserError(
+                f"{self.molecule[m]} frame {self.index[m]}: {electrons[m]} electrons (charge "
+                f"{self.charge[m]:+d}) have no spin multiplicity of {self.spin[m]}; give the "
+                "multiplicity 2S + 1: odd where the number of electrons is even"
+            )
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -108,6 +135,8 @@ class Frames:
             bias_forces=None if self.bias_forces is None else self.bias_forces[atoms],
             molecule=self.molecule[chosen],
             index=self.index[chosen],
+            charge=self.charge[chosen],
+            spin=self.spin[chosen],
         )
 
     def labelled_forces(self, labels: str) -> FloatArray:
@@ -129,8 +158,15 @@ class Frames:
         return np.unique(self.numbers)
 
     def save(self, path: Path) -> None:
-        """Write a compressed npz that keeps every float64 exactly."""
+        """Write a compressed npz that keeps every float64 exactly.
+
+        Charges and spins that are all zero are left out, so that such a set has the bytes that it
+        had before there were any.
+        """
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in _NEUTRAL:
+            if not arrays[name].any():
+                del arrays[name]
         with atomic_write(path) as stream:
             np.savez_compressed(stream, **{k: v for k, v in arrays.items() if v is not None})
 
@@ -145,11 +181,11 @@ class Frames:
         except Exception as error:
             raise UserError(f"{path}: not a readable frames file ({error})") from None
         names = {f.name for f in fields(cls)}
-        missing = names - set(arrays) - {"bias_forces"}
+        missing = names - set(arrays) - {"bias_forces", *_NEUTRAL}
         if missing:
             raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; not a frames file")
         optional: dict[str, Any] = {"bias_forces": None, **arrays}
-        return cls(**{name: optional[name] for name in names})
+        return cls(**{name: value for name, value in optional.items() if name in names})
 
     @classmethod
     def unlabelled(cls, name: str, numbers: IntArray, positions: FloatArray) -> Frames:
@@ -188,4 +224,7 @@ _DTYPES: dict[str, type] = {
     "bias_forces": np.float64,
     "molecule": np.str_,
     "index": np.int64,
+    "charge": np.int64,
+    "spin": np.int64,
 }
+_NEUTRAL = ("charge", "spin")

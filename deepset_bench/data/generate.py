@@ -84,6 +84,8 @@ def generate(
         bias_forces=record["bias_forces"].reshape(-1, 3),
         molecule=np.full(M, name),
         index=np.arange(M),
+        charge=np.full(M, molecule.charge),
+        spin=np.full(M, molecule.spin),
     )
     return frames, record["temperature"]
 

@@ -27,6 +27,8 @@ class Molecule:
         bonds: (B, 2) pairs of atoms.
         double_bonds: carbon-carbon double bonds outside rings.
         formula: sum formula, Hill order.
+        charge: total, in units of e.
+        spin: multiplicity 2S + 1 of its radical electrons, all parallel; 0 where there are none.
     """
 
     numbers: IntArray
@@ -34,6 +36,8 @@ class Molecule:
     bonds: IntArray
     double_bonds: tuple[tuple[int, int], ...]
     formula: str
+    charge: int = 0
+    spin: int = 0
 
     @classmethod
     def from_smiles(cls, smiles: str, seed: int) -> Molecule:
@@ -51,9 +55,6 @@ class Molecule:
             if molecule is None or not molecule.GetNumAtoms():
                 raise UserError(f"{smiles!r} is not a SMILES string that RDKit can read")
             molecule = Chem.AddHs(molecule)
-            radical = any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms())
-            if radical or Chem.GetFormalCharge(molecule):
-                raise UserError(f"{smiles}: only neutral closed-shell molecules can be generated")
             if molecule.GetNumAtoms() < 2 or len(Chem.GetMolFrags(molecule)) > 1:
                 raise UserError(f"{smiles}: it takes one molecule of two atoms or more")
             embedded = AllChem.EmbedMolecule(molecule, randomSeed=seed) == 0
@@ -67,12 +68,15 @@ class Molecule:
             and not b.IsInRing()
             and b.GetBeginAtom().GetAtomicNum() == b.GetEndAtom().GetAtomicNum() == 6
         )
+        unpaired = sum(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms())
         return cls(
             numbers=np.array([a.GetAtomicNum() for a in molecule.GetAtoms()], dtype=np.int64),
             positions=molecule.GetConformer().GetPositions(),
             bonds=np.array(bonds, dtype=np.int64).reshape(-1, 2),
             double_bonds=double,
             formula=descriptors.CalcMolFormula(molecule),
+            charge=Chem.GetFormalCharge(molecule),
+            spin=unpaired + 1 if unpaired else 0,
         )
 
     def neighbours(self, atom: int, other: int) -> list[int]:

@@ -34,7 +34,13 @@ class Simulation:
     def __init__(self, molecule: Molecule, recipe: Recipe) -> None:
         self._bias = bias_of(recipe, molecule)
         self._rng = np.random.default_rng(recipe.seed)
-        potential = XTB(molecule.numbers, recipe.method, recipe.electronic_temperature)
+        potential = XTB(
+            molecule.numbers,
+            recipe.method,
+            recipe.electronic_temperature,
+            molecule.charge,
+            molecule.spin,
+        )
         self._calculator = _BiasedPotential(potential, self._bias)
         self._atoms = Atoms(molecule.numbers, molecule.positions, calculator=self._calculator)
         self._atoms.set_constraint(FixCom())

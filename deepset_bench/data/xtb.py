@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 
 class XTB:
-    """Energy and forces of one neutral, closed-shell molecule, geometry after geometry.
+    """Energy and forces of one molecule, geometry after geometry.
 
     GFN1-xTB: Grimme, Bannwarth, Shushkov, J. Chem. Theory Comput. 2017, 13, 1989.
     GFN2-xTB: Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 2019, 15, 1652.
@@ -32,13 +33,20 @@ class XTB:
         method: `gfn1` or `gfn2`.
         electronic_temperature: of the Fermi smearing, in kelvin. The energy is then the
             electronic free energy, whose negative gradient the forces are.
+        charge: total, in units of e.
+        spin: multiplicity 2S + 1; 0 for the lowest that the number of electrons allows.
 
     Raises:
         UserError: tblite is not installed, or the method is unknown.
     """
 
     def __init__(
-        self, numbers: ArrayLike, method: str = "gfn1", electronic_temperature: float = 300.0
+        self,
+        numbers: ArrayLike,
+        method: str = "gfn1",
+        electronic_temperature: float = 300.0,
+        charge: int = 0,
+        spin: int = 0,
     ) -> None:
         if method not in METHODS:
             raise UserError(f"unknown method {method!r}; {nearest(method, METHODS)}")
@@ -48,6 +56,9 @@ class XTB:
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.method = method
         self.electronic_temperature = electronic_temperature
+        self.charge = int(charge)
+        electrons = int(self.numbers.sum()) - self.charge
+        self.unpaired = int(spin) - 1 if spin else electrons % 2
         self._calculator: Any = None
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
@@ -75,7 +86,12 @@ class XTB:
 
     def _new_calculator(self, positions: FloatArray) -> Any:
         calculator = self._tblite.Calculator(
-            METHODS[self.method], self.numbers, positions / Bohr, color=False
+            METHODS[self.method],
+            self.numbers,
+            positions / Bohr,
+            charge=self.charge,
+            uhf=self.unpaired,
+            color=False,
         )
         calculator.set("verbosity", 0)
         calculator.set("temperature", self.electronic_temperature * kB / Hartree)
@@ -90,8 +106,9 @@ def relabel(
 ) -> Frames:
     """The same geometries with the method's own energy and forces.
 
-    What the old labels held beyond the method's forces becomes `bias_forces`, so a set whose
-    labels contained a metadynamics bias is taken apart into potential and bias.
+    Charge and spin of each frame go to the method. What the old labels held beyond the method's
+    forces becomes `bias_forces`, so a set whose labels contained a metadynamics bias is taken apart
+    into potential and bias.
 
     Args:
         frames: any set; its labels as read are `forces`, plus `bias_forces` where present.
@@ -103,30 +120,23 @@ def relabel(
     """
     energy = np.empty(len(frames))
     forces = np.empty_like(frames.forces)
-    potentials: dict[bytes, XTB] = {}
+    potentials: dict[tuple[bytes, int, int], XTB] = {}
     offsets = frames.offsets
     for m in range(len(frames)):
         atoms = slice(offsets[m], offsets[m + 1])
         numbers = frames.numbers[atoms]
-        key = numbers.tobytes()
+        charge, spin = int(frames.charge[m]), int(frames.spin[m])
+        key = numbers.tobytes(), charge, spin
         if key not in potentials:
-            potentials[key] = XTB(numbers, method, electronic_temperature)
+            potentials[key] = XTB(numbers, method, electronic_temperature, charge, spin)
         try:
             energy[m], forces[atoms] = potentials[key](frames.positions[atoms])
         except UserError as error:
             raise UserError(f"{frames.molecule[m]} frame {frames.index[m]}: {error}") from None
         if progress is not None:
             progress(m + 1, len(frames))
-    return Frames(
-        numbers=frames.numbers,
-        positions=frames.positions,
-        n_atoms=frames.n_atoms,
-        energy=energy,
-        forces=forces,
-        bias_forces=frames.labelled_forces("biased") - forces,
-        molecule=frames.molecule,
-        index=frames.index,
-    )
+    bias = frames.labelled_forces("biased") - forces
+    return replace(frames, energy=energy, forces=forces, bias_forces=bias)
 
 
 @contextmanager

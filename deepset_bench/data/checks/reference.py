@@ -166,7 +166,9 @@ def _electronic_temperature(group: Group) -> float:
 def _computed(
     group: Group, kelvin: float, progress: Callable[[int, int], None] = lambda *_: None
 ) -> Sample:
-    potentials = [XTB(group.numbers, method, kelvin) for method in METHODS]
+    potentials = [
+        XTB(group.numbers, method, kelvin, group.charge, group.spin) for method in METHODS
+    ]
     labels: list[list[tuple[float, FloatArray]]] = []
     kept = []
     reason = ""

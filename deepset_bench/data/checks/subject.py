@@ -29,6 +29,7 @@ class Group:
         positions: (m, n, 3) in angstrom.
         energy: (m,) in eV.
         forces: (m, n, 3) in eV/angstrom, as labelled.
+        charge, spin: of all of them, as `Frames` has them.
     """
 
     molecule: str
@@ -38,6 +39,8 @@ class Group:
     positions: FloatArray
     energy: FloatArray
     forces: FloatArray
+    charge: int = 0
+    spin: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,6 +55,8 @@ class Group:
             self.positions[chosen],
             self.energy[chosen],
             self.forces[chosen],
+            self.charge,
+            self.spin,
         )
 
     @cached_property
@@ -90,15 +95,16 @@ class Subject:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """Frames of one molecule with one order of atoms belong together; largest group first."""
+        """Frames of one molecule, order of atoms, charge and spin; largest group first."""
         frames, offsets = self.frames, self.frames.offsets
-        members: dict[tuple[str, bytes], list[int]] = {}
+        members: dict[tuple[str, bytes, int, int], list[int]] = {}
         for m, name in enumerate(frames.molecule.tolist()):
             numbers = frames.numbers[offsets[m] : offsets[m + 1]]
-            members.setdefault((name, numbers.tobytes()), []).append(m)
+            charge, spin = int(frames.charge[m]), int(frames.spin[m])
+            members.setdefault((name, numbers.tobytes(), charge, spin), []).append(m)
         forces = frames.labelled_forces(self.labels)
         groups = []
-        for (name, _), rows in members.items():
+        for (name, _, charge, spin), rows in members.items():
             first, n = np.array(rows), int(frames.n_atoms[rows[0]])
             atoms = offsets[first, None] + np.arange(n)
             groups.append(
@@ -110,6 +116,8 @@ class Subject:
                     frames.positions[atoms],
                     frames.energy[first],
                     forces[atoms],
+                    charge,
+                    spin,
                 )
             )
         return sorted(groups, key=len, reverse=True)
