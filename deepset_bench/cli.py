@@ -67,6 +67,9 @@ def train(
             fresh=fresh,
             on_start=lambda folder, setup: display.announce(console, folder, setup),
             on_epoch=lambda _, row: on_epoch(row),
+            on_note=lambda _, line: console.print(
+                line, highlight=False, markup=False, soft_wrap=True
+            ),
         )
     for outcome in outcomes:
         display.show_outcome(console, outcome)

@@ -15,6 +15,11 @@ class UserError(Exception):
     """
 
 
+def one_line(error: BaseException) -> str:
+    """What an error of another package says, in one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest valid ones, or all of them."""
     options = sorted(valid)
@@ -28,8 +33,8 @@ def require(module: str, extra: str) -> ModuleType:
     """Import an optional dependency, or say in one line which extra installs it."""
     try:
         return importlib.import_module(module)
-    except ImportError:
-        raise UserError(
-            f"{module.partition('.')[0]} is not installed; "
-            f"it comes with: pip install 'deepset-bench[{extra}]'"
-        ) from None
+    except ModuleNotFoundError as error:
+        problem = f"{(error.name or module).partition('.')[0]} is not installed"
+    except ImportError as error:
+        problem = f"{module} cannot be imported ({str(error).splitlines()[0]})"
+    raise UserError(f"{problem}; it comes with: pip install 'deepset-bench[{extra}]'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,11 +82,11 @@ class Trainer:
 
 @dataclass
 class Logger:
-    """What records a run beside metrics.csv; `wandb` is null, online or offline."""
+    """What records a run beside metrics.csv; `project` is W&B's, null its own choice."""
 
     wandb: str | None
     tensorboard: bool
-    project: str
+    project: str | None
 
 
 @dataclass
@@ -286,6 +287,11 @@ def validate(config: Config) -> None:
         ends = at(key)
         if ends is not None and not (len(ends) == 2 and 0 <= ends[0] <= ends[1]):
             raise UserError(f"{key}={ends} is to be the least and the most, as in [2,4]")
+    project = config.logger.project
+    if project is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", project):
+        raise UserError(
+            f"logger.project={project!r}: W&B takes 1 to 128 characters, none of / \\ # ? % :"
+        )
     sizes = ("model.width", "model.layers", "model.basis_size")
     for key in ("trainer.gradient_clip", "threads", "gating.top_k", *sizes):
         if at(key) is not None and not at(key) > 0:

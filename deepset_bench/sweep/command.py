@@ -18,7 +18,7 @@ from deepset_bench.sweep.status import find, standing
 def sweep(
     arguments: Sequence[str], seeds: int | None, jobs: int | None, stack: str, dry_run: bool
 ) -> bool:
-    """Train every run that the arguments list; returns whether none failed.
+    """Train every run that the arguments list; returns whether none failed or diverged.
 
     Args:
         arguments: see `plan`.
@@ -47,7 +47,7 @@ def sweep(
             highlight=False,
         )
         return True
-    running = Sweep(planned.runs, share)
+    running = Sweep(planned.runs, share, planned.name)
     with display.watching(console, running) as watch:
         running.execute(watch)
     return _report(console, running)
@@ -69,9 +69,9 @@ def _list(console: Console, planned: Plan) -> None:
 
 
 def _report(console: Console, ended: Sweep) -> bool:
-    """Print what did not end well; returns whether nothing failed."""
-    for run, stands in ended.ended.items():
-        if stands.state in ("failed", "diverged"):
-            text = f"{stands.state} {run.name}: {stands.reason}; see {run.folder.log}"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
-    return not any(stands.state == "failed" for stands in ended.ended.values())
+    """Print what did not end well; returns whether everything did."""
+    unwell = {r: s for r, s in ended.ended.items() if s.state in ("failed", "diverged")}
+    for run, stands in unwell.items():
+        text = f"{stands.state} {run.name}: {stands.reason}; see {run.folder.log}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    return not unwell

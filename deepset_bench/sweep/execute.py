@@ -34,13 +34,16 @@ class _Job:
 class Sweep:
     """The runs of a sweep while they are trained.
 
+    Args:
+        name: of their group in W&B, unless the environment has one.
+
     Attributes:
         ended: how the runs that need no more training stand.
         elsewhere: runs that another process is training; they are waited for.
     """
 
-    def __init__(self, runs: Sequence[Run], share: Share) -> None:
-        self.runs, self.share = list(runs), share
+    def __init__(self, runs: Sequence[Run], share: Share, name: str = "") -> None:
+        self.runs, self.share, self.name = list(runs), share, name
         self.ended: dict[Run, Standing] = {}
         self.elsewhere: set[Run] = set()
         self._waiting = units(self.runs, share.stack)
@@ -132,7 +135,7 @@ class Sweep:
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=stream,
-                env=self.share.environment(slot),
+                env={"WANDB_RUN_GROUP": self.name, **self.share.environment(slot)},
                 start_new_session=True,  # Ctrl-C is for the sweep, which then stops its processes
             )
         return _Job(runs, process)

@@ -50,8 +50,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep, each once; `repeated` combinations asked for a run already listed."""
+    """The runs of a sweep, each once; `repeated` combinations asked for a run already listed.
 
+    `name` is that of a named sweep, else the overrides.
+    """
+
+    name: str
     title: str
     runs: list[Run]
     repeated: int
@@ -73,10 +77,10 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     files = [text for text in arguments if "=" not in text]
     if len(files) > 1:
         raise UserError(f"{' '.join(files)}: one named sweep at a time")
-    title, listed = "", {"": list(overrides)}
+    name, title, listed = " ".join(overrides), "", {"": list(overrides)}
     if files:
         sweep = named.read(named.find(files[0]))
-        title = sweep.title
+        name, title = sweep.path.stem, sweep.title
         listed = {f"{sweep.path}: {k}: ": [*v, *overrides] for k, v in sweep.overrides.items()}
     asked_for: list[tuple[tuple[str, ...], Experiment]] = []
     for where, lines in listed.items():
@@ -89,7 +93,7 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     runs = [_run(*one, seed) for seed in numbers for one in asked_for]
     each = {run.folder.path: run for run in reversed(runs)}
     kept = [run for run in runs if each[run.folder.path] is run]
-    return Plan(title, kept, len(runs) - len(kept))
+    return Plan(name, title, kept, len(runs) - len(kept))
 
 
 def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tuple[str, ...]]:

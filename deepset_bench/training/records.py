@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepset_bench.config import Experiment
-from deepset_bench.errors import UserError, require
 from deepset_bench.files import atomic_write
 from deepset_bench.runs import RunFolder
+from deepset_bench.training.loggers import Loggers
 from deepset_bench.training.loop import Epoch
 
 if TYPE_CHECKING:
@@ -30,76 +28,45 @@ def read_metrics(folder: RunFolder) -> pd.DataFrame:
     return pd.read_csv(folder.metrics, float_precision="round_trip")
 
 
-@contextmanager
-def recorders(
-    folder: RunFolder, experiment: Experiment, epochs_done: int
-) -> Iterator[Callable[[Epoch], None]]:
-    """A function that records one epoch everywhere the configuration asks for.
+class Recorder:
+    """Records one run everywhere the configuration asks for, and closes all of it at the end.
 
     Rows of epochs that no checkpoint holds are dropped first, so that a resumed run leaves the
     same table as one that was never stopped.
+
+    Args:
+        folder: of the run, its config.yaml written.
+        epochs_done: from which the run goes on.
+        say: takes a line for whoever reads what the run says.
     """
-    # By count: a row cut short may show only the first digit of its epoch.
-    lines = folder.metrics.read_text(encoding="utf-8").splitlines() if epochs_done else []
-    with atomic_write(folder.metrics, "w") as stream:
-        csv.writer(stream, lineterminator="\n").writerow(COLUMNS)
-        stream.writelines(f"{line}\n" for line in lines[1 : epochs_done + 1])
-    logger = experiment.config.logger
-    with ExitStack() as stack:
-        sinks: list[Callable[[Epoch], None]] = []
-        stream = stack.enter_context(folder.metrics.open("a", encoding="utf-8", buffering=1))
-        sinks.append(lambda row: print(*asdict(row).values(), sep=",", file=stream))
-        if logger.tensorboard:
-            sinks.append(stack.enter_context(_tensorboard(folder, epochs_done)))
-        if logger.wandb is not None:
-            sinks.append(stack.enter_context(_wandb(folder, experiment)))
 
-        def record(row: Epoch) -> None:
-            for sink in sinks:
-                sink(row)
+    def __init__(
+        self,
+        folder: RunFolder,
+        experiment: Experiment,
+        epochs_done: int,
+        say: Callable[[str], None],
+    ) -> None:
+        # By count: a row cut short may show only the first digit of its epoch.
+        lines = folder.metrics.read_text(encoding="utf-8").splitlines() if epochs_done else []
+        with atomic_write(folder.metrics, "w") as stream:
+            csv.writer(stream, lineterminator="\n").writerow(COLUMNS)
+            stream.writelines(f"{line}\n" for line in lines[1 : epochs_done + 1])
+        self._loggers = Loggers(folder, experiment, epochs_done, say)
+        self._stream = folder.metrics.open("a", encoding="utf-8", buffering=1)
 
-        yield record
+    def __enter__(self) -> Recorder:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+        self._loggers.close()
 
-@contextmanager
-def _tensorboard(folder: RunFolder, epochs_done: int) -> Iterator[Callable[[Epoch], None]]:
-    module = require("torch.utils.tensorboard", "tensorboard")
-    with module.SummaryWriter(str(folder.path), purge_step=epochs_done + 1) as writer:
+    def epoch(self, row: Epoch) -> None:
+        """Record an epoch."""
+        print(*asdict(row).values(), sep=",", file=self._stream)
+        self._loggers.epoch(row)
 
-        def sink(row: Epoch) -> None:
-            for name, value in asdict(row).items():
-                if name != "epoch":
-                    writer.add_scalar(name, value, row.epoch)
-
-        yield sink
-
-
-@contextmanager
-def _wandb(folder: RunFolder, experiment: Experiment) -> Iterator[Callable[[Epoch], None]]:
-    import wandb
-
-    logger = experiment.config.logger
-    if os.environ.get("WANDB_MODE") == "":
-        del os.environ["WANDB_MODE"]  # the empty string makes wandb fail
-    identity = str(folder.status()["run"])
-    try:
-        run = wandb.init(
-            project=logger.project,
-            name="/".join(folder.path.parts[-4:]),
-            id=identity,
-            resume="allow",
-            config=asdict(experiment.config),
-            mode="offline" if logger.wandb == "offline" else "online",
-            dir=folder.path,
-            reinit="finish_previous",
-            settings=wandb.Settings(silent=True),
-        )
-    except (wandb.errors.Error, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"W&B: {reason}; use logger.wandb=offline or logger=csv") from None
-    try:
-        yield lambda row: run.log(asdict(row), step=row.epoch)
-        run.finish()
-    except BaseException:
-        run.finish(exit_code=1)
-        raise
+    def result(self, result: dict[str, Any]) -> None:
+        """Record the final numbers; metrics.csv holds epochs alone."""
+        self._loggers.result(result)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,11 +22,12 @@ from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.training import checkpoint
 from deepset_bench.training.compiled import traceable, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
-from deepset_bench.training.records import recorders
+from deepset_bench.training.records import Recorder
 from deepset_bench.training.setup import Setup, evaluation_batch, prepare
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
+T = TypeVar("T")
 PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
 
 
@@ -45,6 +46,7 @@ def train(
     fresh: bool = False,
     on_start: Callable[[RunFolder, Setup], None] = lambda *_: None,
     on_epoch: Callable[[RunFolder, Epoch], None] = lambda *_: None,
+    on_note: Callable[[RunFolder, str], None] = lambda *_: None,
 ) -> list[Outcome]:
     """Train runs, go on with those that were interrupted, return what is done.
 
@@ -56,6 +58,7 @@ def train(
         fresh: forget earlier runs in the same folders.
         on_start: called once a run is ready.
         on_epoch: called after each of its epochs.
+        on_note: called with each line that its loggers have to say; log.txt holds them, too.
 
     Raises:
         Busy: another process is training one of them.
@@ -63,7 +66,7 @@ def train(
     """
     outcomes: dict[int, Outcome] = {}
     with ExitStack() as stack:
-        waiting: list[tuple[int, Member, Experiment]] = []
+        waiting: list[tuple[int, Member, Experiment, Recorder]] = []
         for number, experiment in enumerate(experiments):
             folder = run_folder(experiment)
             identity = experiment.identity(catalogue.checksum(*experiment.config.sets))
@@ -75,27 +78,27 @@ def train(
                 continue
             member = _start(experiment, identity, folder)
             on_start(folder, member.setup)
-            record = stack.enter_context(recorders(folder, experiment, member.epochs_done))
-            member.on_epoch = _both(folder, record, on_epoch)
-            waiting.append((number, member, experiment))
-        for group in _groups([member for _, member, _ in waiting]):
+            say = _both(folder, folder.say, on_note)
+            recorder = stack.enter_context(Recorder(folder, experiment, member.epochs_done, say))
+            member.on_epoch = _both(folder, recorder.epoch, on_epoch)
+            waiting.append((number, member, experiment, recorder))
+        for group in _groups([member for _, member, _, _ in waiting]):
             _fit(group)
-        for number, member, experiment in waiting:
+        for number, member, experiment, recorder in waiting:
             result = _finish(member, experiment)
+            recorder.result(result)
             outcomes[number] = Outcome(member.folder, result, already_done=False)
     return [outcomes[number] for number in range(len(experiments))]
 
 
 def _both(
-    folder: RunFolder,
-    record: Callable[[Epoch], None],
-    on_epoch: Callable[[RunFolder, Epoch], None],
-) -> Callable[[Epoch], None]:
-    def after_epoch(row: Epoch) -> None:
-        record(row)
-        on_epoch(folder, row)
+    folder: RunFolder, record: Callable[[T], None], tell: Callable[[RunFolder, T], None]
+) -> Callable[[T], None]:
+    def each(news: T) -> None:
+        record(news)
+        tell(folder, news)
 
-    return after_epoch
+    return each
 
 
 def _is_done(folder: RunFolder, identity: str) -> bool:

@@ -97,6 +97,14 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
     assert "3 runs: 1 failed, 2 done" in out
 
 
+def test_a_sweep_that_diverged_exits_with_status_1(monkeypatch, capsys):
+    (run,) = plan(OVERRIDES).runs
+    run.folder.write_status("diverged", run.identity, "the training loss of epoch 3 is nan")
+    status, out, err = inside(monkeypatch, capsys, "sweep", *OVERRIDES)
+    assert (status, err) == (1, "")
+    assert f"diverged {run.name}: the training loss of epoch 3 is nan; see" in out
+
+
 def test_killed_in_the_middle_and_repeated(start):
     """SIGKILL of the sweep alone: its process ends by itself, and the same command goes on."""
     arguments = ("trainer.epochs=4,1000", "--jobs", "1")

@@ -27,6 +27,8 @@ runs = json.loads(sys.argv[1])
 seeds = [int(line.split("=")[1]) for run in runs for line in run if line.startswith("seed=")]
 with open("calls", "a") as calls:
     print(json.dumps([seeds, os.environ.get("CUDA_VISIBLE_DEVICES")]), file=calls)
+with open("groups", "a") as groups:
+    print(os.environ.get("WANDB_RUN_GROUP"), file=groups)
 for seed in seeds:
     folder = Path(folders[seed])
     behave = (folder / "BEHAVE").read_text() if (folder / "BEHAVE").exists() else "done"
@@ -81,6 +83,14 @@ def test_each_run_once_and_nothing_again(runs):
     assert execute_all(runs) == ["done"] * 4
     assert execute_all(runs) == ["done"] * 4
     assert sorted(seeds for seeds, _ in calls()) == [[0], [1], [2], [3]]
+
+
+def test_runs_of_a_sweep_are_a_group_of_its_name(runs, monkeypatch):
+    """Unless the environment has another."""
+    Sweep(runs[:1], Share(1, 1, (), 1), "quick").execute(lambda: None)
+    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
+    Sweep(runs[1:2], Share(1, 1, (), 1), "quick").execute(lambda: None)
+    assert Path("groups").read_text().split() == ["quick", "mine"]
 
 
 def test_on_past_a_failure_and_a_killed_process(runs):

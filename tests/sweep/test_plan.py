@@ -135,7 +135,7 @@ axes:
 
 def test_a_file_with_runs_axes_and_overrides(tmp_path):
     path = write(tmp_path, FILE)
-    assert plan([path]).title == "Two by two"
+    assert (plan([path]).name, plan([path]).title) == (Path(path).stem, "Two by two")
     assert names(path) == [
         f"{variant}+trainer.epochs-5/seed-0".lstrip("+")
         for variant in ("", "cub_sqrt", "sage", "sage+cub_sqrt")

@@ -1,0 +1,127 @@
+"""Weights & Biases: what a run logs there, and to whom.
+
+W&B's own environment variables hold where the configuration leaves a choice; see docs/logging.md.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from deepset_bench.config import Experiment
+from deepset_bench.errors import UserError, one_line
+from deepset_bench.files import write_text
+from deepset_bench.runs import RunFolder
+from deepset_bench.training.loop import Epoch
+
+PROJECT = "deepset-bench"
+_MODES = ("disabled", "offline", "online")  # from the least that is said to others to the most
+_ALIASES = {"dryrun": "offline", "run": "online"}  # of earlier versions of W&B
+_LONGEST_TAG, _LONGEST_NAME = 64, 128  # characters, of a group's name, too; W&B refuses more
+_CONNECTING, _FINISHING = 30, 60
+"""Seconds to wait for W&B's server; what is not sent by then is kept in the run's folder."""
+
+
+class WeightsAndBiases:
+    """A run of W&B; one that was interrupted is continued.
+
+    Without a login or a network it is recorded in the run's folder, to be sent later.
+    """
+
+    name = "W&B"
+
+    def __init__(
+        self, folder: RunFolder, experiment: Experiment, mode: str, say: Callable[[str], None]
+    ) -> None:
+        import wandb
+
+        self._exit_code = 1  # until the run has ended
+        wandb.setup(wandb.Settings(silent=True))
+        why = ""
+        if mode == "online":
+            try:
+                if not wandb.login(prompt=False, verify=False):
+                    raise ConnectionError("no login; `wandb login` makes one")
+                self._run = _wandb_run(folder, experiment, "online")
+                say(f"W&B: {self._run.url}")
+                return
+            except Exception as error:
+                why = f"{one_line(error)}; "
+        self._run = _wandb_run(folder, experiment, "offline")
+        say(f"W&B: {why}recorded offline; to send it: {_sync(self._run)}")
+
+    def epoch(self, row: Epoch) -> None:
+        """Every column of metrics.csv, at the epoch's number."""
+        self._run.log(asdict(row), step=row.epoch)
+
+    def result(self, final: dict[str, Any]) -> None:
+        """The final numbers as the run's summary."""
+        self._run.summary.update(final)
+        self._exit_code = 0 if final["status"] == "done" else 1
+
+    def close(self) -> None:
+        """End the run of W&B, as failed if it has no result."""
+        import wandb
+
+        try:
+            self._run.finish(exit_code=self._exit_code)
+        except TimeoutError:
+            raise TimeoutError(f"not everything was sent; to do so: {_sync(self._run)}") from None
+        except ConnectionError:  # its process is dead, which it would notice again at exit
+            with suppress(Exception):
+                wandb.teardown()
+            raise
+
+
+def wandb_mode(wanted: str) -> str:
+    """`disabled`, `offline` or `online`: the more reserved of a configuration and WANDB_MODE.
+
+    Raises:
+        UserError: WANDB_MODE is none of W&B's modes.
+    """
+    said = os.environ.get("WANDB_MODE") or wanted
+    said = _ALIASES.get(said, said)
+    if said not in _MODES:
+        raise UserError(f"WANDB_MODE={said} is not valid; choose from {', '.join(_MODES)}")
+    return min(wanted, said, key=_MODES.index)
+
+
+def _wandb_run(folder: RunFolder, experiment: Experiment, mode: str) -> Any:
+    import wandb
+
+    config = experiment.config
+    stored = folder.path / "wandb" / "run-id"  # kept with what W&B writes, cleared with it
+    if not stored.exists():
+        write_text(stored, secrets.token_hex(4))
+    tags = (experiment.variant, config.condition.name, config.data.name)
+    settings = wandb.Settings(
+        root_dir=str(folder.path),
+        project=PROJECT,
+        run_id=stored.read_text(encoding="utf-8"),
+        run_name="/".join(folder.path.parts[-4:])[-_LONGEST_NAME:],
+        run_tags=tuple(dict.fromkeys(tag[:_LONGEST_TAG] for tag in tags)),
+        resume="allow",
+        init_timeout=_CONNECTING,
+        finish_timeout=_FINISHING,
+    )
+    settings.update_from_env_vars({k: v for k, v in os.environ.items() if v})
+    if settings.run_group is not None:
+        settings.run_group = settings.run_group[:_LONGEST_NAME]
+    settings.mode = mode  # type: ignore[assignment]
+    settings.silent = True
+    settings.console = "off"  # a progress bar is no log
+    settings.finish_timeout_raises = True
+    settings.reinit = "create_new"  # stacked seeds are runs side by side
+    if config.logger.project is not None:
+        settings.project = config.logger.project
+    return wandb.init(settings=settings, config=asdict(config) | {"variant": experiment.variant})
+
+
+def _sync(run: Any) -> str:
+    online = "" if run.settings.mode == "offline" else "--include-online "
+    return f"wandb sync {online}{shlex.quote(str(run.settings.sync_dir))}"
