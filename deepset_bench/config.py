@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from deepset_bench.composing import Composed, composed, first_line
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import data_home, resource
 from deepset_bench.groups import groups
 from deepset_bench.schema import DEEPSET_ONLY, Config, validate
+from deepset_bench.typed import NotExact, exactly
 
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
@@ -91,7 +91,7 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; name the folder of a trained run") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({_first_line(error)})") from None
+        raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
     try:
         if not isinstance(content, DictConfig):
             raise UserError("not a mapping of keys to values")
@@ -158,65 +158,52 @@ def parsed_line(override: Override) -> str:
 @cache
 def _experiment(lines: tuple[str, ...]) -> Experiment:
     keys = [line for line in lines if line.startswith("++")]
-    composed, choices = _compose(tuple(line for line in lines if line not in keys))
-    _check_lists(composed)
-    as_chosen = _typed(composed)
-    config = _typed(_with_keys(composed, keys)) if keys else as_chosen
+    values, choices = _compose(tuple(line for line in lines if line not in keys))
+    as_chosen = _typed(values)
+    config = _typed(_with_keys(values, keys)) if keys else as_chosen
     validate(config)
     _check_read(config, as_chosen, choices)
     return Experiment(config, _variant(config, as_chosen, choices), choices)
 
 
-def _with_keys(composed: DictConfig, lines: Sequence[str]) -> DictConfig:
+def _with_keys(values: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
     """Single keys set as Hydra sets them, without composing the same groups once more."""
-    config = copy.deepcopy(composed)
+    config = OmegaConf.create(values)
     try:
         for override in parse(lines):
             OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
-        OmegaConf.resolve(config)
+        resolved_values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(f"cannot compose {' '.join(lines)}: {_first_line(error)}") from None
-    return config
+        raise UserError(f"cannot compose {' '.join(lines)}: {first_line(error)}") from None
+    assert isinstance(resolved_values, dict)
+    return {str(key): value for key, value in resolved_values.items()}
 
 
 @cache
-def _compose(lines: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
+def _compose(lines: tuple[str, ...]) -> Composed:
     """Compose groups; a list given for one replaces its value once the others are composed."""
     last = dict(line.split("=", 1) for line in lines)  # a later override replaces an earlier one
-    in_place = {k: v for k, v in last.items() if v.lstrip().startswith("[")}
-    rest = [line for line in lines if line.split("=", 1)[0] not in in_place]
-    user = data_home() / "conf"
-    if user.is_dir():
-        rest.append(f"hydra.searchpath=[file://{user}]")
-    try:
-        with initialize_config_dir(str(resource("conf")), version_base="1.3"):
-            config = compose("config", rest, return_hydra_config=True)
-        choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if "/" not in k}
-        OmegaConf.set_struct(config, False)
-        del config["hydra"]
-        for key, value in in_place.items():
-            config[key] = OmegaConf.create(value)
-            choices[key] = _option_of(key, config[key]) or "_".join(map(str, config[key]))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"cannot compose {' '.join(lines)}: {_first_line(error)}") from None
-    return config, choices
+    lists = {k: v for k, v in last.items() if v.lstrip().startswith("[")}
+    for key, text in lists.items():
+        if key != "scalars":
+            raise UserError(f"{key}={text}: {key} takes one option, not a list")
+    values, choices = composed(tuple(f"{k}={v}" for k, v in last.items() if k not in lists))
+    for key, text in lists.items():
+        try:
+            value: Any = OmegaConf.to_container(OmegaConf.create(text))
+        except (OmegaConfBaseException, yaml.YAMLError) as error:
+            raise UserError(f"cannot compose {key}={text}: {first_line(error)}") from None
+        values = values | {key: value}
+        choices = choices | {key: _option_of(key, value) or "_".join(map(str, value))}
+    return values, choices
 
 
 def _option_of(group: str, value: Any) -> str | None:
     """The option of a list-valued group that holds this value."""
     for option in groups()[group]:
-        path = resource("conf") / group / f"{option}.yaml"
-        content = OmegaConf.load(path)
-        if isinstance(content, DictConfig) and content.get(group) == value:
+        if composed((f"{group}={option}",))[0][group] == value:
             return option
     return None
-
-
-def _check_lists(config: DictConfig) -> None:
-    """Only `scalars` may be given as a list in place."""
-    for group in groups():
-        if group != "scalars" and OmegaConf.is_list(config[group]):
-            raise UserError(f"{group}={list(config[group])}: {group} takes one option, not a list")
 
 
 def _check_read(config: Config, as_chosen: Config, choices: dict[str, str]) -> None:
@@ -233,23 +220,22 @@ def _check_read(config: Config, as_chosen: Config, choices: dict[str, str]) -> N
             raise UserError(f"{key}={value} is not read by {where}; {instead}")
 
 
-def _base(choices: dict[str, str]) -> tuple[DictConfig, dict[str, str]]:
+def _base(choices: dict[str, str]) -> Composed:
     """The baseline of an experiment's data and condition."""
     return _compose(tuple(f"{group}={choices[group]}" for group in ("data", "condition")))
 
 
-def _typed(config: DictConfig) -> Config:
+def _typed(values: dict[str, Any] | DictConfig) -> Config:
+    with suppress(NotExact):
+        exact: Config = exactly(Config, values)
+        return exact
     try:
-        typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), config))
+        typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
-        raise UserError(f"{key}: {_first_line(error)}") from None
+        raise UserError(f"{key}: {first_line(error)}") from None
     assert isinstance(typed, Config)
     return typed
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 @cache

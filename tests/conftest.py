@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
 import torch
 
+os.environ["BENCH_DATA"] = os.devnull  # not the sets of whoever runs the tests
 pytest.register_assert_rewrite("tests.model.physics")
 
 from deepset_bench.data import catalogue  # noqa: E402

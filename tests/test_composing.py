@@ -1,0 +1,78 @@
+"""The quick composition is Hydra's, for every option there is and any choice of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepset_bench import composing
+from deepset_bench.errors import UserError
+from deepset_bench.files import data_home
+from deepset_bench.groups import groups
+
+OPTIONS = groups()
+EVERY = [f"{group}={option}" for group, options in OPTIONS.items() for option in options]
+
+
+def lines(choices: dict[str, str]) -> tuple[str, ...]:
+    return tuple(f"{group}={option}" for group, option in choices.items())
+
+
+def test_the_default() -> None:
+    assert composing._merged(()) == composing._by_hydra(())
+
+
+@pytest.mark.parametrize("line", EVERY)
+def test_every_option_by_itself(line: str) -> None:
+    assert composing._merged((line,)) == composing._by_hydra((line,))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.fixed_dictionaries({}, optional={g: st.sampled_from(o) for g, o in OPTIONS.items()}))
+def test_any_choice_of_options(choices: dict[str, str]) -> None:
+    asked = lines(choices)
+    assert composing._merged(asked) == composing._by_hydra(asked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "width: ${oc.env:HOME}\n",
+        "# @package trainer\nepochs: 3\n",
+        "# @package _global_\ndefaults:\n  - override /condition: report\n\nwidth: 32\n",
+        "# @package _global_\ndefaults:\n  - /trainer: report\n",
+        "kind: ???\n",
+    ],
+)
+def test_what_is_not_plain_is_left_to_hydra(text: str, own_folders: Path) -> None:
+    file = data_home() / "conf" / "gnn" / "own.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with pytest.raises(composing._NotPlain):
+        composing._merged(("gnn=own",))
+
+
+def test_an_option_of_the_users_own(own_folders: Path) -> None:
+    file = data_home() / "conf" / "trainer" / "own.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# mine\nepochs: 3\nschedule: {kind: cosine, minimum: 1.0e-3}\n")
+    asked = ("trainer=own", "condition=report")
+    assert composing._merged(asked) == composing._by_hydra(asked)
+    assert composing._merged(asked)[0]["trainer"]["epochs"] == 3
+
+
+def test_a_changed_file_is_read_again(own_folders: Path) -> None:
+    file = data_home() / "conf" / "device" / "own.yaml"
+    file.parent.mkdir(parents=True)
+    for device in ("cpu", "cuda"):
+        file.write_text(f"# @package _global_\ndevice: {device}\n")
+        assert composing._merged(("device=own",))[0]["device"] == device
+        file.touch()
+
+
+def test_what_is_not_there_is_one_line(own_folders: Path) -> None:
+    with pytest.raises(UserError, match="cannot compose gnn=gin"):
+        composing.composed(("gnn=gin",))
