@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.tables import Table
-from benchmarks.timing import in_fresh_process
+from benchmarks.timing import in_fresh_process, of_threads
 from deepset_bench.config import experiment
 from deepset_bench.training import checkpoint, train
 from deepset_bench.training.step import SingleOptimisation
@@ -112,7 +112,7 @@ def whole_run(name: str, overrides: list[str], threads: int) -> Table:
     rows.append(["all", f"{whole:.1f}", "—"])
     outside = 100 * (loop - seconds["steps"]) / seconds["steps"]
     return Table(
-        f"`{' '.join(['bench train', *overrides])}`, {threads} thread{'s' * (threads > 1)}.",
+        f"`{' '.join(['bench train', *overrides])}`, {of_threads(threads)}.",
         f"{name}: {epochs} epochs of 1,000 frames, {60 * epochs / loop:.0f} epochs a minute; "
         f"outside the steps {outside:.1f} % of them; "
         f"largest resident memory {peak_memory_mib():,.0f} MiB.",

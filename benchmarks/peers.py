@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.step import CONTENDERS, SMALL, Contender, step_of
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved, milliseconds, ratio
+from benchmarks.timing import as_in_training, interleaved, milliseconds, of_threads, ratio
 from deepset_bench.config import experiment
 from deepset_bench.model.build import build_model
 
@@ -35,7 +35,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
     ]
     return [
         Table(
-            f"Peers, {threads} thread{'s' * (threads > 1)}.",
+            f"Peers, {of_threads(threads)}.",
             f"The same {config.trainer.batch_size} frames, the same step (energies, forces, loss, "
             "backward, clip, AdamW), neighbours known beforehand; how many times faster than our "
             f"reference form; medians of {repeats} steps.",

@@ -9,7 +9,7 @@ from ase import Atoms
 
 from benchmarks.runs import brief_run
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved
+from benchmarks.timing import as_in_training, interleaved, of_threads
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
@@ -76,7 +76,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
     exponent = np.polyfit(np.log(np.array(sizes)[large]), np.log(np.array(totals)[large]), 1)[0]
     return [
         Table(
-            f"Energy and forces of a cluster, {threads} thread{'s' * (threads > 1)}.",
+            f"Energy and forces of a cluster, {of_threads(threads)}.",
             f"But-2-ene at its liquid density through the ASE calculator, neighbour search and all;"
             f" time grows as atoms^{exponent:.2f} from {FEWEST} atoms on.",
             ["atoms", "neighbours per atom", "ms", "µs per atom", "neighbour search"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved, milliseconds, ratio
+from benchmarks.timing import as_in_training, interleaved, milliseconds, of_threads, ratio
 from deepset_bench.config import experiment
 from deepset_bench.training.compiled import traceable, wants_compiling
 from deepset_bench.training.setup import prepare
@@ -122,7 +122,7 @@ def measure(
         _say(f"step, {threads} threads: {' '.join(rows[-1])}")
     return [
         Table(
-            f"A training step, {threads} thread{'s' * (threads > 1)}.",
+            f"A training step, {of_threads(threads)}.",
             "Variant and frames of but-2-ene in the batch; milliseconds per step and run, then how "
             f"many times faster than the {names[0]} form; medians of {repeats} steps. `5 seeds`: "
             "compiled, stacked in one model.",

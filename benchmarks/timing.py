@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from deepset_bench.denormals import start_threads
 
 
 def in_fresh_process(function: Callable[..., Any], *given: Any, **options: Any) -> Any:
@@ -51,19 +55,33 @@ def ratio(slow: np.ndarray, fast: np.ndarray) -> float:
     return float(np.median(slow / fast))
 
 
-def machine() -> str:
-    """CPU model, cores and versions, as one line."""
-    cpu = platform.processor() or platform.machine()
+def processor() -> str:
+    """Its model, as the system names it."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
-        names = [line for line in information.read_text().splitlines() if "model name" in line]
-        cpu = names[0].split(":", 1)[1].strip() if names else cpu
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def of_threads(count: int) -> str:
+    """What a table's title says of where its times are from."""
+    return f"{count} thread{'s' * (count > 1)} of {processor()}"
+
+
+def machine() -> str:
+    """Processor, cores and versions, as one line."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torch-geometric"))
     python = f"{platform.system()}, Python {platform.python_version()}"
-    return f"{cpu}, {os.cpu_count()} cores, {python}, {versions}"
+    return f"{processor()}, {os.cpu_count()} cores, {python}, {versions}"
 
 
 def as_in_training(threads: int) -> None:
     """The state of torch under which `deepset_bench.training.train` runs."""
     torch.set_num_threads(threads)
+    start_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 from deepset_bench.data.neighbours import neighbour_pairs
+from deepset_bench.denormals import without_tails
 from deepset_bench.errors import UserError
 
 DENSE = 1.5
@@ -197,7 +198,7 @@ class Tables:
             reverse=torch.from_numpy(reverse.reshape(M, n, J))
             - (torch.arange(M) * n * J)[:, None, None],
             distances=pairs(d, cutoff).to(dtype),
-            directions=pairs(vectors / d[:, None], 0.0).to(dtype),
+            directions=without_tails(pairs(vectors / d[:, None], 0.0)).to(dtype),
             rank=pairs(rank, 0),
             n_pairs=torch.from_numpy(n_pairs),
             every_second=every_second,
@@ -275,12 +276,13 @@ def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor,
 
 
 def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
-    """`with_slope` in float64, rounded to the type of d; in pieces that stay within the cache."""
+    """`with_slope` in float64, its tails cut, in the type of d; in pieces that fit the cache."""
     flat = d.flatten()
     values, slopes = (t.new_empty(len(flat), t.shape[-1]) for t in with_slope(function, flat[:0]))
     for start in range(0, len(flat), PIECE):
         piece = slice(start, start + PIECE)
-        values[piece], slopes[piece] = with_slope(function, flat[piece].double())
+        both = with_slope(function, flat[piece].double())
+        values[piece], slopes[piece] = (without_tails(t) for t in both)
     return values.view(*d.shape, -1), slopes.view(*d.shape, -1)
 
 

@@ -19,6 +19,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.checks.finding import Finding, energy_text, graded
 from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.splits import Split
+from deepset_bench.denormals import flushed
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
 from deepset_bench.evaluation.unread import unknown_keys, unread_keys
@@ -67,7 +68,8 @@ class _Model:
     def __call__(self, frames: Frames) -> tuple[FloatArray, FloatArray]:
         """All frames as one batch."""
         tables = self.trained.tables(frames)
-        prediction = self.trained.potential(tables.gather(torch.arange(len(frames))))
+        with flushed():
+            prediction = self.trained.potential(tables.gather(torch.arange(len(frames))))
         real = tables.numbers.flatten() > 0
         energy, forces = prediction.energy.detach(), prediction.forces.detach()
         return energy.numpy(), forces[real].numpy()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepset_bench.data.batches import Tables
 from deepset_bench.data.frames import FloatArray
+from deepset_bench.denormals import flushed
 from deepset_bench.model.potential import Potential
 
 
@@ -59,6 +60,7 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
     )
 
 
+@flushed()
 def predict(potential: Potential, tables: Tables, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Predictions in the rows of the tables.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from deepset_bench.config import load_config
 from deepset_bench.data.batches import Tables
 from deepset_bench.data.frames import Frames
+from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference
@@ -66,6 +67,7 @@ def load_trained(run: Path, device: str = "auto", without: Collection[str] = ())
     Raises:
         UserError: either file is missing, damaged, or does not fit the other.
     """
+    start_threads()
     folder, place = RunFolder(run), choose_device(device)
     config = load_config(folder.config, without)
     best = checkpoint.load(folder.best, place)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.denormals import without_tails
 from deepset_bench.model.gate import DistanceGate
 from deepset_bench.model.radial import (
     RadialBasis,
@@ -107,7 +108,8 @@ class DeepSet(nn.Module):
     def messages(self, x: Tensor, h: Tensor | None, d: Tensor, edge_index: Tensor) -> Tensor:
         """m_ij (E, F) from embeddings x (N, F), graph features h (N, H) and distances d (E,)."""
         j, i = edge_index
-        p = cosine_cutoff(d, self.cutoff)[:, None] * self.distance_projection(self.basis(d))
+        phi = without_tails(self.basis(d))
+        p = cosine_cutoff(d, self.cutoff)[:, None] * self.distance_projection(phi)
         e = self.edge_projection(torch.cat([p, scalar_features(d, self.scalars)], dim=-1))
         parts = [self.target_projection(x)[i], self.source_projection(x)[j], e]
         if h is not None:

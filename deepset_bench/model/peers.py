@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.models import SchNet as PyGSchNet
 from torch_geometric.nn.models.visnet import ViSNetBlock
 
+from deepset_bench.denormals import without_tails
 from deepset_bench.model.readout import EquivariantReadout
 
 
@@ -35,6 +36,7 @@ class SchNet(nn.Module):
             cutoff=cutoff,
             interaction_graph=_Given(),
         )
+        self.network.distance_expansion.register_forward_hook(_cut_tails)
         for block in self.network.interactions:
             # The same module as block.conv.nn; after torch.func.functional_call, what is registered
             # twice holds the tensors of that call.
@@ -67,6 +69,7 @@ class ViSNet(nn.Module):
             hidden_channels=width, num_layers=layers, num_rbf=basis_size, cutoff=cutoff
         )
         self.representation.distance = _GivenWithLoops()
+        self.representation.distance_expansion.register_forward_hook(_cut_tails)
         self.readout = EquivariantReadout(width)
 
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
@@ -81,6 +84,10 @@ PEERS: dict[str, type[SchNet | ViSNet]] = {"schnet": SchNet, "visnet": ViSNet}
 
 Graph = tuple[Tensor, Tensor]
 """edge_index (2, E) and vectors r_i - r_j (E, 3), in the place of a network's positions."""
+
+
+def _cut_tails(module: nn.Module, given: object, functions: Tensor) -> Tensor:
+    return without_tails(functions)
 
 
 class _Given(nn.Module):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from deepset_bench.data.batches import Batch, Tables
+from deepset_bench.denormals import flushed
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import (
     Graph,
@@ -71,12 +72,14 @@ class StackedOptimisation:
         self.parts = {stage: _Stack(setups, stage) for stage in ("train", "val")}
         self.graphs: dict[tuple[str, int], Graph] = {}
 
+    @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         found, measured = self._run("train", torch.stack(list(frames)))
         self._adamw(found, rates)
         return sums(self.loss.value("train", measured), measured, len(frames[0]))
 
+    @flushed()
     def validate(self) -> list[Measured]:
         """See `Optimisation`."""
         n_val = len(self.setups[0].parts["val"])

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from deepset_bench.denormals import flushed
 from deepset_bench.evaluation.metrics import Labels
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import CompiledGradients, flatten, gradients
@@ -82,6 +83,7 @@ class SingleOptimisation:
         size = config.trainer.batch_size
         self.gradients = CompiledGradients(eager, size, say) if compile_steps else eager
 
+    @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         setup, labels, chosen = self.setup, self.setup.parts["train"], frames[0]
@@ -94,6 +96,7 @@ class SingleOptimisation:
         self.optimizer.step()
         return sums(setup.loss.value("train", measured), measured, len(chosen))[None]
 
+    @flushed()
     def validate(self) -> list[Measured]:
         """See `Optimisation`."""
         setup, labels = self.setup, self.setup.parts["val"]

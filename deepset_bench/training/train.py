@@ -15,6 +15,7 @@ import torch
 from deepset_bench import __version__
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
+from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
@@ -116,6 +117,7 @@ def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
     config = experiment.config
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    start_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)
     setup = prepare(config)
     member = Member(setup, config, folder, identity, on_epoch=lambda _: None)

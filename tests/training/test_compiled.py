@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
+from deepset_bench.denormals import flushed
 from deepset_bench.training.compiled import (
     CompiledGradients,
     flatten,
@@ -18,6 +19,7 @@ from deepset_bench.training.compiled import (
 )
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import target
+from tests.model.test_denormals import denormal
 
 from .tiny import DEEPSET_X, OVERRIDES
 
@@ -97,13 +99,15 @@ def test_traced(variant):
 @pytest.mark.usefixtures("tiny")
 def test_compiled():
     said: list[str] = []
-    case = Case("scalars=cub_sqrt")
+    case = Case("scalars=cub_sqrt", "rbf.size=32")
     fast = CompiledGradients(case.eager, 6, said.append)
     for _ in range(2):
         given = case.given(torch.arange(8, 14))
         case.assert_same(fast(*given), case.eager(*given))
     assert fast.fast is not None
     assert not said
+    with flushed():
+        assert denormal(fast(*given)[0]) == 0
     given = case.given(torch.arange(3))  # the last batch of an epoch: not compiled
     case.assert_same(fast(*given), case.eager(*given))
 
