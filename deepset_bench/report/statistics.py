@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -54,7 +54,7 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     mean = float(np.mean(values))
     if n == 1:
         return Estimate(mean, math.nan, 1)
-    t = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    t = float(stdtrit(n - 1, (1 + confidence) / 2))
     return Estimate(mean, t * float(np.std(values, ddof=1)) / math.sqrt(n), n)
 
 
