@@ -1,8 +1,12 @@
-"""`python -m benchmarks [NAMES]`: print speeds as ratios, or write them to docs/performance.md."""
+"""`python -m benchmarks [NAMES]`: print speeds as ratios, or write them to docs/performance.md.
+
+`python -m benchmarks sound` examines sets that have nothing wrong instead.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +20,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 def main() -> None:
     """Run what was asked for, one benchmark after another."""
+    if sys.argv[1:2] == ["sound"]:
+        import_module("benchmarks.sound").main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
