@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from deepset_bench import cli_data
+from deepset_bench import cli_data, surroundings
 from deepset_bench.errors import UserError
+from deepset_bench.files import resource
 from deepset_bench.groups import complete_override, groups
 
 app = typer.Typer(
@@ -20,9 +21,10 @@ app = typer.Typer(
 app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
+# The shipped options alone: help is for everyone, whatever their home folder holds or forbids.
 GROUPS = "\n\n".join(
-    ["Groups and their options, as in scalars=cub_sqrt:"]
-    + [f"{group}: {', '.join(options)}" for group, options in groups().items()]
+    ["Groups and their options, as in scalars=cub_sqrt (data= takes imported sets, too):"]
+    + [f"{group}: {', '.join(options)}" for group, options in groups([resource("conf")]).items()]
 )
 Unit = Annotated[
     Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
@@ -252,9 +254,16 @@ def report(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line and exit status 2."""
+    """Run the command line.
+
+    A user's mistake is one line and exit status 2, a failure of the machine one and 1.
+    """
+    surroundings.prepare()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # not when Python ends, which nobody could catch
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
@@ -262,6 +271,14 @@ def main() -> None:
         if stop.code == INTERRUPTED:
             typer.echo("interrupted; the same command goes on where it stopped", err=True)
         raise
+    except Exception as error:
+        line = surroundings.failure(error)
+        if line is None:
+            raise
+        surroundings.close_output()
+        if not isinstance(error, BrokenPipeError):
+            typer.echo(f"error: {line}", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from deepset_bench.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
+_NAME = "deepset_bench"  # of the program's folders among those of the user
 
 
 def resource(name: str) -> Path:
@@ -24,20 +26,109 @@ def resource(name: str) -> Path:
     return (clone if (clone / "pyproject.toml").is_file() else PACKAGE) / name
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` at its beginning replaced by the home folder.
+
+    Raises:
+        UserError: there is none, as for a user of a container whom the system does not know.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: this user has no home folder; name another folder") from None
+
+
 def data_home() -> Path:
-    """Where imported data live: `BENCH_DATA`, else `~/.cache/deepset_bench`."""
-    return Path(os.environ.get("BENCH_DATA") or "~/.cache/deepset_bench").expanduser()
+    """Where imported, generated and fetched data go: `BENCH_DATA`, else the platform's data folder.
+
+    Raises:
+        UserError: this user has no home folder, and `BENCH_DATA` is not set.
+    """
+    if chosen := os.environ.get("BENCH_DATA"):
+        return expanded(chosen)
+    if own := _own_folder("user_data_path"):
+        return own
+    raise UserError("this user has no home folder; set BENCH_DATA to a folder for data")
+
+
+def data_homes() -> list[Path]:
+    """Where data are looked up: `data_home()`, then where earlier versions put them.
+
+    Without what is not there or may not be read, so that it is empty for a user without a home.
+    """
+    if chosen := os.environ.get("BENCH_DATA"):
+        homes = [expanded(chosen)]
+    else:
+        homes = [home for home in [_own_folder("user_data_path")] if home]
+        with suppress(UserError):
+            homes.append(expanded("~/.cache") / _NAME)
+    return [home for home in homes if os.access(home, os.R_OK | os.X_OK)]
+
+
+def data_place(name: str) -> Path:
+    """Where `name` is: in the first of `data_homes()` that holds it, else in `data_home()`.
+
+    Raises:
+        UserError: see `data_home`.
+    """
+    places = (home / name for home in data_homes())
+    return next((place for place in places if place.exists()), None) or data_home() / name
+
+
+def cache_home() -> Path | None:
+    """Where what can be made again is kept: in `BENCH_DATA`, else the platform's cache folder."""
+    if chosen := os.environ.get("BENCH_DATA"):
+        return expanded(chosen) / "cache"
+    return _own_folder("user_cache_path")
+
+
+def _own_folder(kind: str) -> Path | None:
+    """The program's folder of this kind; None for a user without a home."""
+    import platformdirs
+
+    try:
+        found: Path = getattr(platformdirs, kind)(_NAME, appauthor=False)
+    except RuntimeError:
+        return None
+    # Where there is no home, /dev/null stands for it.
+    return found if found.is_absolute() and Path(os.devnull) not in found.parents else None
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An `OSError` that names no file, as of a write to a full disk, gets the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO]:
-    """Open a temporary file that takes the place of `path` only once it is whole and on disk."""
+    """Open a temporary file that takes the place of `path` only once it is whole and on disk.
+
+    What is no file, such as `/dev/stdout`, is written to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    text: dict[str, Any] = {}
+    if "b" not in mode:  # names of old files may be no Unicode
+        text = {"encoding": "utf-8", "errors": "backslashreplace"}
+    if path.exists() and not path.is_file():
+        with naming(path), path.open(mode, **text) as stream:
+            yield stream
+        return
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
+    except OSError as error:
+        error.filename = str(path)
+        raise
     temporary = Path(name)
     try:
-        encoding = None if "b" in mode else "utf-8"
-        with os.fdopen(descriptor, mode, encoding=encoding) as stream:
+        with naming(path), os.fdopen(descriptor, mode, **text) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from deepset_bench.files import data_home, resource
+from deepset_bench.files import data_homes, resource
 
 
 def option_folders() -> list[Path]:
     """Where groups are looked up: the product's own, then the user's imported data."""
-    return [resource("conf"), data_home() / "conf"]
+    return [resource("conf"), *(home / "conf" for home in data_homes())]
 
 
-def groups() -> dict[str, list[str]]:
-    """Every configuration group with its options, both in alphabetical order."""
+def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
+    """Every configuration group with its options, both in alphabetical order.
+
+    Args:
+        folders: where to look; None for all `option_folders`.
+    """
     found: dict[str, set[str]] = {}
-    for folder in option_folders():
+    for folder in option_folders() if folders is None else folders:
         for file in folder.glob("*/*.yaml"):
             found.setdefault(file.parent.name, set()).add(file.stem)
     return {group: sorted(found[group]) for group in sorted(found)}

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from deepset_bench.config import Experiment, resolved
 from deepset_bench.errors import UserError
-from deepset_bench.files import write_text
+from deepset_bench.files import expanded, naming, write_text
 
 LOCK = ".lock"
 STATES = ("queued", "running", "done", "failed", "diverged")
@@ -121,7 +121,7 @@ class RunFolder:
         """Append one line to log.txt."""
         self.path.mkdir(parents=True, exist_ok=True)
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        with self.log.open("a", encoding="utf-8") as stream:
+        with naming(self.log), self.log.open("a", encoding="utf-8") as stream:
             stream.write(f"{now} {line}\n")
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def runs_root(runs_dir: str | None) -> Path:
     """`runs_dir`, else the environment variable BENCH_RUNS, else `runs` under this directory."""
-    return Path(runs_dir or os.environ.get("BENCH_RUNS") or "runs").expanduser()
+    return expanded(runs_dir or os.environ.get("BENCH_RUNS") or "runs")
 
 
 def run_folder(experiment: Experiment) -> RunFolder:

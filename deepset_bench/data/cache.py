@@ -18,7 +18,7 @@ from typing import Any
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.sources import expand
 from deepset_bench.errors import UserError
-from deepset_bench.files import data_home, digest
+from deepset_bench.files import cache_home, digest
 
 
 def cached(reader: Callable[..., Frames], paths: Sequence[Path], **options: Any) -> Frames:
@@ -30,7 +30,10 @@ def cached(reader: Callable[..., Frames], paths: Sequence[Path], **options: Any)
     code = digest(sorted(Path(__file__).parent.glob("*.py")))
     files = [(digest(expand(path)), "".join(path.suffixes)) for path in paths]
     asked = json.dumps([reader.__name__, files, options, code, version("ase")], sort_keys=True)
-    kept = data_home() / "cache" / f"{hashlib.sha256(asked.encode()).hexdigest()}.npz"
+    home = cache_home()
+    if home is None:
+        return reader(*paths, **options)
+    kept = home / f"{hashlib.sha256(asked.encode()).hexdigest()}.npz"
     with suppress(UserError):  # not there, or damaged
         return Frames.load(kept)
     frames = reader(*paths, **options)

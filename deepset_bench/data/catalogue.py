@@ -20,7 +20,7 @@ import yaml
 
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import data_home, resource, write_text
+from deepset_bench.files import data_home, data_homes, data_place, resource, write_text
 
 _CONF = "conf"
 # The folders of option files, of what was read and what was fetched lie among the sets.
@@ -31,7 +31,8 @@ _FRAMES, _SHEET = "frames.npz", "datasheet.yaml"
 
 def names() -> list[str]:
     """Every set there is, shipped and imported, in alphabetical order."""
-    sheets = [p for home in (resource("datasets"), data_home()) for p in home.glob(f"*/{_SHEET}")]
+    homes = [resource("datasets"), *data_homes()]
+    sheets = [sheet for home in homes for sheet in home.glob(f"*/{_SHEET}")]
     return sorted({sheet.parent.name for sheet in sheets if _NAME.fullmatch(sheet.parent.name)})
 
 
@@ -102,8 +103,8 @@ def check_new(name: str, force: bool = False) -> None:
         )
     if is_shipped(name):
         raise UserError(f"'{name}' is a set shipped with the program; take another name")
-    if not force and (data_home() / name).exists():
-        raise UserError(f"'{name}' exists in {data_home()}; take another name, or --force")
+    if not force and (place := data_place(name)).exists():
+        raise UserError(f"'{name}' exists in {place.parent}; take another name, or --force")
 
 
 def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: bool = False) -> Path:
@@ -117,13 +118,8 @@ def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: boo
     """
     check_new(name, force)
     home = data_home()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=home, prefix=f".{name}."))
-    except OSError as error:
-        raise UserError(
-            f"{home}: cannot be written ({error.strerror}); set BENCH_DATA to a folder that can"
-        ) from None
+    home.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=home, prefix=f".{name}."))
     new, old = staging / "new", staging / "old"
     try:
         frames.save(new / _FRAMES)
@@ -183,7 +179,7 @@ def _folder(name: str) -> Path:
     if name not in names():
         known = nearest(name, names()) if names() else "there are none yet"
         raise UserError(f"unknown data set '{name}'; {known}")
-    return (resource("datasets") if is_shipped(name) else data_home()) / name
+    return resource("datasets") / name if is_shipped(name) else data_place(name)
 
 
 def _remedy(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from urllib.request import Request, urlopen
 from filelock import FileLock, Timeout
 
 from deepset_bench.errors import UserError
-from deepset_bench.files import digest
+from deepset_bench.files import digest, naming
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here and, where known, those there are in all."""
@@ -35,8 +36,9 @@ def download(
         checksum: `algorithm:hexadecimal` of the file; None if its content will be checked.
 
     Raises:
-        UserError: the server is out of reach or does not have the file, the transfer stopped, the
-            checksum is another, or the disk is full; one line with what to do.
+        UserError: the server is out of reach or does not have the file, the transfer stopped, or
+            the checksum is another; one line with what to do.
+        OSError: the disk is full, or the folder not to be written to.
     """
     part = target.with_name(f"{target.name}.part")
     try:
@@ -59,11 +61,6 @@ def download(
             part.replace(target)
     except Timeout:
         raise UserError(f"{target}: another process is fetching it; wait for that one") from None
-    except OSError as error:
-        raise UserError(
-            f"{part}: cannot be written ({error.strerror}); make room or set BENCH_DATA to another "
-            "folder; the same command goes on there"
-        ) from None
 
 
 def _transfer(url: str, target: Path, part: Path, progress: Progress) -> None:
@@ -91,7 +88,7 @@ def _transfer(url: str, target: Path, part: Path, progress: Progress) -> None:
             here = 0
         length = response.headers.get("Content-Length")
         total = None if length is None else here + int(length)
-        with part.open("ab" if here else "wb") as stream:
+        with naming(part), part.open("ab" if here else "wb") as stream:
             while block := _receive(response, url, here, total):
                 stream.write(block)
                 here += len(block)
@@ -121,10 +118,8 @@ def _check_room(part: Path, size: int | None) -> None:
     here = part.stat().st_size if part.exists() else 0
     free = shutil.disk_usage(part.parent).free
     if size is not None and free < size - here:
-        raise UserError(
-            f"{part.parent}: has room for {free / 1e6:.0f} MB, but {(size - here) / 1e6:.0f} MB "
-            "are to come; make room, or set BENCH_DATA to another folder"
-        )
+        said = f"has room for {free / 1e6:.0f} MB, but {(size - here) / 1e6:.0f} MB are to come"
+        raise OSError(errno.ENOSPC, said, str(part.parent))
 
 
 def _is(path: Path, checksum: str | None) -> bool:

@@ -30,7 +30,7 @@ from deepset_bench.data.download import download
 from deepset_bench.data.importing import import_set
 from deepset_bench.data.sources import natural
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import atomic_write, data_home, digest
+from deepset_bench.files import atomic_write, data_place, digest
 
 REMOTE = Path(__file__).with_name("remote.yaml")
 
@@ -60,7 +60,7 @@ def fetch_set(
 ) -> str:
     """Download a published set, check it, and store it under the same name.
 
-    The files stay in `downloads` under `data_home()`: fetching again reads them from there.
+    The files stay in `downloads` in the data folder: fetching again reads them from there.
 
     Args:
         name: one of `remotes`.
@@ -77,7 +77,7 @@ def fetch_set(
         raise UserError(f"nothing is known of '{name}'; {nearest(name, known)}")
     check_new(name, force)
     remote = known[name]
-    folder = data_home() / "downloads"
+    folder = data_place("downloads")
     options = {"--frames": frames, "--formula": formula, "--relabel": relabel}
     words = ["bench", "data", "fetch", name]
     for option, value in options.items():

@@ -26,7 +26,7 @@ from deepset_bench.data.processes import complete_checkpoints
 from deepset_bench.data.recipe import Recipe, molecules
 from deepset_bench.data.xtb import METHODS
 from deepset_bench.errors import UserError
-from deepset_bench.files import data_home, write_text
+from deepset_bench.files import data_place, write_text
 
 PACKAGES = ("tblite", "rdkit", "ase", "numpy")
 
@@ -67,11 +67,9 @@ def generate_set(
         molecule: Recipe(**{**options, "smiles": text, "seed": options["seed"] + n})
         for n, (molecule, text) in enumerate(molecules(name, smiles).items())
     }
-    unfinished = (data_home() if out is None else out) / f".{name}.unfinished"
-    try:
-        unfinished.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{unfinished}: cannot be written ({error.strerror})") from None
+    hidden = f".{name}.unfinished"
+    unfinished = data_place(hidden) if out is None else out / hidden
+    unfinished.mkdir(parents=True, exist_ok=True)
     try:
         trajectories = _trajectories(recipes, unfinished, jobs, allow_broken)
     except BaseException:

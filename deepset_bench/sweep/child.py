@@ -17,6 +17,8 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from deepset_bench import surroundings
+
 if TYPE_CHECKING:
     from deepset_bench.config import Experiment
 
@@ -28,6 +30,7 @@ BUSY, FAILED, INTERRUPTED = 75, 1, 130
 
 def main() -> int:
     """Train the runs of the command line; returns the exit status."""
+    surroundings.prepare("utf-8")  # for log.txt
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     try:
         return _train(json.loads(sys.argv[1]))
@@ -70,7 +73,7 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
     with folder.lock():
         if folder.status().get("state") == "failed":
             return
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = surroundings.failure(error) or f"{type(error).__name__}: {error}".splitlines()[0]
         if isinstance(error, UserError):
             reason = str(error)
         else:

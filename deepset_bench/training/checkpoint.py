@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from deepset_bench.model.reference import EnergyReference
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint, or leave the old one."""
+    packed = BytesIO()  # PyTorch says nothing of a full disk
+    torch.save(content, packed)
     with atomic_write(path) as stream:
-        torch.save(content, stream)
+        stream.write(packed.getbuffer())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:

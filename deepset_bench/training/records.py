@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from deepset_bench.config import Experiment
-from deepset_bench.files import atomic_write
+from deepset_bench.files import atomic_write, naming
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.loggers import Loggers
 from deepset_bench.training.loop import Epoch
@@ -53,6 +53,7 @@ class Recorder:
             csv.writer(stream, lineterminator="\n").writerow(COLUMNS)
             stream.writelines(f"{line}\n" for line in lines[1 : epochs_done + 1])
         self._loggers = Loggers(folder, experiment, epochs_done, say)
+        self._folder = folder
         self._stream = folder.metrics.open("a", encoding="utf-8", buffering=1)
 
     def __enter__(self) -> Recorder:
@@ -64,7 +65,8 @@ class Recorder:
 
     def epoch(self, row: Epoch) -> None:
         """Record an epoch."""
-        print(*asdict(row).values(), sep=",", file=self._stream)
+        with naming(self._folder.metrics):
+            print(*asdict(row).values(), sep=",", file=self._stream)
         self._loggers.epoch(row)
 
     def result(self, result: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
+from deepset_bench.surroundings import failure
 
 
 def hydrogen(energy: float = -13.6) -> Frames:
@@ -175,8 +176,10 @@ def test_every_other_name_is_one_to_hydra_too(name):
 
 def test_a_home_that_cannot_be_written_says_so(home):
     home.write_text("a file, not a folder")
-    with pytest.raises(UserError, match="set BENCH_DATA"):
+    with pytest.raises(FileExistsError) as caught:
         catalogue.register("h", hydrogen(), {})
+    assert f"{home}: File exists" in str(failure(caught.value))
+    assert "BENCH_DATA" in str(failure(caught.value))
 
 
 class CrashError(Exception):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from filelock import FileLock
 from deepset_bench.data import download as module
 from deepset_bench.data.download import download
 from deepset_bench.errors import UserError
+from deepset_bench.surroundings import failure
 from tests.data.server import serve
 
 CONTENT = bytes(range(256)) * 4000  # more than one block
@@ -46,6 +48,13 @@ def refused(site, target, expected, **options):
         fetch(site, target, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def failed(site, target, expected):
+    """A failure of the machine, not of the user."""
+    with pytest.raises(OSError, match=r"\[Errno") as caught:
+        fetch(site, target)
+    assert re.search(expected, failure(caught.value))
 
 
 def names(target):
@@ -173,18 +182,18 @@ def test_offline(site, target, url):
 def test_no_room(site, target, monkeypatch):
     free = SimpleNamespace(free=100_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
-    refused(site, target, "downloads: has room for 0 MB, but 1 MB are to come")
+    failed(site, target, "downloads: has room for 0 MB, but 1 MB are to come; make room")
     assert site.requests == []
 
 
 def test_a_disk_that_fills_up(site, target, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: os.write(os.open("/dev/full", 1), b"x"))
-    refused(site, target, "file.npz.part: cannot be written .No space left on device.")
+    failed(site, target, "file.npz.part: No space left on device; make room")
 
 
 def test_a_folder_that_cannot_be_made(site, target):
     target.parent.write_text("a file, not a folder")
-    refused(site, target, "cannot be written .* set BENCH_DATA")
+    failed(site, target, "downloads: File exists; .* name another folder")
 
 
 def test_two_at_once(site, target):

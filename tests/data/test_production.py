@@ -80,7 +80,7 @@ def test_command_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     no_folder = run("generate", "x", "--smiles", "C=C", "--out", str(file))
-    assert "cannot be written" in str(no_folder)
+    assert isinstance(no_folder, OSError)
     file.unlink()
     escape = run("generate", "../x", "--smiles", "C=C", "--out", str(tmp_path))
     assert isinstance(escape, UserError)

@@ -41,10 +41,6 @@ def show(
     console = Console()
     figures = build(wanted or FIGURES, where, conditions, unit)
     if any(figure.draw for figure in figures):
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{out}: cannot be made a folder ({error.strerror})") from None
         write_text(out / _SCRIPT, get_plotlyjs())
     said: set[Gap] = set()
     for figure in figures:
