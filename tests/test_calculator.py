@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +196,8 @@ def test_moved_and_single_atoms(runs, atoms):
     assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-5)
     np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-4)
     alone = Atoms("C", calculator=atoms.calc)
-    assert np.isfinite(alone.get_potential_energy())
+    with pytest.warns(UserWarning, match=r"^C: the energy reference"):
+        assert np.isfinite(alone.get_potential_energy())
     np.testing.assert_array_equal(alone.get_forces(), np.zeros((1, 3)))
 
 
@@ -206,6 +210,95 @@ def test_what_it_cannot_calculate_is_said_in_one_line(runs, atoms):
         atoms.get_potential_energy()
     with pytest.raises(UserError, match="no atoms"):
         Atoms(calculator=calculator).get_potential_energy()
+
+
+def ch5() -> Atoms:
+    """A composition that is no multiple of C3H6, with an odd number of electrons."""
+    directions = np.vstack([np.eye(3), -np.eye(3)])[:5]
+    return Atoms("CH5", np.vstack([np.zeros(3), directions]))
+
+
+def warned(atoms: Atoms, calculator: DeepSetCalculator, times: int = 1) -> list[str]:
+    """What is said while energies of moving atoms are asked for."""
+    atoms.calc = calculator
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(times):
+            atoms.rattle(0.01)
+            atoms.get_potential_energy()
+    return [str(warning.message) for warning in caught]
+
+
+def test_a_composition_that_the_reference_cannot_know_is_said_once(runs, atoms):
+    calculator = DeepSetCalculator(runs)
+    assert warned(atoms, calculator) == []
+    assert warned(Atoms("C2H4", atoms.positions[[0, 1, 3, 4, 5, 6]]), calculator) == []  # C3H6 2/3
+    said = warned(ch5(), calculator, times=3)
+    assert said[0] == (
+        "CH5: the energy reference of this run cannot know a composition that is no combination "
+        "of those in training: energy differences within a molecule stand, absolute energies do not"
+    )
+    assert [line for line in said if "absolute energies" in line] == said[:1]
+    assert len(warned(Atoms("C"), calculator)) == 1  # another composition is another matter
+
+
+def test_what_a_mean_energy_knows(make_run, atoms):
+    calculator = DeepSetCalculator(make_run("reference=molecule_mean"))
+    assert warned(atoms, calculator) == []
+    (line,) = warned(Atoms("C2H4", atoms.positions[[0, 1, 3, 4, 5, 6]]), calculator)
+    assert line.startswith("C2H4: ")
+
+
+def test_a_checkpoint_that_does_not_hold_its_molecules(runs, atoms, tmp_path, monkeypatch):
+    """As those of version 0.1.0: its data tell as long as they are there, else its rank does."""
+    folder = shutil.copytree(runs[0], tmp_path / "old")
+    best = torch.load(folder / "best.pt", weights_only=True)
+    del best["reference"]["molecules"]
+    torch.save(best, folder / "best.pt")
+    assert len(warned(atoms, DeepSetCalculator(folder))) == 1  # without data: better said than not
+    monkeypatch.setenv("BENCH_DATA", str(runs[0].parents[4] / "data"))
+    assert warned(atoms, DeepSetCalculator(folder)) == []
+    assert len(warned(Atoms("C"), DeepSetCalculator(folder))) == 1
+
+
+def test_charge_and_spin_that_training_did_not_have(runs, atoms):
+    calculator = DeepSetCalculator(runs)
+    atoms.info["charge"] = 0
+    assert warned(atoms, calculator) == []
+    atoms.info["spin"] = 3
+    (line,) = warned(atoms, calculator, times=2)
+    assert "C3H6: a spin multiplicity of 3 was not in training" in line
+    del atoms.info["spin"]
+    atoms.set_initial_magnetic_moments([1.0, 1.0, *[0.0] * 7])
+    assert warned(atoms, DeepSetCalculator(runs[0])) == [line]
+    for charged in ({"charge": 1}, {"total_charge": 1.0}, {}):
+        atoms.info = charged
+        atoms.set_initial_magnetic_moments(None)
+        if not charged:
+            atoms.set_initial_charges([1 / 9] * 9)
+        with pytest.raises(UserError, match=r"charge \+1, and .* on charge 0 alone"):
+            atoms.get_potential_energy()
+    atoms.set_initial_charges([0.1, -0.1, *[0.0] * 7])  # partial charges of a neutral molecule
+    assert warned(atoms, calculator) == []
+    atoms.info["charge"] = 0.5
+    with pytest.raises(UserError, match=r"atoms.info\['charge'\] is 0.5, not a whole number"):
+        atoms.get_potential_energy()
+
+
+def test_a_run_of_cations_takes_cations(make_run, atoms):
+    home = make_run().parents[4]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_DATA", str(home / "data"))
+        ions = toy.frames(3, 240)
+        charged = replace(ions, charge=np.ones(240), molecule=np.full(240, "c3h6+"))
+        catalogue.register("ions", charged, {"method": "analytic"})
+    calculator = DeepSetCalculator(make_run("data=ions", "trainer.epochs=1"))
+    assert warned(atoms, calculator) == []  # nothing is said of a charge: that of training
+    atoms.info["charge"] = 1
+    assert warned(atoms, calculator) == []
+    atoms.info["charge"] = 0
+    with pytest.raises(UserError, match=r"charge 0, and .* on charge \+1 alone"):
+        atoms.get_potential_energy()
 
 
 def test_runs_must_be_seeds_of_one_experiment(make_run, runs):

@@ -103,8 +103,9 @@ def unidentified(frames: Frames, identified: NDArray[np.bool_]) -> str:
     if not len(outside):
         return ""
     return (
-        f"{', '.join(outside)}: outside what the energy reference was fitted on; absolute "
-        "energies are not identified and not scored, those relative to the mean are"
+        f"{', '.join(outside)}: the energy reference cannot know what is no combination of the "
+        "compositions in training: energy differences within a molecule stand and are scored, "
+        "absolute energies do not and are not"
     )
 
 

@@ -9,15 +9,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from deepset_bench.config import Experiment, experiment
+from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames, IntArray
-from deepset_bench.data.splits import Split, split
+from deepset_bench.data.splits import split
 from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.generalisation import unidentified
-from deepset_bench.evaluation.trained import Trained
-from deepset_bench.model.reference import identified
+from deepset_bench.evaluation.trained import History, Trained
+from deepset_bench.model.reference import multiplicities
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Task
 
@@ -49,14 +49,6 @@ class Selection:
     notes: list[str]
 
 
-@dataclass(frozen=True)
-class History:
-    """What a run was trained on: the whole set and its parts."""
-
-    frames: Frames
-    split: Split
-
-
 def select(
     folders: Sequence[RunFolder], members: Sequence[Trained], overrides: Sequence[str]
 ) -> Selection:
@@ -74,7 +66,7 @@ def select(
         UserError: an override or a set that cannot be used; no override, and the run's own test
             frames are not known or not left.
     """
-    histories = [history(folder, member) for folder, member in zip(folders, members, strict=True)]
+    histories = [member.history for member in members]
     data = members[0].config.data
     if any(text.lstrip("+").startswith("part=") for text in overrides):
         name, title, data_name, frames = _out_of_distribution(members[0], overrides)
@@ -84,24 +76,10 @@ def select(
         name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
         frames = _own_test(folders, histories)
     seen = _seen(frames, histories)
-    known = np.ones(len(frames), dtype=bool)
-    for member, past in zip(members, histories, strict=True):
-        known &= _identified(member, past, frames)
-    notes = [_overlap(seen, len(folders))]
-    if outside := unidentified(frames, known):
-        notes.append(outside)
+    known = np.all([member.identified(frames) for member in members], axis=0)
+    notes = [_overlap(seen, len(folders)), unidentified(frames, known), _electrons(frames, members)]
+    notes = [note for note in notes if note]
     return Selection(name, title, data_name, frames, seen, known, notes)
-
-
-def history(folder: RunFolder, member: Trained) -> History | None:
-    """What a run was trained on; None where its data or this program have changed since."""
-    sets = member.config.sets
-    if not set(sets) <= set(catalogue.names()):
-        return None
-    now = Experiment(member.config, "", {}).identity(catalogue.checksum(*sets))
-    if folder.status().get("run") != now:
-        return None
-    return History(catalogue.load(sets[0]), Split.load(folder.split))
 
 
 def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str, Frames]:
@@ -181,16 +159,20 @@ def _keys(frames: Frames) -> list[bytes]:
     return [frames.numbers[a:b].tobytes() + positions[a:b].tobytes() for a, b in pairwise(ends)]
 
 
-def _identified(member: Trained, past: History | None, frames: Frames) -> NDArray[np.bool_]:
-    kind, species = member.config.reference.kind, member.reference.species
-    compositions = frames.composition(species)
-    if past is not None:
-        training = past.frames.select(past.split.train).composition(species)
-        return identified(kind, training, compositions)
-    enough = kind == "isolated_atoms" or (
-        kind == "composition" and member.reference.rank == len(species)
+def _electrons(frames: Frames, members: Sequence[Trained]) -> str:
+    """Which charges and spins none of the runs has seen, a line; empty for none."""
+    charges = {charge for member in members for charge in member.charges}
+    spins = {spin for member in members for spin in member.multiplicities}
+    found = [f"charge {q:+d}" for q in np.unique(frames.charge) if q not in charges]
+    if spins:
+        others = (s for s in np.unique(multiplicities(frames)) if s not in spins)
+        found += [f"spin multiplicity {s}" for s in others]
+    if not found:
+        return ""
+    return (
+        f"frames of {' and '.join(found)}: not in training, and the potential does not know one "
+        "charge or spin from another"
     )
-    return np.full(len(frames), enough)
 
 
 def _overlap(seen: NDArray[np.str_], n_runs: int) -> str:

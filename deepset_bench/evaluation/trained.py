@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from deepset_bench.config import load_config
+import numpy as np
+from numpy.typing import NDArray
+
+from deepset_bench.config import Experiment, load_config
+from deepset_bench.data import catalogue
 from deepset_bench.data.batches import Tables
-from deepset_bench.data.frames import Frames
+from deepset_bench.data.frames import Frames, IntArray
+from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.potential import Potential
-from deepset_bench.model.reference import EnergyReference
+from deepset_bench.model.reference import EnergyReference, distinct_molecules, identified
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
@@ -20,19 +26,68 @@ from deepset_bench.training.setup import build_potential, choose_device
 
 
 @dataclass(frozen=True)
+class History:
+    """What a run was trained on: the whole set and its parts."""
+
+    frames: Frames
+    split: Split
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a run has learned.
 
     Attributes:
+        folder: of the run.
         potential: the parameters of the lowest validation loss, in eval mode and in the fused form
             (the same function whichever form it was trained in).
         reference: what to add to the potential's energies.
         config: the configuration of the run.
     """
 
+    folder: RunFolder
     potential: Potential
     reference: EnergyReference
     config: Config
+
+    @cached_property
+    def history(self) -> History | None:
+        """What the run was trained on; None where its data or this program have changed since."""
+        sets = self.config.sets
+        if not set(sets) <= set(catalogue.names()):
+            return None
+        now = Experiment(self.config, "", {}).identity(catalogue.checksum(*sets))
+        if self.folder.status().get("run") != now:
+            return None
+        return History(catalogue.load(sets[0]), Split.load(self.folder.split))
+
+    @cached_property
+    def molecules(self) -> IntArray | None:
+        """`distinct_molecules` of training; None where neither checkpoint nor data tell."""
+        if self.reference.molecules is not None or self.history is None:
+            return self.reference.molecules
+        return distinct_molecules(self.history.frames.select(self.history.split.train))
+
+    @property
+    def charges(self) -> list[int]:
+        """Total charges in training, in units of e; the potential cannot tell them apart."""
+        return [0] if self.molecules is None else np.unique(self.molecules[:, -2]).tolist()
+
+    @property
+    def multiplicities(self) -> list[int]:
+        """Spin multiplicities in training, likewise; empty where they are not known."""
+        return [] if self.molecules is None else np.unique(self.molecules[:, -1]).tolist()
+
+    def identified(self, frames: Frames) -> NDArray[np.bool_]:
+        """(M,) whether the energy reference says anything about absolute energies."""
+        kind, species = self.config.reference.kind, self.reference.species
+        if self.molecules is not None:
+            known = self.molecules[:, :-2].astype(np.float64)
+            return identified(kind, known, frames.composition(species))
+        enough = kind == "isolated_atoms" or (
+            kind == "composition" and self.reference.rank == len(species)
+        )
+        return np.full(len(frames), enough)
 
     def tables(self, frames: Frames) -> Tables:
         """Unlabelled frames prepared for the potential, on its device and in its precision.
@@ -80,4 +135,4 @@ def load_trained(run: Path, device: str = "auto", without: Collection[str] = ())
     except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(f"{folder.best}: does not fit {folder.config.name} ({reason})") from None
-    return Trained(potential.to(place).eval().requires_grad_(False), reference, config)
+    return Trained(folder, potential.to(place).eval().requires_grad_(False), reference, config)

@@ -23,12 +23,14 @@ class EnergyReference:
         constant: eV per molecule, whatever the molecule: the report's offset, wrong for any other.
         rank: rank of the training compositions; below s the per-element energies are one choice of
             many, right for compositions in the training row space only.
+        molecules: `distinct_molecules` of training; None in checkpoints of version 0.1.0.
     """
 
     species: IntArray
     energies: FloatArray
     constant: float
     rank: int
+    molecules: IntArray | None = None
 
     def __call__(self, frames: Frames) -> FloatArray:
         """(M,) eV.
@@ -59,10 +61,10 @@ def fit_reference(
     `molecule_mean` is the mean energy (the report's); `composition` the least-squares energy per
     element, minimum norm where compositions do not identify it; `isolated_atoms` the given ones.
     """
-    species = frames.species
+    species, molecules = frames.species, distinct_molecules(frames)
     zero = np.zeros(len(species))
     if kind == "molecule_mean":
-        return EnergyReference(species, zero, float(frames.energy.mean()), 0)
+        return EnergyReference(species, zero, float(frames.energy.mean()), 0, molecules)
     if kind == "isolated_atoms":
         given = isolated_atoms or {}
         missing = [int(z) for z in species if z not in given]
@@ -71,12 +73,24 @@ def fit_reference(
                 f"reference=isolated_atoms has no energy for atomic number {missing[0]}; "
                 f"add reference.energies_ev.{missing[0]}=..."
             )
-        return EnergyReference(
-            species, np.array([given[int(z)] for z in species]), 0.0, len(species)
-        )
+        energies = np.array([given[int(z)] for z in species])
+        return EnergyReference(species, energies, 0.0, len(species), molecules)
     composition = frames.composition(species)
     solution, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
-    return EnergyReference(species, solution.astype(np.float64), 0.0, int(rank))
+    return EnergyReference(species, solution.astype(np.float64), 0.0, int(rank), molecules)
+
+
+def distinct_molecules(frames: Frames) -> IntArray:
+    """(m, s + 2) atoms of each of the s elements, charge and spin multiplicity, each row once."""
+    composition = frames.composition(frames.species)
+    columns = np.column_stack([composition, frames.charge, multiplicities(frames)])
+    return np.unique(columns.astype(np.int64), axis=0)
+
+
+def multiplicities(frames: Frames) -> IntArray:
+    """(M,) spin multiplicities 2S + 1; where none is known, the lowest there can be."""
+    nuclear = np.bincount(frames.frame_of_atom, frames.numbers, len(frames)).astype(np.int64)
+    return np.where(frames.spin > 0, frames.spin, (nuclear - frames.charge) % 2 + 1)
 
 
 def identified(kind: str, training: FloatArray, compositions: FloatArray) -> NDArray[np.bool_]:

@@ -34,12 +34,15 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
 
 def pack_reference(reference: EnergyReference) -> dict[str, Any]:
     """An energy reference as tensors and plain values."""
-    return {
+    packed = {
         "species": torch.from_numpy(reference.species.copy()),
         "energies": torch.from_numpy(reference.energies.copy()),
         "constant": reference.constant,
         "rank": reference.rank,
     }
+    if reference.molecules is not None:
+        packed["molecules"] = torch.from_numpy(reference.molecules.copy())
+    return packed
 
 
 def unpack_reference(packed: dict[str, Any]) -> EnergyReference:
@@ -49,4 +52,5 @@ def unpack_reference(packed: dict[str, Any]) -> EnergyReference:
         packed["energies"].cpu().numpy(),
         packed["constant"],
         packed["rank"],
+        packed["molecules"].cpu().numpy() if "molecules" in packed else None,
     )

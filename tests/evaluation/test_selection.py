@@ -84,9 +84,19 @@ def test_a_molecule_that_the_reference_does_not_know_is_named(seed_0):
     catalogue.register("mixed", Frames.concatenate([alkene, other]), {})
     chosen = choose(seed_0, overrides=["data=mixed"])
     np.testing.assert_array_equal(chosen.identified, chosen.frames.molecule == "c2h4")
-    (line,) = [note for note in chosen.notes if "not identified" in note]
+    (line,) = [note for note in chosen.notes if "cannot know" in note]
     assert line.startswith("ch5: ")
-    assert "those relative to the mean are" in line
+    assert "differences within a molecule stand and are scored, absolute energies do not" in line
+
+
+def test_a_charge_and_a_spin_that_training_did_not_have_are_named(tiny, seed_0):
+    half = np.arange(60) % 2
+    catalogue.register("ions", replace(tiny, charge=half, spin=1 + half), {})
+    chosen = choose(seed_0, overrides=["data=ions"])
+    (line,) = [note for note in chosen.notes if "charge +1 and spin multiplicity 2" in note]
+    assert "not in training" in line
+    own = choose(seed_0, overrides=["data=tiny"])
+    assert not [note for note in own.notes if "charge" in note]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +125,7 @@ def test_other_data_under_the_same_name(tiny, seed_0):
     chosen = choose(seed_0, overrides=["data=tiny"])
     assert set(chosen.seen) == {"unknown"}
     assert "is not known" in chosen.notes[0]
-    # The compositions of training are not known either, and C3H6 alone has rank 1 of 2.
-    assert not chosen.identified.any()
+    assert chosen.identified.all()  # the checkpoint holds the compositions of training
 
 
 @pytest.mark.usefixtures("tiny")
