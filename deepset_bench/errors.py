@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class NotInstalled(UserError):
+    """Only an extra of the package can do what was asked for."""
+
+
 def one_line(error: BaseException) -> str:
     """What an error of another package says, in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
@@ -30,11 +34,15 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency, or say in one line which extra installs it."""
+    """Import an optional dependency.
+
+    Raises:
+        NotInstalled: names the extra that installs it.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         problem = f"{(error.name or module).partition('.')[0]} is not installed"
     except ImportError as error:
         problem = f"{module} cannot be imported ({str(error).splitlines()[0]})"
-    raise UserError(f"{problem}; it comes with: pip install 'deepset-bench[{extra}]'")
+    raise NotInstalled(f"{problem}; it comes with: pip install 'deepset-bench[{extra}]'")

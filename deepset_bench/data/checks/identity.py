@@ -11,7 +11,7 @@ import numpy as np
 
 from deepset_bench.data.checks.finding import VERDICTS, Finding
 from deepset_bench.data.checks.subject import Group, Subject
-from deepset_bench.errors import UserError, require
+from deepset_bench.errors import NotInstalled, UserError, require
 
 _STEMS = ("meth", "eth", "prop", "but", "pent", "hex", "hept", "oct", "non", "dec")
 _TRIVIAL = {
@@ -53,11 +53,11 @@ def identity(subject: Subject) -> Finding:
     if not groups:
         return Finding(check, "not run", f"over {_LARGEST} atoms")
     given = _given(subject)
-    if given is not None:
-        _meaning(given)  # a mistake in it is the user's, and shows at once
     try:
+        if given is not None:
+            _meaning(given)  # a mistake in it is the user's, and shows at once
         found = [_identified(subject, group, given) for group in groups]
-    except UserError as error:  # no RDKit
+    except NotInstalled as error:
         return Finding(check, "not run", str(error))
     verdict = max((verdict for verdict, *_ in found), key=VERDICTS.index)
     texts = list(dict.fromkeys(text for grade, text, _ in found if grade == verdict))

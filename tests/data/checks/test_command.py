@@ -83,6 +83,15 @@ def test_a_biased_set_without_tblite(biased: str, monkeypatch: pytest.MonkeyPatc
     assert "deepset-bench[generate]" in output
 
 
+def test_a_set_of_a_known_molecule_without_rdkit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rdkit.Chem", None)
+    status, output = bench("check", "but-2-ene", "--sample", "0")
+    assert status == 0
+    (line,) = [text for text in output.splitlines() if "molecule and name" in text]
+    assert line.startswith("not run")
+    assert "pip install 'deepset-bench[generate]'" in " ".join(output.split())
+
+
 def test_a_biased_set_with_tblite_and_relabelled(biased: str, tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     status, output = bench("check", biased, "--sample", "10")
