@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from deepset_bench.data.recipe import Recipe
+
+if TYPE_CHECKING:
+    from deepset_bench.data.gathering import Request
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,14 +20,16 @@ app = typer.Typer(
 Sources = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Files (extended XYZ, .db, .traj, npz of MD17 or rMD17, HDF5 of ANI-1 or ANI-1x) "
-        "and names of sets, to be one set.",
+        help="Files (XYZ and extended XYZ, ASE's .traj, .db and .json, SchNetPack's .db, npz of "
+        "MD17 or rMD17, HDF5 of ANI-1 or ANI-1x, LAMMPS dumps with elements; plain or packed by "
+        "xz, gz, bz2, zst) and names of sets, to be one set. Not their names count but what is in "
+        "them.",
         show_default=False,
     ),
 ]
 Positions = Annotated[
     Path | None,
-    typer.Option(help="CP2K positions (angstrom), plain, .xz, .gz; many: 'part_*.pos'."),
+    typer.Option(help="CP2K positions (angstrom), in either format; many: 'part_*.pos'."),
 ]
 Forces = Annotated[Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")]
 FrameRange = Annotated[str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")]
@@ -37,12 +42,49 @@ ForcesKey = Annotated[
 EnergyUnit = Annotated[
     str | None,
     typer.Option(
-        help="eV, meV, hartree, kcal/mol or kJ/mol (default: eV; npz kcal/mol, HDF5 hartree)."
+        help="eV, meV, hartree, kcal/mol or kJ/mol (default: what the file says, else eV; npz "
+        "kcal/mol; HDF5 and CP2K hartree)."
     ),
 ]
 LengthUnit = Annotated[
     str | None,
-    typer.Option(help="angstrom (default) or bohr; forces are energy/length."),
+    typer.Option(
+        help="Of positions: angstrom or bohr (default: what the file says, else angstrom)."
+    ),
+]
+ForceUnit = Annotated[
+    str | None,
+    typer.Option(
+        help="eV/angstrom, hartree/bohr, kcal/mol/angstrom, ... (default: what the file says, else "
+        "energy unit / length unit; CP2K hartree/bohr)."
+    ),
+]
+Gradients = Annotated[
+    bool,
+    typer.Option("--gradients", help="The files hold gradients of the energy: minus the forces."),
+]
+Charge = Annotated[
+    int | None,
+    typer.Option(
+        help="Total charge in units of e, where the files state none; where they do, take only "
+        "frames of this charge."
+    ),
+]
+Spin = Annotated[
+    int | None, typer.Option(min=1, help="The same of the multiplicity 2S + 1: 2 for a radical.")
+]
+SkipIncomplete = Annotated[
+    bool,
+    typer.Option(
+        "--skip-incomplete", help="Leave out frames without energy or forces, or with NaN."
+    ),
+]
+Elements = Annotated[
+    str | None,
+    typer.Option(
+        help="Elements of labels that are no chemical symbols, as CA=C,OW=O or LAMMPS types as "
+        "1=C,2=H."
+    ),
 ]
 Formula = Annotated[
     str | None, typer.Option(help="Of HDF5 files only these molecules, as C4H8,C5H10.")
@@ -88,14 +130,19 @@ def import_(
     forces_key: ForcesKey = None,
     energy_unit: EnergyUnit = None,
     length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+    gradients: Gradients = False,
+    charge: Charge = None,
+    spin: Spin = None,
+    skip_incomplete: SkipIncomplete = False,
+    elements: Elements = None,
     formula: Formula = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
     """Read a CP2K pair, or files with named labels and sets, into one set for data=NAME."""
     from deepset_bench.data.importing import import_set
 
-    labels = _given(energy_key, forces_key, energy_unit, length_unit, formula)
-    typer.echo(import_set(name, sources or [], positions, forces, frames, relabel, labels, force))
+    typer.echo(import_set(name, _request(locals()), relabel, force))
 
 
 @app.command()
@@ -124,6 +171,12 @@ def check(
     forces_key: ForcesKey = None,
     energy_unit: EnergyUnit = None,
     length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+    gradients: Gradients = False,
+    charge: Charge = None,
+    spin: Spin = None,
+    skip_incomplete: SkipIncomplete = False,
+    elements: Elements = None,
     formula: Formula = None,
     json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
     html: Annotated[
@@ -133,10 +186,8 @@ def check(
     """Examine labels, units, geometries, duplicates and names; exit status 1 for a defect."""
     from deepset_bench.data.checks.command import Options
     from deepset_bench.data.checks.command import check as examine
-    from deepset_bench.data.gathering import Request
 
-    labels = _given(energy_key, forces_key, energy_unit, length_unit, formula)
-    request = Request(tuple(sources or ()), positions, forces, frames, labels, name)
+    request = _request(locals())
     options = Options(smiles, against, biased, sample, electronic_temperature, json, html)
     if not examine(request, options):
         raise typer.Exit(1)
@@ -155,34 +206,35 @@ def relabel(
     forces_key: ForcesKey = None,
     energy_unit: EnergyUnit = None,
     length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+    gradients: Gradients = False,
+    charge: Charge = None,
+    spin: Spin = None,
+    skip_incomplete: SkipIncomplete = False,
+    elements: Elements = None,
     formula: Formula = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
     """The same geometries with GFN-xTB labels as a new set; what was added is kept apart."""
-    from deepset_bench.data.gathering import Request
     from deepset_bench.data.relabelling import relabel_set
 
-    labels = _given(energy_key, forces_key, energy_unit, length_unit, formula)
-    request = Request(tuple(sources or ()), positions, forces, frames, labels)
-    typer.echo(relabel_set(new, request, method, electronic_temperature, force))
+    typer.echo(relabel_set(new, _request(locals()), method, electronic_temperature, force))
 
 
-def _given(
-    energy_key: str | None,
-    forces_key: str | None,
-    energy_unit: str | None,
-    length_unit: str | None,
-    formula: str | None,
-) -> dict[str, str]:
-    """The options about labels that were given."""
-    options = {
-        "energy_key": energy_key,
-        "forces_key": forces_key,
-        "energy_unit": energy_unit,
-        "length_unit": length_unit,
-        "formula": formula,
-    }
-    return {option: value for option, value in options.items() if value is not None}
+def _request(given: dict[str, Any]) -> Request:
+    """Where the frames are and how to read them, of a command's arguments by name."""
+    from dataclasses import fields
+
+    from deepset_bench.data.gathering import Request
+    from deepset_bench.data.readers.options import Options
+
+    return Request(
+        tuple(given["sources"] or ()),
+        given["positions"],
+        given["forces"],
+        Options(**{field.name: given[field.name] for field in fields(Options)}),
+        given.get("name"),
+    )
 
 
 @app.command()

@@ -27,8 +27,10 @@ from rich.table import Column, Table
 from deepset_bench.data.catalogue import check_new
 from deepset_bench.data.download import Progress as Report
 from deepset_bench.data.download import download
+from deepset_bench.data.gathering import Request
 from deepset_bench.data.importing import import_set
-from deepset_bench.data.sources import natural
+from deepset_bench.data.readers.options import Options
+from deepset_bench.data.readers.sources import natural
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import atomic_write, data_place, digest
 
@@ -83,24 +85,16 @@ def fetch_set(
     for option, value in options.items():
         words += [] if value is None else [option, value]
     about = {key: remote[key] for key in ("method", "page", "url") if key in remote}
-    labels = {} if formula is None else {"formula": formula}
-    sources, pair = [], {}
+    reading = Options(frames=frames, formula=formula)
     if "members" in remote:
         pair = _pair(name, remote, folder)
+        request = Request((), pair["positions"], pair["forces"], reading)
     else:
-        sources = [folder / remote["file"]]
+        file = folder / remote["file"]
+        request = Request((file,), options=reading)
         with _bar(remote["file"]) as report:
-            download(remote["url"], sources[0], remote.get("bytes"), remote.get("checksum"), report)
-    return import_set(
-        name,
-        sources,
-        **pair,
-        frames=frames,
-        relabel=relabel,
-        labels=labels,
-        force=force,
-        about=about | {"command": shlex.join(words)},
-    )
+            download(remote["url"], file, remote.get("bytes"), remote.get("checksum"), report)
+    return import_set(name, request, relabel, force, about | {"command": shlex.join(words)})
 
 
 def _pair(name: str, remote: dict[str, Any], folder: Path) -> dict[str, Path]:

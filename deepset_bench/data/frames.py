@@ -87,11 +87,8 @@ class Frames:
         """Raise where `spin` is no multiplicity of a molecule with that many electrons."""
         if not self.spin.any():
             return
-        nuclear = np.zeros(len(self), dtype=np.int64)
-        np.add.at(nuclear, self.frame_of_atom, self.numbers)
-        electrons, unpaired = nuclear - self.charge, self.spin - 1
-        odd = (electrons - unpaired) % 2 == 1
-        wrong = (self.spin != 0) & (odd | (self.spin < 0) | (unpaired > electrons))
+        electrons = self.electrons
+        wrong = impossible_spins(electrons, self.spin)
         if wrong.any():
             m = int(np.argmax(wrong))
             raise UserError(
@@ -102,6 +99,18 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.n_atoms)
+
+    @property
+    def electrons(self) -> IntArray:
+        """(M,) electrons of each frame."""
+        nuclear = np.zeros(len(self), dtype=np.int64)
+        np.add.at(nuclear, self.frame_of_atom, self.numbers)
+        return nuclear - self.charge
+
+    @property
+    def multiplicity(self) -> IntArray:
+        """(M,) `spin`, or the lowest that the electrons allow where it is not known."""
+        return np.where(self.spin == 0, 1 + self.electrons % 2, self.spin)
 
     @property
     def offsets(self) -> IntArray:
@@ -213,6 +222,13 @@ class Frames:
             if f.name != "bias_forces" or biased
         }
         return cls(**{"bias_forces": None, **arrays})
+
+
+def impossible_spins(electrons: IntArray | int, spin: IntArray) -> NDArray[np.bool_]:
+    """Which multiplicities molecules of so many electrons cannot have; 0 is any."""
+    unpaired = spin - 1
+    odd = (electrons - unpaired) % 2 == 1
+    return np.asarray((spin != 0) & (odd | (spin < 0) | (unpaired > electrons)))
 
 
 _DTYPES: dict[str, type] = {

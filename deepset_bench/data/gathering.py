@@ -1,19 +1,34 @@
-"""A set by its name, or files that are no set yet: what `check` and `relabel` work on."""
+"""Where frames are, as the command line says it, and reading them: files, sets, or both."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
-from deepset_bench.data.importing import METHOD_UNKNOWN, is_set, read_sources
+from deepset_bench.data.readers import read, read_pair
+from deepset_bench.data.readers.blocks import name_molecules
+from deepset_bench.data.readers.options import Options, Reading
+from deepset_bench.data.readers.own_units import units_text
+from deepset_bench.data.readers.sources import check_range, expand, frame_range
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import digest
 
-_ENDINGS = re.compile(r"(-(pos|frc)(-\d+)?)?(\.(xyz|extxyz|traj|db|npz|h5|hdf5))?(\.(xz|gz))?$")
+METHOD_UNKNOWN = "not known: labels as in the source files"
+_ENDINGS = re.compile(
+    r"(-(pos|frc)(-\d+)?)?(\.(xyz|extxyz|traj|db|json|npz|h5|hdf5|dump|lammpstrj))?"
+    r"(\.(xz|gz|bz2|zst))?$",
+    re.IGNORECASE,
+)
+_OF_SETS = ("frames", "charge", "spin")  # options that mean something for a set
 
 
 @dataclass(frozen=True)
@@ -22,61 +37,171 @@ class Request:
 
     Attributes:
         sources: files and names of sets; or
-        positions, forces: a CP2K pair.
-        frames: `A-B`, counted from 1 with both ends in.
-        labels: keys and units of the files, as `read_sources` takes them.
+        positions, forces: a CP2K pair, or its positions alone.
+        options: how to read them.
         name: what the molecule is called; by default the set's name, or the file's.
     """
 
     sources: tuple[Path, ...] = ()
     positions: Path | None = None
     forces: Path | None = None
-    frames: str | None = None
-    labels: Mapping[str, str] | None = None
+    options: Options = field(default_factory=Options)
     name: str | None = None
 
     @property
     def words(self) -> str:
         """The same for a command line, without the frames."""
         words = [str(source) for source in self.sources]
-        named = {"positions": self.positions, "forces": self.forces, **(self.labels or {})}
-        for option, value in named.items():
-            if value is not None:
-                words += [f"--{option.replace('_', '-')}", str(value)]
-        return shlex.join(words)
+        for option, value in (("--positions", self.positions), ("--forces", self.forces)):
+            words += [] if value is None else [option, str(value)]
+        return shlex.join([*words, *replace(self.options, frames=None).words])
 
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """Frames, what they are called and what is known about them."""
+    """Frames, what they are called and what is known about them.
+
+    Attributes:
+        name: of the set or file.
+        frames: all of them.
+        sheet: the datasheet of a set, or what is known of files: `method`, and where it applies
+            `charge`, `spin_multiplicity`, `left_out` and `read_as`, the units.
+        sources: every file and set with its checksum, and how it was read.
+    """
 
     name: str
     frames: Frames
     sheet: dict[str, Any]
+    sources: list[dict[str, Any]]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should hear of how they were read, in words."""
+        facts = [f"{text}: left out" for text in self.sheet.get("left_out", ())]
+        if "charge" in self.sheet:
+            facts.append(f"charge {_listed(self.sheet['charge'], '+d')}")
+        if "spin_multiplicity" in self.sheet:
+            facts.append(f"spin multiplicity {_listed(self.sheet['spin_multiplicity'], 'd')}")
+        if "read_as" in self.sheet:
+            facts.append(f"read as {self.sheet['read_as']}")
+        return facts
 
 
 def gather(request: Request, unlabelled: bool = False) -> Gathered:
-    """Read them.
+    """Read a CP2K pair, or files and sets one after another.
 
     Args:
+        request: where they are.
         unlabelled: files need no energies and forces.
 
     Raises:
-        UserError: no such set or file, or whatever the reader finds.
+        UserError: neither or both kinds of source, no such set or file, or whatever the reader
+            finds.
     """
-    sheet: dict[str, Any] = {"method": METHOD_UNKNOWN}
     first = (*request.sources, request.positions or Path("unnamed"))[0]
-    name = first.name if is_set(first) else _ENDINGS.sub("", first.name)
+    name = request.name or (first.name if is_set(first) else _ENDINGS.sub("", first.name))
+    parts = _read(request, name, unlabelled)
+    frames = _joined([part.frames for part in parts], name)
+    sheet: dict[str, Any] = {"method": METHOD_UNKNOWN}
     if len(request.sources) == 1 and is_set(first):
         sheet = catalogue.datasheet(str(first))
-    name = request.name or name
-    read = read_sources(
-        name,
-        request.sources,
-        request.positions,
-        request.forces,
-        request.frames,
-        request.labels,
-        unlabelled,
+    given = (*request.sources, request.positions, request.forces)
+    origins = [_origin(path) for path in given if path is not None]
+    notes = [part.notes for part in parts]
+    sheet |= _states(frames)
+    left_out = [
+        text if len(parts) == 1 else f"{source}: {text}"
+        for source, note in zip_longest(request.sources, notes)
+        for text in note.get("left_out", ())
+    ]
+    units = {units_text(note["units"]): None for note in notes if "units" in note}
+    if left_out:
+        sheet["left_out"] = left_out
+    if units:
+        sheet["read_as"] = "; ".join(units)
+    for origin, note in zip(origins, notes, strict=False):  # a pair has one for both files
+        origin |= note
+    return Gathered(name, frames, sheet, origins)
+
+
+def is_set(source: Path) -> bool:
+    """Whether it names a set, and no file."""
+    return not source.is_file() and str(source) in catalogue.names()
+
+
+def _read(request: Request, name: str, unlabelled: bool) -> list[Reading]:
+    positions, forces, options = request.positions, request.forces, request.options
+    if not request.sources and positions is not None and (forces is not None or unlabelled):
+        return [read_pair(positions, forces, name, options, unlabelled)]
+    if request.sources and positions is None and forces is None:
+        return [_read_one(source, name, options, unlabelled) for source in request.sources]
+    raise UserError(
+        "give either files or sets, or both --positions and --forces (a CP2K pair; one in many "
+        "files as patterns in quotes), or --positions alone to compute labels with --relabel gfn1"
     )
-    return Gathered(name, read, sheet)
+
+
+def _read_one(source: Path, name: str, options: Options, unlabelled: bool) -> Reading:
+    if is_set(source):
+        return _read_set(source, options)
+    if not source.exists():
+        near = nearest(str(source), catalogue.names())
+        raise UserError(f"{source}: no such file, and no such set; {near}")
+    return read(source, name, options, unlabelled)
+
+
+def _read_set(source: Path, options: Options) -> Reading:
+    """A set there is: with the charge and spin that are asked for, or its frames that have them."""
+    if set(options.given) - set(_OF_SETS):
+        raise UserError(f"keys, units and the like are options for files; {source} is a set")
+    chosen, frames = frame_range(options.frames), catalogue.load(str(source))
+    check_range(source, chosen, len(frames))
+    frames = frames.select(chosen)
+    left_out = []
+    for quantity in ("charge", "spin"):
+        asked, has = getattr(options, quantity), getattr(frames, quantity)
+        if asked is None:
+            continue
+        if not has.any():
+            has = np.full(len(frames), asked)
+            frames = replace(frames, **{quantity: has})
+        mine = np.flatnonzero(has == asked)
+        if not len(mine):
+            raise UserError(f"{source}: no geometry has the {quantity} {asked}, but {has[0]}")
+        if len(mine) < len(frames):
+            what = f"{len(frames) - len(mine):,} of {len(frames):,} geometries"
+            left_out.append(f"{what} have another {quantity}")
+        frames = frames.select(mine)
+    return Reading(frames, {"left_out": left_out} if left_out else {})
+
+
+def _joined(parts: Sequence[Frames], name: str) -> Frames:
+    """All parts as one set, their frames numbered one after another."""
+    shifted, first = [], 0
+    for part in parts:
+        shifted.append(replace(part, index=part.index + first))
+        first += int(part.index.max()) + 1
+    return parts[0] if len(parts) == 1 else name_molecules(Frames.concatenate(shifted), name)
+
+
+def _origin(source: Path) -> dict[str, Any]:
+    if is_set(source):
+        return {"set": str(source), "sha256": catalogue.checksum(str(source))}
+    files = expand(source)
+    several = {"files": len(files)} if len(files) > 1 else {}
+    return {"file": source.name, **several, "sha256": digest(files)}
+
+
+def _states(frames: Frames) -> dict[str, Any]:
+    """Charge and spin multiplicity, where any is stated: one, or a list of all there are."""
+    found: dict[str, Any] = {}
+    if frames.charge.any() or frames.spin.any():
+        for key, values in (("charge", frames.charge), ("spin_multiplicity", frames.multiplicity)):
+            all_of = np.unique(values).tolist()
+            found[key] = all_of[0] if len(all_of) == 1 else all_of
+    return found
+
+
+def _listed(values: int | list[int], form: str) -> str:
+    every = values if isinstance(values, list) else [values]
+    return " and ".join(format(value, form) for value in every)

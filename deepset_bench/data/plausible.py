@@ -23,6 +23,7 @@ _LARGEST = {
     "forces": (1e6, "eV/angstrom"),
     "energy": (1e9, "eV"),
 }
+_COST = 1.0  # eV that a bond of twice or half its length takes at least
 _CHUNK = 1000  # frames whose distances are in memory together
 
 
@@ -71,7 +72,9 @@ def check_plausible(
             ("distances", mean_nearest, length_ratios()),
         ):
             jump = _other_unit(values[members], factors)
-            if jump is not None:
+            if jump is not None and not (
+                name == "distances" and _stretched(frames, members, mean_nearest[members])
+            ):
                 first, factor = jump
                 raise UserError(
                     f"{where(int(members[first]), None)}: the {name} are {factor:.4g} times those "
@@ -116,6 +119,19 @@ def _alike(frames: Frames) -> Iterator[IntArray]:
         members = np.flatnonzero(frames.n_atoms == n)
         for start in range(0, len(members), _CHUNK):
             yield offsets[members[start : start + _CHUNK], None] + np.arange(n)
+
+
+def _stretched(frames: Frames, members: IntArray, distances: FloatArray) -> bool:
+    """Whether the atoms are further apart in some frames because bonds are longer there.
+
+    Another unit leaves the energies where they are; to stretch every bond of a molecule to twice
+    its length costs much. Two atoms have one distance, which tells nothing.
+    """
+    bonds = int(frames.n_atoms[members[0]]) - 1
+    far = distances > np.sqrt(distances.min() * distances.max())
+    energy = frames.energy[members]
+    gaps = energy[far].min() - energy[~far].max(), energy[~far].min() - energy[far].max()
+    return bonds < 2 or bool(max(gaps) > _COST * bonds)
 
 
 def _other_unit(values: FloatArray, factors: list[float]) -> tuple[int, float] | None:

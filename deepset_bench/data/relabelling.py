@@ -6,7 +6,8 @@ import shlex
 
 from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import Request, gather
-from deepset_bench.data.importing import relabelled
+from deepset_bench.data.importing import FACTS, relabelled, stored
+from deepset_bench.data.one_surface import check_one_surface
 
 _KEPT = ("smiles", "formula", "licence", "seed", "torsions", "tied_torsions", "sampling")
 
@@ -37,21 +38,18 @@ def relabel_set(
     stated = old.sheet.get("electronic_temperature_kelvin", 300.0)
     kelvin = float(stated if electronic_temperature is None else electronic_temperature)
     frames, label = relabelled(old.frames, method, electronic_temperature=kelvin)
+    check_one_surface(frames)
     command = f"bench data relabel {request.words} --as {shlex.quote(name)} --method {method}"
     command += f" --electronic-temperature {kelvin:g}"
-    if request.frames:
-        command += f" --frames {request.frames}"
+    if request.options.frames:
+        command += f" --frames {request.options.frames}"
     sheet = {
         "name": name,
         "method": label,
         "electronic_temperature_kelvin": kelvin,
         "units": {"energy": "eV", "positions": "angstrom", "forces": "eV/angstrom"},
-        **{key: old.sheet[key] for key in _KEPT if key in old.sheet},
+        **{key: old.sheet[key] for key in (*_KEPT, *FACTS) if key in old.sheet},
         "geometries": old.sheet.get("sha256", request.words),
         "command": command,
     }
-    folder = catalogue.register(name, frames, sheet, force)
-    return (
-        f"{name}: {len(frames)} frames in {folder}; train on it with data={name}, "
-        f"examine it with: bench data check {name}"
-    )
+    return stored(name, frames, sheet, old, force)

@@ -2,14 +2,30 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from deepset_bench.data.frames import Frames
+from deepset_bench.data.readers import recognised
+from deepset_bench.data.readers.cp2k import read_cp2k
+from deepset_bench.data.readers.options import Options
 
 WATER = ["O", "H", "H"]
 ENERGIES = [-5.7, -5.6, -5.65, -5.55]
 M, A = 4, 3
 PLACES = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]) + 0.01 * np.arange(M)[:, None, None]
 FORCES = 0.01 * PLACES[:, ::-1]
+
+
+def read_file(path: Path, name: str, unlabelled: bool = False, **options: Any) -> Frames:
+    """The frames of a file of any kind, read anew."""
+    return recognised(path).read(path, name, Options(**options), unlabelled).frames
+
+
+def read_pair(positions: Path, forces: Path, name: str, **options: Any) -> Frames:
+    """The frames of a CP2K pair, read anew."""
+    return read_cp2k(positions, forces, name=name, options=Options(**options)).frames
 
 
 # Springs of different strength between all pairs of five atoms: no net force, no torque.

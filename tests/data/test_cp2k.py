@@ -9,10 +9,18 @@ from ase.data import chemical_symbols
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.data.cp2k import read_cp2k
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
 from deepset_bench.errors import UserError
-from tests.data.dialects import CHAIN, ENERGIES, FRC, PLACES, POS, SPRINGS, cp2k_text
+from tests.data.dialects import (
+    CHAIN,
+    ENERGIES,
+    FRC,
+    PLACES,
+    POS,
+    SPRINGS,
+    cp2k_text,
+    read_pair,
+)
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -21,7 +29,7 @@ def read(folder: Path, pos: str | bytes, frc: str | bytes, frames: str | None = 
     paths = folder / "w-pos-1.xyz", folder / "w-frc-1.xyz"
     for path, content in zip(paths, (pos, frc), strict=True):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_cp2k(*paths, name="water", frames=frames)
+    return read_pair(*paths, name="water", frames=frames)
 
 
 def test_units_are_converted_once(tmp_path):
@@ -73,7 +81,7 @@ def test_a_pair_in_parts_is_the_pair(tmp_path, pos, frc):
     whole = read(tmp_path, POS, FRC)
     patterns = parts(tmp_path, "pos", POS, pos), parts(tmp_path, "forces", FRC, frc)
     for frames in (None, "1-4", "2-3", "4-4"):
-        joined = read_cp2k(*patterns, name="water", frames=frames)
+        joined = read_pair(*patterns, name="water", frames=frames)
         part = whole if frames is None else read(tmp_path, POS, FRC, frames)
         for field in ("numbers", "positions", "energy", "forces", "index"):
             np.testing.assert_array_equal(getattr(part, field), getattr(joined, field))
@@ -92,16 +100,16 @@ def test_damage_in_a_part_is_named_by_its_file(tmp_path):
     ):
         third.write_text(damage)
         with pytest.raises(UserError, match=expected):
-            read_cp2k(pos, frc, "water")
+            read_pair(pos, frc, "water")
     third.unlink()
     with pytest.raises(UserError, match=r"part_10.forces: frame 3, line 2: step 200"):
-        read_cp2k(pos, frc, "water")
-    assert len(read_cp2k(pos, frc, "water", frames="1-2")) == 2
+        read_pair(pos, frc, "water")
+    assert len(read_pair(pos, frc, "water", frames="1-2")) == 2
 
 
 def test_a_pattern_that_matches_nothing_is_refused(tmp_path):
     with pytest.raises(UserError, match="no file matches"):
-        read_cp2k(tmp_path / "*.pos", tmp_path / "*.forces", "none")
+        read_pair(tmp_path / "*.pos", tmp_path / "*.forces", "none")
 
 
 def test_springs_belong_to_their_atoms(tmp_path):
@@ -112,9 +120,9 @@ def test_springs_belong_to_their_atoms(tmp_path):
 
 def test_absent_files_and_folders_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        read_cp2k(tmp_path / "none.xyz", tmp_path / "none.xyz", "none")
+        read_pair(tmp_path / "none.xyz", tmp_path / "none.xyz", "none")
     with pytest.raises(UserError, match="directory"):
-        read_cp2k(tmp_path, tmp_path, "none")
+        read_pair(tmp_path, tmp_path, "none")
 
 
 @settings(max_examples=60, deadline=None)
@@ -144,14 +152,14 @@ def test_what_cp2k_prints_is_read_back_exactly(tmp_path_factory, data):
 @pytest.mark.skipif(not REAL.is_dir(), reason="the report's trajectories are not here")
 def test_the_reports_but_2_ene():
     pair = REAL / "but-2-ene-pos-1.xyz.xz", REAL / "but-2-ene-frc-1.xyz.xz"
-    whole = read_cp2k(*pair, name="but-2-ene")
+    whole = read_pair(*pair, name="but-2-ene")
     assert len(whole) == 15_001
     assert len(whole.numbers) == 15_001 * 12
     frames = whole.select(slice(99, 6600))
     energy = frames.energy / HARTREE
     assert np.abs(energy - energy.mean()).mean() == pytest.approx(0.0204, abs=5e-5)
     assert np.abs(frames.forces / HARTREE_PER_BOHR).mean() == pytest.approx(0.0298, abs=5e-5)
-    selected = read_cp2k(*pair, name="but-2-ene", frames="100-6600")
+    selected = read_pair(*pair, name="but-2-ene", frames="100-6600")
     np.testing.assert_array_equal(selected.forces, frames.forces)
     np.testing.assert_array_equal(selected.index, frames.index)
 
@@ -159,5 +167,5 @@ def test_the_reports_but_2_ene():
 @pytest.mark.skipif(not REAL.is_dir(), reason="the report's trajectories are not here")
 def test_the_reports_pentene():
     pair = REAL / "pentene-pos-1.xyz.xz", REAL / "pentene-frc-1.xyz.xz"
-    frames = read_cp2k(*pair, name="pentene")
+    frames = read_pair(*pair, name="pentene")
     assert (len(frames), len(frames.numbers)) == (15_001, 15_001 * 15)

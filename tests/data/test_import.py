@@ -109,7 +109,7 @@ def test_a_file_with_named_labels(pair, tmp_path):
     np.testing.assert_allclose(frames.forces, HARTREE_PER_BOHR)
     command = shlex.split(catalogue.datasheet("h2")["command"])
     assert command[:5] == ["bench", "data", "import", "h2", str(path)]
-    assert command[5:] == ["--frames", "1-2", *options]
+    assert command[5:] == [*options, "--frames", "1-2"]
 
 
 def test_sets_of_several_files_are_listed(pair, tmp_path):
@@ -245,7 +245,7 @@ def test_a_pair_in_parts(pair, tmp_path):
 
 
 def test_formulas_are_of_hdf5(pair, tmp_path):
-    with pytest.raises(UserError, match="--formula chooses from HDF5 files"):
+    with pytest.raises(UserError, match="--formula is for HDF5"):
         bench("import", "h2", molecule(tmp_path / "a.traj", "H2", 2), "--formula", "H2")
 
 
@@ -255,9 +255,9 @@ def test_formulas_are_of_hdf5(pair, tmp_path):
         (["import", "h2"], "either files or sets, or both --positions and --forces"),
         (["import", "h2", "{0}", "{1}"], "either files or sets, or both"),
         (["import", "h2", "file", "{0}", "{1}", "{2}", "{3}"], "either files or sets, or both"),
-        (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--energy-unit", "eV"], "options for files"),
+        (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--formula", "H2"], "not for a CP2K pair"),
         (["import", "h2", "none.xyz"], "none.xyz: no such file, and no such set; valid: "),
-        (["import", "h2", "{1}", "--energy-unit", "Ha"], "valid: eV"),
+        (["import", "h2", "{1}", "--energy-unit", "mHa"], "valid: eV"),
         (["import", "h2", "{1}"], "line 2: a CP2K trajectory, without forces"),
         (["import", "h2", "{2}", "{3}", "--positions", "{3}"], "the same numbers"),
         (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--frames", "2-9"], "2 whole frames"),

@@ -86,6 +86,12 @@ def test_a_bond_may_stretch_by_any_factor():
     check_plausible(chain(2, [0.74, 1.4], [-1.0, -27.2]), where)
 
 
+def test_a_few_points_of_a_scan_are_no_other_unit():
+    check_plausible(chain(2, [0.74, 0.76, 1.42], [-28.19, -28.21, -26.6]), where)
+    check_plausible(chain(2, [3.7, 3.8, 7.1], [-0.012, -0.011, 0.0]), where)
+    check_plausible(chain(3, [0.95, 0.96, 1.81], [-156.9, -156.8, -148.2]), where)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=20), st.floats(10, 1e4))
 def test_total_energies_are_left_alone(spread, total):

@@ -13,9 +13,9 @@ from ase.db import connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.data.readers import read_ase
 from deepset_bench.data.units import Units
 from deepset_bench.errors import UserError
+from tests.data.dialects import read_file
 
 
 def images(n: int = 3, formula: str = "H2O") -> list[Atoms]:
@@ -34,6 +34,12 @@ def images(n: int = 3, formula: str = "H2O") -> list[Atoms]:
     return out
 
 
+def water(folder: Path) -> Path:
+    """A file of three frames, as ASE writes it."""
+    ase.io.write(folder / "water.extxyz", images())
+    return folder / "water.extxyz"
+
+
 def text(path: Path, frames: list[Atoms]) -> str:
     ase.io.write(path, frames, format="extxyz")
     return path.read_text()
@@ -44,7 +50,7 @@ def test_the_formats_of_ase(tmp_path, suffix):
     written = images()
     path = tmp_path / f"water@1.{suffix}"
     ase.io.write(path, written, **({"format": "extxyz"} if suffix == "xyz" else {}))
-    frames = read_ase(path, "water")
+    frames = read_file(path, "water")
     np.testing.assert_allclose(frames.positions, np.concatenate([a.positions for a in written]))
     np.testing.assert_allclose(frames.forces, np.concatenate([a.get_forces() for a in written]))
     np.testing.assert_allclose(frames.energy, [a.get_potential_energy() for a in written])
@@ -61,7 +67,9 @@ def test_compressed_files(tmp_path, suffix, ending, pack):
     ase.io.write(plain, images())
     packed = tmp_path / f"packed.{suffix}.{ending}"
     packed.write_bytes(pack(plain.read_bytes()))
-    np.testing.assert_array_equal(read_ase(packed, "water").forces, read_ase(plain, "water").forces)
+    np.testing.assert_array_equal(
+        read_file(packed, "water").forces, read_file(plain, "water").forces
+    )
 
 
 def test_named_labels_in_named_units(tmp_path):
@@ -70,7 +78,7 @@ def test_named_labels_in_named_units(tmp_path):
     atoms.arrays["bias_forces"] = np.full((3, 3), 0.25)
     path = tmp_path / "water.xyz"
     text(path, [atoms])
-    frames = read_ase(
+    frames = read_file(
         path,
         "water",
         energy_key="REF_energy",
@@ -92,7 +100,7 @@ def test_named_labels_of_a_database_row(tmp_path):
         database.write(
             Atoms("H2", np.eye(3)[:2]), dft_energy=-1.5, data={"dft_forces": np.ones((2, 3))}
         )
-    frames = read_ase(path, "h2", energy_key="dft_energy", forces_key="dft_forces")
+    frames = read_file(path, "h2", energy_key="dft_energy", forces_key="dft_forces")
     assert frames.energy.tolist() == [-1.5]
     np.testing.assert_array_equal(frames.forces, np.ones((2, 3)))
 
@@ -119,27 +127,29 @@ def test_length_units():
 
 def test_an_unknown_unit_lists_the_valid_ones(tmp_path):
     with pytest.raises(UserError, match="eV, meV, hartree, kcal/mol, kJ/mol"):
-        read_ase(tmp_path / "any", "any", energy_unit="ev")
+        read_file(water(tmp_path), "any", energy_unit="furlong")
     with pytest.raises(UserError, match="angstrom, bohr"):
-        read_ase(tmp_path / "any", "any", length_unit="nm")
+        read_file(water(tmp_path), "any", length_unit="nm")
+    with pytest.raises(UserError, match="hartree/bohr, kcal/mol/angstrom"):
+        read_file(water(tmp_path), "any", force_unit="newton")
 
 
 def test_frame_ranges(tmp_path):
     path = tmp_path / "water.xyz"
     text(path, images(5))
-    frames, part = read_ase(path, "water"), read_ase(path, "water", frames="2-4")
+    frames, part = read_file(path, "water"), read_file(path, "water", frames="2-4")
     assert part.index.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(part.forces, frames.select(slice(1, 4)).forces)
     with pytest.raises(UserError, match=r"--frames 4-6 .* 5 whole frames"):
-        read_ase(path, "water", frames="4-6")
+        read_file(path, "water", frames="4-6")
     with pytest.raises(UserError, match=r"--frames 9-9 .* 5 whole frames"):
-        read_ase(path, "water", frames="9-9")
+        read_file(path, "water", frames="9-9")
 
 
 def test_a_set_of_several_compositions_is_named_by_formula(tmp_path):
     path = tmp_path / "mixed.xyz"
     text(path, images(2, "H2O") + images(1, "CH4"))
-    frames = read_ase(path, "mixed")
+    frames = read_file(path, "mixed")
     assert frames.molecule.tolist() == ["H2O", "H2O", "CH4"]
     assert frames.n_atoms.tolist() == [3, 3, 5]
 
@@ -150,7 +160,7 @@ def test_damaged_binaries_are_one_line(tmp_path, suffix):
     ase.io.write(path, images())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     with pytest.raises(UserError, match=f"water.{suffix}: frame 1: ASE cannot read it") as caught:
-        read_ase(path, "water")
+        read_file(path, "water")
     assert "\n" not in str(caught.value)
 
 
@@ -160,7 +170,7 @@ def test_a_bias_of_some_frames_is_refused(tmp_path):
     path = tmp_path / "water.xyz"
     text(path, frames)
     with pytest.raises(UserError, match="only some frames have bias_forces"):
-        read_ase(path, "water")
+        read_file(path, "water")
 
 
 def test_the_whole_part_of_a_file_cut_short_can_be_read(tmp_path):
@@ -169,16 +179,16 @@ def test_the_whole_part_of_a_file_cut_short_can_be_read(tmp_path):
     for cut in (content[:-20], content.rpartition("Properties")[0], content[: content.rindex("H")]):
         path.write_text(cut)
         with pytest.raises(UserError, match=r"frame 3.* --frames 1-2"):
-            read_ase(path, "water")
-        assert len(read_ase(path, "water", frames="1-2")) == 2
+            read_file(path, "water")
+        assert len(read_file(path, "water", frames="1-2")) == 2
 
 
 def test_plain_geometries_can_be_read_to_be_labelled(tmp_path):
     path = tmp_path / "water.xyz"
     path.write_text("3\nwater, from a drawing\nO 0 0 0\nH 0 0 1\nH 0 1 0\n")
     with pytest.raises(UserError, match=r"frame 1, line 2: has no 'energy'.*--relabel"):
-        read_ase(path, "water")
-    frames = read_ase(path, "water", unlabelled=True)
+        read_file(path, "water")
+    frames = read_file(path, "water", unlabelled=True)
     assert frames.positions[2].tolist() == [0, 1, 0]
     assert not frames.forces.any()
 
@@ -188,7 +198,7 @@ def test_labels_of_some_frames_alone_are_no_labels(tmp_path):
     written[2].calc = None
     path = tmp_path / "water.traj"
     ase.io.write(path, written)
-    frames = read_ase(path, "water", unlabelled=True)
+    frames = read_file(path, "water", unlabelled=True)
     assert not frames.forces.any()
     assert not frames.energy.any()
 
@@ -201,11 +211,11 @@ def test_labels_of_another_kind_are_refused(tmp_path):
     text(path, written)
     for key in ("energy_label", "done"):
         with pytest.raises(UserError, match=f"frame 1, line 2: '{key}' is not a number"):
-            read_ase(path, "water", energy_key=key)
+            read_file(path, "water", energy_key=key)
     with pytest.raises(UserError, match=r"'forces' has shape \(3, 3\), expected \(\)"):
-        read_ase(path, "water", energy_key="forces")
+        read_file(path, "water", energy_key="forces")
     with pytest.raises(UserError, match="did you mean energy"):
-        read_ase(path, "water", energy_key="enrgy")
+        read_file(path, "water", energy_key="enrgy")
 
 
 @settings(max_examples=30, deadline=None)
@@ -217,6 +227,6 @@ def test_extended_xyz_comes_back_to_its_eight_decimals(tmp_path_factory, seed, n
         atoms.positions += rng.normal(scale=0.5, size=atoms.positions.shape)
     path = tmp_path_factory.mktemp("xyz") / "any.xyz"
     text(path, written)
-    frames = read_ase(path, "any")
+    frames = read_file(path, "any")
     expected = np.concatenate([atoms.positions for atoms in written])
     np.testing.assert_allclose(frames.positions, expected, rtol=0, atol=0.51e-8)
