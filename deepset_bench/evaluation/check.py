@@ -1,12 +1,14 @@
 """`bench check RUN`: whether a trained model is a function of a molecule, and of its configuration.
 
-An energy must not change with the company in a batch, the order of atoms, or a rotation; its
-gradient must be the force; it must not jump where a pair of atoms crosses the cutoff; and every key
-of the configuration that was set must be read by something.
+Every parameter and prediction must be a finite number. An energy must not change with the company
+in a batch, the order of atoms, or a rotation; its gradient must be the force; it must not jump
+where a pair of atoms crosses the cutoff; and every key of the configuration that was set must be
+read by something.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -41,11 +43,12 @@ def check_run(run: Path) -> list[Finding]:
     """
     folder = RunFolder(run)
     unknown = unknown_keys(folder.config)
-    trained = load_trained(run, "cpu", unknown)
+    trained = load_trained(run, "cpu", unknown, finite=False)
     trained.potential.double()
     frames = _test_frames(folder, trained)
     model = _Model(trained)
     return [
+        parameters(model),
         batch(model, frames),
         order(model, frames),
         rotation(model, frames),
@@ -58,7 +61,10 @@ def check_run(run: Path) -> list[Finding]:
 
 
 class _Model:
-    """Energies (B,) in eV relative to the reference and forces (A, 3) in eV/angstrom, float64."""
+    """Energies (B,) in eV relative to the reference and forces (A, 3) in eV/angstrom, float64.
+
+    What is infinite is NaN, too, so that any arithmetic with it is.
+    """
 
     def __init__(self, trained: Trained) -> None:
         self.trained = trained
@@ -71,8 +77,22 @@ class _Model:
         with flushed():
             prediction = self.trained.potential(tables.gather(torch.arange(len(frames))))
         real = tables.numbers.flatten() > 0
-        energy, forces = prediction.energy.detach(), prediction.forces.detach()
-        return energy.numpy(), forces[real].numpy()
+        found = prediction.energy, prediction.forces[real]
+        energy, forces = (x.detach().nan_to_num(torch.nan, torch.nan, torch.nan) for x in found)
+        return energy.numpy(), forces.numpy()
+
+
+def parameters(model: _Model) -> Finding:
+    """Whether every parameter is a finite number."""
+    check, advice = "parameters", "best.pt is damaged, or its training diverged: --fresh trains it"
+    stored = model.trained.potential.state_dict()
+    wrong = {name: int((~tensor.isfinite()).sum()) for name, tensor in stored.items()}
+    names, total = [name for name, count in wrong.items() if count], sum(wrong.values())
+    if names:
+        text = f"{total} numbers are NaN or infinite, in {', '.join(names[:3])}"
+        text += f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return Finding(check, "defect", text, total, "", (), (), advice)
+    return Finding(check, "ok", "every one is a finite number", 0.0)
 
 
 def batch(model: _Model, frames: Frames) -> Finding:
@@ -80,7 +100,7 @@ def batch(model: _Model, frames: Frames) -> Finding:
     together, _ = model(frames)
     alone = np.array([model(frames.select([m]))[0][0] for m in range(len(frames))])
     advice = "pairs of atoms are lost or mixed up in batches; condition.edges=all keeps every one"
-    return _same("batch", "in a batch and alone", together - alone, advice)
+    return _same("batch", frames, "in a batch and alone", together - alone, advice)
 
 
 def order(model: _Model, frames: Frames) -> Finding:
@@ -91,7 +111,7 @@ def order(model: _Model, frames: Frames) -> Finding:
     permuted = replace(frames, numbers=frames.numbers[other], positions=frames.positions[other])
     advice = "the sum over neighbours must not know which atom comes first"
     difference = model(permuted)[0] - model(frames)[0]
-    return _same("order of atoms", "in two orders of the atoms", difference, advice)
+    return _same("order of atoms", frames, "in two orders of the atoms", difference, advice)
 
 
 def rotation(model: _Model, frames: Frames) -> Finding:
@@ -100,14 +120,27 @@ def rotation(model: _Model, frames: Frames) -> Finding:
     energy, _ = model(frames)
     others = [model(replace(frames, positions=frames.positions @ m.T))[0] for m in (turn, -turn)]
     advice = "a feature depends on the axes: components of vectors as scalars?"
-    return _same("rotation", "before and after turning", np.array(others) - energy, advice)
+    difference = np.abs(np.array(others) - energy).max(axis=0)
+    return _same("rotation", frames, "before and after turning", difference, advice)
 
 
-def _same(check: str, what: str, difference: FloatArray, advice: str) -> Finding:
+def _same(check: str, frames: Frames, what: str, difference: FloatArray, advice: str) -> Finding:
+    """On (M,) differences between energies that should be none."""
+    if np.isnan(difference).any():
+        return _not_finite(check, frames, difference, "energies")
     number = float(np.abs(difference).max())
     verdict = graded(number, _SUSPECT, _DEFECT)
     text = f"energies {what} differ by {energy_text(number)} at most"
     return Finding(check, verdict, text, number, "eV", (), (), "" if verdict == "ok" else advice)
+
+
+def _not_finite(check: str, frames: Frames, values: FloatArray, what: str) -> Finding:
+    """A defect: some of (M,) values of the frames are NaN."""
+    rows = np.isnan(values)
+    concerned = tuple(frames.index[rows].tolist())
+    text = f"{what} of {len(concerned)} of {len(frames)} frames are NaN or infinite"
+    advice = "no number of this run means anything before that is understood"
+    return Finding(check, "defect", text, len(concerned), "", concerned, (), advice)
 
 
 def gradient(model: _Model, frames: Frames) -> Finding:
@@ -121,6 +154,12 @@ def gradient(model: _Model, frames: Frames) -> Finding:
     expected = -(ahead - behind) / (2 * _STEP)
     along = (model(frames)[1] * direction).sum(axis=1)
     found = np.bincount(frames.frame_of_atom, along)
+    if np.isnan(found + expected).any():
+        return _not_finite("forces", frames, found + expected, "forces or energies")
+    if not expected.any():
+        verdict, are = ("defect", "are not") if found.any() else ("ok", "are")
+        text = f"the energy is the same for every geometry, and the forces {are} zero"
+        return Finding("forces", verdict, text)
     slope = float((found * expected).sum() / (expected**2).sum())
     rest = np.abs(found - slope * expected).max() / np.abs(expected).max()
     text = f"forces are {slope:.4f} times the negative gradient of the energy"
@@ -136,13 +175,18 @@ def cutoff(model: _Model) -> Finding:
 
     The atom between them stays within the cutoff of both.
     """
-    number, pair = 0.0, ""
+    jumps = {}
     for one, other in combinations_with_replacement(model.species, 2):
         inside, outside = (
             model(_probe(one, other, model.cutoff + s * _ACROSS))[0][0] for s in (-1, 1)
         )
-        if abs(outside - inside) >= number:
-            number, pair = abs(outside - inside), f"atomic numbers {one} and {other}"
+        jumps[f"atomic numbers {one} and {other}"] = abs(float(outside - inside))
+    # NaN, which is neither more nor less than any number, before all.
+    pair = max(jumps, key=lambda name: (math.isnan(jumps[name]), jumps[name]))
+    number = jumps[pair]
+    if math.isnan(number):
+        text = f"the energy is NaN or infinite where {pair} cross {model.cutoff:g} angstrom"
+        return Finding("cutoff", "defect", text)
     text = f"the energy jumps by {energy_text(number)} where {pair} cross {model.cutoff:g} angstrom"
     if number < _DEFECT:
         return Finding("cutoff", "ok", f"no jump over {energy_text(_DEFECT)} where pairs cross it")

@@ -82,7 +82,7 @@ class Ensemble:
                 of the batches of training. Other runs do not care.
 
         Raises:
-            UserError: an element that was not in training.
+            UserError: an element that was not in training, or a prediction is not finite.
         """
         config = self.members[0].config
         batch = BATCH
@@ -95,6 +95,7 @@ class Ensemble:
         ]
         stated, atomic, forces = (np.concatenate(x, axis=1) for x in zip(*parts, strict=True))
         frame = frames.frame_of_atom
+        _check_finite(frames, atomic, forces)
         energy = np.stack([np.bincount(frame, member, len(frames)) for member in atomic])
         several = len(self.members) > 1
         return Predictions(
@@ -118,6 +119,17 @@ class Ensemble:
             atomic.append(a[real] + member.reference.per_atom(frames))
             forces.append(f[real])
         return np.stack(stated), np.stack(atomic), np.stack(forces)
+
+
+def _check_finite(frames: Frames, atomic: FloatArray, forces: FloatArray) -> None:
+    """Raise of (members, A) atomic energies and (members, A, 3) forces."""
+    wrong = ~(np.isfinite(atomic) & np.isfinite(forces).all(axis=-1)).all(axis=0)
+    if wrong.any():
+        frame = int(frames.frame_of_atom[np.argmax(wrong)])
+        raise UserError(
+            f"what is predicted for {frames.molecule[frame]} frame {frames.index[frame]} is NaN or "
+            "infinite; bench check RUN examines the run"
+        )
 
 
 def _difference(one: Trained, other: Trained) -> str:

@@ -16,7 +16,7 @@ from deepset_bench.data.batches import Tables
 from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference, distinct_molecules, identified
 from deepset_bench.runs import RunFolder
@@ -111,13 +111,16 @@ class Trained:
         return self.potential.prepare(tables.to(self.potential.species.device))
 
 
-def load_trained(run: Path, device: str = "auto", without: Collection[str] = ()) -> Trained:
+def load_trained(
+    run: Path, device: str = "auto", without: Collection[str] = (), *, finite: bool = True
+) -> Trained:
     """The trained potential of a run folder.
 
     Args:
         run: a folder with `config.yaml` and `best.pt`; the run need not have ended.
         device: as in the configuration; not the one that the run was trained on.
         without: dotted keys of its configuration to leave out.
+        finite: whether parameters that are NaN or infinite are refused.
 
     Raises:
         UserError: either file is missing, damaged, or does not fit the other.
@@ -128,11 +131,16 @@ def load_trained(run: Path, device: str = "auto", without: Collection[str] = ())
     best = checkpoint.load(folder.best, place)
     try:
         state = best["potential"]
-        species, scale = state["species"], float(state["scale"])
+        species = checkpoint.unpack_species(state)
+        scale = float(checkpoint.check_tensor(state, "scale", (), True, finite=finite))
+        if scale <= 0:
+            raise ValueError("scale is not positive")
         potential = build_potential(replace(config, form="fused"), species, scale)
+        checkpoint.check_parameters(state, potential, finite=finite)
         potential.load_state_dict(state)
-        reference = checkpoint.unpack_reference(best["reference"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise UserError(f"{folder.best}: does not fit {folder.config.name} ({reason})") from None
+        reference = checkpoint.unpack_reference(best["reference"], species)
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{folder.best}: does not fit {folder.config.name} ({one_line(error)})"
+        ) from None
     return Trained(folder, potential.to(place).eval().requires_grad_(False), reference, config)

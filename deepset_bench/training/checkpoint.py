@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
+from ase.data import chemical_symbols
+from torch import Tensor, nn
 
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write
@@ -32,6 +36,40 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         raise UserError(f"{path}: not a readable checkpoint ({reason}); use --fresh") from None
 
 
+def check_parameters(found: dict[str, Any], potential: nn.Module, *, finite: bool = True) -> None:
+    """Whether stored tensors are parameters and buffers of a potential.
+
+    Raises:
+        ValueError: a tensor is missing, of another shape or kind, or not finite; or unknown.
+    """
+    expected = potential.state_dict()
+    if unknown := [str(name) for name in found if name not in expected]:
+        raise ValueError(f"{unknown[0]} is not known")
+    for name, like in expected.items():
+        check_tensor(found, name, like.shape, like.is_floating_point(), finite=finite)
+
+
+def check_tensor(
+    found: dict[str, Any], name: str, shape: Sequence[int], floating: bool, *, finite: bool = True
+) -> Tensor:
+    """The tensor of a name.
+
+    Raises:
+        ValueError: there is none of that shape and kind, or it is not finite.
+    """
+    tensor = found.get(name)
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f"{name} is {'missing' if tensor is None else 'no tensor'}")
+    if tensor.shape != torch.Size(shape) or tensor.is_floating_point() != floating:
+        kind = "numbers" if floating else "whole numbers"
+        raise ValueError(
+            f"{name} is {tuple(tensor.shape)} of {tensor.dtype}, not {tuple(shape)} {kind}"
+        )
+    if finite and not tensor.isfinite().all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    return tensor
+
+
 def pack_reference(reference: EnergyReference) -> dict[str, Any]:
     """An energy reference as tensors and plain values."""
     packed = {
@@ -45,12 +83,43 @@ def pack_reference(reference: EnergyReference) -> dict[str, Any]:
     return packed
 
 
-def unpack_reference(packed: dict[str, Any]) -> EnergyReference:
-    """What `pack_reference` packed."""
-    return EnergyReference(
-        packed["species"].cpu().numpy(),
-        packed["energies"].cpu().numpy(),
-        packed["constant"],
-        packed["rank"],
-        packed["molecules"].cpu().numpy() if "molecules" in packed else None,
-    )
+def unpack_reference(packed: dict[str, Any], species: Tensor) -> EnergyReference:
+    """What `pack_reference` packed.
+
+    Args:
+        packed: of a checkpoint.
+        species: (s,) atomic numbers of its potential.
+
+    Raises:
+        ValueError: it is no reference for these elements.
+    """
+    s = len(species)
+    own = check_tensor(packed, "species", (s,), False)
+    if not torch.equal(own, species):
+        raise ValueError("the elements of the reference are not those of the potential")
+    energies = check_tensor(packed, "energies", (s,), True)
+    constant, rank = packed.get("constant"), packed.get("rank")
+    if not isinstance(constant, float) or not math.isfinite(constant):
+        raise ValueError("constant is no finite number")
+    if not isinstance(rank, int) or not 0 <= rank <= s:
+        raise ValueError("rank is no number of elements")
+    molecules = packed.get("molecules")
+    if molecules is not None:
+        rows = len(molecules) if isinstance(molecules, Tensor) and molecules.dim() else 0
+        molecules = check_tensor(packed, "molecules", (rows, s + 2), False).cpu().numpy()
+    return EnergyReference(own.cpu().numpy(), energies.cpu().numpy(), constant, rank, molecules)
+
+
+def unpack_species(found: dict[str, Any]) -> Tensor:
+    """(s,) atomic numbers of a stored potential.
+
+    Raises:
+        ValueError: they are none, or not in ascending order.
+    """
+    stored = found.get("species")
+    n = len(stored) if isinstance(stored, Tensor) and stored.dim() else 0
+    species = check_tensor(found, "species", (n,), False)
+    numbers = species.tolist()
+    if not numbers or numbers != sorted(set(numbers) & set(range(1, len(chemical_symbols)))):
+        raise ValueError("species is no ascending list of atomic numbers")
+    return species

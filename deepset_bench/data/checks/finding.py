@@ -58,8 +58,8 @@ def sorted_by_verdict(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def graded(number: float, suspect: float, defect: float) -> str:
-    """The verdict on a number that should be small."""
-    return "defect" if number > defect else "suspect" if number > suspect else "ok"
+    """The verdict on a number that should be small; NaN is a defect."""
+    return "ok" if number <= suspect else "suspect" if number <= defect else "defect"
 
 
 def ranges(numbers: Sequence[int], most: int = 4) -> str:
