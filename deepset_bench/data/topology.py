@@ -68,9 +68,8 @@ def environments(frames: Frames) -> NDArray[np.str_]:
     geometry of its frames with the fewest fragments), so that an allylic carbon is not a vinylic.
     """
     found = np.empty(len(frames.numbers), dtype=object)
-    offsets = frames.offsets
     for group in Subject(frames).groups:
-        pairs, _ = bonds(group.numbers, group.positions)
+        pairs, _ = group.bonds
         order = np.bincount(pairs.ravel(), minlength=len(group.numbers))
         kind = [f"{chemical_symbols[z]}{n}" for z, n in zip(group.numbers, order, strict=True)]
         shells: list[list[str]] = [[] for _ in kind]
@@ -78,6 +77,5 @@ def environments(frames: Frames) -> NDArray[np.str_]:
             shells[i].append(kind[j])
             shells[j].append(kind[i])
         names = [f"{k}({','.join(sorted(s))})" for k, s in zip(kind, shells, strict=True)]
-        atoms = offsets[group.rows, None] + np.arange(len(kind))
-        found[atoms] = np.array(names, dtype=object)
+        found[group.atoms] = np.array(names, dtype=object)
     return found.astype(np.str_)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deepset_bench.data.checks import composition, duplicates, geometry, labels, series, units, work
+from deepset_bench.data.checks import (
+    composition,
+    duplicates,
+    intact,
+    kinds,
+    labels,
+    series,
+    units,
+    work,
+)
 from deepset_bench.data.checks.finding import Finding, worst
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.frames import Frames
@@ -19,8 +28,9 @@ CHEAP: tuple[Check, ...] = (
     labels.net_torque,
     units.bond_lengths,
     units.force_scale,
-    geometry.broken,
-    geometry.connectivity,
+    intact.broken,
+    intact.connectivity,
+    kinds.one_molecule,
     labels.outliers,
     series.frozen,
     duplicates.duplicates,

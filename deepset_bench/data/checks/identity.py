@@ -1,92 +1,149 @@
-"""Whether the molecule is what it is said to be: SMILES from the geometry, and from a name."""
+"""Whether the molecule is what it is said to be: by a SMILES string, a datasheet or a name."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
+from deepset_bench.data.checks.alike import LARGEST
 from deepset_bench.data.checks.finding import VERDICTS, Finding
-from deepset_bench.data.checks.subject import Group, Subject
+from deepset_bench.data.checks.kinds import Kind, formula_of, kinds, skeleton
+from deepset_bench.data.checks.names import named
+from deepset_bench.data.checks.smiles import Formula, read_smiles
+from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import NotInstalled, UserError, require
 
-_STEMS = ("meth", "eth", "prop", "but", "pent", "hex", "hept", "oct", "non", "dec")
-_TRIVIAL = {
-    "water": "O",
-    "ammonia": "N",
-    "methanol": "CO",
-    "ethanol": "CCO",
-    "formaldehyde": "C=O",
-    "acetaldehyde": "CC=O",
-    "acetone": "CC(C)=O",
-    "acetic acid": "CC(=O)O",
-    "glycine": "NCC(=O)O",
-    "ethylene": "C=C",
-    "acetylene": "C#C",
-    "butadiene": "C=CC=C",
-    "isobutene": "CC(C)=C",
-    "isoprene": "CC(=C)C=C",
-    "benzene": "c1ccccc1",
-    "toluene": "Cc1ccccc1",
-    "naphthalene": "c1ccc2ccccc2c1",
-    "malonaldehyde": "O=CCC=O",
-    "uracil": "O=c1cc[nH]c(=O)[nH]1",
-    "salicylic acid": "O=C(O)c1ccccc1O",
-    "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
-    "paracetamol": "CC(=O)Nc1ccc(O)cc1",
-    "azobenzene": "c1ccc(cc1)N=Nc1ccccc1",
-}
-_LARGEST, _MOST = 60, 20  # atoms of which bond orders are looked for; molecules
+_MOST = 20  # molecules whose SMILES are looked for
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a molecule is said to be.
+
+    Attributes:
+        words: as it was said.
+        meant: the molecules it may be.
+        exact: a SMILES string, of the whole frame; a name may be that of one of several molecules.
+        alone: nothing in the words is left over that could make it another molecule.
+        vague: it does not say which of several molecules.
+    """
+
+    words: str
+    meant: tuple[Formula, ...]
+    exact: bool
+    alone: bool = True
+    vague: bool = False
+
+    def fits(self, kind: Kind) -> bool:
+        keys = {formula.key for formula in self.meant}
+        return kind.key in keys or (not self.exact and kind.parts <= keys)
 
 
 def identity(subject: Subject) -> Finding:
-    """The molecule of the lowest whole frame against a SMILES string or the set's name.
+    """Every molecule of the set against a SMILES string, the datasheet or the set's name.
 
-    Double bonds are placed by the number of neighbours of each atom (RDKit). Stereochemistry is
-    left out: a trajectory may visit both forms.
+    Elements and bonds are compared, and charge; stereochemistry is not. A name counts as far as
+    nothing stands beside it that could make it another molecule.
     """
     check = "molecule and name"
-    groups = [group for group in subject.groups[:_MOST] if len(group.numbers) <= _LARGEST]
-    if not groups:
-        return Finding(check, "not run", f"over {_LARGEST} atoms")
     given = _given(subject)
-    try:
-        if given is not None:
-            _meaning(given)  # a mistake in it is the user's, and shows at once
-        found = [_identified(subject, group, given) for group in groups]
-    except NotInstalled as error:
-        return Finding(check, "not run", str(error))
-    verdict = max((verdict for verdict, *_ in found), key=VERDICTS.index)
-    texts = list(dict.fromkeys(text for grade, text, _ in found if grade == verdict))
-    advice = next(advice for grade, _, advice in found if grade == verdict)
+    said = _meaning(given) if given is not None else None  # a mistake in it shows at once
+    found = kinds(subject)
+    if not found:
+        return Finding(check, "not run", f"no bonds to compare, or over {LARGEST} atoms")
+    total: dict[str, int] = {}
+    for kind in found:
+        total[kind.molecule] = total.get(kind.molecule, 0) + len(kind.index)
+    judged = [
+        _judged(kind, said or _name(kind.molecule) or _name(subject.name), total[kind.molecule])
+        for kind in found[:_MOST]
+    ]
+    verdict = max((f.verdict for f in judged), key=VERDICTS.index)
+    grave = [f for f in judged if f.verdict == verdict]
+    texts = list(dict.fromkeys(f.text for f in grave))
     more = f"; {len(texts) - 3} more" if len(texts) > 3 else ""
-    return Finding(check, verdict, "; ".join(texts[:3]) + more, None, "", (), (), advice)
+    frames = tuple(sorted({frame for f in grave for frame in f.frames}))
+    text = "; ".join(texts[:3]) + more
+    return Finding(check, verdict, text, None, "", frames, (), grave[0].advice)
 
 
-def _identified(subject: Subject, group: Group, given: str | None) -> tuple[str, str, str]:
-    """Verdict, text and advice for one group."""
-    found = smiles_of(group)
-    if found is None:
-        text = f"{group.molecule}: no closed-shell molecule fits the bonds"
-        return "suspect", text, "a radical, an ion or several molecules?"
-    name = name_of(found)
-    text = f"the geometry is {name + ', ' if name else ''}{found}"
-    said = _meaning(given) if given else None
-    said = said or molecule_named(group.molecule) or molecule_named(subject.name)
+def _judged(kind: Kind, said: _Said | None, total: int) -> Finding:
+    """One molecule, against what is said of it; all its frames are named where they do not fit."""
+    check, what = "", described(kind)
+    share = len(kind.index) / total
+    text = f"the geometry is {what}"
+    if share < 1:
+        text = f"{share:.1%} of the frames (first frame {kind.index.min()}) are {what}"
     if said is None:
-        return "ok", text, ""
-    words, meant = said
-    if found not in meant:
-        known = f" ({', '.join(sorted(meant))})" if len(meant) == 1 and words not in meant else ""
-        advice = "wrong file, or wrong name: the labels are those of another molecule"
-        return "defect", f"{text}, not {words}{known}", advice
-    if len(meant) > 1:
+        return _unsaid(kind, text)
+    if not said.fits(kind):
+        return _unfit(kind, said, text, share)
+    meant = [formula for formula in said.meant if formula.key == kind.key]
+    if meant and all(formula.charge != kind.charge for formula in meant):
+        charge = meant[0].charge
+        text += f", of charge {charge:+d} as {said.words} has it; the frames say {kind.charge:+d}"
+        advice = f"import again with --charge {charge}, or correct what is said of the molecule"
+        # Zero is also what frames have that say nothing.
+        return Finding(check, "defect" if kind.charge else "suspect", text, advice=advice)
+    if meant and said.exact and kind.spin and all(f.spin != kind.spin for f in meant):
+        text += f", of multiplicity {meant[0].spin} as {said.words} has it; the frames say "
+        advice = "another electronic state? say so in the datasheet, or import with --spin"
+        return Finding(check, "suspect", f"{text}{kind.spin}", advice=advice)
+    if said.vague:
+        text += f"; '{said.words}' may mean {len(said.meant)} molecules"
         advice = "say which one with --smiles, and it is checked"
-        return "suspect", f"{text}; '{words}' may mean {len(meant)} molecules", advice
-    return "ok", f"{text}, as it is said to be", ""
+        return Finding(check, "suspect", text, advice=advice)
+    return Finding(check, "ok", f"{text}, as it is said to be")
+
+
+def _unfit(kind: Kind, said: _Said, text: str, share: float) -> Finding:
+    frames = tuple(sorted(kind.index.tolist())) if share < 1 else ()
+    same = [f for f in said.meant if sorted(f.numbers) == sorted(kind.numbers)]
+    others = " or ".join(dict.fromkeys(formula_of(formula.numbers) for formula in said.meant))
+    text += f", not {said.words}"
+    text += " of the same formula" if same else f" ({others}){_difference(kind, said)}"
+    advice = "wrong file, or wrong name: the labels are those of another molecule"
+    if not said.alone:
+        advice = "say with --smiles what it is to be"
+        return Finding("", "suspect", text, None, "", frames, (), advice)
+    if any(_tautomer(kind, formula) for formula in same):
+        advice = "a proton stands elsewhere: a tautomer"
+        return Finding("", "suspect" if share == 1 else "ok", text, None, "", frames, (), advice)
+    return Finding("", "defect", text, None, "", frames, (), advice)
+
+
+def _difference(kind: Kind, said: _Said) -> str:
+    """`: 1 N too many, 1 C too few`, where one formula is meant and the two are close."""
+    if len(said.meant) != 1:
+        return ""
+    high = int(max(kind.numbers.max(), said.meant[0].numbers.max())) + 1
+    more = np.bincount(kind.numbers, minlength=high)
+    more = more - np.bincount(said.meant[0].numbers, minlength=high)
+    words = [
+        f"{abs(n)} {chemical_symbols[z]} too {'many' if n > 0 else 'few'}"
+        for z, n in sorted(enumerate(more.tolist()), key=lambda pair: -pair[1])
+        if n
+    ]
+    return f": {', '.join(words)}"
+
+
+def _tautomer(kind: Kind, formula: Formula) -> bool:
+    other = replace(kind, numbers=formula.numbers, bonds=formula.bonds, key=formula.key)
+    return skeleton(kind) == skeleton(other)
+
+
+def _unsaid(kind: Kind, text: str) -> Finding:
+    """What nobody says anything of: whether it is a molecule at all."""
+    electrons = int(kind.numbers.sum()) - kind.charge
+    plain = not kind.charge and kind.spin < 2 and electrons % 2 == 0 and kind.group.pieces == 1
+    if plain and installed() and smiles_of(kind) is None:
+        text = f"{kind.molecule}: no closed-shell molecule fits the bonds of {kind.formula}"
+        advice = "a radical, an ion or several molecules? say so with --charge and --spin"
+        return Finding("", "suspect", text, advice=advice)
+    return Finding("", "ok", text)
 
 
 def _given(subject: Subject) -> str | None:
@@ -96,128 +153,76 @@ def _given(subject: Subject) -> str | None:
     return subject.smiles or (sheet if isinstance(sheet, str) and not several else None)
 
 
-def _meaning(given: str) -> tuple[str, set[str]]:
-    """A SMILES string, or a name, and the canonical SMILES it may mean."""
-    named = molecule_named(given)
-    if named and _plain(named[0]) == _plain(given):
-        return named
-    return given, {parse(given)}
+def _meaning(given: str) -> _Said:
+    """A name that is known here, or a SMILES string."""
+    name = _name(given)
+    try:
+        return _Said(given, (read_smiles(given),), True)
+    except UserError:
+        if name is None or not name.alone:
+            raise
+        return _Said(name.words, name.meant, len(name.meant) == 1, True, name.vague)
 
 
-def smiles_of(group: Group) -> str | None:
+def _name(text: str) -> _Said | None:
+    found = named(text)
+    if found is None:
+        return None
+    meant = tuple(map(read_smiles, found.smiles))
+    return _Said(found.words, meant, False, found.alone, found.vague)
+
+
+def described(kind: Kind) -> str:
+    """Its name and its SMILES string, or its formula."""
+    smiles = smiles_of(kind) if installed() else None
+    words = [kind.name, smiles or kind.formula]
+    return ", ".join(dict.fromkeys(words))
+
+
+def installed() -> bool:
+    """Whether RDKit is, which writes SMILES strings."""
+    try:
+        require("rdkit.Chem", "generate")
+    except NotInstalled:
+        return False
+    return True
+
+
+def smiles_of(kind: Kind) -> str | None:
     """Canonical SMILES without stereochemistry; None where no closed-shell molecule fits.
 
+    Double bonds are placed by the number of neighbours of each atom (RDKit).
+
     Raises:
-        UserError: RDKit is not installed.
+        NotInstalled: RDKit is not.
     """
     Chem = require("rdkit.Chem", "generate")
     rdBase = require("rdkit.rdBase", "generate")
     determine = require("rdkit.Chem.rdDetermineBonds", "generate")
-    frames = group.whole if len(group) > 1 and len(group.whole) else group
-    lowest = frames.positions[int(frames.energy.argmin())]
-    atoms = zip(group.numbers.tolist(), lowest.tolist(), strict=True)
-    table = Chem.GetPeriodicTable()
-    lines = [str(len(group.numbers)), ""]
-    lines += [f"{table.GetElementSymbol(z)} {x:.6f} {y:.6f} {w:.6f}" for z, (x, y, w) in atoms]
     with rdBase.BlockLogs():
+        molecule = Chem.RWMol()
+        conformer = Chem.Conformer(len(kind.numbers))
+        for atom, (z, place) in enumerate(zip(kind.numbers.tolist(), kind.geometry, strict=True)):
+            molecule.AddAtom(Chem.Atom(z))
+            conformer.SetAtomPosition(atom, place.tolist())
+        for i, j in kind.bonds.tolist():
+            molecule.AddBond(i, j, Chem.BondType.SINGLE)
+        molecule.AddConformer(conformer)
         try:
-            molecule = Chem.MolFromXYZBlock("\n".join(lines) + "\n")
-            determine.DetermineBonds(molecule, charge=0)
+            determine.DetermineBondOrders(molecule, charge=kind.charge)
+            Chem.SanitizeMol(molecule)
         except (ValueError, RuntimeError):
             return None
         # RDKit pairs the electrons of two radicals as a carbanion and a carbocation.
-        charged = any(a.GetAtomicNum() == 6 and a.GetFormalCharge() for a in molecule.GetAtoms())
-        return None if charged else _canonical(molecule)
+        if any(_lonely(atom) for atom in molecule.GetAtoms()) and not kind.charge:
+            return None
+        flat = Chem.RemoveHs(molecule)
+        Chem.RemoveStereochemistry(flat)
+        return str(Chem.MolToSmiles(flat))
 
 
-def _canonical(molecule: Any) -> str:
-    Chem = require("rdkit.Chem", "generate")
-    flat = Chem.RemoveHs(molecule)
-    Chem.RemoveStereochemistry(flat)
-    return str(Chem.MolToSmiles(flat))
-
-
-def parse(smiles: str) -> str:
-    """A SMILES string in its canonical form without stereochemistry.
-
-    Raises:
-        UserError: RDKit is not installed, or cannot read it.
-    """
-    Chem = require("rdkit.Chem", "generate")
-    with require("rdkit.rdBase", "generate").BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None:
-        raise UserError(f"{smiles!r} is neither a SMILES string nor a name that is known here")
-    return _canonical(molecule)
-
-
-def molecule_named(text: str) -> tuple[str, set[str]] | None:
-    """The longest known name in a text, and the canonical SMILES it may mean; None without one.
-
-    `but-2-ene`, `2-butene` and `trans_but2ene` are one name; `pentene` may be two molecules;
-    `2-methylbut-2-ene` and `butane-1,4-diol` are none that is known here.
-    """
-    found = [name for name, pattern in _patterns().items() if pattern.search(text.lower())]
-    if not found:
-        return None
-    name = max(found, key=len)
-    return name, {parse(smiles) for smiles in _names()[name]}
-
-
-def name_of(smiles: str) -> str:
-    """The name of a canonical SMILES string, or nothing."""
-    return _reverse().get(smiles, "")
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-@cache
-def _patterns() -> dict[str, re.Pattern[str]]:
-    """Each name as a word by itself, with or without its hyphens, and with nothing attached."""
-    substituent = r"(?<![a-z])(?<!yl-)(?<!oxy-)(?<!o-)"
-    suffix = r"(?![a-z])(?!-[0-9,]+-[a-z]*(?:ol|one|al|ene|yne|amine|acid))"
-    return {
-        name: re.compile(substituent + re.sub(r"[-, ]", "[-_, ]?", name) + suffix)
-        for name in _names()
-    }
-
-
-@cache
-def _reverse() -> dict[str, str]:
-    """Canonical SMILES to the first name of one molecule."""
-    table: dict[str, str] = {}
-    for name, meant in _names().items():
-        if len(meant) == 1:
-            table.setdefault(parse(meant[0]), name)
-    return table
-
-
-@cache
-def _names() -> dict[str, list[str]]:
-    """Unbranched hydrocarbons and cycloalkanes up to ten carbons, and some well known molecules."""
-    table: dict[str, list[str]] = {name: [smiles] for name, smiles in _TRIVIAL.items()}
-    for n, stem in enumerate(_STEMS, 1):
-        table[f"{stem}ane"] = ["C" * n]
-        if n > 2:
-            table[f"cyclo{stem}ane"] = [f"C1{'C' * (n - 1)}1"]
-        for ending, bond in (("ene", "="), ("yne", "#")):
-            places = {k: _chain(n, {k: bond}) for k in range(1, n)}
-            for k, smiles in places.items():
-                if n < 4:
-                    table[f"{stem}{ending}"] = [smiles]
-                else:
-                    table[f"{stem}-{k}-{ending}"] = table[f"{k}-{stem}{ending}"] = [smiles]
-            if n > 3:
-                table[f"{stem}{ending}"] = [places[k] for k in range(1, n // 2 + 1)]
-        for k, l in combinations(range(1, n), 2):  # noqa: E741 - locants
-            if n > 3:
-                smiles = _chain(n, {k: "=", l: "="})
-                table[f"{stem}a-{k},{l}-diene"] = table[f"{k},{l}-{stem}adiene"] = [smiles]
-    return table
-
-
-def _chain(n: int, bonds: dict[int, str]) -> str:
-    """SMILES of n carbons in a row, with multiple bonds after the k-th of them."""
-    return "".join("C" + bonds.get(k, "") for k in np.arange(1, n + 1).tolist())
+def _lonely(atom: Any) -> bool:
+    """Whether a carbon atom has a charge, and no neighbour the opposite one."""
+    charge = atom.GetFormalCharge()
+    near = [other.GetFormalCharge() for other in atom.GetNeighbors()]
+    return atom.GetAtomicNum() == 6 and charge != 0 and -charge not in near

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepset_bench.data.checks.geometry import whole
+from deepset_bench.data.checks.alike import alike
+from deepset_bench.data.checks.geometry import bonds, fragments, stretched
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
 
 FEW = 30
@@ -25,6 +26,7 @@ class Group:
         molecule: their name.
         rows: (m,) where they are in the set.
         index: (m,) their numbers in the source, from 0.
+        atoms: (m, n) where their atoms are in the set.
         numbers: (n,) atomic numbers.
         positions: (m, n, 3) in angstrom.
         energy: (m,) in eV.
@@ -35,6 +37,7 @@ class Group:
     molecule: str
     rows: IntArray
     index: IntArray
+    atoms: IntArray
     numbers: IntArray
     positions: FloatArray
     energy: FloatArray
@@ -51,6 +54,7 @@ class Group:
             self.molecule,
             self.rows[chosen],
             self.index[chosen],
+            self.atoms[chosen],
             self.numbers,
             self.positions[chosen],
             self.energy[chosen],
@@ -60,9 +64,21 @@ class Group:
         )
 
     @cached_property
+    def bonds(self) -> tuple[IntArray, FloatArray]:
+        """Its bonds, (b, 2), and a geometry (n, 3) in which they have their usual lengths."""
+        return bonds(self.numbers, self.positions)
+
+    @cached_property
+    def pieces(self) -> int:
+        """How many molecules each frame is of: 2 for a dimer."""
+        i, j = self.bonds[0].T
+        return int(fragments(len(self.numbers), i, j, np.ones((1, len(i)), dtype=bool))[0])
+
+    @cached_property
     def whole(self) -> Group:
         """Its frames with no broken bond."""
-        return self.select(whole(self.numbers, self.positions))
+        torn = stretched(self.numbers, self.positions, *self.bonds)[1]
+        return self.select(~np.asarray(torn.any(axis=1)))
 
     def thinned(self, most: int) -> Group:
         """At most `most` of its frames, evenly spaced."""
@@ -99,27 +115,30 @@ class Subject:
         frames, offsets = self.frames, self.frames.offsets
         members: dict[tuple[str, bytes, int, int], list[int]] = {}
         for m, name in enumerate(frames.molecule.tolist()):
-            numbers = frames.numbers[offsets[m] : offsets[m + 1]]
+            numbers = np.sort(frames.numbers[offsets[m] : offsets[m + 1]])
             charge, spin = int(frames.charge[m]), int(frames.spin[m])
             members.setdefault((name, numbers.tobytes(), charge, spin), []).append(m)
         forces = frames.labelled_forces(self.labels)
         groups = []
-        for (name, _, charge, spin), rows in members.items():
-            first, n = np.array(rows), int(frames.n_atoms[rows[0]])
-            atoms = offsets[first, None] + np.arange(n)
-            groups.append(
-                Group(
-                    name,
-                    first,
-                    frames.index[first],
-                    frames.numbers[atoms[0]],
-                    frames.positions[atoms],
-                    frames.energy[first],
-                    forces[atoms],
-                    charge,
-                    spin,
+        for (name, _, charge, spin), same in members.items():
+            every = np.array(same)
+            atoms = offsets[every, None] + np.arange(frames.n_atoms[every[0]])
+            for chosen, order in alike(frames.numbers[atoms], frames.positions[atoms]):
+                rows, own = every[chosen], np.take_along_axis(atoms[chosen], order, axis=1)
+                groups.append(
+                    Group(
+                        name,
+                        rows,
+                        frames.index[rows],
+                        own,
+                        frames.numbers[own[0]],
+                        frames.positions[own],
+                        frames.energy[rows],
+                        forces[own],
+                        charge,
+                        spin,
+                    )
                 )
-            )
         return sorted(groups, key=len, reverse=True)
 
     @property

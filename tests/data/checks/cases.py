@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
 from deepset_bench.data import catalogue
@@ -13,6 +14,7 @@ from deepset_bench.data.checks.cheap import CHEAP, examine
 from deepset_bench.data.checks.finding import Finding
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.frames import FloatArray, Frames
+from deepset_bench.data.molecule import Molecule
 
 A = 12
 """Atoms of but-2-ene: four carbons, then hydrogens."""
@@ -51,8 +53,8 @@ def turned(frames: Frames, seed: int) -> Frames:
 
 def reordered(frames: Frames, seed: int) -> Frames:
     """The atoms of all frames in one other order."""
-    order = np.random.default_rng(seed).permutation(A)
-    rows = (np.arange(len(frames))[:, None] * A + order).ravel()
+    order = np.random.default_rng(seed).permutation(int(frames.n_atoms[0]))
+    rows = (frames.offsets[:-1, None] + order).ravel()
     return replace(
         frames,
         numbers=frames.numbers[rows],
@@ -65,6 +67,36 @@ def shuffled(frames: Frames, seed: int) -> Frames:
     """The frames in another order, numbered anew."""
     order = np.random.default_rng(seed).permutation(len(frames))
     return replace(frames.select(order), index=np.arange(len(frames)))
+
+
+def of_smiles(smiles: str, n_frames: int, noise: float = 0.02, seed: int = 0) -> Frames:
+    """Displaced geometries of another molecule, without labels; a dot parts two of one frame."""
+    pytest.importorskip("rdkit")
+    parts = [Molecule.from_smiles(part, 1) for part in smiles.split(".")]
+    numbers = np.concatenate([part.numbers for part in parts])
+    rest = np.concatenate([part.positions + 4.0 * k for k, part in enumerate(parts)])
+    positions = rest + np.random.default_rng(seed).normal(0, noise, (n_frames, *rest.shape))
+    return Frames.unlabelled("x", numbers, positions)
+
+
+def joined(*sets: Frames) -> Frames:
+    """One set under one name, numbered anew."""
+    frames = Frames.concatenate([replace(part, bias_forces=None) for part in sets])
+    m = len(frames)
+    return replace(frames, index=np.arange(m), molecule=np.full(m, "x"))
+
+
+def permuted(frames: Frames, seed: int) -> Frames:
+    """The atoms of each frame in an order of its own."""
+    rng = np.random.default_rng(seed)
+    ends = zip(frames.offsets[:-1], frames.offsets[1:], strict=True)
+    rows = np.concatenate([rng.permutation(np.arange(start, end)) for start, end in ends])
+    return replace(
+        frames,
+        numbers=frames.numbers[rows],
+        positions=frames.positions[rows],
+        forces=frames.forces[rows],
+    )
 
 
 def find(frames: Frames, check: str, **facts: object) -> Finding:

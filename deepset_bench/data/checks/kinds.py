@@ -1,0 +1,196 @@
+"""Which molecules a set holds, by the bonds of its frames, and how many frames of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deepset_bench.data.checks.alike import LARGEST
+from deepset_bench.data.checks.finding import Finding
+from deepset_bench.data.checks.geometry import HETERO
+from deepset_bench.data.checks.graphs import from_bonds, graphs
+from deepset_bench.data.checks.names import name_of
+from deepset_bench.data.checks.subject import Group, Subject
+from deepset_bench.data.frames import FloatArray, IntArray
+
+_MINOR, _MANY = 0.2, 5  # of the frames; molecules of one formula that no mistake makes
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """One molecule under one name: g frames whose atoms are bonded alike.
+
+    Attributes:
+        molecule: what the set calls it.
+        numbers: (n,) atomic numbers.
+        geometry: (n, 3) one of its geometries, in angstrom.
+        bonds: (b, 2) pairs of atoms.
+        key: of its graph.
+        index: (g,) its frames' numbers in the source, from 0.
+        charge, spin: as the frames say.
+        group: the group that most of its frames are from.
+    """
+
+    molecule: str
+    numbers: IntArray
+    geometry: FloatArray
+    bonds: IntArray
+    key: bytes
+    index: IntArray
+    charge: int
+    spin: int
+    group: Group
+
+    @property
+    def formula(self) -> str:
+        """Hill's sum formula with the charge: C2H3O2-."""
+        return formula_of(self.numbers, self.charge)
+
+    @property
+    def parts(self) -> set[bytes]:
+        """Keys of the molecules that a frame holds: of both of a dimer."""
+        return {part for part, _ in parts_of(self.numbers, self.bonds)}
+
+    @property
+    def name(self) -> str:
+        """Its name, where it has one that is known here, else the formula."""
+        return name_of(self.numbers, self.key, self.charge) or self.formula
+
+
+def formula_of(numbers: IntArray, charge: int = 0) -> str:
+    """Hill's sum formula with the charge."""
+    from ase.symbols import Symbols
+
+    sign = "" if not charge else f"{abs(charge) if abs(charge) > 1 else ''}{'+-'[charge < 0]}"
+    return f"{Symbols(numbers).get_chemical_formula()}{sign}"
+
+
+def parts_of(numbers: IntArray, bonds: IntArray) -> list[tuple[bytes, IntArray]]:
+    """Keys and atoms of the connected parts of a graph."""
+    part = np.arange(len(numbers))
+    for i, j in bonds.tolist():
+        part[part == part[j]] = part[i]
+    found = []
+    for label in np.unique(part):
+        atoms = np.flatnonzero(part == label)
+        inside = np.searchsorted(atoms, bonds[np.isin(bonds[:, 0], atoms)])
+        found.append((key_of(numbers[atoms], inside), atoms))
+    return found
+
+
+def key_of(numbers: IntArray, bonds: IntArray) -> bytes:
+    """The key of one graph."""
+    return from_bonds(numbers, np.zeros(len(numbers), dtype=np.int64), bonds).keys[0]
+
+
+def skeleton(kind: Kind) -> bytes:
+    """The key without the protons that heteroatoms hold: tautomers and proton transfers agree."""
+    numbers, bonds = kind.numbers, kind.bonds
+    hetero, hydrogen = np.isin(numbers, list(HETERO)), numbers == 1
+    mobile = np.zeros(len(numbers), dtype=bool)
+    for i, j in ((0, 1), (1, 0)):
+        proton = hydrogen[bonds[:, i]] & hetero[bonds[:, j]]
+        mobile[bonds[proton, i]] = True
+    kept = np.flatnonzero(~mobile)
+    rest = bonds[np.isin(bonds, kept).all(axis=1)]
+    return key_of(numbers[kept], np.searchsorted(kept, rest))
+
+
+def kinds(subject: Subject) -> list[Kind]:
+    """The molecules of a set, those of most frames first.
+
+    Frames that are torn apart, or of which it cannot be told whether a bond is there, are left out.
+    """
+    found: dict[tuple[str, bytes, int, int], Kind] = {}
+    for group in subject.groups:
+        if len(group.numbers) > LARGEST:
+            continue
+        for kind in _kinds_of(group):
+            same = (kind.molecule, kind.key, kind.charge, kind.spin)
+            known = found.get(same)
+            if known is not None:
+                kind = replace(known, index=np.concatenate([known.index, kind.index]))
+            found[same] = kind
+    return sorted(found.values(), key=lambda kind: -len(kind.index))
+
+
+def _kinds_of(group: Group) -> list[Kind]:
+    bonded, reference = group.bonds
+    usual = Kind(
+        group.molecule,
+        group.numbers,
+        reference,
+        bonded,
+        key_of(group.numbers, bonded),
+        group.index,
+        group.charge,
+        group.spin,
+        group,
+    )
+    odd = ~np.isin(group.rows, group.whole.rows)
+    if len(group) > 1 and not odd.any():
+        return [usual]
+    strange = group.select(odd) if len(group) > 1 else group
+    seen = graphs(np.tile(group.numbers, (len(strange), 1)), strange.positions)
+    other: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero(seen.clear & (seen.pieces <= group.pieces)).tolist():
+        other.setdefault(seen.keys[row], []).append(row)
+    result = [replace(usual, index=group.whole.index)] if len(group) > 1 else []
+    for key, rows in other.items():
+        part = strange.select(np.array(rows))
+        bonds_of, geometry = part.select(np.array([0])).bonds
+        result.append(
+            replace(usual, geometry=geometry, bonds=bonds_of, key=key, index=part.index, group=part)
+        )
+    return [kind for kind in result if len(kind.index)]
+
+
+def one_molecule(subject: Subject) -> Finding:
+    """Whether frames of one name and formula are of one molecule.
+
+    Protons that move between heteroatoms make no other molecule, and a set of many molecules under
+    one name is one on purpose.
+    """
+    check = "one molecule"
+    by_formula: dict[tuple[str, str], list[Kind]] = {}
+    for kind in kinds(subject):
+        by_formula.setdefault((kind.molecule, kind.formula), []).append(kind)
+    if not by_formula:
+        return Finding(check, "not run", f"no bonds to compare, or over {LARGEST} atoms")
+    texts, notes, frames, share = list[str](), list[str](), list[int](), 0.0
+    for (molecule, _), alike in by_formula.items():
+        usual, *others = alike
+        total = sum(len(kind.index) for kind in alike)
+        moved = [kind for kind in others if skeleton(kind) == skeleton(usual)]
+        others = [kind for kind in others if kind not in moved]
+        if moved:
+            notes.append(f"in {sum(len(k.index) for k in moved):,} frames a proton has moved")
+        if not others or len(others) > _MANY:
+            continue
+        for kind in others:
+            part = len(kind.index) / total
+            text = (
+                f"{molecule}: {part:.1%} of the frames ({len(kind.index):,}, first frame "
+                f"{kind.index.min()}) are {_told_apart(kind, usual)}"
+            )
+            same_order = (kind.numbers == usual.numbers).all()
+            if part < _MINOR or same_order:
+                texts.append(text)
+                frames += kind.index.tolist()
+                share = max(share, part)
+            else:
+                notes.append(text)
+    if not texts:
+        several = len(by_formula) > 1 and f"{len(by_formula)} formulas, "
+        text = f"{several or ''}each of one molecule" if not notes else "; ".join(notes[:3])
+        return Finding(check, "ok", text, 0.0)
+    advice = "another molecule, or a reaction? give each molecule a set or a name of its own"
+    where = tuple(sorted(frames))
+    return Finding(check, "suspect", "; ".join(texts[:3]), share, "", where, (), advice)
+
+
+def _told_apart(kind: Kind, usual: Kind) -> str:
+    if kind.name != usual.name:
+        return f"{kind.name}, the others {usual.name}"
+    return f"another {kind.formula} than the others, bonded differently"
