@@ -150,9 +150,11 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             "against these labels",
             highlight=False,
         )
+    stack = result.get("stack", 1)  # which results of version 0.1.0 do not hold
+    share = f", a share of {stack} stacked runs" if stack > 1 else ""
     console.print(
         f"best epoch {result['best_epoch']} of {result['epochs']}, "
-        f"{result['wall_seconds']:.0f} s; everything is in {folder.path}",
+        f"{result['wall_seconds']:.0f} s{share}; everything is in {folder.path}",
         highlight=False,
         soft_wrap=True,
     )

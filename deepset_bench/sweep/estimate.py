@@ -49,7 +49,8 @@ def _paces(home: Path) -> dict[tuple[Path, str], list[float]]:
             config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
             frames = result["epochs"] * config["data"]["train_size"]
             key = (folder.path.parent, result["device"])
-            paces.setdefault(key, []).append(result["wall_seconds"] / frames)
+            together = result["wall_seconds"] * result.get("stack", 1)  # each has its share
+            paces.setdefault(key, []).append(together / frames)
     return paces
 
 

@@ -49,6 +49,8 @@ class Member:
         lowest: validation loss of the best epoch.
         best: what best.pt is to hold, until it is written.
         seconds: training time so far.
+        share: of it, what is this run's where several are stacked, in seconds.
+        stack: runs that it is trained with, itself included.
         diverged: why the run ended early; empty while it goes on.
     """
 
@@ -61,6 +63,8 @@ class Member:
     lowest: float = math.inf
     best: dict[str, Any] | None = None
     seconds: float = 0.0
+    share: float = 0.0
+    stack: int = 1
     diverged: str = ""
 
 
@@ -94,8 +98,11 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             rates[run].restore(saved["rate"])
             member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
             member.seconds = saved["seconds"]
+            member.share = saved.get("share", member.seconds)
+        member.stack = len(members)
 
-    started, written = time.perf_counter() - members[0].seconds, -math.inf
+    mark, written = time.perf_counter(), -math.inf
+    started = mark - members[0].seconds
     for epoch in range(members[0].epochs_done, trainer.epochs):
         torch.manual_seed(_seed(members[0].config.seed, epoch))  # dropout
         sums = torch.zeros(len(members), 3, device=device)
@@ -105,7 +112,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             sums += optimisation.train(frames, now)
         trained = [Measured(*row) for row in (sums / n_train).tolist()]
         validated = optimisation.validate()
-        due = time.perf_counter() - written >= CHECKPOINT_SECONDS or epoch + 1 == trainer.epochs
+        before, mark = mark, time.perf_counter()
+        due = mark - written >= CHECKPOINT_SECONDS or epoch + 1 == trainer.epochs
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
             if member.diverged:
                 continue
@@ -113,7 +121,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             if member.diverged:
                 continue
             rates[run].epoch_ended(val.loss)
-            member.epochs_done, member.seconds = epoch + 1, time.perf_counter() - started
+            member.epochs_done, member.seconds = epoch + 1, mark - started
+            member.share += (mark - before) / len(members)
             state = optimisation.state(run)
             if val.loss < member.lowest:
                 member.lowest = val.loss
@@ -146,6 +155,7 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                     "epochs": epoch + 1,
                     "lowest": member.lowest,
                     "seconds": member.seconds,
+                    "share": member.share,
                     "run": member.identity,
                 }
                 checkpoint.save(member.folder.last, last)

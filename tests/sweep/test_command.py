@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from deepset_bench.data.units import HARTREE
 from deepset_bench.runs import RunFolder
-from deepset_bench.sweep import display
+from deepset_bench.sweep import display, estimate
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.machine import Share
 from deepset_bench.sweep.plan import Run, plan
@@ -209,6 +210,19 @@ def test_a_run_kept_without_its_epochs(tmp_path):
     stands = standing(folder)
     assert (stands.state, stands.epoch, stands.epochs) == ("done", 7, 7)
     assert stands.energy == pytest.approx(0.9 * 0.02 * HARTREE)
+
+
+@pytest.mark.parametrize(
+    ("stack", "seconds"), [({}, 10.0), ({"stack": 1}, 10.0), ({"stack": 3}, 30.0)]
+)
+def test_a_share_of_a_stack_is_not_the_time_of_a_run(tmp_path, stack, seconds):
+    """Results of version 0.1.0 do not say how many were stacked: they hold the time of all."""
+    done, waiting = plan(OVERRIDES, 2).runs
+    machine = f"{platform.system()} {platform.machine()}"
+    facts = {"epochs": 4, "machine": machine, "wall_seconds": 10.0, **stack}
+    write(tmp_path / "runs", OVERRIDES, 0, energy=0.02, **facts)
+    done.folder.write_status("done", done.identity)
+    assert estimate.seconds([done, waiting], Share(1, 1, (), 1)) == pytest.approx(seconds)
 
 
 def test_time_left():

@@ -69,6 +69,10 @@ def test_a_stack_goes_on_bit_for_bit(stacks, tmp_path):
     assert stacks == [3, 3, 3]
     for a, b in zip(whole, cut, strict=True):
         assert_same_run(a.folder, b.folder)
+        for outcome in (a, b):
+            seconds = pd.read_csv(outcome.folder.metrics)["seconds"].iloc[-1]
+            assert outcome.result["stack"] == 3
+            assert outcome.result["wall_seconds"] == pytest.approx(seconds / 3, abs=2e-3)
 
 
 def test_what_is_done_is_not_trained_with_the_rest(stacks):
@@ -77,6 +81,7 @@ def test_what_is_done_is_not_trained_with_the_rest(stacks):
     assert [outcome.already_done for outcome in outcomes] == [False, True, False]
     assert outcomes[1].result == first.result
     assert stacks == [2]
+    assert [outcome.result["stack"] for outcome in outcomes] == [2, 1, 2]
 
 
 @pytest.mark.parametrize("overrides", [("gnn=gat",), ("condition.edges=every_second",), SCHNET])

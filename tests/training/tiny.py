@@ -67,7 +67,7 @@ def metrics(folder: RunFolder) -> pd.DataFrame:
 def last(folder: RunFolder) -> dict[str, Any]:
     """The last checkpoint without the time it took."""
     content = torch.load(folder.last, weights_only=True)
-    del content["seconds"]
+    del content["seconds"], content["share"]
     return content
 
 
