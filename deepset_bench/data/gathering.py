@@ -204,4 +204,4 @@ def _states(frames: Frames) -> dict[str, Any]:
 
 def _listed(values: int | list[int], form: str) -> str:
     every = values if isinstance(values, list) else [values]
-    return " and ".join(format(value, form) for value in every)
+    return " and ".join(format(value, form) if value else "0" for value in every)

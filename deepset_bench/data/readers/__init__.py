@@ -100,8 +100,8 @@ def recognised(path: Path) -> Format:
     begins = shown(head.decode("ascii", "backslashreplace"))
     raise UserError(
         f"{path}: begins with '{begins}' and is none of the formats that are read "
-        f"({', '.join(known.name for known in FORMATS)}); write extended XYZ with the program that "
-        "made it, or with ASE"
+        f"({', '.join(known.name for known in FORMATS)}); write extended XYZ with elements, "
+        "energies and forces"
     )
 
 

@@ -116,7 +116,11 @@ def _rows(path: Path, kind: str, stop: int | None, metadata: dict[str, Any]) -> 
     with connect(path, type=kind, serial=True) as database:
         metadata |= database.metadata
         for row in database.select(limit=stop):
-            yield row.toatoms(add_additional_information=True)
+            atoms = row.toatoms(add_additional_information=True)
+            # A row's own property `charge`, of ASE's initial charges, hides the key of that name.
+            pairs = {key: vars(row).get(key, value) for key, value in row.key_value_pairs.items()}
+            atoms.info["key_value_pairs"] = pairs
+            yield atoms
 
 
 def _labels(atoms: Atoms, place: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -120,8 +120,8 @@ def numbers_array(value: ArrayLike, key: str, shape: tuple[int, ...], where: Whe
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise UserError(f"{where(0, None)}: '{key}' is not a number but {shown(str(array))}")
-    if len(shape) == 1 and array.shape == (*shape, 1):
-        array = array[:, 0]
+    if len(shape) == 1 and array.shape[:1] == shape and array.size == shape[0]:
+        array = array.reshape(shape)
     if array.shape != shape:
         frame, expected = array.shape, shape
         if shape[0] == 1 and array.shape[:1] == (1,):  # one frame: its own shape says more

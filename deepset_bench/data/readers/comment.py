@@ -10,6 +10,7 @@ from deepset_bench.data.readers.rows import number
 
 _BARE_KEY = re.compile(r"[^\s=]+")
 _BARE = re.compile(r"\S+")
+_PAIR = re.compile(r"[^\s='\"{\[]+=")
 _BLANK = re.compile(r"\s*")
 _QUOTED = {
     '"': re.compile(r'"((?:[^"\\]|\\.)*)"'),
@@ -26,7 +27,7 @@ class TwiceError(Exception):
 
 
 def pairs(line: str) -> dict[str, str]:
-    """The keys of a line with their values as text; a key without a value has `T`.
+    """The keys of a line with their values as text; a word without a value is left out.
 
     Takes time in proportion to the length of the line, whatever it holds.
 
@@ -34,7 +35,6 @@ def pairs(line: str) -> dict[str, str]:
         TwiceError: a key is given twice.
     """
     found: dict[str, str] = {}
-    words: dict[str, str] = {}
     open_ended: set[str] = set()  # brackets that are closed nowhere behind
     at = _blank(line, 0)
     while at < len(line):
@@ -46,11 +46,13 @@ def pairs(line: str) -> dict[str, str]:
         if line.startswith("=", at):
             if key in found:
                 raise TwiceError(key)
-            found[key], at = _word(line, _blank(line, at + 1), _BARE, open_ended)
+            after = _blank(line, at + 1)
+            if after > at + 1 and _PAIR.match(line, after):  # ASE writes nothing as nothing
+                found[key], at = "", after
+                continue
+            found[key], at = _word(line, after, _BARE, open_ended)
             at = _blank(line, at)
-        else:
-            words[key] = "T"
-    return {**words, **found}
+    return found
 
 
 def value_of(text: str) -> Any:

@@ -51,7 +51,7 @@ def element(label: str) -> int | None:
     if two and one:
         first, second = chemical_symbols[two], chemical_symbols[one]
         raise AmbiguousLabelError(
-            f"'{label}' may be {first}, or a kind of {second}; say which: --elements "
+            f"'{label}' may be {first}, or a kind of {second}; say which, as --elements "
             f"{label}={first} or {label}={second}"
         )
     if two and len(letters) == 2:

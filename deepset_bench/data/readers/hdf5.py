@@ -15,18 +15,19 @@ from typing import Any
 
 import numpy as np
 from ase.formula import Formula
-from ase.symbols import Symbols, symbols2numbers
+from ase.symbols import Symbols
 from numpy.typing import NDArray
 
 from deepset_bench.data.frames import IntArray
 from deepset_bench.data.readers.blocks import elements_array
+from deepset_bench.data.readers.elements import AmbiguousLabelError, element
 from deepset_bench.data.readers.isolated import CELLS, PERIODIC, check_isolated
 from deepset_bench.data.readers.labels import Collector, Found, Layout
 from deepset_bench.data.readers.options import Options, Reading
 from deepset_bench.data.readers.own_units import as_text, file_units, stated_units
 from deepset_bench.data.readers.sources import Source, check_range, frame_range
 from deepset_bench.data.readers.states import STATE_KEYS
-from deepset_bench.data.readers.xyz import shown
+from deepset_bench.data.readers.xyz import printable, shown
 from deepset_bench.data.units import unit_name
 from deepset_bench.errors import UserError, nearest, require
 
@@ -82,19 +83,19 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
                     what = f"'coordinates' has shape {shape}, expected {(m, n, 3)}"
                     raise UserError(f"{group.place}: {what}")
                 stop = shape[0] if chosen.stop is None else chosen.stop - counted
-                rows = np.arange(shape[0])[max(chosen.start - counted, 0) : stop]
+                rows = range(shape[0])[max(chosen.start - counted, 0) : stop]
                 taken, atoms = taken + len(rows), atoms + n * len(rows)
                 if atoms > _MOST_ATOMS:
-                    half = max(taken // 2, 1)
+                    half = max(min(taken // 2, _MOST_ATOMS // n), 1)
                     raise UserError(
                         f"{path}: more than fits in memory; take a part, with --formula "
                         f"{composition} or --frames {chosen.start + 1}-{chosen.start + half}"
                     )
                 if len(rows):
-                    group = group.part(rows, shape[0])
+                    group = group.part(np.array(rows), shape[0])
                     units = _agreed(units, group, collector.keys(group))
                     check_isolated(group.place, group.some((*CELLS, PERIODIC)))
-                    collector.add(_found(group, numbers, counted + rows))
+                    collector.add(_found(group, numbers, counted + np.array(rows)))
                 counted += shape[0]
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())
@@ -200,7 +201,7 @@ def _molecules(group: _Group, seen: frozenset[Any] = frozenset()) -> Iterator[_G
     for key in group:
         item = group.item(key)
         if isinstance(item, h5py.Group):
-            inner = _Group(item, f"{group.place.partition(': ')[0]}: group {item.name}")
+            inner = _Group(item, f"{group.place.partition(': ')[0]}: group {printable(item.name)}")
             if "coordinates" in inner:
                 yield inner
             elif h5py.h5o.get_info(item.id).addr in seen:
@@ -234,16 +235,23 @@ def _numbers(group: _Group) -> IntArray:
     for key in keys:
         value = group[key]
         if value.dtype.kind in "SO":
-            symbols = [as_text(symbol) for symbol in value.ravel()]
-            try:
-                value = np.array(symbols2numbers(symbols))
-            except KeyError as error:
-                what = f"'{key}' holds {error}, which is no element"
-                raise UserError(f"{group.place}: {what}") from None
+            value = np.array(
+                [_element(as_text(label), key, group.place) for label in value.ravel()]
+            )
         found.append(elements_array(value, key, group.place))
     if not np.array_equal(found[0], found[-1]):
         raise UserError(f"{group.place}: {' and '.join(keys)} are different elements")
     return found[0]
+
+
+def _element(label: str, key: str, place: str) -> int:
+    try:
+        found = element(label)
+    except AmbiguousLabelError as error:
+        raise UserError(f"{place}: '{key}': {error}") from None
+    if found is None:
+        raise UserError(f"{place}: '{key}' holds '{shown(label)}', which is no element")
+    return found
 
 
 def _agreed(

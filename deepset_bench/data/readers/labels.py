@@ -16,10 +16,12 @@ from deepset_bench.data.readers.blocks import Block, join, numbers_array
 from deepset_bench.data.readers.methods import GRADIENTS, check_methods
 from deepset_bench.data.readers.options import Options, Reading
 from deepset_bench.data.readers.states import stated
+from deepset_bench.data.readers.xyz import shown
 from deepset_bench.data.units import Units
 from deepset_bench.errors import UserError, nearest
 
 BIAS_KEY = "bias_forces"
+_MANY = 30  # names in one message
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ class Collector:
             raise UserError(
                 f"{self._path}: only some frames have {BIAS_KEY}; write it for all or none"
             )
+        if not self._unlabelled:
+            self._check_energies(blocks)
         if not self._labelled:
             blocks = [
                 replace(b, energy=np.zeros(len(b.index)), forces=np.zeros_like(b.forces), bias=None)
@@ -209,6 +213,16 @@ class Collector:
             f"{n:,} of {self._total:,} geometries {what}" for what, n in self._left_out.items()
         ]
         return Reading(read, {"units": dict(notes)} | ({"left_out": left_out} if left_out else {}))
+
+    def _check_energies(self, blocks: list[Block]) -> None:
+        """Refuse zeros that some program wrote in the place of energies that it did not know."""
+        if not any(block.energy.any() for block in blocks):
+            forced = [block for block in blocks if block.forces.any()]
+            if sum(len(block.energy) for block in forced) > 2:
+                raise UserError(
+                    f"{self._path}: every energy is 0, but the forces are not: no energies were "
+                    "written; compute energies and forces with --relabel gfn1"
+                )
 
     def _state(self, quantity: str, found: Found, kept: NDArray[np.bool_]) -> IntArray:
         """(m,) charges or spins; frames of another one than was asked for are no longer kept."""
@@ -246,7 +260,7 @@ def _check_electrons(
         )
     for row in np.flatnonzero(kept & impossible_spins(electrons, spin))[:1]:
         raise UserError(
-            f"{found.where(int(row), None)}: {electrons[row]} electrons (charge {charge[row]:+d}) "
+            f"{found.where(int(row), None)}: {electrons[row]} electrons (charge {charge[row]}) "
             f"have no spin multiplicity of {spin[row]}; give the charge in units of e and the "
             "multiplicity 2S + 1: odd where the number of electrons is even"
         )
@@ -259,8 +273,9 @@ def _no_label(found: Found, key: str, energy: bool) -> UserError:
         hint = f"'{gradients[0]}' is there: --gradients takes it, with its sign turned"
     else:
         option = "--energy-key" if energy else "--forces-key"
+        names = [shown(name) for name in list(found.stored)[:_MANY]]
         hint = (
-            f"{nearest(key, found.stored)} (choose with {option}, compute energies and forces with "
+            f"{nearest(key, names)} (choose with {option}, compute energies and forces with "
             "--relabel gfn1, or leave such frames out with --skip-incomplete)"
         )
     return UserError(f"{found.where(0, None)}: has no '{key}'; {hint}")

@@ -98,8 +98,9 @@ def read_bytes(path: Path) -> bytes:
             most = min(most, max(_HARMLESS, _DENSEST * path.stat().st_size))
         data: bytes = stream.read(most + 1)
     if len(data) > most:
+        what = "unpacks to" if packed else "holds"
         raise UserError(
-            f"{path}: holds more than {most / 2**30:.2g} GiB; split it into files of whole frames"
+            f"{path}: {what} more than {most / 2**30:.2g} GiB; split it into files of whole frames"
         )
     if not data.strip():
         raise UserError(f"{path}: the file is empty")
@@ -120,7 +121,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
             if unpack is None:
                 yield plain, False
                 return
-            with io.BufferedReader(unpack(plain)) as stream:
+            with io.BufferedReader(unpack(plain), 2**20) as stream:
                 if _packing(stream.peek(6)) is not None:
                     raise UserError(f"{path}: is packed twice; unpack it once")
                 yield stream, True

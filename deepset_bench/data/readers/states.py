@@ -50,12 +50,13 @@ def stated(
         return None
     (first, array), *others = values.items()
     for key, other in others:
-        if (array != other).any():
-            row = int(np.argmax(array != other))
+        known = (array != 0) & (other != 0) if quantity == "spin" else np.ones(m, dtype=bool)
+        for row in np.flatnonzero(known & (array != other))[:1]:
             raise UserError(
-                f"{where(row)}: {first} is {array[row]}, but {key} is {other[row]}; keep the one "
-                "that is right"
+                f"{where(int(row))}: {first} is {array[row]}, but {key} is {other[row]}; keep the "
+                "one that is right"
             )
+        array = np.where(array == 0, other, array)  # a spin of 0 is one that is not known
     return array
 
 

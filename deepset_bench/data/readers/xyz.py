@@ -97,6 +97,11 @@ def miscounted(
 
 
 def shown(text: str) -> str:
-    """A piece of a damaged file, short and on one line."""
-    text = " ".join(text[:1000].split())
+    """A piece of a file, short and on one line; see `printable`."""
+    text = printable(" ".join(text[:1000].split()))
     return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
