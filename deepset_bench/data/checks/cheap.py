@@ -31,6 +31,7 @@ CHEAP: tuple[Check, ...] = (
     intact.broken,
     intact.connectivity,
     kinds.one_molecule,
+    kinds.one_charge,
     labels.outliers,
     series.frozen,
     duplicates.duplicates,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from ase.symbols import Symbols
 
 from deepset_bench.data.checks.alike import LARGEST
 from deepset_bench.data.checks.finding import Finding
@@ -60,8 +61,6 @@ class Kind:
 
 def formula_of(numbers: IntArray, charge: int = 0) -> str:
     """Hill's sum formula with the charge."""
-    from ase.symbols import Symbols
-
     sign = "" if not charge else f"{abs(charge) if abs(charge) > 1 else ''}{'+-'[charge < 0]}"
     return f"{Symbols(numbers).get_chemical_formula()}{sign}"
 
@@ -194,3 +193,32 @@ def _told_apart(kind: Kind, usual: Kind) -> str:
     if kind.name != usual.name:
         return f"{kind.name}, the others {usual.name}"
     return f"another {kind.formula} than the others, bonded differently"
+
+
+def one_charge(subject: Subject) -> Finding:
+    """Whether frames of the same atoms are of one charge and multiplicity: no model is given them.
+
+    A multiplicity that is not known is the lowest.
+    """
+    check = "one charge"
+    states: dict[bytes, dict[tuple[int, int], list[Group]]] = {}
+    for group in subject.groups:
+        electrons = int(group.numbers.sum()) - group.charge
+        state = group.charge, group.spin or 1 + electrons % 2
+        same = states.setdefault(np.sort(group.numbers).tobytes(), {})
+        same.setdefault(state, []).append(group)
+    mixed = [same for same in states.values() if len(same) > 1]
+    if not mixed:
+        return Finding(check, "ok", "no formula has several charges or multiplicities", 0.0)
+    texts, frames = [], list[int]()
+    for same in mixed:
+        counts = {state: sum(map(len, groups)) for state, groups in same.items()}
+        usual = max(counts, key=lambda state: counts[state])
+        frames += [i for s, gs in same.items() if s != usual for g in gs for i in g.index.tolist()]
+        parts = [f"{n:,} of charge {q} and multiplicity {spin}" for (q, spin), n in counts.items()]
+        texts.append(f"{formula_of(same[usual][0].numbers)}: {', '.join(parts)}")
+    text = f"{'; '.join(texts[:3])}: a model sees elements and positions alone"
+    advice = "keep one charge and one multiplicity of a molecule in a set"
+    where = tuple(sorted(frames))
+    share = len(frames) / len(subject.frames)
+    return Finding(check, "defect", text, share, "", where, (), advice)

@@ -11,10 +11,12 @@ from deepset_bench.data.checks.units import hydrogen_bonds
 from deepset_bench.data.frames import FloatArray
 
 BLOCKS = 10
-_LONG = 200  # frames that make a trajectory
+_LONG, _LONGER = 200, 1000  # frames that make a trajectory; in which bonds have shared their heat
 _DRIFT = 1.0  # of the standard deviation of the energy, between first and last block
 _SIGNIFICANT = 4.0  # standard errors
 _UNEVEN = 2.5  # hottest over coldest
+_PARTS, _CLEAR = 5, 5.0  # of time, that tell how sure a temperature is; standard errors
+_LONG_BOND = 1.4  # times the median: the hydrogen is elsewhere
 _SUSPECT_FROZEN, _DEFECT_FROZEN = 0.0, 0.01  # of the frames
 
 
@@ -55,11 +57,9 @@ def drift(subject: Subject) -> Finding:
     spread = float(group.energy.std())
     if spread == 0:
         return Finding(check, "ok", "the energy is constant", 0.0, "eV")
-    slope, offset = np.polyfit(np.arange(BLOCKS), blocks, 1)
     time = np.arange(BLOCKS) - (BLOCKS - 1) / 2
-    error = np.std(blocks - np.polyval([slope, offset], np.arange(BLOCKS)), ddof=2)
-    change = float(slope * (BLOCKS - 1))
-    significant = abs(slope) > _SIGNIFICANT * error / np.sqrt((time**2).sum())
+    change = float(time @ blocks / (time**2).sum() * (BLOCKS - 1))
+    significant = _trend(blocks)
     text = (
         f"{energy_text(change)} from the first tenth to the last, {abs(change) / spread:.2f} of "
         "the energy's standard deviation"
@@ -81,7 +81,11 @@ def temperature(subject: Subject) -> Finding:
     group = _trajectory(subject)
     if group is None:
         return Finding(check, "not run", f"no trajectory of {_LONG} frames in order")
-    bonds = hydrogen_bonds(group.whole)
+    bonds = [
+        bond
+        for bond in hydrogen_bonds(group.whole)
+        if bond[1].max() < _LONG_BOND * np.median(bond[1])
+    ]
     if not bonds:
         return Finding(check, "not run", "no bonds to hydrogen")
     each = np.array([bond_temperature(length, force) for _, length, force in bonds])
@@ -94,16 +98,33 @@ def temperature(subject: Subject) -> Finding:
     if number <= 0:
         advice = "forces that are not those of these bonds"
         return Finding(check, "suspect", text, number, "K", (), (), advice)
-    uneven = each.max() > _UNEVEN * max(each.min(), 1.0)
-    drifts = along.max() > _UNEVEN * max(along.min(), 1.0)
-    cold = [bonds[b][0] for b in np.flatnonzero(each < each.max() / _UNEVEN)]
-    advice = "the thermostat did not reach every part, or heat was pumped in" if uneven else ""
+    cold = _colder(bonds, each) if len(group) >= _LONGER else []
+    drifts = along.max() > _UNEVEN * max(along.min(), 1.0) and _trend(along)
+    advice = "the thermostat did not reach every part, or heat was pumped in" if cold else ""
     advice = advice or ("the trajectory heats or cools: not one ensemble" if drifts else "")
-    verdict = "suspect" if uneven or drifts else "ok"
-    atoms = tuple(sorted(set(cold))) if uneven else ()
+    verdict = "suspect" if cold or drifts else "ok"
+    atoms = tuple(sorted({bonds[b][0] for b in cold}))
     if atoms:
         text += f"; coldest at atoms {', '.join(map(str, atoms))}"
     return Finding(check, verdict, text, number, "K", (), atoms, advice)
+
+
+def _colder(bonds: list[tuple[int, FloatArray, FloatArray]], each: FloatArray) -> list[int]:
+    """Bonds 2.5 times colder than the hottest, and by more than the scatter along time explains."""
+    parts = np.array_split(np.arange(len(bonds[0][1])), _PARTS)
+    blocks = np.array([[bond_temperature(d[p], f[p]) for p in parts] for _, d, f in bonds])
+    error = blocks.std(axis=1, ddof=1) / np.sqrt(_PARTS)
+    hottest = int(each.argmax())
+    apart = each[hottest] - each > _CLEAR * np.hypot(error, error[hottest])
+    return np.flatnonzero(apart & (each < each[hottest] / _UNEVEN)).tolist()
+
+
+def _trend(values: FloatArray) -> bool:
+    """Whether values (b,) of parts of time follow a line, by four standard errors of its slope."""
+    time = np.arange(len(values)) - (len(values) - 1) / 2
+    slope = float(time @ values / (time**2).sum())
+    error = np.std(values - values.mean() - slope * time, ddof=2)
+    return bool(abs(slope) > _SIGNIFICANT * error / np.sqrt((time**2).sum()))
 
 
 def bond_temperature(length: FloatArray, force: FloatArray) -> float:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deepset_bench.data.checks.duplicates import leakage, near_duplicates
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.frames import Frames
-from tests.data.checks.cases import clean, cubes, find, shuffled, turned
+from tests.data.checks.cases import clean, cubes, find, joined, shuffled, turned
 
 CHECK = "duplicates"
 
@@ -42,7 +42,34 @@ def test_one_geometry_with_two_energies() -> None:
     energy[-1] += 0.01
     found = find(replace(frames, energy=energy), CHECK)
     assert found.verdict == "defect"
-    assert "another energy" in found.text
+    assert "with other labels" in found.text
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_the_same_geometries_neutral_and_as_cations(said: bool) -> None:
+    """Whether the files say the charge, and where the two stand one after the other or in turn."""
+    frames = clean(40)
+    ions = replace(frames, energy=frames.energy + 9.0, forces=1.1 * frames.forces)
+    charge = np.repeat([0, 1], 40) if said else np.zeros(80)
+    both = replace(joined(frames, ions), charge=charge)
+    for order in (np.arange(80), np.arange(80).reshape(2, 40).T.ravel()):
+        found = find(replace(both.select(order), index=np.arange(80)), CHECK)
+        assert found.verdict == "defect"
+        assert "9 eV" in found.text
+        assert "charge" in found.advice
+        assert ("their charges are 0 and 1" in found.text) == said
+
+
+@pytest.mark.parametrize(("spread", "verdict"), [(1.0, "ok"), (1e-5, "suspect")])
+def test_few_coordinates_are_near_each_other_by_chance(spread: float, verdict: str) -> None:
+    """Two atoms at 0.9 to 1.3 angstrom, and a tenth of the frames next to another."""
+    rng = np.random.default_rng(0)
+    length = rng.uniform(0.9, 1.3, 100)
+    length[:10] = length[10:20] + spread * rng.uniform(0.1, 0.2, 10)
+    positions = np.zeros((100, 2, 3))
+    positions[:, 1, 0] = length
+    found = near_duplicates(Subject(Frames.unlabelled("x", np.array([7, 7]), positions)))
+    assert found.verdict == verdict
 
 
 def test_nearly_the_same_frames() -> None:
