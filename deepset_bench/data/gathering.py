@@ -64,26 +64,28 @@ class Gathered:
     Attributes:
         name: of the set or file.
         frames: all of them.
-        sheet: the datasheet of a set, or what is known of files: `method`, and where it applies
-            `charge`, `spin_multiplicity`, `left_out` and `read_as`, the units.
+        sheet: the datasheet of a set, or what is known of files: their `method`, and `facts`.
+        facts: of this reading, where it applies: `charge`, `spin_multiplicity`, `left_out` and
+            `read_as`, the units.
         sources: every file and set with its checksum, and how it was read.
     """
 
     name: str
     frames: Frames
     sheet: dict[str, Any]
+    facts: dict[str, Any]
     sources: list[dict[str, Any]]
 
     @property
     def remarks(self) -> list[str]:
         """What a person should hear of how they were read, in words."""
-        facts = [f"{text}: left out" for text in self.sheet.get("left_out", ())]
-        if "charge" in self.sheet:
-            facts.append(f"charge {_listed(self.sheet['charge'], '+d')}")
-        if "spin_multiplicity" in self.sheet:
-            facts.append(f"spin multiplicity {_listed(self.sheet['spin_multiplicity'], 'd')}")
-        if "read_as" in self.sheet:
-            facts.append(f"read as {self.sheet['read_as']}")
+        facts = [f"{text}: left out" for text in self.facts.get("left_out", ())]
+        if "charge" in self.facts:
+            facts.append(f"charge {_listed(self.facts['charge'], '+d')}")
+        if "spin_multiplicity" in self.facts:
+            facts.append(f"spin multiplicity {_listed(self.facts['spin_multiplicity'], 'd')}")
+        if "read_as" in self.facts:
+            facts.append(f"read as {self.facts['read_as']}")
         return facts
 
 
@@ -108,7 +110,7 @@ def gather(request: Request, unlabelled: bool = False) -> Gathered:
     given = (*request.sources, request.positions, request.forces)
     origins = [_origin(path) for path in given if path is not None]
     notes = [part.notes for part in parts]
-    sheet |= _states(frames)
+    facts = _states(frames)
     left_out = [
         text if len(parts) == 1 else f"{source}: {text}"
         for source, note in zip_longest(request.sources, notes)
@@ -116,12 +118,12 @@ def gather(request: Request, unlabelled: bool = False) -> Gathered:
     ]
     units = {units_text(note["units"]): None for note in notes if "units" in note}
     if left_out:
-        sheet["left_out"] = left_out
+        facts["left_out"] = left_out
     if units:
-        sheet["read_as"] = "; ".join(units)
+        facts["read_as"] = "; ".join(units)
     for origin, note in zip(origins, notes, strict=False):  # a pair has one for both files
         origin |= note
-    return Gathered(name, frames, sheet, origins)
+    return Gathered(name, frames, {**sheet, **facts}, facts, origins)
 
 
 def is_set(source: Path) -> bool:

@@ -77,7 +77,8 @@ def stored(name: str, frames: Frames, sheet: Mapping[str, Any], read: Gathered, 
         UserError: see `catalogue.register`.
     """
     folder = catalogue.register(name, frames, sheet, force)
-    facts = [f"{len(frames)} frames in {folder}", *read.remarks, f"train on it with data={name}"]
+    count = f"{len(frames):,} frame{'s' * (len(frames) != 1)}"
+    facts = [f"{count} in {folder}", *read.remarks, f"train on it with data={name}"]
     return f"{name}: {'; '.join(facts)}, examine it with: bench data check {name}"
 
 

@@ -5,7 +5,7 @@ from tests.cases.case import Case
 
 def reads(id: str, words: str, *says: str, needs: tuple[str, ...] = ()) -> Case:
     """`bench data import it WORDS` reads it, and says so with this."""
-    return Case(id, (f"data import it {words}",), says=("it: .* frames in", *says), needs=needs)
+    return Case(id, (f"data import it {words}",), says=("it: .* frames? in", *says), needs=needs)
 
 
 def refuses(id: str, words: str, *says: str, needs: tuple[str, ...] = ()) -> Case:
@@ -24,6 +24,18 @@ CASES = [
     reads("S2", "{files}/S2/A11_BLANK.XYZ", "10 frames"),
     reads("S2", "{files}/S2/A11_blank.xyz", "10 frames"),
     reads("S3", "{files}/S3/A42_h3o.extxyz", r"charge \+1; spin multiplicity 1"),
+    Case(
+        "S3",
+        ("data check {files}/S3/A42_h3o.extxyz --sample 5",),
+        says=(r"charge \+1; spin multiplicity 1", "ok +level of theory +GFN1-xTB energies"),
+        needs=("tblite", "rdkit"),
+    ),
+    Case(
+        "S3",
+        ("data import it {files}/S3/A42_h3o.extxyz --relabel gfn1", "data show it"),
+        says=(r"energy, mean.* -156\.8",),  # of the neutral radical -166.5 eV
+        needs=("tblite",),
+    ),
     refuses("S3", "{files}/S3/A42_h3o.extxyz --charge 0", "no geometry has the charge 0, but 1"),
     refuses("S3", "{files}/C3/ok.extxyz --spin 2", "no spin multiplicity of 2"),
     reads("S3", "{files}/C3/ok.extxyz --charge -1", "charge -1; spin multiplicity 2"),

@@ -65,7 +65,7 @@ def fake_xtb(method: str) -> SimpleNamespace:
 
 def test_a_cp2k_pair(pair):
     output = bench("import", "h2", *pair, "--frames", "2-2")
-    assert "h2: 1 frames in" in output
+    assert "h2: 1 frame in" in output
     assert "data=h2" in output
     frames = catalogue.load("h2")
     assert frames.index.tolist() == [1]

@@ -16,7 +16,7 @@ from deepset_bench.data.checks.full import Report, full_examination
 from deepset_bench.data.checks.reference import SAMPLE
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.checks.terminal import show
-from deepset_bench.data.gathering import Request, gather
+from deepset_bench.data.gathering import Request, gather, is_set
 from deepset_bench.files import write_text
 
 
@@ -48,7 +48,11 @@ def check(request: Request, options: Options) -> bool:
     Raises:
         UserError: nothing to read, or whatever reading finds; a SMILES string that is none.
     """
+    errors = Console(stderr=True)
     gathered = gather(request)
+    if not (len(request.sources) == 1 and is_set(request.sources[0])):
+        read = "; ".join(gathered.remarks)
+        errors.print(f"{gathered.name}: {read}", markup=False, highlight=False, soft_wrap=True)
     subject = Subject(
         gathered.frames,
         gathered.name,
@@ -58,7 +62,6 @@ def check(request: Request, options: Options) -> bool:
         catalogue.load(options.against) if options.against else None,
         request.words,
     )
-    errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("GFN-xTB labels of a sample", total=options.sample)
         report = full_examination(
