@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
-NAMES = ("step", "peers", "scaling", "epoch")
+NAMES = ("step", "peers", "scaling", "epoch", "checks")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 

@@ -23,6 +23,7 @@ _CHANCE = 2.5e-4  # that the nearest of five frames is so much nearer than the f
 _SEVERAL = 5  # frames that are near duplicates
 _CORRELATED = 0.5
 _MOST, _COLUMNS, _NUMBERS = 6000, 500, 2_000_000
+_FEW_ATOMS = 100
 
 
 def duplicates(subject: Subject) -> Finding:
@@ -158,9 +159,28 @@ def _descriptor(group: Group) -> FloatArray:
 
 
 def _one_number(group: Group) -> FloatArray:
-    values = _descriptor(group)
+    """(m,) a number that equal geometries share: of few atoms from their distances, of many from
+    those from their centre, which others may share, too.
+    """
+    values = _descriptor(group) if len(group.numbers) <= _FEW_ATOMS else _from_the_centre(group)
     weights = np.cos(np.arange(values.shape[1]))
     return np.asarray(values @ weights / np.sqrt(max(values.shape[1], 1)))
+
+
+def _from_the_centre(group: Group) -> FloatArray:
+    """(m, n) distances from the centre of the atoms in angstrom, sorted within each element."""
+    away = group.positions - group.positions.mean(axis=1, keepdims=True)
+    d = np.asarray(np.linalg.norm(away, axis=-1))
+    for element in np.unique(group.numbers):
+        columns = group.numbers == element
+        d[:, columns] = np.sort(d[:, columns], axis=1)
+    return d
+
+
+def _some(group: Group) -> Group:
+    """At most 6000 of its frames, fewer of large molecules."""
+    n = len(group.numbers)
+    return group.thinned(min(_MOST, max(10 * FEW, 200 * _NUMBERS // max(1, n * (n - 1)))))
 
 
 def _points(group: Group) -> FloatArray:
@@ -186,8 +206,8 @@ class Nearest:
 
 
 def nearest(group: Group) -> Nearest:
-    """Distances to nearest frames, of at most 6000 frames of a group."""
-    group = group.thinned(_MOST)
+    """Distances to nearest frames, of some frames of a group."""
+    group = _some(group)
     points = _points(group)
     own = cKDTree(points).query(points, k=2)[0][:, 1]
     m = len(points)
@@ -207,7 +227,7 @@ def near_duplicates(subject: Subject) -> Finding:
         return Finding(check, "not run", f"no molecule has {FEW} frames")
     close, total, median = 0, 0, 0.0
     for number, group in enumerate(groups):
-        near, own = _too_near(group.thinned(_MOST))
+        near, own = _too_near(_some(group))
         close, total = close + near, total + len(own)
         median = float(np.median(own)) if number == 0 else median
     share = close / total
