@@ -94,6 +94,20 @@ def _own_folder(kind: str) -> Path | None:
     return found if found.is_absolute() and Path(os.devnull) not in found.parents else None
 
 
+def check_writable(folder: Path) -> None:
+    """Find out before long work whether files can be written below a folder, there or not.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder = folder.absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """An `OSError` that names no file, as of a write to a full disk, gets the name of this one."""

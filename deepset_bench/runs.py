@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -85,14 +86,18 @@ class RunFolder:
             raise Busy(f"{self.path} is being trained by another process") from None
 
     def is_held(self) -> bool:
-        """Whether a process is training the run."""
-        if not (self.path / LOCK).exists():
+        """Whether a process is training the run; asks for no more than the right to read."""
+        try:
+            descriptor = os.open(self.path / LOCK, os.O_RDONLY)
+        except (FileNotFoundError, PermissionError):
             return False
         try:
-            with FileLock(self.path / LOCK, timeout=0):
-                return False
-        except (Timeout, PermissionError):  # without permission, it is another user's
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def write_status(self, state: str, identity: str, reason: str = "") -> None:
         """Record where the run stands."""

@@ -10,6 +10,7 @@ import codecs
 import errno
 import getpass
 import io
+import logging
 import os
 import sys
 import unicodedata
@@ -79,6 +80,8 @@ def prepare(encoding: str | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=encoding, errors="look-alike")
+    # matplotlib keeps a list of fonts at home and complains where it cannot.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # ASE and matplotlib ask for a home folder, PyTorch and W&B for a name.
     try:
         Path.home()

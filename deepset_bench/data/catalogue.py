@@ -20,7 +20,14 @@ import yaml
 
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import data_home, data_homes, data_place, resource, write_text
+from deepset_bench.files import (
+    check_writable,
+    data_home,
+    data_homes,
+    data_place,
+    resource,
+    write_text,
+)
 
 _CONF = "conf"
 # The folders of option files, of what was read and what was fetched lie among the sets.
@@ -94,6 +101,7 @@ def check_new(name: str, force: bool = False) -> None:
 
     Raises:
         UserError: characters other than letters, digits, `.`, `_`, `-`, or the name is taken.
+        OSError: the data folder cannot be written to.
     """
     if not _NAME.fullmatch(name) or name.lower() in _RESERVED or _is_value(name):
         raise UserError(
@@ -105,6 +113,7 @@ def check_new(name: str, force: bool = False) -> None:
         raise UserError(f"'{name}' is a set shipped with the program; take another name")
     if not force and (place := data_place(name)).exists():
         raise UserError(f"'{name}' exists in {place.parent}; take another name, or --force")
+    check_writable(data_home())
 
 
 def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: bool = False) -> Path:

@@ -93,14 +93,14 @@ def evaluate(arguments: Sequence[str], unit: str, steps: str | None) -> None:
     notes = [*_unfinished(request.folders), *analysis.selection.notes]
     notes += _true_forces(analysis)
     # Before anything is printed: a reader that stops early, such as `head`, ends the program.
-    target = _write(request, analysis, notes)
+    kept = _write(request, analysis, notes)
     for folder in request.folders:
         console.print(f"[bold]{folder.path}[/bold]", soft_wrap=True, highlight=False)
     console.print(f"{analysis.selection.title}: {len(analysis.series)} frames", highlight=False)
     for note in notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     display.show(console, analysis, request.steps, unit)
-    console.print(f"everything is in {target}", highlight=False, soft_wrap=True)
+    console.print(kept, highlight=False, markup=False, soft_wrap=True)
 
 
 def analyse(request: Request) -> Analysis:
@@ -139,7 +139,7 @@ def _true_forces(analysis: Analysis) -> list[str]:
     ]
 
 
-def _write(request: Request, analysis: Analysis, notes: Sequence[str]) -> Path:
+def _write(request: Request, analysis: Analysis, notes: Sequence[str]) -> str:
     selection = analysis.selection
     target = place(request.folders, selection.name)
     known = not (selection.seen == "unknown").any()
@@ -161,5 +161,4 @@ def _write(request: Request, analysis: Analysis, notes: Sequence[str]) -> Path:
         "atomic_energies": analysis.atoms,
         "neighbours": analysis.neighbours(request.steps).drop(columns="row", errors="ignore"),
     }
-    write(target, "evaluation", request.folders, content, tables)
-    return target
+    return write(target, "evaluation", request.folders, content, tables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from deepset_bench import __version__
 from deepset_bench.files import write_text
 from deepset_bench.runs import RunFolder
+from deepset_bench.surroundings import failure
 
 
 def place(folders: Sequence[RunFolder], name: str) -> Path:
@@ -30,13 +32,24 @@ def write(
     folders: Sequence[RunFolder],
     content: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
-) -> None:
-    """Write NAME.json, which says of which runs it is, and one CSV a table."""
-    for table, frame in tables.items():
-        write_text(target / f"{table}.csv", frame.to_csv(index=False, lineterminator="\n"))
+) -> str:
+    """Write NAME.json, which says of which runs it is, and one CSV a table.
+
+    Returns:
+        One line that says where they are; or that they are nowhere, where the run is of somebody
+        else, whose folder may not be written to.
+    """
     runs = {"runs": [str(f.path) for f in folders], "run": [f.status().get("run") for f in folders]}
     whole = {**runs, **content, "version": __version__}
-    write_text(target / f"{name}.json", json.dumps(whole, indent=2, default=_plain) + "\n")
+    try:
+        for table, frame in tables.items():
+            write_text(target / f"{table}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        write_text(target / f"{name}.json", json.dumps(whole, indent=2, default=_plain) + "\n")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return f"not kept in files: {failure(error)}"
+    return f"everything is in {target}"
 
 
 def _plain(value: Any) -> Any:

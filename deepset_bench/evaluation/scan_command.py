@@ -92,19 +92,19 @@ def _show_kind(
             console.print(f"no {GFN1} beside it: {error}", highlight=False, soft_wrap=True)
             break
     console.print(f"[bold]{kind}[/bold]: {along.title}", highlight=False, soft_wrap=True)
-    curves = []
+    curves, kept = [], []
     for folder, ensemble in runs:
         cutoff = ensemble.members[0].config.cutoff
         where = folder.path.resolve()
         curve = scan(f"{where.parent.name}/{where.name}", ensemble, paths[cutoff])
         curves.append((curve, references.get(cutoff)))
-        _write(folder, ensemble, kind, paths[cutoff], curve, references.get(cutoff), temperature)
+        reference = references.get(cutoff)
+        kept.append(_write(folder, ensemble, kind, paths[cutoff], curve, reference, temperature))
     if len(runs) <= _MOST_CURVES and len(paths) == 1:
         console.print(_curves([*references.values(), *(one for one, _ in curves)], along, unit))
     console.print(_summary(curves, list(references.values()), unit))
-    if len(runs) == 1:
-        target = place([runs[0][0]], f"scan-{kind}")
-        console.print(f"curve and breaks are in {target}", highlight=False, soft_wrap=True)
+    for line in kept:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _curves(curves: Sequence[Curve], along: Path, unit: str) -> Table:
@@ -158,7 +158,7 @@ def _write(
     curve: Curve,
     reference: Curve | None,
     temperature: float,
-) -> None:
+) -> str:
     (trained,) = ensemble.members
     model = trained.potential.model
     table = pd.DataFrame({f"t_{along.unit}": curve.t, "energy_ev": curve.energy})
@@ -185,4 +185,4 @@ def _write(
             "rms_difference_to_gfn1_ev": curve.difference(reference),
         }
     target = place([folder], f"scan-{kind}")
-    write(target, "scan", [folder], content, {"curve": table, "breaks": breaks})
+    return write(target, "scan", [folder], content, {"curve": table, "breaks": breaks})

@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from deepset_bench.errors import UserError
-from deepset_bench.files import write_text
+from deepset_bench.files import check_writable, write_text
 from deepset_bench.report import generalisation, render, sweeps
 from deepset_bench.report.blocks import Page, claims_page, page
 from deepset_bench.report.claims import claims
@@ -55,6 +55,8 @@ def show(
         raise UserError(
             f"{min(alone)} and tables have different columns: ask for one, or --out DIR for files"
         )
+    if out is not None:
+        check_writable(out)
     tables = chosen(wanted, conditions, where)
     closing = None
     if CLAIMS in wanted or (not wanted and (style != "csv" or out is not None)):

@@ -19,7 +19,7 @@ from deepset_bench.data.checks.finding import listed, ranges, sorted_by_verdict
 from deepset_bench.data.checks.full import full_examination
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import UserError
-from deepset_bench.files import write_text
+from deepset_bench.files import check_writable, write_text
 from deepset_bench.report import blocks, generalisation, sweeps
 from deepset_bench.report.claims import claims
 from deepset_bench.report.collect import Where
@@ -48,6 +48,8 @@ def show(out: Path, unit: str, where: Where) -> None:
     Raises:
         UserError: no run is done; an override that does not compose, an unreadable run.
     """
+    if out.is_file() or not out.exists():  # else a device
+        check_writable(out.parent)
     with Console(stderr=True).status("reading runs") as status:
         write_text(out, page(unit, where, status.update))
     print(out)

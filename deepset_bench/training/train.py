@@ -71,10 +71,13 @@ def train(
         for number, experiment in enumerate(experiments):
             folder = run_folder(experiment)
             identity = experiment.identity(catalogue.checksum(*experiment.config.sets))
-            stack.enter_context(folder.lock())
-            if fresh:
-                folder.clear()
-            if _is_done(folder, identity):
+            done = not fresh and _is_done(folder, identity)  # it may be read only
+            if not done:
+                stack.enter_context(folder.lock())
+                if fresh:
+                    folder.clear()
+                done = _is_done(folder, identity)
+            if done:
                 outcomes[number] = Outcome(folder, folder.result(), already_done=True)
                 continue
             member = _start(experiment, identity, folder)

@@ -176,9 +176,9 @@ def test_every_other_name_is_one_to_hydra_too(name):
 
 def test_a_home_that_cannot_be_written_says_so(home):
     home.write_text("a file, not a folder")
-    with pytest.raises(FileExistsError) as caught:
+    with pytest.raises(NotADirectoryError) as caught:
         catalogue.register("h", hydrogen(), {})
-    assert f"{home}: File exists" in str(failure(caught.value))
+    assert f"{home}: Not a directory" in str(failure(caught.value))
     assert "BENCH_DATA" in str(failure(caught.value))
 
 

@@ -303,7 +303,7 @@ def test_a_file_in_the_way(where, tmp_path, monkeypatch, capsys):
     arguments = ("figures", "experts", *DATA, "--out", str(tmp_path / "taken"))
     status, _, err = inside(monkeypatch, capsys, *arguments)
     assert (status, err.count("\n")) == (1, 1)
-    assert "taken: File exists; " in err
+    assert "taken: Not a directory; " in err
 
 
 @pytest.mark.parametrize("name", ["scalars", "layers", "learning"])

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from deepset_bench import pages
 from deepset_bench.errors import UserError
-from deepset_bench.files import atomic_write, write_text
+from deepset_bench.files import atomic_write, check_writable, write_text
 from deepset_bench.report.collect import Where
 from deepset_bench.report.figures.catalogue import FIGURES, build
 from deepset_bench.report.figures.figure import Figure, Gap
@@ -39,6 +39,7 @@ def show(
         UserError: an unknown figure, an override that does not compose, an unreadable run.
     """
     console = Console()
+    check_writable(out)
     figures = build(wanted or FIGURES, where, conditions, unit)
     if any(figure.draw for figure in figures):
         write_text(out / _SCRIPT, get_plotlyjs())
