@@ -13,7 +13,40 @@ pytest.register_assert_rewrite("tests.model.physics")
 
 from deepset_bench.data import catalogue  # noqa: E402
 from deepset_bench.data.frames import Frames  # noqa: E402
+from deepset_bench.model import build  # noqa: E402
 from tests import toy  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--perturb",
+        type=float,
+        default=0.0,
+        metavar="SIZE",
+        help="change every initial parameter by about SIZE of itself, as another processor's "
+        "rounding would after a few steps (1e-6): no test may notice",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def perturbed(request):
+    """`--perturb`: the same change in every model of the same shape."""
+    size = request.config.getoption("perturb")
+    make = build._network
+
+    def make_and_change(config, width):
+        network = make(config, width)
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.mul_(1 + size * noise)
+        return network
+
+    with pytest.MonkeyPatch.context() as patch:
+        if size:
+            patch.setattr(build, "_network", make_and_change)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

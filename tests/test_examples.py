@@ -13,10 +13,10 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
 from deepset_bench.evaluation.paths import starting_molecule, torsion_path
 from tests import toy
-from tests.training.tiny import run
+from tests.training.tiny import DEEPSET_X, UNMOVED, run
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
-BRIEF = ("trainer.epochs=40", "data.train_size=150", "trainer.learning_rate=0.01", "width=16")
+BRIEF = (*DEEPSET_X, *UNMOVED, "trainer.epochs=1", "data.train_size=150")
 
 
 def twisted(n_frames: int) -> Frames:

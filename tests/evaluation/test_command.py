@@ -15,7 +15,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.units import HARTREE
 from tests import toy
-from tests.training.tiny import SCHNET, run, run_seeds
+from tests.training.tiny import SCHNET, run
 
 
 def bench(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -44,9 +44,10 @@ def test_own_test_frames(monkeypatch, capsys, folder):
     assert str(target) in out.replace("\n", "")
     found = read(target, "evaluation")
     measured = folder.result()["metrics"]["test"]
-    for key, value in measured.items():
-        assert found["errors"][0][key] == pytest.approx(value, rel=1e-5)
-    assert f"{measured['energy_mae_ev'] / HARTREE:.5f}" in out
+    errors = found["errors"][0]
+    for key, value in measured.items():  # float32, in batches of another size
+        assert errors[key] == pytest.approx(value, rel=1e-4)
+    assert f"{errors['energy_mae_ev'] / HARTREE:.5f}" in out
     assert found["training_fraction"] == 0
     assert found["run"] == [folder.status()["run"]]
     assert found["sum_of_atomic_energies_error_ev"] < 1e-4
@@ -55,7 +56,7 @@ def test_own_test_frames(monkeypatch, capsys, folder):
     atoms = pd.read_csv(target / "atomic_energies.csv")
     sums = atoms.groupby("step")["energy_ev"].sum()
     np.testing.assert_allclose(sums, series["predicted_energy_ev"], rtol=1e-12)
-    assert series["energy_error_ev"].abs().mean() == pytest.approx(measured["energy_mae_ev"])
+    assert series["energy_error_ev"].abs().mean() == pytest.approx(errors["energy_mae_ev"])
     assert "only the sum over a molecule is a label" in out.replace("\n", " ")
     assert "step 5" in out  # of seven; 15 and 40 are not there
     assert "step 15" not in out
@@ -106,7 +107,7 @@ def test_training_frames_are_visible(monkeypatch, capsys, folder):
 
 @pytest.mark.usefixtures("tiny")
 def test_several_seeds(monkeypatch, capsys):
-    folders = [outcome.folder for outcome in run_seeds(seeds=[0, 1, 2])]
+    folders = [run(f"seed={seed}").folder for seed in range(3)]
     status, out, _ = bench(monkeypatch, capsys, *(f.path for f in folders), "data=tiny")
     assert status == 0
     assert "at least one of the runs" in out
@@ -125,7 +126,7 @@ def test_biased_labels_are_said_to_be(monkeypatch, capsys):
     assert "the labels hold a bias: against the true forces the MAE is" in out
     error = read(folder.path / "evaluation" / "tiny-test", "evaluation")["errors"][0]
     measured = folder.result()["metrics"]["test"]["forces_mae_ev_per_angstrom"]
-    assert error["forces_mae_ev_per_angstrom"] == pytest.approx(measured, rel=1e-5)
+    assert error["forces_mae_ev_per_angstrom"] == pytest.approx(measured, rel=1e-4)
 
 
 def test_a_scan_of_a_published_network(monkeypatch, capsys):

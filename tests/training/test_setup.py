@@ -120,9 +120,9 @@ def test_errors_are_those_of_the_best_parameters_in_the_units_of_the_condition(t
             forces_error = (number - label) * (HARTREE / BOHR)
         else:
             forces_error = predicted - part.forces
-        # Trained and measured in float32.
+        # Trained and measured in float32; a mistake in units is a factor of 1.9.
         expected = baseline(energy_error, forces_error)
-        assert outcome.result["metrics"][name] == pytest.approx(expected, rel=1e-4)
+        assert outcome.result["metrics"][name] == pytest.approx(expected, rel=1e-3)
 
 
 def test_report_switches_every_flaw_on_and_corrected_every_one_off():

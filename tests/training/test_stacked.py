@@ -18,6 +18,7 @@ from tests import toy
 from tests.training.test_train import Killed, stop_at
 from tests.training.tiny import (
     DEEPSET_X,
+    EVEN,
     SCHNET,
     assert_same_run,
     metrics,
@@ -94,10 +95,6 @@ def single(*overrides: str) -> SingleOptimisation:
 def assert_close(a: Any, b: Any) -> None:
     """To the rounding of float64 and what Adam makes of it in three steps."""
     torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10, check_dtype=False)
-
-
-EVEN = "data.train_size=18"
-"""Three whole batches: a smaller one would be traced as a graph of its own."""
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,12 @@ OVERRIDES = (
     "threads=1",
     "compile=false",
 )
+EVEN = "data.train_size=18"
+"""Three whole batches: of stacked runs a smaller one is traced as a graph of its own, a second."""
+UNMOVED = ("trainer.learning_rate=1e-6", "trainer.schedule.minimum=0")
+"""Parameters stay the first ones to the rate times the steps: tests of what is made of a run do not
+depend on how its training turned out, which rounding decides. DeepSet X has a fair potential all
+the same, its pairs', which linear equations give."""
 _AS_THEY_COME = ("width=128", "rbf.size=32", "gating.experts=10")  # a published network has others
 DEEPSET_X = (
     *_AS_THEY_COME,
