@@ -127,7 +127,8 @@ def numbers_array(value: ArrayLike, key: str, shape: tuple[int, ...], where: Whe
         if shape[0] == 1 and array.shape[:1] == (1,):  # one frame: its own shape says more
             frame, expected = array.shape[1:], shape[1:]
         raise UserError(f"{where(0, None)}: '{key}' has shape {frame}, expected {expected}")
-    return array.astype(np.float64)
+    with np.errstate(all="ignore"):  # of damaged bytes
+        return array.astype(np.float64)
 
 
 def elements_array(value: ArrayLike, key: str, where: str) -> IntArray:

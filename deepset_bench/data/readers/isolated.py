@@ -24,32 +24,18 @@ def check_isolated(where: str, found: Mapping[str, Any]) -> None:
     Raises:
         UserError: one line with what to do.
     """
-    for key, value in found.items():
-        if key.lower() == PERIODIC:
-            refuse_periodic(where, bool(np.any(value)), cell=False)
-            return
-    for key, value in found.items():
-        if key.lower() in CELLS:
-            array = np.asarray(value)
-            refuse_periodic(where, False, array.dtype.kind not in "iuf" or bool(np.any(array)), key)
-
-
-def refuse_periodic(where: str, periodic: bool, cell: bool, key: str = "") -> None:
-    """The two reasons, in words.
-
-    Args:
-        where: for the message.
-        periodic: the file says that it is, along one direction or more.
-        cell: the file has a cell and does not say.
-        key: of that cell.
-    """
-    if periodic:
-        raise UserError(
-            f"{where}: is periodic, but models here see molecules in vacuum; if its molecule is "
-            'isolated, write it with pbc="F F F"'
-        )
-    if cell:
-        raise UserError(
-            f"{where}: has '{key}', as periodic systems do, but models here see molecules in "
-            'vacuum; if its molecule is isolated, say so in the file with pbc="F F F"'
-        )
+    named = {key.lower(): (key, value) for key, value in found.items()}
+    if PERIODIC in named:
+        if np.any(named[PERIODIC][1]):
+            raise UserError(
+                f"{where}: is periodic, but models here see molecules in vacuum; if its molecule "
+                'is isolated, write it with pbc="F F F"'
+            )
+        return
+    for key, value in (named[name] for name in CELLS if name in named):
+        cell = np.asarray(value)
+        if cell.dtype.kind not in "iuf" or cell.any():
+            raise UserError(
+                f"{where}: has '{key}', as periodic systems do, but models here see molecules in "
+                'vacuum; if its molecule is isolated, say so in the file with pbc="F F F"'
+            )

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepset_bench.data.frames import FloatArray, IntArray, impossible_spins
+from deepset_bench.data.frames import FloatArray, IntArray
 from deepset_bench.data.plausible import Where
 from deepset_bench.data.readers.blocks import Block, join, numbers_array
 from deepset_bench.data.readers.methods import GRADIENTS, check_methods
 from deepset_bench.data.readers.options import Options, Reading
-from deepset_bench.data.readers.states import stated
+from deepset_bench.data.readers.states import check_electrons, stated
 from deepset_bench.data.readers.xyz import shown
 from deepset_bench.data.units import Units
 from deepset_bench.errors import UserError, nearest
 
 BIAS_KEY = "bias_forces"
+_INFINITE = 1e100
 _MANY = 30  # names in one message
 
 
@@ -114,7 +115,10 @@ class Collector:
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
         spin = self._state("spin", found, kept)
-        _check_electrons(found, charge, spin, kept)
+        rows = np.flatnonzero(kept).tolist()
+        check_electrons(
+            int(found.numbers.sum()), charge[kept], spin[kept], lambda k: found.where(rows[k], None)
+        )
 
         keys = self.keys(found.stored)
         shapes: list[tuple[str, tuple[int, ...]]] = [(keys[0], (m,)), (keys[1], (m, n, 3))]
@@ -218,7 +222,7 @@ class Collector:
         """Refuse zeros that some program wrote in the place of energies that it did not know."""
         if not any(block.energy.any() for block in blocks):
             forced = [block for block in blocks if block.forces.any()]
-            if sum(len(block.energy) for block in forced) > 2:
+            if sum(len(block.energy) for block in forced) > 1:
                 raise UserError(
                     f"{self._path}: every energy is 0, but the forces are not: no energies were "
                     "written; compute energies and forces with --relabel gfn1"
@@ -249,23 +253,6 @@ class Collector:
         kept &= good
 
 
-def _check_electrons(
-    found: Found, charge: IntArray, spin: IntArray, kept: NDArray[np.bool_]
-) -> None:
-    electrons = int(found.numbers.sum()) - charge
-    for row in np.flatnonzero(kept & (electrons < 0))[:1]:
-        raise UserError(
-            f"{found.where(int(row), None)}: a charge of {charge[row]:+d} is more than the nuclei "
-            "have; give the total charge in units of e"
-        )
-    for row in np.flatnonzero(kept & impossible_spins(electrons, spin))[:1]:
-        raise UserError(
-            f"{found.where(int(row), None)}: {electrons[row]} electrons (charge {charge[row]}) "
-            f"have no spin multiplicity of {spin[row]}; give the charge in units of e and the "
-            "multiplicity 2S + 1: odd where the number of electrons is even"
-        )
-
-
 def _no_label(found: Found, key: str, energy: bool) -> UserError:
     """One line for a label that is not there, with what is."""
     gradients = [name for name in found.stored if name.lower() in GRADIENTS]
@@ -285,12 +272,12 @@ def _not_finite(
     row: int, positions: FloatArray, shapes: list[tuple[str, tuple[int, ...]]], labels: list[Any]
 ) -> str:
     named = zip((key for key, _ in shapes), labels, strict=True)
-    return next((key for key, label in named if not np.isfinite(label[row]).all()), "positions")
+    return next((key for key, label in named if not _finite(label[row : row + 1])), "positions")
 
 
 def _finite(array: FloatArray) -> NDArray[np.bool_]:
-    """(m,) whether all numbers of a frame are finite."""
-    return np.asarray(np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    """(m,) whether all numbers of a frame are finite, in whatever unit."""
+    return np.asarray((np.abs(array) < _INFINITE).reshape(len(array), -1).all(axis=1))
 
 
 def _first(keys: tuple[str, ...], names: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepset_bench.data.frames import IntArray
+from deepset_bench.data.frames import IntArray, impossible_spins
 from deepset_bench.data.readers.xyz import shown
 from deepset_bench.errors import UserError
 
@@ -58,6 +58,33 @@ def stated(
             )
         array = np.where(array == 0, other, array)  # a spin of 0 is one that is not known
     return array
+
+
+def check_electrons(
+    protons: int, charge: IntArray, spin: IntArray, where: Callable[[int], str]
+) -> None:
+    """Refuse charges and multiplicities that a molecule cannot have.
+
+    Args:
+        protons: of the molecule.
+        charge, spin: (m,) of its frames.
+        where: says where one of them is.
+
+    Raises:
+        UserError: one line with the place and what is meant.
+    """
+    electrons = protons - charge
+    for row in np.flatnonzero(electrons < 0)[:1]:
+        raise UserError(
+            f"{where(int(row))}: a charge of {charge[row]:+d} is more than the nuclei have; give "
+            "the total charge in units of e"
+        )
+    for row in np.flatnonzero(impossible_spins(electrons, spin))[:1]:
+        raise UserError(
+            f"{where(int(row))}: {electrons[row]} electrons (charge {charge[row]}) have no spin "
+            f"multiplicity of {spin[row]}; give the charge in units of e and the multiplicity "
+            "2S + 1: odd where the number of electrons is even"
+        )
 
 
 def _whole(key: str, array: Any, quantity: str, where: Callable[[int], str]) -> IntArray:
