@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from deepset_bench.config import Experiment
@@ -40,14 +41,19 @@ class WeightsAndBiases:
     ) -> None:
         import wandb
 
+        self._say = say
         self._exit_code = 1  # until the run has ended
         wandb.setup(wandb.Settings(silent=True))
         why = ""
         if mode == "online":
             try:
-                if not wandb.login(prompt=False, verify=False):
+                if not wandb.login(prompt=False):  # which asks the server, and for no longer
                     raise ConnectionError("no login; `wandb login` makes one")
-                self._run = _wandb_run(folder, experiment, "online")
+                try:
+                    self._run = _wandb_run(folder, experiment, "online")
+                except Exception:
+                    _run_id(folder).unlink()  # W&B's process does not let go of it
+                    raise
                 say(f"W&B: {self._run.url}")
                 return
             except Exception as error:
@@ -71,7 +77,7 @@ class WeightsAndBiases:
         try:
             self._run.finish(exit_code=self._exit_code)
         except TimeoutError:
-            raise TimeoutError(f"not everything was sent; to do so: {_sync(self._run)}") from None
+            self._say(f"W&B: not everything was sent; to send the rest: {_sync(self._run)}")
         except ConnectionError:  # its process is dead, which it would notice again at exit
             with suppress(Exception):
                 wandb.teardown()
@@ -91,18 +97,23 @@ def wandb_mode(wanted: str) -> str:
     return min(wanted, said, key=_MODES.index)
 
 
+def _run_id(folder: RunFolder) -> Path:
+    """A file with the run's name in W&B, beside W&B's own: --fresh clears it, too."""
+    stored = folder.path / "wandb" / "run-id"
+    if not stored.exists():
+        write_text(stored, secrets.token_hex(4))
+    return stored
+
+
 def _wandb_run(folder: RunFolder, experiment: Experiment, mode: str) -> Any:
     import wandb
 
     config = experiment.config
-    stored = folder.path / "wandb" / "run-id"  # kept with what W&B writes, cleared with it
-    if not stored.exists():
-        write_text(stored, secrets.token_hex(4))
     tags = (experiment.variant, config.condition.name, config.data.name)
     settings = wandb.Settings(
         root_dir=str(folder.path),
         project=PROJECT,
-        run_id=stored.read_text(encoding="utf-8"),
+        run_id=_run_id(folder).read_text(encoding="utf-8"),
         run_name="/".join(folder.path.parts[-4:])[-_LONGEST_NAME:],
         run_tags=tuple(dict.fromkeys(tag[:_LONGEST_TAG] for tag in tags)),
         resume="allow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import struct
 import sys
 from collections import defaultdict
@@ -222,12 +223,33 @@ def test_without_a_login_it_is_recorded_offline(tiny, fake):
     assert fake.runs[0].final == FINAL
 
 
-def test_without_a_network_it_is_recorded_offline(tiny, fake, login):
-    fake.refuses = ("online",)
+def test_without_a_network_it_is_recorded_offline(tiny, fake, monkeypatch):
+    def login(**_: Any) -> bool:
+        raise wandb.errors.AuthenticationError("no answer from the server")
+
+    monkeypatch.setattr(wandb, "login", login)
     said: list[str] = []
     whole(started("logger=wandb", said=said))
-    assert said[0].startswith("W&B: Timed out while retrying: connection refused; recorded offline")
+    assert said[0].startswith("W&B: no answer from the server; recorded offline; ")
     assert len(fake.runs[0].rows) == 2
+
+
+def test_a_run_that_the_server_refuses_is_recorded_offline(tiny, fake, login):
+    """Under another id: W&B's process holds on to that of a run that could not be started."""
+    ids: list[str] = []
+    init = fake.init
+
+    def tried(settings: Any, config: dict[str, Any]) -> FakeRun:
+        ids.append(settings.run_id)
+        return init(settings, config)
+
+    fake.refuses = ("online",)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wandb, "init", tried)
+        said: list[str] = []
+        whole(started("logger=wandb", said=said))
+    assert said[0].startswith("W&B: Timed out while retrying: connection refused; recorded offline")
+    assert len(set(ids)) == 2
     assert 0 < fake.runs[0].settings.init_timeout <= 60  # a sweep of many runs waits as often
 
 
@@ -251,7 +273,8 @@ def test_what_could_not_be_sent_in_time_can_be_sent_later(tiny, fake, login, mon
     said: list[str] = []
     whole(started("logger=wandb", said=said))
     assert said[0] == f"W&B: {FakeRun.url}"
-    assert "to do so: wandb sync --include-online " in said[1]
+    sync = f"wandb sync --include-online {shlex.quote(str(fake.runs[0].settings.sync_dir))}"
+    assert said[1:] == [f"W&B: not everything was sent; to send the rest: {sync}"]
 
 
 @pytest.mark.parametrize(
