@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +16,40 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench.config import Experiment, resolved
+from deepset_bench.config import Experiment, determinants, flat, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
+from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
 
 LOCK = ".lock"
-STATES = ("queued", "running", "done", "failed", "diverged")
+DATA = "data_sha256"
+"""Key of result.json: name -> checksum of each set that the run was trained on."""
+REPLACED = "the data of this run were replaced"
+ERRORS = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
+"""Keys of result.json that tables show of every part."""
+ENDED = ("done", "diverged")
+"""States of a run that is not trained any more."""
+STATES = ("queued", "running", "failed", *ENDED)
+_RESULT: Kinds = {
+    **dict.fromkeys(("metrics", "baselines", "data_verdict"), dict),
+    **dict.fromkeys(("threads", "parameters", "epochs", "best_epoch"), int),
+    "device": str,
+    "wall_seconds": (int, float),
+    "label_floor_ev_per_angstrom": (int, float, type(None)),
+}
+"""What every reader of a done run's result.json relies on."""
+_SETTINGS: Kinds = dict.fromkeys(("seed", "trainer.epochs", "data.train_size"), int)
+_VERDICT: Kinds = {"verdict": str, "findings": list}
+_FILES = (
+    *("config.yaml", "split.npz", "metrics.csv", "last.pt", "best.pt", "log.txt"),
+    *("status.json", "result.json"),
+)
+_FOLDERS = ("evaluation", "wandb")
+_MADE = (
+    *(*_FILES, "events.out.tfevents.*", "wandb/*"),
+    *("evaluation/*/*.json", "evaluation/*/*.csv"),
+)
+"""What a run, its loggers and its evaluation leave in the folder."""
 _PATIENCE = 0.5
 """Seconds to wait for a lock: whoever only asks whether it is held has it for an instant."""
 
@@ -66,12 +95,36 @@ class RunFolder:
         return self.path / "log.txt"
 
     def status(self) -> dict[str, Any]:
-        """`state` (one of STATES), `reason`, `run`, `updated`; empty where nothing ran."""
-        return _read_json(self.path / "status.json")
+        """`state` (one of STATES), `reason`, `run`, `updated`; empty where nothing ran.
+
+        A damaged file: `state` damaged and `reason` alone.
+        """
+        return read_json(self.path / "status.json", _wrong_status, "state")
 
     def result(self) -> dict[str, Any]:
-        """result.json; empty where the run has not ended."""
-        return _read_json(self.path / "result.json")
+        """result.json; empty where the run has not ended.
+
+        A damaged file: `status` damaged and `reason` alone.
+        """
+        return read_json(self.path / "result.json", _wrong_result, "status")
+
+    def has_ended(self) -> bool:
+        """Whether the run is done or has diverged, and its result is there."""
+        state = self.status().get("state", DAMAGED)
+        return state in (DAMAGED, *ENDED) and self.result().get("status") in ENDED
+
+    def identity(self) -> str:
+        """Of the run that is here, as its records have it; empty where there are none."""
+        return str(self.status().get("run") or self.result().get("run", ""))
+
+    def settings(self) -> dict[str, Any]:
+        """config.yaml, its keys dotted; empty where there is none, or a damaged one."""
+        try:
+            content = read_yaml(self.config)
+        except UserError:
+            return {}
+        found = flat(content) if isinstance(content, dict) else {}
+        return {} if lacking(found, _SETTINGS) else found
 
     def lock(self) -> AbstractContextManager[Any]:
         """Hold the run, to be used with `with`; makes the folder.
@@ -114,13 +167,59 @@ class RunFolder:
         """Record the resolved configuration."""
         write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(resolved(experiment.config))))
 
+    def another(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
+        """How the run that is here is another than the wanted one; empty where it is that one.
+
+        What differs is looked for in config.yaml, where a key that the run's version did not have
+        yet is no difference, and in the version of the data that it was trained on.
+
+        Args:
+            wanted: what the folder's name stands for now.
+            checksums: name -> SHA-256 of the sets that it is to be trained on, as they are now.
+        """
+        stored = self.settings()
+        if not stored:
+            return f"{self.config} cannot be read"
+        for key, value in flat(determinants(wanted.config)).items():
+            if key != "seed" and key in stored and stored[key] != value:
+                return f"{key} was {stored[key]}, is now {value}"
+        trained_on = self.result().get(DATA)
+        if trained_on is None:  # of a run that has not ended, or of an earlier version
+            same = self.identity() == wanted.identity("+".join(checksums.values()))
+        else:
+            same = trained_on == checksums
+        return "" if same else REPLACED
+
+    def occupied(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
+        """Why a folder whose identity is another's is left alone, and what to do; see `another`."""
+        reason = self.another(wanted, checksums) or "an earlier version of this program trained it"
+        return (
+            f"{self.path} holds another run: {reason}; bench train ... --fresh trains anew, "
+            "runs_dir=DIR keeps both"
+        )
+
     def clear(self) -> None:
-        """Forget the run; its lock stays with whoever holds it."""
-        for entry in self.path.iterdir():
-            if entry.is_dir():
+        """Forget the run: delete what the program made, and no other file; the lock stays."""
+        self.tidy()
+        for entry in [path for pattern in _MADE for path in self.path.glob(pattern)]:
+            if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != LOCK:
+            else:
                 entry.unlink()
+        for empty in (*self.path.glob("evaluation/*"), *map(self.path.joinpath, _FOLDERS)):
+            with suppress(OSError):  # it is not there, or holds something else
+                empty.rmdir()
+
+    def tidy(self) -> None:
+        """Delete the temporary files of writes that were killed."""
+        for entry in [path for name in _FILES for path in self.path.glob(f".{name}.*")]:
+            entry.unlink()
+
+    def sync_metrics(self) -> None:
+        """Have the rows of metrics.csv on disk before a checkpoint counts them."""
+        if self.metrics.exists():
+            with self.metrics.open("rb") as stream:
+                os.fsync(stream.fileno())
 
     def say(self, line: str) -> None:
         """Append one line to log.txt."""
@@ -133,14 +232,29 @@ class RunFolder:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UserError(f"{path}: not readable as JSON; delete it to repeat the run") from None
-    return dict(content)
+def _wrong_status(content: dict[str, Any]) -> str:
+    if content.get("state") not in STATES:
+        return f"its state is {content.get('state')!r:.40}"
+    return lacking(content, {"run": str, "reason": str})
+
+
+def _wrong_result(content: dict[str, Any]) -> str:
+    if content.get("status") == "diverged":
+        return lacking(content, {"reason": str})
+    if content.get("status") != "done":
+        return f"its status is {content.get('status')!r:.40}"
+    if found := lacking(content, _RESULT) or lacking(content["data_verdict"], _VERDICT):
+        return found
+    if content["data_verdict"]["verdict"] == "defect" and not content["data_verdict"]["findings"]:
+        return "data_verdict lacks its finding"
+    for table in ("metrics", "baselines"):
+        for part in ("test", "val"):
+            errors = content[table].get(part)
+            for key in ERRORS:
+                value = errors.get(key, "") if isinstance(errors, dict) else ""
+                if value is not None and not is_number(value):
+                    return f"{table}.{part}.{key} is no number"
+    return ""
 
 
 def runs_root(runs_dir: str | None) -> Path:

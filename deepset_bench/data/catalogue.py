@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,12 @@ def checksum(*names: str) -> str:
     Raises:
         UserError: no such set.
     """
-    return "+".join(str(datasheet(name).get("sha256")) for name in names)
+    return "+".join(checksums(names).values())
+
+
+def checksums(names: Iterable[str]) -> dict[str, str]:
+    """Name -> SHA-256 of each of these sets; see `checksum`."""
+    return {name: str(datasheet(name).get("sha256")) for name in names}
 
 
 def check_new(name: str, force: bool = False) -> None:

@@ -70,6 +70,12 @@ class Ensemble:
                     f"{run} and {runs[0]} differ in {difference}; "
                     "several runs must be seeds of one experiment"
                 )
+            if member.checksums != self.members[0].checksums:
+                raise UserError(
+                    f"{run} and {runs[0]} were trained on different versions of "
+                    f"{' and '.join(member.config.sets)}; name runs of one version, or train the "
+                    "others anew with --fresh"
+                )
             member.potential.to(PRECISIONS[precision])
 
     def __call__(self, frames: Frames, *, one_by_one: bool = False) -> Predictions:

@@ -39,7 +39,7 @@ def write(
         One line that says where they are; or that they are nowhere, where the run is of somebody
         else, whose folder may not be written to.
     """
-    runs = {"runs": [str(f.path) for f in folders], "run": [f.status().get("run") for f in folders]}
+    runs = {"runs": [str(f.path) for f in folders], "run": [f.identity() for f in folders]}
     whole = {**runs, **content, "version": __version__}
     try:
         for table, frame in tables.items():

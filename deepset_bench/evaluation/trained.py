@@ -19,7 +19,7 @@ from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError, one_line
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference, distinct_molecules, identified
-from deepset_bench.runs import RunFolder
+from deepset_bench.runs import DATA, RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
 from deepset_bench.training.setup import build_potential, choose_device
@@ -43,12 +43,15 @@ class Trained:
             (the same function whichever form it was trained in).
         reference: what to add to the potential's energies.
         config: the configuration of the run.
+        checksums: name -> SHA-256 of each set that it was trained on; None where that is not known:
+            an unfinished run, or one of an earlier version, whose data have changed since.
     """
 
     folder: RunFolder
     potential: Potential
     reference: EnergyReference
     config: Config
+    checksums: dict[str, str] | None
 
     @cached_property
     def history(self) -> History | None:
@@ -57,7 +60,7 @@ class Trained:
         if not set(sets) <= set(catalogue.names()):
             return None
         now = Experiment(self.config, "", {}).identity(catalogue.checksum(*sets))
-        if self.folder.status().get("run") != now:
+        if self.folder.identity() != now:
             return None
         return History(catalogue.load(sets[0]), Split.load(self.folder.split))
 
@@ -143,4 +146,15 @@ def load_trained(
         raise UserError(
             f"{folder.best}: does not fit {folder.config.name} ({one_line(error)})"
         ) from None
-    return Trained(folder, potential.to(place).eval().requires_grad_(False), reference, config)
+    checksums = folder.result().get(DATA) or _unchanged(config, str(best.get("run")))
+    potential = potential.to(place).eval().requires_grad_(False)
+    return Trained(folder, potential, reference, config, checksums)
+
+
+def _unchanged(config: Config, identity: str) -> dict[str, str] | None:
+    """Checksums of the sets as they are now, if a run of this identity was trained on them."""
+    if not set(config.sets) <= set(catalogue.names()):
+        return None
+    now = catalogue.checksums(config.sets)
+    same = Experiment(config, "", {}).identity("+".join(now.values())) == identity
+    return now if same else None

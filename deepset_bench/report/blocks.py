@@ -10,6 +10,7 @@ from itertools import groupby
 import pandas as pd
 
 from deepset_bench.data.units import UNITS
+from deepset_bench.report.gaps import LEFT_OUT
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.tables import Table
 from deepset_bench.report.verdict import RULE, UNDECIDED
@@ -135,6 +136,7 @@ def claims_page(claims: pd.DataFrame) -> Page:
         (f"to decide {', '.join(map(str, which))} under {condition}", command)
         for (condition, command), which in opened.items()
     ]
+    missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
     block = Block("", columns, rows, wraps=True)
     return Page("claims", "Does the report's claim hold?", [block], [RULE], missing)
 

@@ -13,6 +13,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.units import HARTREE
 from deepset_bench.model.reference import fit_reference
 from deepset_bench.report.collect import Where, collect
+from deepset_bench.report.gaps import LEFT_OUT, left_out
 from deepset_bench.report.headlines import CLAIMS, Claim
 from deepset_bench.report.published import printed
 from deepset_bench.report.sweeps import named
@@ -37,10 +38,10 @@ def claims(conditions: Sequence[str], where: Where) -> pd.DataFrame:
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
         where no run is needed), `evidence`, `verdict`, and `command`, what would decide it where
-        it is undecided.
+        it is undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
 
     Raises:
-        UserError: overrides that do not compose, a result.json or data set that cannot be read.
+        UserError: overrides that do not compose, a data set that cannot be read.
     """
     runs = {name: collect(named(name), conditions, where) for name in ("report", "moe")}
     for frame in runs.values():
@@ -52,7 +53,9 @@ def claims(conditions: Sequence[str], where: Where) -> pd.DataFrame:
         rows += [_decide(claim, runs[claim.sweep], condition, where) for condition in conditions]
     rows += [_force_error(runs["report"], condition, where) for condition in conditions]
     rows += [_offset(condition) for condition in conditions]
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    found.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
+    return found
 
 
 def _decide(claim: Claim, runs: pd.DataFrame, condition: str, where: Where) -> dict[str, str]:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from deepset_bench.config import Experiment, determinants, experiment, flat
+from deepset_bench.config import Experiment, experiment
+from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.reading import DAMAGED
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.sweeps import Run, Sweep
-from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.runs import ENDED, ERRORS, RunFolder, run_folder
 
-KEY = {"energy": "energy_mae_ev", "forces": "forces_mae_ev_per_angstrom"}
+KEY = dict(zip(METRICS, ERRORS, strict=True))
 """Metric -> key in result.json."""
 
 
 IMPOSSIBLE = "impossible"
 """State of a variant that cannot take the overrides; the reason is why."""
+ANOTHER = "another run"
+"""State of a folder with another configuration or version of the data; the reason is which."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         eV/angstrom for PART test, val and mean.
 
     Raises:
-        UserError: overrides that no variant can take, a result.json that cannot be read.
+        UserError: overrides that no variant can take, a data set that is not there.
     """
     homes = {}
     impossible = []
@@ -116,9 +120,11 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         for path in home.glob("seed-*")
         if path.name.removeprefix("seed-").isdecimal()
     }
+    every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
+    now = catalogue.checksums(every)
     rows = [
         {"label": label, "condition": condition, "seed": seed, "folder": folder}
-        | _row(RunFolder(folder), wanted)
+        | _row(RunFolder(folder), wanted, seed, now)
         for (label, condition), (wanted, home) in homes.items()
         for seed in sorted(there) or [0]
         for folder in [home / f"seed-{seed}"]
@@ -126,50 +132,39 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
     return pd.DataFrame([*rows, *impossible])
 
 
-def _row(folder: RunFolder, wanted: Experiment) -> dict[str, Any]:
+def _row(
+    folder: RunFolder, wanted: Experiment, seed: int, now: Mapping[str, str]
+) -> dict[str, Any]:
     result = folder.result()
     if not result:
         status = folder.status()
+        if status.get("state") in ENDED:
+            return {"state": "interrupted", "reason": "its result.json is missing"}
         return {"state": status.get("state", "not run"), "reason": status.get("reason", "")}
-    if conflict := _conflict(folder, wanted):
-        return {"state": "another run", "reason": conflict}
-    if result.get("status") != "done":
-        return {"state": result.get("status", "unknown"), "reason": result.get("reason", "")}
-    try:
-        verdict = result["data_verdict"]
-        row = {
-            "state": "done",
-            "reason": "",
-            "defect": verdict["findings"][0] if verdict["verdict"] == "defect" else "",
-            "device": f"{result['device']}, {result['threads']} threads",
-            "parameters": result["parameters"],
-            "seconds": result["wall_seconds"],
-            "floor": result["label_floor_ev_per_angstrom"],
-            "metrics": result["metrics"],
-            "baselines": result["baselines"],
-        }
-        for metric in METRICS:
-            for prefix, source in (("", "metrics"), ("trivial_", "baselines")):
-                test, val = (result[source][part][KEY[metric]] for part in ("test", "val"))
-                row[f"{prefix}{metric}_test"], row[f"{prefix}{metric}_val"] = test, val
-                row[f"{prefix}{metric}_mean"] = (test + val) / 2
-    except (KeyError, TypeError, IndexError) as error:
-        raise UserError(
-            f"{folder.path / 'result.json'}: lacks {error}; delete it to repeat the run"
-        ) from None
+    if result["status"] == DAMAGED:
+        return {"state": DAMAGED, "reason": result["reason"]}
+    config = dataclasses.replace(wanted.config, seed=seed)
+    checksums = {name: now[name] for name in config.sets}
+    if conflict := folder.another(dataclasses.replace(wanted, config=config), checksums):
+        return {"state": ANOTHER, "reason": conflict}
+    if result["status"] != "done":
+        return {"state": result["status"], "reason": result["reason"]}
+    verdict = result["data_verdict"]
+    row = {
+        "state": "done",
+        "reason": "",
+        "defect": str(verdict["findings"][0]) if verdict["verdict"] == "defect" else "",
+        "device": f"{result['device']}, {result['threads']} threads",
+        "parameters": result["parameters"],
+        "seconds": result["wall_seconds"],
+        "floor": result["label_floor_ev_per_angstrom"],
+        "metrics": result["metrics"],
+        "baselines": result["baselines"],
+    }
+    for metric in METRICS:
+        for prefix, source in (("", "metrics"), ("trivial_", "baselines")):
+            errors = [result[source][part][KEY[metric]] for part in ("test", "val")]
+            test, val = (math.nan if error is None else error for error in errors)
+            row[f"{prefix}{metric}_test"], row[f"{prefix}{metric}_val"] = test, val
+            row[f"{prefix}{metric}_mean"] = (test + val) / 2
     return row
-
-
-def _conflict(folder: RunFolder, wanted: Experiment) -> str:
-    """How the run's configuration differs from the one that the folder's name stands for now.
-
-    A key that the run's version did not have yet is no conflict.
-    """
-    try:
-        stored = flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
-        return f"{folder.config} cannot be read"
-    for key, value in flat(determinants(wanted.config)).items():
-        if key != "seed" and key in stored and stored[key] != value:
-            return f"{key} was {stored[key]}, is now {value}"
-    return ""

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.data.units import UNITS
-from deepset_bench.errors import UserError
 from deepset_bench.evaluation.results import place
 from deepset_bench.report.blocks import DASH, Block, Cell, number
 from deepset_bench.report.sweeps import Sweep
@@ -39,9 +38,6 @@ def block(
 
     Returns:
         None where nothing has several seeds; and what is missing, with the command that makes it.
-
-    Raises:
-        UserError: an evaluation.json that cannot be read.
     """
     rows, gaps = [], []
     for run in sweep.runs:
@@ -49,10 +45,13 @@ def block(
         if len(paths) < 2:
             continue
         found = _evaluation([RunFolder(path) for path in paths])
-        cells = [Cell(run.label), Cell(str(len(paths)))]
-        for metric, keys in _KEYS.items():
-            cells += _cells(found, metric, keys, unit)
-        rows.append(cells)
+        cells = []
+        try:
+            for metric, keys in _KEYS.items():
+                cells += _cells(found, metric, keys, unit)
+        except (LookupError, TypeError):  # damaged, as good as not there
+            found, cells = {}, [DASH] * 4 * len(_KEYS)
+        rows.append([Cell(run.label), Cell(str(len(paths))), *cells])
         if not found:
             command = shlex.join(["bench", "evaluate", *map(str, paths), "part=ood"])
             gaps.append((f"{run.label}: its seeds as one", command))
@@ -71,9 +70,9 @@ def _evaluation(folders: list[RunFolder]) -> dict[str, Any]:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             runs = content["run"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UserError(f"{path}: not readable; delete it and evaluate again") from None
-        if runs == [folder.status().get("run") for folder in folders]:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # damaged: as if it were not there, and the command that makes it is shown
+        if runs == [folder.identity() for folder in folders]:
             return dict(content)
     return {}
 

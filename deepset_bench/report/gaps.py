@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from deepset_bench.report.collect import IMPOSSIBLE, Where
+from deepset_bench.reading import DAMAGED
+from deepset_bench.report.collect import ANOTHER, IMPOSSIBLE, Where
 from deepset_bench.report.sweeps import Sweep
 
-_ENDED = ("diverged", "another run")
+_ENDED = ("diverged", ANOTHER)
 """States that stay as they are unless the run is begun again."""
 
+LEFT_OUT = "left out"
+"""Under which frames hold `left_out` among their attributes."""
 _MANY = 3
 """Variants that were not run under a condition: more are one line, the whole sweep's command."""
 
@@ -60,3 +63,19 @@ def gaps(
             what, command = f"{label}, {condition}: {state}", ""
         found.append((f"{what} ({reason})" if reason else what, command))
     return found
+
+
+def left_out(runs: pd.DataFrame) -> list[str]:
+    """Results that are there and that no number is from, a line for each reason.
+
+    Args:
+        runs: from `collect`.
+    """
+    aside = runs[runs.state.isin((ANOTHER, DAMAGED))]
+    return [
+        f"left out: {label}, {condition}, seed {', '.join(map(str, group.seed))}: "
+        f"{state} ({reason})"
+        for (label, condition, state, reason), group in aside.groupby(
+            ["label", "condition", "state", "reason"], sort=False
+        )
+    ]

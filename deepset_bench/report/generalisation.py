@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.data.units import UNITS
+from deepset_bench.reading import is_number
 from deepset_bench.report import disagreement
 from deepset_bench.report.blocks import DASH, Block, Cell, Page, number
 from deepset_bench.report.collect import Where, collect, conditions_of
-from deepset_bench.report.gaps import gaps
+from deepset_bench.report.gaps import LEFT_OUT, gaps, left_out
 from deepset_bench.report.statistics import NOTHING, estimate
 from deepset_bench.report.sweeps import Sweep, family
 
@@ -46,12 +47,15 @@ NOTES = [
 def rows(where: Where) -> pd.DataFrame:
     """One row a run that is done: sweep, row, seed, and each column in eV and eV/angstrom.
 
+    `attrs[LEFT_OUT]` says which results were not used, a line each.
+
     Raises:
-        UserError: overrides that do not compose, a result.json that cannot be read.
+        UserError: overrides that do not compose.
     """
-    found = []
+    found, aside = [], []
     for sweep in family(FAMILY):
         runs = _runs(sweep, where)
+        aside += left_out(runs)
         for run in runs[runs.state == "done"].to_dict("records"):
             values = {
                 f"{part} {name}": _at(run["metrics"], keys)
@@ -59,7 +63,9 @@ def rows(where: Where) -> pd.DataFrame:
             }
             first = {"sweep": sweep.name, "row": run["label"], "seed": run["seed"]}
             found.append({**first, **values})
-    return pd.DataFrame(found)
+    frame = pd.DataFrame(found)
+    frame.attrs[LEFT_OUT] = aside
+    return frame
 
 
 def page(unit: str, where: Where) -> Page:
@@ -70,7 +76,7 @@ def page(unit: str, where: Where) -> Page:
         where: which runs.
 
     Raises:
-        UserError: overrides that do not compose, a result.json that cannot be read.
+        UserError: overrides that do not compose.
     """
     blocks, missing = [], []
     for sweep in family(FAMILY):
@@ -130,8 +136,8 @@ def _cell(mean: float, half: float, metric: str, unit: str) -> Cell:
 
 
 def _at(content: Mapping[str, Any], keys: tuple[str, ...]) -> float | None:
-    """The value under nested keys; None where it is null."""
+    """The value under nested keys; None where it is null, or there is none."""
     value: Any = content
     for key in keys:
-        value = value[key]
-    return None if value is None else float(value)
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return float(value) if is_number(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from deepset_bench.report import generalisation, render, sweeps
 from deepset_bench.report.blocks import Page, claims_page, page
 from deepset_bench.report.claims import claims
 from deepset_bench.report.collect import Where
+from deepset_bench.report.gaps import LEFT_OUT, left_out
 from deepset_bench.report.published import PARTS
 from deepset_bench.report.tables import Table, build
 
@@ -63,11 +65,16 @@ def show(
         closing = claims(conditions, where)
     if style == "csv":
         texts = {"tables": render.csv(tables, unit)} if tables else {}
+        others = [closing] if closing is not None else []
         if closing is not None:
-            texts[CLAIMS] = str(closing.to_csv(index=False, lineterminator="\n"))
+            texts[CLAIMS] = closing.to_csv(index=False, lineterminator="\n")
         if generalisation.FAMILY in wanted:
-            each = generalisation.rows(where)
-            texts[generalisation.FAMILY] = str(each.to_csv(index=False, lineterminator="\n"))
+            others.append(generalisation.rows(where))
+            texts[generalisation.FAMILY] = others[-1].to_csv(index=False, lineterminator="\n")
+        lines = [line for table in tables for line in left_out(table.runs)]
+        lines += [line for frame in others for line in frame.attrs[LEFT_OUT]]
+        for line in dict.fromkeys(lines):  # beside the numbers, which a program reads
+            print(line, file=sys.stderr)
     else:
         parts = PARTS if part == "all" else (part,)
         pages = [page(table, unit, parts) for table in tables]

@@ -48,11 +48,7 @@ class Provenance:
 
 
 def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
-    """The runs that are done, in the order in which tables show them.
-
-    Raises:
-        UserError: a status.json or result.json that cannot be read.
-    """
+    """The runs that are done, in the order in which tables show them."""
     found: dict[Path, Variant] = {}
     software: list[str] = []
     for table in tables:

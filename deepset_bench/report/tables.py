@@ -47,7 +47,7 @@ def build(sweep: Sweep, conditions: Sequence[str], where: Where) -> Table:
     """The table of a sweep from the run folders.
 
     Raises:
-        UserError: overrides that do not compose, a result.json that cannot be read.
+        UserError: overrides that do not compose.
     """
     shown = conditions_of(sweep, conditions)
     runs = collect(sweep, shown, where)

@@ -17,7 +17,7 @@ from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.status import Standing
 
 _COLOURS = {"done": "green", "failed": "red", "diverged": "magenta", "running": "cyan"}
-_ORDER = ("running", "interrupted", "failed", "diverged", "queued", "done")
+_ORDER = ("running", "interrupted", "damaged", "failed", "diverged", "queued", "done")
 _REFRESH = 0.5  # seconds
 Row = tuple[str, Standing]
 
@@ -118,7 +118,7 @@ def _overview(sweep: Sweep, height: int) -> RenderableType:
 def seconds_left(standings: Sequence[Standing], jobs: int) -> float | None:
     """Until all have ended, at the pace of those that have begun; None before that is known."""
     paces = [s.seconds / s.epoch * s.epochs for s in standings if s.epoch and s.epochs]
-    unfinished = [s for s in standings if s.state in ("queued", "running", "interrupted")]
+    unfinished = [s for s in standings if s.state not in ("done", "diverged", "failed")]
     if not paces or not unfinished:
         return None
     usual = sum(paces) / len(paces)

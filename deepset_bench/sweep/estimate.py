@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-import yaml
-
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep.execute import units
 from deepset_bench.sweep.machine import Share, device
@@ -44,13 +42,12 @@ def _paces(home: Path) -> dict[tuple[Path, str], list[float]]:
     for path in home.glob("*/*/*/result.json"):
         folder = RunFolder(path.parent)
         result = folder.result()
-        here = result["machine"] == f"{platform.system()} {platform.machine()}"
-        if result["status"] == "done" and here:
-            config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-            frames = result["epochs"] * config["data"]["train_size"]
+        here = result.get("machine") == f"{platform.system()} {platform.machine()}"
+        size = folder.settings().get("data.train_size")
+        if result["status"] == "done" and here and size:
             key = (folder.path.parent, result["device"])
             together = result["wall_seconds"] * result.get("stack", 1)  # each has its share
-            paces.setdefault(key, []).append(together / frames)
+            paces.setdefault(key, []).append(together / (result["epochs"] * size))
     return paces
 
 

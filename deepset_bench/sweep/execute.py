@@ -19,7 +19,7 @@ from deepset_bench.runs import Busy
 from deepset_bench.sweep.child import BUSY, GRACE
 from deepset_bench.sweep.machine import Share
 from deepset_bench.sweep.plan import Run
-from deepset_bench.sweep.status import ENDED, Standing, standing
+from deepset_bench.sweep.status import Standing, standing
 
 TRAIN = (sys.executable, "-m", "deepset_bench.sweep.child")
 _PAUSE = 0.1  # seconds between two looks at the processes
@@ -99,15 +99,15 @@ class Sweep:
         """Whether there is nothing to train; if so, it is noted in `ended`."""
         status = run.folder.status()
         state = status.get("state")
-        if status and status["run"] != run.identity:
+        if run.folder.identity() not in ("", run.identity):
             if state == "queued" and not run.folder.last.exists():
                 return False  # planned with other data or an earlier version, and never begun
-            reason = f"{run.folder.path} holds another run (other data, configuration or version)"
-            self.ended[run] = Standing("failed", f"{reason}; runs_dir=DIR keeps both")
+            reason = run.folder.occupied(run.experiment, run.checksums)
+            self.ended[run] = Standing("failed", reason)
             return True
         # A failure before this sweep is tried again; one since then was another sweep's try.
         since = run in self._noted and status != self._noted[run]
-        if state in ("done", "diverged") or (state == "failed" and since):
+        if run.folder.has_ended() or (state == "failed" and since):
             self.ended[run] = standing(run.folder, run.experiment.config.trainer.epochs)
             return True
         return False
@@ -150,7 +150,7 @@ class Sweep:
         status = job.process.returncode
         _close(job)
         for run in job.runs:
-            if run.folder.status().get("state") in ("done", "diverged"):
+            if run.folder.has_ended():
                 self._settled(run)
             elif status == BUSY:
                 self._waiting.append([run])
@@ -164,7 +164,7 @@ class Sweep:
         """A process that was killed could not say so itself."""
         try:
             with run.folder.lock():
-                if run.folder.status().get("state") not in ENDED:
+                if run.folder.status().get("state") != "failed":
                     how = f"signal {-status}" if status < 0 else f"exit status {status}"
                     reason = f"its process ended with {how}"
                     run.folder.say(f"failed: {reason}")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
+from deepset_bench.reading import read_yaml
 
 _KEYS = ("title", "table", "baseline", "common", "runs", "runs_of", "axes")
 """`table` and `baseline` say which table shows the runs, and beside which of them; `runs_of` is the
@@ -57,7 +56,7 @@ def read(path: Path) -> NamedSweep:
     Raises:
         UserError: not YAML, an unknown, missing or repeated key, a value of the wrong kind.
     """
-    content = _mapping(_content(path), f"{path}", _KEYS)
+    content = _mapping(read_yaml(path), f"{path}", _KEYS)
     if not isinstance(content.get("title"), str):
         raise UserError(f"{path}: title is missing or not text")
     for key, kind in (("table", int), ("baseline", str)):
@@ -75,13 +74,6 @@ def read(path: Path) -> NamedSweep:
     return NamedSweep(
         path, content["title"], overrides, common, content.get("table"), content.get("baseline")
     )
-
-
-def _content(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
 
 
 def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -126,7 +118,7 @@ def _of_another(
     if "runs" in content:
         raise UserError(f"{path}: holds both runs and runs_of")
     other = path.with_name(f"{content['runs_of']}.yaml")
-    if "runs_of" in _mapping(_content(other), f"{other}", _KEYS):
+    if "runs_of" in _mapping(read_yaml(other), f"{other}", _KEYS):
         raise UserError(f"{path}: runs_of={content['runs_of']} has its runs of another sweep")
     there = read(other)
     runs = {label: lines[len(there.common) :] for label, lines in there.overrides.items()}

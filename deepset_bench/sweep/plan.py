@@ -25,12 +25,17 @@ class Run:
 
     Attributes:
         overrides: ask `bench train` for this run.
-        identity: see `Experiment.identity`.
+        checksums: of the sets that it is trained on; see `catalogue.checksums`.
     """
 
     overrides: tuple[str, ...]
     experiment: Experiment
-    identity: str
+    checksums: dict[str, str]
+
+    @cached_property
+    def identity(self) -> str:
+        """See `Experiment.identity`."""
+        return self.experiment.identity("+".join(self.checksums.values()))
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -137,5 +142,4 @@ def _run(overrides: tuple[str, ...], described: Experiment, seed: int | None) ->
     if seed is not None:
         described = replace(described, config=replace(described.config, seed=seed))
         overrides = (*overrides, f"seed={seed}")
-    checksum = catalogue.checksum(*described.config.sets)
-    return Run(overrides, described, described.identity(checksum))
+    return Run(overrides, described, catalogue.checksums(described.config.sets))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import yaml
+from deepset_bench.runs import ENDED, RunFolder
 
-from deepset_bench.errors import UserError
-from deepset_bench.runs import RunFolder
-
-ENDED = ("done", "failed", "diverged")
+_INTERRUPTED = "interrupted"
 _EPOCH, _ENERGY, _FORCES, _SECONDS = (
     "epoch",
     "val_energy_mae_ev",
@@ -24,8 +22,9 @@ class Standing:
     """Where a run stands.
 
     Attributes:
-        state: one of `runs.STATES`, or `interrupted`: started, and no process trains it.
-        reason: why it failed or diverged.
+        state: one of `runs.STATES`; `interrupted`: started, and no process trains it; `damaged`:
+            its records cannot be read.
+        reason: why it failed or diverged, or what is damaged.
         epoch: finished so far, of `epochs` (None: not known yet).
         energy, forces: validation MAE of the last epoch, of a run kept without its metrics.csv that
             of the best, in eV and eV/angstrom; None before.
@@ -54,20 +53,22 @@ def standing(folder: RunFolder, epochs: int | None = None) -> Standing:
     Args:
         folder: the run's.
         epochs: it is to train; None looks it up in the run's config.yaml.
-
-    Raises:
-        UserError: a damaged status or configuration.
     """
     status = folder.status()
-    state = str(status.get("state", "queued"))
-    if state == "running" and not folder.is_held():
+    if status.get("state") == "running" and not folder.is_held():
         # Asked twice: the run may have ended between the two questions.
-        state = str(folder.status().get("state"))
-        state = "interrupted" if state == "running" else state
-    row = last_epoch(folder) or _result(folder)
+        status = folder.status()
+        status["state"] = _INTERRUPTED if status.get("state") == "running" else status["state"]
+    result = folder.result()
+    if folder.has_ended():
+        status = {"state": result["status"], "reason": result["reason"]}
+    elif status.get("state") in ENDED:
+        missing = "its result.json is missing: training goes on and writes it"
+        status = {"state": _INTERRUPTED, "reason": result.get("reason", missing)}
+    row = last_epoch(folder) or _result(result)
     return Standing(
-        state=state,
-        reason=str(status.get("reason", "")),
+        state=status.get("state", "queued"),
+        reason=status.get("reason", ""),
         epoch=int(row.get(_EPOCH, 0)),
         epochs=_epochs(folder) if epochs is None else epochs,
         energy=row.get(_ENERGY),
@@ -80,7 +81,7 @@ def last_epoch(folder: RunFolder) -> dict[str, float]:
     """The last whole row of metrics.csv, by heading; empty where there is none."""
     try:
         text = folder.metrics.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError):
         return {}
     whole = text[: text.rfind("\n") + 1].splitlines()  # a row being written has no end yet
     if len(whole) < 2:
@@ -91,9 +92,8 @@ def last_epoch(folder: RunFolder) -> dict[str, float]:
         return {}  # cut short when the machine went down; the run drops it when it goes on
 
 
-def _result(folder: RunFolder) -> dict[str, float]:
+def _result(result: dict[str, Any]) -> dict[str, float]:
     """What a row of metrics.csv says, of a run kept without it; empty unless it is done."""
-    result = folder.result()
     if result.get("status") != "done":
         return {}
     val = result["metrics"]["val"]
@@ -107,14 +107,9 @@ def _result(folder: RunFolder) -> dict[str, float]:
 
 def find(root: Path) -> list[RunFolder]:
     """Every run folder below `root`, by path."""
-    return [RunFolder(path.parent) for path in sorted(root.rglob("status.json"))]
+    names = ("status.json", "result.json")
+    return [RunFolder(path) for path in sorted({p.parent for n in names for p in root.rglob(n)})]
 
 
 def _epochs(folder: RunFolder) -> int | None:
-    try:
-        config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-        return int(config["trainer"]["epochs"])
-    except FileNotFoundError:
-        return None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
-        raise UserError(f"{folder.config}: not a run's configuration") from None
+    return folder.settings().get("trainer.epochs")

@@ -12,9 +12,17 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.files import atomic_write
 from deepset_bench.model.reference import EnergyReference
+from deepset_bench.reading import Kinds, lacking
+
+_REMEDY = "bench train ... --fresh trains the run anew"
+_LAST: Kinds = {
+    **dict.fromkeys(("potential", "optimizer", "averages", "rate"), dict),
+    **{"epochs": int, "lowest": float, "seconds": float, "run": str},
+}
+_BEST: Kinds = {"potential": dict, "reference": dict, "epochs": int, "run": str}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -26,14 +34,54 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read what `save` wrote."""
+    """Read what `save` wrote.
+
+    Raises:
+        UserError: there is no such file, or it is not a whole checkpoint.
+    """
     try:
-        return dict(torch.load(path, map_location=device, weights_only=True))
+        content = torch.load(path, map_location=device, weights_only=True)
+        found = "" if isinstance(content, dict) else "it is no mapping"
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; train the run first") from None
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a readable checkpoint ({reason}); use --fresh") from None
+    except PermissionError:
+        raise
+    except Exception as error:  # of zip, pickle and torch, and of any text or none
+        found = one_line(error)
+    if found:
+        raise UserError(f"{path}: not a readable checkpoint ({found}); {_REMEDY}")
+    return dict(content)
+
+
+def load_last(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint that a run is to go on from.
+
+    Raises:
+        UserError: see `load`; something that training needs is missing or not finite.
+    """
+    return _whole(path, device, _LAST)
+
+
+def load_best(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read the parameters that a run is judged by.
+
+    Raises:
+        UserError: see `load_last`.
+    """
+    return _whole(path, device, _BEST)
+
+
+def _whole(path: Path, device: torch.device, kinds: Kinds) -> dict[str, Any]:
+    content = load(path, device)
+    found = lacking(content, kinds)
+    if not found and content["epochs"] < 1:
+        found = f"epochs is {content['epochs']}"
+    for name, value in {} if found else content["potential"].items():
+        if not (isinstance(value, torch.Tensor) and bool(torch.isfinite(value).all())):
+            found = f"{name} is not finite"
+    if found:
+        raise UserError(f"{path}: cannot be gone on from ({found}); {_REMEDY}")
+    return content
 
 
 def check_parameters(found: dict[str, Any], potential: nn.Module, *, finite: bool = True) -> None:

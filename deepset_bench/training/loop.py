@@ -90,12 +90,13 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             saved = checkpoint.load(member.folder.last, device)
             try:
                 optimisation.restore(run, saved)
-            except (KeyError, ValueError) as error:
-                path = member.folder.last
+                rates[run].restore(saved["rate"])
+            except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+                reason = " ".join(str(error).split())[:100]
                 raise UserError(
-                    f"{path}: a checkpoint of an earlier version ({error}); use --fresh"
+                    f"{member.folder.last}: a checkpoint of an earlier version ({reason}); "
+                    "use --fresh"
                 ) from None
-            rates[run].restore(saved["rate"])
             member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
             member.seconds = saved["seconds"]
             member.share = saved.get("share", member.seconds)
@@ -158,6 +159,7 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                     "share": member.share,
                     "run": member.identity,
                 }
+                member.folder.sync_metrics()
                 checkpoint.save(member.folder.last, last)
                 written = time.perf_counter()
         if all(member.diverged for member in members):

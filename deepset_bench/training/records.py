@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from deepset_bench.config import Experiment
+from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, naming
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.loggers import Loggers
@@ -47,11 +48,10 @@ class Recorder:
         epochs_done: int,
         say: Callable[[str], None],
     ) -> None:
-        # By count: a row cut short may show only the first digit of its epoch.
-        lines = folder.metrics.read_text(encoding="utf-8").splitlines() if epochs_done else []
+        rows = _rows(folder, epochs_done)
         with atomic_write(folder.metrics, "w") as stream:
             csv.writer(stream, lineterminator="\n").writerow(COLUMNS)
-            stream.writelines(f"{line}\n" for line in lines[1 : epochs_done + 1])
+            stream.writelines(f"{row}\n" for row in rows)
         self._loggers = Loggers(folder, experiment, epochs_done, say)
         self._folder = folder
         self._stream = folder.metrics.open("a", encoding="utf-8", buffering=1)
@@ -72,3 +72,24 @@ class Recorder:
     def result(self, result: dict[str, Any]) -> None:
         """Record the final numbers; metrics.csv holds epochs alone."""
         self._loggers.result(result)
+
+
+def _rows(folder: RunFolder, epochs_done: int) -> list[str]:
+    """The rows of the epochs that the checkpoint holds.
+
+    Raises:
+        UserError: one of them is missing; a table without it would be another run's.
+    """
+    try:
+        text = folder.metrics.read_text(encoding="utf-8") if epochs_done else ""
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    rows = text.splitlines()[1:]
+    for epoch in range(1, epochs_done + 1):
+        values = rows[epoch - 1].split(",") if epoch <= len(rows) else []
+        if len(values) != len(COLUMNS) or values[0] != str(epoch):
+            raise UserError(
+                f"{folder.metrics}: damaged, epoch {epoch} of last.pt is not in its row; "
+                "bench train ... --fresh trains the run anew"
+            )
+    return rows[:epochs_done]

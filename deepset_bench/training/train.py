@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
-from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.runs import DATA, RunFolder, run_folder
 from deepset_bench.training import checkpoint
 from deepset_bench.training.compiled import traceable, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
@@ -67,29 +67,27 @@ def train(
     """
     outcomes: dict[int, Outcome] = {}
     with ExitStack() as stack:
-        waiting: list[tuple[int, Member, Experiment, Recorder]] = []
+        waiting: list[tuple[int, Member, Experiment, Mapping[str, str], Recorder]] = []
         for number, experiment in enumerate(experiments):
             folder = run_folder(experiment)
-            identity = experiment.identity(catalogue.checksum(*experiment.config.sets))
-            done = not fresh and _is_done(folder, identity)  # it may be read only
+            checksums = catalogue.checksums(experiment.config.sets)
+            done = not fresh and _is_done(folder, experiment, checksums)  # it may be read only
             if not done:
                 stack.enter_context(folder.lock())
-                if fresh:
-                    folder.clear()
-                done = _is_done(folder, identity)
+                done = not fresh and _is_done(folder, experiment, checksums)
             if done:
                 outcomes[number] = Outcome(folder, folder.result(), already_done=True)
                 continue
-            member = _start(experiment, identity, folder)
+            member = _start(experiment, checksums, folder, fresh=fresh)
             on_start(folder, member.setup)
             say = _both(folder, folder.say, on_note)
             recorder = stack.enter_context(Recorder(folder, experiment, member.epochs_done, say))
             member.on_epoch = _both(folder, recorder.epoch, on_epoch)
-            waiting.append((number, member, experiment, recorder))
-        for group in _groups([member for _, member, _, _ in waiting]):
+            waiting.append((number, member, experiment, checksums, recorder))
+        for group in _groups([member for _, member, *_ in waiting]):
             _fit(group)
-        for number, member, experiment, recorder in waiting:
-            result = _finish(member, experiment)
+        for number, member, experiment, trained_on, recorder in waiting:
+            result = _finish(member, experiment, trained_on)
             recorder.result(result)
             outcomes[number] = Outcome(member.folder, result, already_done=False)
     return [outcomes[number] for number in range(len(experiments))]
@@ -105,25 +103,36 @@ def _both(
     return each
 
 
-def _is_done(folder: RunFolder, identity: str) -> bool:
-    status = folder.status()
-    if status and status["run"] != identity:
-        raise UserError(
-            f"{folder.path} holds another run (other data, configuration or version); "
-            "--fresh replaces it, runs_dir=DIR keeps both"
-        )
-    return status.get("state") in ("done", "diverged")
+def _identity(experiment: Experiment, checksums: Mapping[str, str]) -> str:
+    return experiment.identity("+".join(checksums.values()))
 
 
-def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
+def _is_done(folder: RunFolder, experiment: Experiment, checksums: Mapping[str, str]) -> bool:
+    if folder.identity() not in ("", _identity(experiment, checksums)):
+        raise UserError(folder.occupied(experiment, checksums))
+    return folder.has_ended()
+
+
+def _start(
+    experiment: Experiment, checksums: Mapping[str, str], folder: RunFolder, *, fresh: bool
+) -> Member:
     """Prepare a run and write down what is about to happen."""
-    config = experiment.config
+    config, identity = experiment.config, _identity(experiment, checksums)
+    # Whatever the other records are or say: these parameters were trained on something.
+    saved = None
+    if folder.last.exists() and not fresh:
+        saved = checkpoint.load_last(folder.last, torch.device("cpu"))
+        if saved["run"] != identity:
+            raise UserError(folder.occupied(experiment, checksums))
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     start_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)
     setup = prepare(config)
     member = Member(setup, config, folder, identity, on_epoch=lambda _: None)
+    if fresh:  # not before: what cannot be trained leaves what is there
+        folder.clear()
+    folder.tidy()
     folder.write_config(experiment)
     folder.write_status("running", identity)
     setup.split.save(folder.split)
@@ -139,8 +148,8 @@ def _start(experiment: Experiment, identity: str, folder: RunFolder) -> Member:
         folder.say(note)
     if config.width_budget is not None:
         folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
-    if folder.last.exists():
-        member.epochs_done = int(checkpoint.load(folder.last, setup.device)["epochs"])
+    if saved is not None:
+        member.epochs_done = saved["epochs"]
         folder.say(f"going on after epoch {member.epochs_done}")
     return member
 
@@ -194,14 +203,22 @@ def _fit(members: list[Member]) -> None:
         raise
 
 
-def _finish(member: Member, experiment: Experiment) -> dict[str, Any]:
+def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]) -> dict[str, Any]:
     """Measure the best checkpoint and write result.json."""
     setup, folder = member.setup, member.folder
     state = "diverged" if member.diverged else "done"
     measured: dict[str, Any] = {"metrics": None}
     if not member.diverged:
-        best = checkpoint.load(folder.best, setup.device)
-        setup.potential.load_state_dict(best["potential"])
+        best = checkpoint.load_best(folder.best, setup.device)
+        try:
+            setup.potential.load_state_dict(best["potential"])
+        except RuntimeError:
+            best["run"] = ""
+        if best["run"] != member.identity:
+            raise UserError(
+                f"{folder.best}: is of another run than {folder.last.name}; "
+                "bench train ... --fresh trains the run anew"
+            )
         batch_size = evaluation_batch(member.config)
         metrics = {}
         for part, labels in setup.parts.items():
@@ -217,6 +234,7 @@ def _finish(member: Member, experiment: Experiment) -> dict[str, Any]:
         **measured,
         "baselines": setup.baselines,
         "label_floor_ev_per_angstrom": setup.label_floor,
+        DATA: dict(checksums),
         "data_verdict": asdict(setup.verdict),
         "parameters": sum(p.numel() for p in setup.potential.parameters()),
         "width": width_of(member.config),

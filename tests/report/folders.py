@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.config import experiment
+from deepset_bench.data import catalogue
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
 from deepset_bench.report.sweeps import Sweep
-from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.runs import DATA, RunFolder, run_folder
 
 
 def write(
@@ -54,6 +55,9 @@ def write(
         "wall_seconds": 100.0 + seed,
         "device": "cpu",
         "threads": 1,
+        "epochs": config.trainer.epochs,
+        "best_epoch": config.trainer.epochs,
+        DATA: catalogue.checksums(config.sets),
     }
     folder.write_config(wanted)
     folder.write_result(result | others)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepset_bench.runs import RunFolder
+from deepset_bench.runs import ERRORS, RunFolder
 from deepset_bench.sweep import execute
 from deepset_bench.sweep.execute import Sweep, units
 from deepset_bench.sweep.machine import Share, share_out
@@ -23,6 +23,7 @@ import json, os, sys
 from pathlib import Path
 
 folders = {folders}
+result = {result}
 runs = json.loads(sys.argv[1])
 seeds = [int(line.split("=")[1]) for run in runs for line in run if line.startswith("seed=")]
 with open("calls", "a") as calls:
@@ -44,11 +45,21 @@ for seed in seeds:
         sys.exit(1)
     status = json.loads((folder / "status.json").read_text())
     status["state"] = "failed" if behave == "fail" else "done"
+    if behave != "fail":
+        (folder / "result.json").write_text(json.dumps(result))
     (folder / "new").write_text(json.dumps(status))
     (folder / "new").replace(folder / "status.json")
     if behave == "fail":
         sys.exit(1)
 """
+
+_ERRORS = {part: dict.fromkeys(ERRORS, 1.0) for part in ("test", "val")}
+RESULT = {
+    **{"status": "done", "reason": "", "metrics": _ERRORS, "baselines": _ERRORS},
+    "data_verdict": {"verdict": "ok", "findings": []},
+    **dict.fromkeys(("threads", "parameters", "epochs", "best_epoch", "wall_seconds"), 1),
+    **{"device": "cpu", "label_floor_ev_per_angstrom": None},
+}
 
 
 @pytest.fixture
@@ -57,7 +68,8 @@ def runs(tmp_path, monkeypatch) -> list[Run]:
     listed = plan(OVERRIDES, 4).runs
     script = tmp_path / "stand_in.py"
     folders = [str(run.folder.path) for run in listed]
-    script.write_text(STAND_IN.replace("{folders}", repr(folders)))
+    text = STAND_IN.replace("{folders}", repr(folders)).replace("{result}", repr(RESULT))
+    script.write_text(text)
     monkeypatch.setattr(execute, "TRAIN", (sys.executable, "-S", "-E", str(script)))
     monkeypatch.setattr(execute, "_PAUSE", 0.01)
     monkeypatch.chdir(tmp_path)
@@ -106,6 +118,7 @@ def test_on_past_a_failure_and_a_killed_process(runs):
 
 def test_diverged_runs_are_left_alone(runs):
     runs[0].folder.write_status("diverged", runs[0].identity, "nan")
+    runs[0].folder.write_result({"status": "diverged", "reason": "nan"})
     assert execute_all(runs) == ["diverged", "done", "done", "done"]
     assert [0] not in [seeds for seeds, _ in calls()]
 

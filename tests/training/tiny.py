@@ -143,3 +143,9 @@ def assert_same_run(a: RunFolder, b: RunFolder) -> None:
     timing = ("wall_seconds",)
     results = [{k: v for k, v in f.result().items() if k not in timing} for f in (a, b)]
     assert results[0] == results[1]
+
+
+def asked(*overrides: str) -> list[str]:
+    """OVERRIDES and these in their place: what a person types, each key once."""
+    last = dict(line.lstrip("+").split("=", 1) for line in (*OVERRIDES, *overrides))
+    return [f"{key}={value}" for key, value in last.items()]

@@ -1,0 +1,93 @@
+"""What comes back from disk, typed before it is used: another program may have written it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepset_bench.errors import UserError
+
+DAMAGED = "damaged"
+Kinds = dict[str, type | tuple[type, ...]]
+"""Key -> what its value is to be an instance of."""
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file of plain values.
+
+    Raises:
+        UserError: the file cannot be read, is no YAML, gives a key twice, is nested beyond reason,
+            or repeats a list or a mapping by an alias, which a few lines can blow up to any size.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Plain)
+    except RecursionError:
+        raise UserError(f"{path}: cannot be read (nested too deeply)") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+class _Plain(yaml.SafeLoader):
+    """Scalars may be repeated by an alias, as overrides in sweeps are."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            if not isinstance(self.anchors.get(event.anchor), yaml.ScalarNode | None):
+                raise yaml.YAMLError(f"*{event.anchor} repeats more than one value; write it out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.YAMLError(f"the key {twice[0]} is given twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def read_json(path: Path, problem: Callable[[dict[str, Any]], str], state: str) -> dict[str, Any]:
+    """A JSON file that is a mapping; empty where there is none.
+
+    What is damaged is a mapping, too: `state` is then `damaged`, and `reason` says what is wrong,
+    so that one damaged file keeps nobody from reading the others.
+
+    Args:
+        path: the file.
+        problem: says what a mapping lacks; empty for nothing.
+        state: the key that says how things stand.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        found = problem(content) if isinstance(content, dict) else "it is no mapping"
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        found = f"it cannot be read: {error.strerror}"
+    except RecursionError:
+        found = "it is nested too deeply"
+    except ValueError as error:
+        found = f"it is no JSON: {error}"
+    return {state: DAMAGED, "reason": f"{path.name} is damaged ({found})"} if found else content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value from JSON is a finite number."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and -1e300 < value < 1e300
+
+
+def lacking(content: dict[str, Any], kinds: Kinds) -> str:
+    """The first key that is missing or of another kind; empty for none."""
+    for key, kind in kinds.items():
+        if not isinstance(content.get(key), kind):
+            return f"{key} is missing" if key not in content else f"{key} is {content[key]!r:.40}"
+    return ""
