@@ -19,10 +19,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from deepset_bench.applies import check_read
 from deepset_bench.composing import Composed, composed, first_line
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
-from deepset_bench.schema import DEEPSET_ONLY, Config, validate
+from deepset_bench.schema import Config, flat, validate
 from deepset_bench.typed import NotExact, exactly
 
 NUMERICS = 1
@@ -162,7 +163,8 @@ def _experiment(lines: tuple[str, ...]) -> Experiment:
     as_chosen = _typed(values)
     config = _typed(_with_keys(values, keys)) if keys else as_chosen
     validate(config)
-    _check_read(config, as_chosen, choices)
+    usual = _usual(choices["data"], choices["condition"])
+    check_read(config, usual | {"model.width": as_chosen.model.width})
     return Experiment(config, _variant(config, as_chosen, choices), choices)
 
 
@@ -206,23 +208,14 @@ def _option_of(group: str, value: Any) -> str | None:
     return None
 
 
-def _check_read(config: Config, as_chosen: Config, choices: dict[str, str]) -> None:
-    """What another network does not read may not differ from the condition's baseline."""
-    kind, budget = config.model.kind, config.width_budget
-    if kind == "deepset":
-        return
-    usual = flat(asdict(_typed(_base(choices)[0]))) | {"model.width": as_chosen.model.width}
-    unread = (*DEEPSET_ONLY, "model.width" if budget else "width")
-    for key, value in flat(asdict(config)).items():
-        if (key in unread or key.split(".")[0] in unread) and value != usual[key]:
-            where = f"model={kind}" + (f" under width_budget={budget}" if budget else "")
-            instead = "set model.width" if key == "width" else "leave it out"
-            raise UserError(f"{key}={value} is not read by {where}; {instead}")
-
-
 def _base(choices: dict[str, str]) -> Composed:
     """The baseline of an experiment's data and condition."""
     return _compose(tuple(f"{group}={choices[group]}" for group in ("data", "condition")))
+
+
+@cache
+def _usual(data: str, condition: str) -> dict[str, Any]:
+    return flat(asdict(_typed(_base({"data": data, "condition": condition})[0])))
 
 
 def _typed(values: dict[str, Any] | DictConfig) -> Config:
@@ -242,17 +235,6 @@ def _typed(values: dict[str, Any] | DictConfig) -> Config:
 def _default_keys() -> frozenset[str]:
     """Every plain key of the default composition, dotted."""
     return frozenset(flat(asdict(_typed(_compose(())[0]))))
-
-
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones."""
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            leaves |= flat(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:

@@ -16,10 +16,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench.config import Experiment, determinants, flat, resolved
+from deepset_bench.config import Experiment, determinants, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
+from deepset_bench.schema import flat
 
 LOCK = ".lock"
 DATA = "data_sha256"

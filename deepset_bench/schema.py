@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, chosen
 
 
 @dataclass
@@ -187,9 +188,8 @@ class Config:
     def every_second(self) -> bool:
         """Whether this run trains on every second edge, as the report's GNN and RBF runs did."""
         as_reported = self.gnn.kind != "none" or bool(self.rbf.transforms)
-        return self.condition.edges == "every_second" or (
-            self.condition.edges == "as_reported" and as_reported
-        )
+        halved = {"all": False, "every_second": True, "as_reported": as_reported}
+        return chosen("condition.edges", self.condition.edges, halved)
 
 
 MODELS = {"deepset": 2, "deepset_x": 1, "schnet": 2, "visnet": 8}
@@ -327,3 +327,14 @@ def validate(config: Config) -> None:
             "trainer.schedule.factor and trainer.schedule.patience belong to kind=plateau: "
             f"set both with it and null with {'cosine' if plateau else schedule.kind}"
         )
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones."""
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            leaves |= flat(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves

@@ -45,11 +45,12 @@ def mistake(*overrides: str) -> str:
     ("group", "option"), [(g, o) for g, options in GROUPS.items() for o in options]
 )
 def test_every_option_composes_with_and_without_a_plus(group, option):
-    plain = experiment([f"{group}={option}"])
+    others = ["gnn=sage"] if group == "aggregation" else []  # which alone reads it
+    plain = experiment([*others, f"{group}={option}"])
     assert plain.choices[group] == option
-    assert same(plain, experiment([f"+{group}={option}"]))
-    assert same(plain, experiment([f"++{group}={option}"]))
-    assert same(plain, experiment([f'{group}="{option}"']))
+    assert same(plain, experiment([*others, f"+{group}={option}"]))
+    assert same(plain, experiment([*others, f"++{group}={option}"]))
+    assert same(plain, experiment([*others, f'{group}="{option}"']))
 
 
 @pytest.mark.parametrize(("option", "names"), SCALARS.items())
@@ -108,6 +109,10 @@ def compose(chosen: dict[str, str]) -> Experiment:
     if chosen.get("model", "deepset") != "deepset":
         # What it does not read is refused.
         chosen = {k: v for k, v in chosen.items() if k.split(".")[0] not in DEEPSET_ONLY}
+    if chosen.get("gnn", "none") in ("none", "gat"):
+        chosen.pop("aggregation", None)
+    if chosen.get("gating") == "top_k" and chosen.get("gating.experts") == "5":
+        del chosen["gating.experts"]
     return experiment([f"{key}={value}" for key, value in chosen.items()])
 
 
@@ -283,6 +288,53 @@ def test_what_another_network_does_not_read_is_a_mistake(model, condition, line,
     message = mistake(f"condition={condition}", f"model={model}", line)
     assert message.startswith(f"{key}=")
     assert f"is not read by model={model}; " in message
+
+
+@pytest.mark.parametrize("condition", ["report", "corrected"])
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["aggregation=max"], "aggregation=max is not read by gnn=none; gnn=sage and gnn=edge"),
+        (["gnn=gat", "aggregation=sum"], "aggregation=sum is not read by gnn=gat; gnn=sage and"),
+        (["logger.project=mine"], "logger.project=mine is not read by logger.wandb=null; logger="),
+        (
+            ["logger=tensorboard", "logger.project=mine"],
+            "logger.project=mine is not read by logger.wandb=null; logger=wandb reads it",
+        ),
+        (
+            ["reference=composition", "reference.energies_ev.6=-3"],
+            "reference.energies_ev.6=-3.0 is not read by reference=composition; reference=isol",
+        ),
+        (
+            ["reference=molecule_mean", "reference.energies_ev.1=-3"],
+            "reference.energies_ev.1=-3.0 is not read by reference=molecule_mean; ",
+        ),
+        (["task.ood_size=9"], "task.ood_size=9 is not read by a run without a task; a task"),
+        (["gating=top_k", "gating.experts=5"], "gating.top_k=5 keeps all of gating.experts=5; "),
+        (["gating=single", "gating.top_k=1"], "gating.top_k=1 keeps all of gating.experts=1; "),
+    ],
+)
+def test_a_key_that_nothing_reads_is_a_mistake(lines, expected, condition):
+    """Its run would be one that is there already, under another name."""
+    assert mistake(f"condition={condition}", *lines).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["gnn=sage", "aggregation=max"],
+        ["gnn=edge", "aggregation=sum"],
+        ["aggregation=mean"],  # as it is anyway
+        ["logger=wandb", "logger.project=mine"],
+        ["logger.wandb=offline", "logger.project=mine"],
+        ["reference=isolated_atoms", "reference.energies_ev.7=-3"],
+        ["task=larger", "data=alkenes", "task.ood_size=9"],
+        ["task.data=pent-2-ene", "task.ood_size=9"],
+        ["gating.top_k=9"],
+    ],
+)
+def test_a_key_that_something_reads_is_none(lines):
+    experiment(lines)
 
 
 def test_the_envelope_of_a_condition_is_no_mistake_of_a_published_network():

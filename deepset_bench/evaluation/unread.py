@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from deepset_bench.config import determinants, experiment, flat
+from deepset_bench.config import determinants, experiment
 from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
-from deepset_bench.schema import Config
+from deepset_bench.schema import Config, flat
 from deepset_bench.training.loop import Member, fit
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import prepare

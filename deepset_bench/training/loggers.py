@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from deepset_bench.config import Experiment, flat
+from deepset_bench.config import Experiment
 from deepset_bench.errors import UserError, one_line, require
 from deepset_bench.runs import RunFolder
+from deepset_bench.schema import flat
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.weights_and_biases import WeightsAndBiases, wandb_mode
 

@@ -162,6 +162,7 @@ def test_ctrl_c_stops_and_says_how_to_go_on(start):
     [
         (["gnn=sage,egde"], "unknown option gnn=egde"),
         (["nowhere"], "unknown sweep 'nowhere'"),
+        (["aggregation=mean,max"], "aggregation=max is not read by gnn=none"),
         (["seed=1", "--seeds", "2"], "give one of them"),
         (["--stack", "0"], "--stack 0: give auto or a number"),
         (["device=mps"], "device=mps is not available"),
