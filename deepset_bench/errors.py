@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(Exception):
@@ -22,6 +25,18 @@ class NotInstalled(UserError):
 def one_line(error: BaseException) -> str:
     """What an error of another package says, in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def chosen(key: str, name: Any, options: Mapping[Any, T]) -> T:
+    """The entry of a name; a name without one never falls through to another's.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in options:
+        names = ", ".join(str(option) for option in options)
+        raise UserError(f"{key}={name} is not known here; choose from {names}")
+    return options[name]
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, chosen
 from deepset_bench.files import atomic_write
 
 FloatArray = NDArray[np.float64]
@@ -150,7 +150,9 @@ class Frames:
 
     def labelled_forces(self, labels: str) -> FloatArray:
         """(A, 3) the forces to train on: `potential`, or `biased` as the report's were."""
-        if labels == "biased" and self.bias_forces is not None:
+        biased = {"potential": False, "biased": self.bias_forces is not None}
+        if chosen("condition.labels", labels, biased):
+            assert self.bias_forces is not None
             return self.forces + self.bias_forces
         return self.forces
 

@@ -17,6 +17,7 @@ from deepset_bench.data.frames import FloatArray
 from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.recipe import Recipe
 from deepset_bench.data.xtb import XTB
+from deepset_bench.errors import UserError
 
 
 class Simulation:
@@ -103,6 +104,8 @@ def bias_of(recipe: Recipe, molecule: Molecule) -> Bias:
     if recipe.sampling == "metadynamics":
         width, stride = float(np.radians(recipe.hill_width)), recipe.steps("hill_interval")
         return Metadynamics(torsions, recipe.tie, recipe.hill_height, width, stride)
+    if recipe.sampling != "umbrella":
+        raise UserError(f"sampling {recipe.sampling} is not known here")
     path: list[tuple[float, ...]] = [()]
     for chain, tied in torsions:
         centres = _windows(torsion(molecule.positions, chain)[0], recipe.windows, tied is not None)

@@ -16,7 +16,7 @@ from deepset_bench.data.batches import Tables
 from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
-from deepset_bench.errors import UserError, one_line
+from deepset_bench.errors import UserError, chosen, one_line
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference, distinct_molecules, identified
 from deepset_bench.runs import DATA, RunFolder
@@ -87,10 +87,9 @@ class Trained:
         if self.molecules is not None:
             known = self.molecules[:, :-2].astype(np.float64)
             return identified(kind, known, frames.composition(species))
-        enough = kind == "isolated_atoms" or (
-            kind == "composition" and self.reference.rank == len(species)
-        )
-        return np.full(len(frames), enough)
+        whole = self.reference.rank == len(species)
+        enough = {"isolated_atoms": True, "composition": whole, "molecule_mean": False}
+        return np.full(len(frames), chosen("reference.kind", kind, enough))
 
     def tables(self, frames: Frames) -> Tables:
         """Unlabelled frames prepared for the potential, on its device and in its precision.

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from deepset_bench.config import experiment
+from deepset_bench.errors import chosen
 from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.gnn import GraphLayers
@@ -58,7 +59,9 @@ def _network(config: Config, width: int) -> nn.Module:
         # Here, because PyG takes longer than everything else that a DeepSet imports.
         from deepset_bench.model.peers import PEERS
 
-        return PEERS[model.kind](width, model.layers, model.basis_size, config.cutoff)
+        return chosen("model.kind", model.kind, PEERS)(
+            width, model.layers, model.basis_size, config.cutoff
+        )
     gnn = None
     if config.gnn.kind != "none":
         gnn = GraphLayers(config.gnn.kind, width, config.gnn.layers, config.aggregation)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.denormals import without_tails
+from deepset_bench.errors import chosen
 from deepset_bench.model.gate import DistanceGate
 from deepset_bench.model.radial import (
     RadialBasis,
@@ -77,6 +78,7 @@ class DeepSet(nn.Module):
         self.cutoff = cutoff
         self.scalars = tuple(scalars)
         self.envelope = envelope
+        self.smooth = chosen("envelope", envelope, {"message": True, "none": False})
         n_scalars = len(self.scalars) + 1 if self.scalars else 0
         self.embedding = nn.Embedding(MAX_ATOMIC_NUMBER + 1, width)
         self.basis = basis
@@ -88,19 +90,19 @@ class DeepSet(nn.Module):
         self.gamma = nn.Linear(3 * width + (2 * width if gnn else 0), width)
         self.gate = DistanceGate(n_experts, top_k)
         self.experts = Experts(n_experts, width)
-        self.readout = READOUTS[readout](width)
+        self.readout = chosen("readout", readout, READOUTS)(width)
 
     def weights(self, d: Tensor) -> Tensor:
         """(...) -> (..., G): gate times envelope, what expert g contributes at distance d."""
         w = self.gate(d)
-        if self.envelope == "message":
+        if self.smooth:
             w = w * cosine_cutoff(d, self.cutoff)[..., None]
         return w
 
     def weights_with_slope(self, d: Tensor) -> tuple[Tensor, Tensor]:
         """`weights` and their derivative by d, per angstrom, each (..., G)."""
         w, dw = self.gate.with_slope(d)
-        if self.envelope == "message":
+        if self.smooth:
             C, dC = cosine_cutoff(d, self.cutoff), cosine_cutoff_slope(d, self.cutoff)
             w, dw = w * C[..., None], dw * C[..., None] + w * dC[..., None]
         return w, dw

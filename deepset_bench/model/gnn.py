@@ -6,23 +6,28 @@ edges changes, so it contributes nothing to the forces and jumps where a pair cr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
+from deepset_bench.errors import chosen
 from deepset_bench.schema import GAT_HEADS
-
-KINDS = ("none", "sage", "edge", "gat")
 
 
 def _layer(kind: str, width_in: int, width: int, aggregation: str) -> nn.Module:
     # Here, because it takes longer than everything else that a run without graph layers imports.
     from torch_geometric.nn import EdgeConv, GATConv, SAGEConv
 
-    if kind == "sage":
-        return SAGEConv(width_in, width, aggr=aggregation)
-    if kind == "edge":
+    def edge() -> nn.Module:
         mlp = nn.Sequential(nn.Linear(2 * width_in, width), nn.SiLU(), nn.Linear(width, width))
         return EdgeConv(mlp, aggr=aggregation)
-    return GATConv(width_in, width // GAT_HEADS, heads=GAT_HEADS, dropout=0.1)
+
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "sage": lambda: SAGEConv(width_in, width, aggr=aggregation),
+        "edge": edge,
+        "gat": lambda: GATConv(width_in, width // GAT_HEADS, heads=GAT_HEADS, dropout=0.1),
+    }
+    return chosen("gnn.kind", kind, makers)()
 
 
 class GraphLayers(nn.Module):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.data.batches import Batch, Tables
+from deepset_bench.errors import chosen
 from deepset_bench.model import deepset_x, fused
 from deepset_bench.model.deepset import DeepSet
 from deepset_bench.model.deepset_x import DeepSetX
@@ -62,6 +63,7 @@ class Potential(nn.Module):
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
         self.form = {DeepSet: form, DeepSetX: "fused"}.get(type(model), "reference")
+        self.compute = chosen("form", self.form, _COMPUTE)
 
     def prepare(self, tables: Tables) -> Tables:
         """Tables with what this potential needs of the geometry, computed once."""
@@ -73,8 +75,7 @@ class Potential(nn.Module):
 
     def forward(self, batch: Batch) -> Prediction:
         """Energies and forces; differentiable by the parameters while the module is training."""
-        compute = self._fused if self.form == "fused" else self._reference
-        atomic, forces = compute(batch)
+        atomic, forces = self.compute(self, batch)
         scale = self.scale.to(atomic.dtype)
         atomic = torch.where(batch.numbers > 0, atomic, 0.0) * scale
         energy = batch.per_frame(atomic)
@@ -98,3 +99,7 @@ class Potential(nn.Module):
             real = torch.where(batch.numbers > 0, energies, 0.0).sum()
             (gradient,) = torch.autograd.grad(real, positions, create_graph=self.training)
         return energies, -gradient.to(energies.dtype)
+
+
+_COMPUTE = {"fused": Potential._fused, "reference": Potential._reference}
+"""By `form`."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.errors import chosen
+
 TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "x2": lambda d: d**2,
     "x3": lambda d: d**3,
@@ -107,7 +109,7 @@ class RadialBasis(nn.Module):
 
     def __init__(self, kind: str, size: int, cutoff: float, transforms: Sequence[str] = ()) -> None:
         super().__init__()
-        self.basis = BASES[kind](size, cutoff)
+        self.basis = chosen("rbf.kind", kind, BASES)(size, cutoff)
         self.transforms = tuple(transforms)
         self.size = size * (1 + len(self.transforms))
 

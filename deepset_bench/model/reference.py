@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepset_bench.data.frames import FloatArray, Frames, IntArray
-from deepset_bench.errors import UserError
-
-KINDS = ("molecule_mean", "composition", "isolated_atoms")
+from deepset_bench.errors import UserError, chosen
 
 
 @dataclass(frozen=True)
@@ -61,23 +60,39 @@ def fit_reference(
     `molecule_mean` is the mean energy (the report's); `composition` the least-squares energy per
     element, minimum norm where compositions do not identify it; `isolated_atoms` the given ones.
     """
-    species, molecules = frames.species, distinct_molecules(frames)
-    zero = np.zeros(len(species))
-    if kind == "molecule_mean":
-        return EnergyReference(species, zero, float(frames.energy.mean()), 0, molecules)
-    if kind == "isolated_atoms":
-        given = isolated_atoms or {}
-        missing = [int(z) for z in species if z not in given]
-        if missing:
-            raise UserError(
-                f"reference=isolated_atoms has no energy for atomic number {missing[0]}; "
-                f"add reference.energies_ev.{missing[0]}=..."
-            )
-        energies = np.array([given[int(z)] for z in species])
-        return EnergyReference(species, energies, 0.0, len(species), molecules)
-    composition = frames.composition(species)
+    energies, constant, rank = chosen("reference.kind", kind, _FITS)(frames, isolated_atoms or {})
+    return EnergyReference(frames.species, energies, constant, rank, distinct_molecules(frames))
+
+
+Fit = tuple[FloatArray, float, int]
+"""(s,) energies in eV per atom, constant in eV, rank: see `EnergyReference`."""
+
+
+def _molecule_mean(frames: Frames, given: Mapping[int, float]) -> Fit:
+    return np.zeros(len(frames.species)), float(frames.energy.mean()), 0
+
+
+def _composition(frames: Frames, given: Mapping[int, float]) -> Fit:
+    composition = frames.composition(frames.species)
     solution, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
-    return EnergyReference(species, solution.astype(np.float64), 0.0, int(rank), molecules)
+    return solution.astype(np.float64), 0.0, int(rank)
+
+
+def _isolated_atoms(frames: Frames, given: Mapping[int, float]) -> Fit:
+    missing = [int(z) for z in frames.species if z not in given]
+    if missing:
+        raise UserError(
+            f"reference=isolated_atoms has no energy for atomic number {missing[0]}; "
+            f"add reference.energies_ev.{missing[0]}=..."
+        )
+    return np.array([given[int(z)] for z in frames.species]), 0.0, len(frames.species)
+
+
+_FITS: dict[str, Callable[[Frames, Mapping[int, float]], Fit]] = {
+    "molecule_mean": _molecule_mean,
+    "composition": _composition,
+    "isolated_atoms": _isolated_atoms,
+}
 
 
 def distinct_molecules(frames: Frames) -> IntArray:
@@ -105,12 +120,22 @@ def identified(kind: str, training: FloatArray, compositions: FloatArray) -> NDA
     Returns:
         (M,) false where the reference is an extrapolation without any data behind it.
     """
-    training = np.unique(training, axis=0)
-    if kind == "isolated_atoms":
-        return np.ones(len(compositions), dtype=bool)
-    if kind == "molecule_mean":
-        return (compositions[:, None] == training).all(axis=-1).any(axis=-1)
-    _, sizes, directions = np.linalg.svd(training, full_matrices=False)
+    rules: dict[str, Callable[[], NDArray[np.bool_]]] = {
+        "isolated_atoms": lambda: np.ones(len(compositions), dtype=bool),
+        "molecule_mean": lambda: _among(training, compositions),
+        "composition": lambda: _spanned(training, compositions),
+    }
+    return chosen("reference.kind", kind, rules)()
+
+
+def _among(training: FloatArray, compositions: FloatArray) -> NDArray[np.bool_]:
+    same = compositions[:, None] == np.unique(training, axis=0)
+    return np.asarray(same.all(axis=-1).any(axis=-1))
+
+
+def _spanned(training: FloatArray, compositions: FloatArray) -> NDArray[np.bool_]:
+    _, sizes, directions = np.linalg.svd(np.unique(training, axis=0), full_matrices=False)
     basis = directions[sizes > 1e-9 * sizes.max()]
     beside = compositions - compositions @ basis.T @ basis
-    return np.linalg.norm(beside, axis=-1) < 1e-6 * np.linalg.norm(compositions, axis=-1)
+    near = np.linalg.norm(beside, axis=-1) < 1e-6 * np.linalg.norm(compositions, axis=-1)
+    return np.asarray(near)

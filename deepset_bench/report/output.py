@@ -112,6 +112,8 @@ def _text(one: Page, style: Format) -> str:
         return render.markdown(one)
     if style == "latex":
         return render.latex(one)
+    if style != "terminal":
+        raise UserError(f"--format {style} is not known here")
     stream = StringIO()
     render.terminal(one, Console(file=stream, width=_FILE_WIDTH))
     return stream.getvalue()

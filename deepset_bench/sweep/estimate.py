@@ -44,7 +44,7 @@ def _paces(home: Path) -> dict[tuple[Path, str], list[float]]:
         result = folder.result()
         here = result.get("machine") == f"{platform.system()} {platform.machine()}"
         size = folder.settings().get("data.train_size")
-        if result["status"] == "done" and here and size:
+        if result["status"] == "done" and here and size and result["epochs"]:
             key = (folder.path.parent, result["device"])
             together = result["wall_seconds"] * result.get("stack", 1)  # each has its share
             paces.setdefault(key, []).append(together / (result["epochs"] * size))

@@ -17,6 +17,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from deepset_bench.data.batches import Batch
+from deepset_bench.errors import chosen
 from deepset_bench.model.potential import Potential
 from deepset_bench.schema import Config
 from deepset_bench.training.loss import Loss, Target, terms
@@ -45,11 +46,10 @@ def traceable(config: Config) -> str:
 
 def wants_compiling(config: Config) -> bool:
     """Whether to compile: as told, and under `auto` if there are enough steps for it to pay."""
-    if config.compile == "auto":
-        trainer = config.trainer
-        steps = trainer.epochs * config.data.train_size // trainer.batch_size
-        return not traceable(config) and steps >= WORTHWHILE
-    return bool(config.compile)
+    trainer = config.trainer
+    steps = trainer.epochs * config.data.train_size // trainer.batch_size
+    pays = not traceable(config) and steps >= WORTHWHILE
+    return chosen("compile", config.compile, {"auto": pays, True: True, False: False})
 
 
 def flatten(potential: Potential) -> Tensor:

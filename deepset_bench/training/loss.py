@@ -9,6 +9,7 @@ from ase.units import Bohr, Hartree
 from torch import Tensor
 
 from deepset_bench.data.batches import Batch
+from deepset_bench.errors import chosen
 from deepset_bench.model.potential import Prediction
 from deepset_bench.schema import Config
 
@@ -102,13 +103,16 @@ def make_loss(
 ) -> Loss:
     """The loss of a configuration; eV, eV/angstrom and atoms a frame of the training set."""
     trainer = config.trainer
-    atomic = trainer.loss_units == "atomic"
+    units = {"atomic": (Hartree, Hartree / Bohr), "normalised": (energy_std, forces_rms)}
+    energy_unit, forces_unit = chosen("trainer.loss_units", trainer.loss_units, units)
+    smoothed = {"plain": False, "smoothed": True}
+    per_atom = {"molecule": None, "atom": torch.tensor(mean_atoms)}
     return Loss(
         energy_weight=trainer.energy_weight,
         forces_weight=trainer.forces_weight,
-        energy_unit=torch.tensor(Hartree if atomic else energy_std),
-        forces_unit=torch.tensor(Hartree / Bohr if atomic else forces_rms),
-        smoothed=config.condition.energy_loss == "smoothed",
+        energy_unit=torch.tensor(energy_unit),
+        forces_unit=torch.tensor(forces_unit),
+        smoothed=chosen("condition.energy_loss", config.condition.energy_loss, smoothed),
         averages={},
-        mean_atoms=torch.tensor(mean_atoms) if config.energy_error == "atom" else None,
+        mean_atoms=chosen("energy_error", config.energy_error, per_atom),
     )

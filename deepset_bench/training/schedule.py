@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from deepset_bench.errors import chosen
 from deepset_bench.schema import Trainer
 
 
@@ -25,11 +26,17 @@ class LearningRate:
 
     def at(self, step: int) -> float:
         """Rate of the given step, counted from 0."""
-        schedule, peak = self.trainer.schedule, self.trainer.learning_rate
+        schedule = self.trainer.schedule
         if step < schedule.warmup_steps:
-            return peak * (step + 1) / schedule.warmup_steps
-        if schedule.kind == "plateau":
-            return max(peak * self.factor, schedule.minimum)
+            return self.trainer.learning_rate * (step + 1) / schedule.warmup_steps
+        after = {"plateau": self._plateau, "cosine": self._cosine}
+        return chosen("trainer.schedule.kind", schedule.kind, after)(step)
+
+    def _plateau(self, step: int) -> float:
+        return max(self.trainer.learning_rate * self.factor, self.trainer.schedule.minimum)
+
+    def _cosine(self, step: int) -> float:
+        schedule, peak = self.trainer.schedule, self.trainer.learning_rate
         rest = max(self.total_steps - schedule.warmup_steps, 1)
         progress = min((step - schedule.warmup_steps) / rest, 1.0)
         return schedule.minimum + (peak - schedule.minimum) * (1 + math.cos(math.pi * progress)) / 2

@@ -15,7 +15,7 @@ from deepset_bench.data.checks import Verdict, cheap_checks
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split, split
 from deepset_bench.data.tasks import divide
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, chosen
 from deepset_bench.evaluation.generalisation import Scorer
 from deepset_bench.evaluation.metrics import Labels, errors
 from deepset_bench.model.build import build_model
@@ -62,7 +62,7 @@ def choose_device(name: str) -> torch.device:
     }
     if name == "auto":
         name = next(kind for kind, there in available.items() if there)
-    if not available[name]:
+    if not chosen("device", name, available):
         raise UserError(f"device={name} is not available on this machine; use device=auto")
     return torch.device(name)
 
@@ -82,11 +82,12 @@ def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
         species: (s,) atomic numbers that occur in training.
         scale: eV; the spread of the training energies about the reference.
     """
+    force_units = {"consistent": 1.0, "mixed": 1.0 / Bohr}
     return Potential(
         build_model(config),
         species=species,
         scale=scale,
-        force_unit=1.0 / Bohr if config.condition.units == "mixed" else 1.0,
+        force_unit=chosen("condition.units", config.condition.units, force_units),
         form=config.form,
     )
 
@@ -143,7 +144,8 @@ def prepare(config: Config) -> Setup:
         shape, halved = shapes[name], config.every_second
         tables = Tables.build(part, config.cutoff, shape=shape, every_second=halved)
         parts[name] = label(part, tables, reference, potential, labels)
-    if isinstance(potential.model, DeepSetX) and config.pairs == "fitted":
+    fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
+    if isinstance(potential.model, DeepSetX) and fitted:
         fit_pairs(potential, potential.model, parts["train"])
 
     def know_nothing(part: Frames, mean: float, scorer: Scorer | None = None) -> dict[str, Any]:

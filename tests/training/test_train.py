@@ -188,12 +188,12 @@ def test_where_it_runs_is_no_part_of_a_run():
 
 def test_fresh_trains_again():
     first = run()
-    (first.folder.path / "leftover").write_text("of an earlier version")
+    (first.folder.path / "events.out.tfevents.1").write_text("of an earlier run")
     epochs: list[int] = []
     again = run(fresh=True, on_epoch=lambda row: epochs.append(row.epoch))
     assert epochs == [1, 2, 3, 4]
     assert not again.already_done
-    assert not (again.folder.path / "leftover").exists()
+    assert not (again.folder.path / "events.out.tfevents.1").exists()
 
 
 def test_another_run_in_the_same_folder_is_refused():

@@ -110,7 +110,7 @@ def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
     if s.kind == "area":
         fill = {"fill": "tozeroy", "fillcolor": _faint(s.colour, 0.35)}
         return [go.Scatter(**common, mode="lines", line={"width": 0, "color": s.colour}, **fill)]
-    marker: dict[str, Any] = {"color": s.colour, "size": 7 if s.kind == "points" else 4}
+    marker: dict[str, Any] = {"color": s.colour, "size": {"points": 7, "dots": 4}[s.kind]}
     if s.hollow:
         marker["symbol"] = "circle-open"
     if s.kind == "dots":

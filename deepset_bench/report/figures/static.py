@@ -110,6 +110,8 @@ def _series(axes: Axes, s: Series) -> None:
         axes.fill_between(s.x, 0, s.y, color=s.colour, alpha=0.35, linewidth=0, label=label)
     elif s.kind == "dots":
         _dots(axes, s, label)
+    elif s.kind != "points":
+        raise ValueError(f"unknown kind of series: {s.kind}")
     else:
         face = "white" if s.hollow else s.colour
         marks: dict[str, Any] = {"color": s.colour, "markerfacecolor": face, "markeredgewidth": 0.9}
