@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -153,6 +154,16 @@ class RunFolder:
             os.close(descriptor)
         return False
 
+    def is_kept(self) -> bool:
+        """Whether the folder of a run that was begun is still there."""
+        return self.config.exists()
+
+    def check_kept(self) -> None:
+        """Raise an OSError if it is not: nothing is to be written into a folder without it."""
+        if not self.is_kept():
+            said = "the folder of this run was removed while it was trained"
+            raise FileNotFoundError(errno.ENOENT, said, str(self.path))
+
     def write_status(self, state: str, identity: str, reason: str = "") -> None:
         """Record where the run stands."""
         assert state in STATES
@@ -224,7 +235,6 @@ class RunFolder:
 
     def say(self, line: str) -> None:
         """Append one line to log.txt."""
-        self.path.mkdir(parents=True, exist_ok=True)
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         with naming(self.log), self.log.open("a", encoding="utf-8") as stream:
             stream.write(f"{now} {line}\n")

@@ -275,6 +275,11 @@ def validate(config: Config) -> None:
     for key in _NOT_NEGATIVE:
         if not 0 <= at(key) < math.inf:
             raise UserError(f"{key}={at(key)} must not be negative, and finite")
+    if not config.trainer.energy_weight + config.trainer.forces_weight:
+        raise UserError(
+            "trainer.energy_weight=0 with trainer.forces_weight=0: nothing would be learned; "
+            "one of them must be greater than zero"
+        )
     if config.seed >= 2**63:
         raise UserError(f"seed={config.seed} must be less than 2^63")
     for number, energy in config.reference.energies_ev.items():

@@ -84,8 +84,10 @@ def _train(config: Config) -> None:
     """Everything that a run does with its configuration."""
     setup = prepare(config)
     optimisation = SingleOptimisation(setup, config, compile_steps=False, say=lambda _: None)
-    with tempfile.TemporaryDirectory() as folder:
-        fit([Member(setup, config, RunFolder(Path(folder)), "", lambda _: None)], optimisation)
+    with tempfile.TemporaryDirectory() as path:
+        folder = RunFolder(Path(path))
+        folder.config.touch()
+        fit([Member(setup, config, folder, "", lambda _: None)], optimisation)
     rate = LearningRate(config.trainer, total_steps=10)
     rate.at(config.trainer.schedule.warmup_steps)
     for _ in range((config.trainer.schedule.patience or 0) + 2):

@@ -69,6 +69,8 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
     from deepset_bench.runs import run_folder
 
     folder = run_folder(failed)
+    if not folder.path.exists():
+        return  # removed while it was trained; the sweep says so
     identity = failed.identity(catalogue.checksum(*failed.config.sets))
     with folder.lock():
         if folder.status().get("state") == "failed":

@@ -127,7 +127,7 @@ class Sweep:
         return []
 
     def _start(self, runs: list[Run], slot: int) -> _Job:
-        request = [self._overrides(run) for run in runs]
+        request = [run.overrides for run in runs]
         log = runs[0].folder.log
         with log.open("ab") as stream:
             process = subprocess.Popen(
@@ -139,11 +139,6 @@ class Sweep:
                 start_new_session=True,  # Ctrl-C is for the sweep, which then stops its processes
             )
         return _Job(runs, process)
-
-    def _overrides(self, run: Run) -> list[str]:
-        if run.experiment.config.threads is None and self.share.threads is not None:
-            return [*run.overrides, f"threads={self.share.threads}"]
-        return list(run.overrides)
 
     def _reap(self, job: _Job) -> None:
         """Note how the runs of an ended process stand; put back what is still to be trained."""
@@ -162,6 +157,9 @@ class Sweep:
 
     def _failed(self, run: Run, status: int) -> None:
         """A process that was killed could not say so itself."""
+        if not run.folder.path.exists():
+            self.ended[run] = Standing("failed", "its folder was removed while it was trained")
+            return
         try:
             with run.folder.lock():
                 if run.folder.status().get("state") != "failed":

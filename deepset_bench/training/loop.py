@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
+from deepset_bench.training.computing import Way
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.step import Measured, Optimisation
@@ -52,6 +53,8 @@ class Member:
         share: of it, what is this run's where several are stacked, in seconds.
         stack: runs that it is trained with, itself included.
         diverged: why the run ended early; empty while it goes on.
+        say: takes a line for log.txt and whoever watches.
+        computed: how its epochs were and are computed, see `computing`.
     """
 
     setup: Setup
@@ -66,6 +69,8 @@ class Member:
     share: float = 0.0
     stack: int = 1
     diverged: str = ""
+    say: Callable[[str], None] = lambda _: None
+    computed: list[Way] = field(default_factory=list)
 
 
 def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
@@ -115,6 +120,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
         validated = optimisation.validate()
         before, mark = mark, time.perf_counter()
         due = mark - written >= CHECKPOINT_SECONDS or epoch + 1 == trainer.epochs
+        for member in members if due else ():
+            member.folder.check_kept()
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
             if member.diverged:
                 continue
@@ -157,6 +164,7 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                     "lowest": member.lowest,
                     "seconds": member.seconds,
                     "share": member.share,
+                    "computed": member.computed,
                     "run": member.identity,
                 }
                 member.folder.sync_metrics()

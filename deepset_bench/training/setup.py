@@ -145,6 +145,7 @@ def prepare(config: Config) -> Setup:
         tables = Tables.build(part, config.cutoff, shape=shape, every_second=halved)
         parts[name] = label(part, tables, reference, potential, labels)
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
+    _check_neighbours(subsets["train"], parts["train"].tables, config.cutoff)
     if isinstance(potential.model, DeepSetX) and fitted:
         fit_pairs(potential, potential.model, parts["train"])
 
@@ -174,4 +175,18 @@ def prepare(config: Config) -> Setup:
         label_floor=floor,
         verdict=cheap_checks(whole.frames, labels),
         device=device,
+    )
+
+
+def _check_neighbours(frames: Frames, tables: Tables, cutoff: float) -> None:
+    """Refuse a cutoff within which no atom sees another: there would be nothing to learn from."""
+    several = np.flatnonzero(frames.n_atoms > 1)
+    if not len(several) or tables.n_pairs.any():
+        return
+    positions = frames.positions[frames.atoms_of(int(several[0]))]
+    apart = np.linalg.norm(positions[:, None] - positions, axis=-1)
+    shortest = apart[~np.eye(len(positions), dtype=bool)].min()
+    raise UserError(
+        f"cutoff={cutoff:g} angstrom leaves every atom of the training frames without a neighbour; "
+        f"in the first of them the nearest two are {shortest:.3f} angstrom apart"
     )

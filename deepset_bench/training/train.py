@@ -6,7 +6,7 @@ import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
 from deepset_bench.runs import DATA, RunFolder, run_folder
-from deepset_bench.training import checkpoint
+from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import traceable, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
 from deepset_bench.training.records import Recorder
@@ -59,7 +59,7 @@ def train(
         fresh: forget earlier runs in the same folders.
         on_start: called once a run is ready.
         on_epoch: called after each of its epochs.
-        on_note: called with each line that its loggers have to say; log.txt holds them, too.
+        on_note: called with each line that the run has to say; log.txt holds them, too.
 
     Raises:
         Busy: another process is training one of them.
@@ -78,9 +78,9 @@ def train(
             if done:
                 outcomes[number] = Outcome(folder, folder.result(), already_done=True)
                 continue
-            member = _start(experiment, checksums, folder, fresh=fresh)
-            on_start(folder, member.setup)
             say = _both(folder, folder.say, on_note)
+            member = _start(experiment, checksums, folder, fresh=fresh, say=say)
+            on_start(folder, member.setup)
             recorder = stack.enter_context(Recorder(folder, experiment, member.epochs_done, say))
             member.on_epoch = _both(folder, recorder.epoch, on_epoch)
             waiting.append((number, member, experiment, checksums, recorder))
@@ -114,7 +114,12 @@ def _is_done(folder: RunFolder, experiment: Experiment, checksums: Mapping[str, 
 
 
 def _start(
-    experiment: Experiment, checksums: Mapping[str, str], folder: RunFolder, *, fresh: bool
+    experiment: Experiment,
+    checksums: Mapping[str, str],
+    folder: RunFolder,
+    *,
+    fresh: bool,
+    say: Callable[[str], None],
 ) -> Member:
     """Prepare a run and write down what is about to happen."""
     config, identity = experiment.config, _identity(experiment, checksums)
@@ -124,12 +129,18 @@ def _start(
         saved = checkpoint.load_last(folder.last, torch.device("cpu"))
         if saved["run"] != identity:
             raise UserError(folder.occupied(experiment, checksums))
+    computed = computing.earlier(saved)
+    if computed:  # as before, where nothing else is asked for
+        before = computed[-1]
+        compiled = before["compile"] if config.compile == "auto" else config.compile
+        threads = config.threads or before["threads"]
+        config = replace(config, threads=threads, compile=compiled)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     start_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)
     setup = prepare(config)
-    member = Member(setup, config, folder, identity, on_epoch=lambda _: None)
+    member = Member(setup, config, folder, identity, lambda _: None, say=say, computed=computed)
     if fresh:  # not before: what cannot be trained leaves what is there
         folder.clear()
     folder.tidy()
@@ -150,7 +161,7 @@ def _start(
         folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
     if saved is not None:
         member.epochs_done = saved["epochs"]
-        folder.say(f"going on after epoch {member.epochs_done}")
+        say(f"going on after epoch {member.epochs_done}")
     return member
 
 
@@ -167,13 +178,20 @@ def _groups(members: list[Member]) -> list[list[Member]]:
     if not obstacle:
         return [members]
     for member in members:
-        member.folder.say(f"not stacked: {obstacle}")
+        member.say(f"not stacked: {obstacle}")
     return [[member] for member in members]
 
 
 def _fit(members: list[Member]) -> None:
     first = members[0]
-    compile_steps = wants_compiling(first.config)
+    config, obstacle = first.config, traceable(first.config)
+    compile_steps = wants_compiling(config)
+    if compile_steps and obstacle:
+        first.say(f"not compiled: {obstacle}")
+        compile_steps = False
+    if config.threads is not None:  # of several runs, each may have its own
+        torch.set_num_threads(config.threads)
+        start_threads()
     optimisation: Optimisation
     if len(members) > 1:
         optimisation = StackedOptimisation(
@@ -182,15 +200,11 @@ def _fit(members: list[Member]) -> None:
             compile_steps=compile_steps,
         )
     else:
-        obstacle = traceable(first.config)
-        if compile_steps and obstacle:
-            first.folder.say(f"not compiled: {obstacle}")
         optimisation = SingleOptimisation(
-            first.setup,
-            first.config,
-            compile_steps=compile_steps and not obstacle,
-            say=first.folder.say,
+            first.setup, config, compile_steps=compile_steps, say=first.say
         )
+    for member in members:
+        _note_way(member, compiled=compile_steps, stack=len(members))
     try:
         fit(members, optimisation)
     except UserError:
@@ -198,14 +212,34 @@ def _fit(members: list[Member]) -> None:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         for member in members:
-            member.folder.say(traceback.format_exc())
-            member.folder.write_status("failed", member.identity, reason)
+            if member.folder.is_kept():
+                member.folder.say(traceback.format_exc())
+                member.folder.write_status("failed", member.identity, reason)
         raise
+
+
+def _note_way(member: Member, *, compiled: bool, stack: int) -> None:
+    """Add to how a run was computed how it is from here on, and say it where that is new."""
+    if member.epochs_done == member.config.trainer.epochs:
+        return
+    now = computing.way(
+        member.config, member.setup.device, member.epochs_done + 1, compiled=compiled, stack=stack
+    )
+    if member.computed:
+        new = computing.changed(member.computed[-1], now)
+        if not new:
+            return
+        member.say(
+            f"from epoch {now['from_epoch']} on computed with {new}: other rounding, which "
+            "training amplifies, so its numbers are not those of an uninterrupted run"
+        )
+    member.computed.append(now)
 
 
 def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]) -> dict[str, Any]:
     """Measure the best checkpoint and write result.json."""
     setup, folder = member.setup, member.folder
+    folder.check_kept()
     state = "diverged" if member.diverged else "done"
     measured: dict[str, Any] = {"metrics": None}
     if not member.diverged:
@@ -243,6 +277,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "stack": member.stack,
         "device": setup.device.type,
         "threads": torch.get_num_threads(),
+        "computed": member.computed,
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {
             "deepset-bench": __version__,

@@ -100,7 +100,9 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
 
 def test_a_sweep_that_diverged_exits_with_status_1(monkeypatch, capsys):
     (run,) = plan(OVERRIDES).runs
-    run.folder.write_status("diverged", run.identity, "the training loss of epoch 3 is nan")
+    reason = "the training loss of epoch 3 is nan"
+    run.folder.write_status("diverged", run.identity, reason)
+    run.folder.write_result({"status": "diverged", "reason": reason})
     status, out, err = inside(monkeypatch, capsys, "sweep", *OVERRIDES)
     assert (status, err) == (1, "")
     assert f"diverged {run.name}: the training loss of epoch 3 is nan; see" in out
