@@ -24,6 +24,7 @@ _LARGEST = {
     "energy": (1e9, "eV"),
 }
 _COST = 1.0  # eV that a bond of twice or half its length takes at least
+_MANY = 60  # atoms of a frame from which on neighbours are searched for
 _CHUNK = 1000  # frames whose distances are in memory together
 
 
@@ -87,6 +88,12 @@ def nearest_distance(frames: Frames) -> FloatArray:
     nearest = np.full(len(frames.numbers), np.inf)
     for atoms in _alike(frames):
         positions = frames.positions[atoms]  # (m, n, 3)
+        if atoms.shape[1] > _MANY:  # all pairs of a chunk would fill the memory
+            from scipy.spatial import cKDTree  # takes long to import
+
+            trees = [cKDTree(frame).query(frame, k=2)[0][:, 1] for frame in positions]
+            nearest[atoms] = np.array(trees)
+            continue
         d = np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1)
         d[:, *np.diag_indices(d.shape[1])] = np.inf
         nearest[atoms] = d.min(axis=-1)

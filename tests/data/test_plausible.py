@@ -45,6 +45,13 @@ def test_nearest_distances_of_molecules_of_any_size():
     assert nearest_distance(chain(1, [1.0], [0.0])).tolist() == [np.inf]
 
 
+def test_nearest_distances_of_many_atoms_are_those_of_all_pairs(monkeypatch):
+    frames = toy.frames(3, 20)
+    pairs = nearest_distance(frames)
+    monkeypatch.setattr("deepset_bench.data.plausible._MANY", 5)
+    np.testing.assert_allclose(nearest_distance(frames), pairs, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -23,6 +23,7 @@ from deepset_bench.data.readers.options import Options, Reading
 from deepset_bench.data.readers.own_units import as_text, file_units, stated_units
 from deepset_bench.data.readers.sources import Source, check_range, frame_range
 from deepset_bench.data.readers.states import ATOMS
+from deepset_bench.data.readers.xyz import reason
 from deepset_bench.errors import UserError
 
 TRAJECTORY = Layout(convention="ASE's own")
@@ -104,11 +105,9 @@ def _images(path: Path, kind: str, stop: int | None, metadata: dict[str, Any]) -
                 yield atoms
                 m += 1
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
             remedy = f", or read what comes before with --frames 1-{m}" if m else ""
-            raise UserError(
-                f"{path}: frame {m + 1}: ASE cannot read it ({reason}); write it again{remedy}"
-            ) from None
+            what = f"ASE cannot read it ({reason(error)})"
+            raise UserError(f"{path}: frame {m + 1}: {what}; write it again{remedy}") from None
 
 
 def _rows(path: Path, kind: str, stop: int | None, metadata: dict[str, Any]) -> Iterator[Atoms]:

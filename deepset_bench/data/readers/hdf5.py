@@ -27,7 +27,7 @@ from deepset_bench.data.readers.options import Options, Reading
 from deepset_bench.data.readers.own_units import as_text, file_units, stated_units
 from deepset_bench.data.readers.sources import Source, check_range, frame_range
 from deepset_bench.data.readers.states import STATE_KEYS
-from deepset_bench.data.readers.xyz import printable, shown
+from deepset_bench.data.readers.xyz import printable, reason, shown
 from deepset_bench.data.units import unit_name
 from deepset_bench.errors import UserError, nearest, require
 
@@ -98,8 +98,9 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
                     collector.add(_found(group, numbers, counted + np.array(rows)))
                 counted += shape[0]
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: not a readable HDF5 file ({reason}); copy it again") from None
+        raise UserError(
+            f"{path}: not a readable HDF5 file ({reason(error)}); copy it again"
+        ) from None
     if wanted and not counted:
         raise UserError(f"{path}: no labelled geometry of {options.formula}; {nearest('', found)}")
     check_range(path, chosen, counted)

@@ -25,6 +25,7 @@ from deepset_bench.data.readers.own_units import KEYS as UNIT_KEYS
 from deepset_bench.data.readers.own_units import file_units, stated_units
 from deepset_bench.data.readers.sources import Source, check_range, frame_range
 from deepset_bench.data.readers.states import STATE_KEYS
+from deepset_bench.data.readers.xyz import reason
 from deepset_bench.errors import UserError
 
 # Keys of positions and atomic numbers.
@@ -114,8 +115,9 @@ def _load(path: Path, options: Options) -> tuple[list[str], dict[str, NDArray[An
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{path}: not a readable npz ({reason}); copy the file again") from None
+        raise UserError(
+            f"{path}: not a readable npz ({reason(error)}); copy the file again"
+        ) from None
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

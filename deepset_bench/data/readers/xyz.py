@@ -102,6 +102,11 @@ def shown(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
+def reason(error: Exception) -> str:
+    """What another library says of a damaged file, short and on one line."""
+    return printable(" ".join(f"{type(error).__name__}: {error}"[:200].split()))
+
+
 def printable(text: str) -> str:
     """A text without what a terminal would obey."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
