@@ -24,7 +24,7 @@ from deepset_bench.errors import UserError
 
 LAYOUT = Layout()
 _PLAIN: Columns = (("species", 1), ("pos", 3))
-_PROPERTY = re.compile(r"([^:]+):[SRIL]:([1-9][0-9]?)")
+_PROPERTY = re.compile(r"([^:]+):[SRIL]:([1-9][0-9]{0,3})")
 
 
 def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
