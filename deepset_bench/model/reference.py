@@ -82,8 +82,8 @@ def _isolated_atoms(frames: Frames, given: Mapping[int, float]) -> Fit:
     missing = [int(z) for z in frames.species if z not in given]
     if missing:
         raise UserError(
-            f"reference=isolated_atoms has no energy for atomic number {missing[0]}; "
-            f"add reference.energies_ev.{missing[0]}=..."
+            f"reference=isolated_atoms has no energy for atomic number {missing[0]}: no frame of "
+            f"the set is that atom alone; add reference.energies_ev.{missing[0]}=..."
         )
     return np.array([given[int(z)] for z in frames.species]), 0.0, len(frames.species)
 
@@ -93,6 +93,15 @@ _FITS: dict[str, Callable[[Frames, Mapping[int, float]], Fit]] = {
     "composition": _composition,
     "isolated_atoms": _isolated_atoms,
 }
+
+
+def isolated_energies(frames: Frames) -> dict[int, float]:
+    """Atomic number -> lowest energy in eV of the frames that are one neutral atom."""
+    found: dict[int, float] = {}
+    for m in np.flatnonzero((frames.n_atoms == 1) & (frames.charge == 0)):
+        Z, energy = int(frames.numbers[frames.offsets[m]]), float(frames.energy[m])
+        found[Z] = min(energy, found.get(Z, energy))
+    return found
 
 
 def distinct_molecules(frames: Frames) -> IntArray:

@@ -21,7 +21,7 @@ from deepset_bench.evaluation.metrics import Labels, errors
 from deepset_bench.model.build import build_model
 from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.potential import Potential
-from deepset_bench.model.reference import EnergyReference, fit_reference
+from deepset_bench.model.reference import EnergyReference, fit_reference, isolated_energies
 from deepset_bench.schema import Config
 from deepset_bench.training.loss import Loss, make_loss
 from deepset_bench.training.pairs import fit_pairs
@@ -121,7 +121,9 @@ def prepare(config: Config) -> Setup:
     train = subsets["train"]
     labels = config.condition.labels
     given = {int(z): energy for z, energy in config.reference.energies_ev.items()}
-    reference = fit_reference(config.reference.kind, train, given)
+    # The atoms of the set itself are of the method of its labels.
+    atoms = given | isolated_energies(whole.frames)
+    reference = fit_reference(config.reference.kind, train, atoms)
     residual = train.energy - reference(train)
     spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
     forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
-from deepset_bench.model.reference import fit_reference
+from deepset_bench.model.reference import fit_reference, isolated_energies
 from tests import toy
 
 PLANTED = {1: -10.9, 6: -47.3, 8: -70.1}
@@ -86,8 +88,27 @@ def test_isolated_atoms_are_the_given_energies():
     np.testing.assert_array_equal(reference(planted(WATER)), [-4.0])
 
 
+def test_isolated_atoms_are_frames_of_the_set(own_folders):
+    """As files with `config_type=IsolatedAtom` have them, of the method of all labels."""
+    from deepset_bench.data import catalogue
+    from tests.training.tiny import prepared
+
+    one = np.zeros((1, 3))
+    atoms = [toy.geometry(np.array([z]), one) for z in (1, 6, 6, 1)]
+    energies, charges = (-13.5, -1030.0, -1031.0, 0.0), (0, 0, 0, 1)
+    atoms = [
+        replace(atom, energy=np.array([energy]), charge=np.array([charge]))
+        for atom, energy, charge in zip(atoms, energies, charges, strict=True)
+    ]
+    frames = Frames.concatenate([toy.frames(3, 60), *atoms])
+    assert isolated_energies(frames) == {1: -13.5, 6: -1031.0}
+    catalogue.register("tiny", frames, {})
+    setup, _ = prepared("reference=isolated_atoms")
+    np.testing.assert_array_equal(setup.reference.energies, [-13.5, -1031.0])
+
+
 def test_an_isolated_atom_without_energy_is_the_users_mistake():
-    with pytest.raises(UserError, match=r"atomic number 8; add reference\.energies_ev\.8=") as e:
+    with pytest.raises(UserError, match=r"atomic number 8: .*add reference\.energies_ev\.8=") as e:
         fit_reference("isolated_atoms", planted(WATER), {1: -1.0})
     assert "\n" not in str(e.value)
 

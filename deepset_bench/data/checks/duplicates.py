@@ -40,7 +40,7 @@ def duplicates(subject: Subject) -> Finding:
     seen = 0
     for groups in by_atoms.values():
         together = _together(groups)
-        if len(together) < 2:
+        if len(together) < 2 or len(together.numbers) < 2:  # an atom has one geometry
             continue
         seen += 1
         found = same_geometry(together)
