@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from deepset_bench.data.checks import composition, duplicates, identity, reference, series
+from deepset_bench.data.checks import (
+    composition,
+    duplicates,
+    elements,
+    identity,
+    path,
+    reference,
+    series,
+)
 from deepset_bench.data.checks.cheap import CHEAP, Check, examine
 from deepset_bench.data.checks.finding import VERDICTS, Finding, worst
 from deepset_bench.data.checks.reference import Sample
@@ -14,9 +22,11 @@ from deepset_bench.errors import UserError
 
 FRAMES: tuple[Check, ...] = (
     *CHEAP,
+    elements.elements,
     identity.identity,
     duplicates.near_duplicates,
     duplicates.leakage,
+    path.on_one_path,
     series.drift,
     series.temperature,
     composition.row_space,

@@ -198,18 +198,27 @@ def _told_apart(kind: Kind, usual: Kind) -> str:
 def one_charge(subject: Subject) -> Finding:
     """Whether frames of the same atoms are of one charge and multiplicity: no model is given them.
 
-    A multiplicity that is not known is the lowest.
+    A multiplicity that is not said is the lowest. An odd number of electrons without one is asked
+    about: a charge that was left out, or an element that is wrong, makes it, too.
     """
-    check = "one charge"
+    check = "charge and spin"
     states: dict[bytes, dict[tuple[int, int], list[Group]]] = {}
+    odd: Group | None = None
     for group in subject.groups:
         electrons = int(group.numbers.sum()) - group.charge
+        if electrons % 2 and not group.spin:
+            odd = odd or group
         state = group.charge, group.spin or 1 + electrons % 2
         same = states.setdefault(np.sort(group.numbers).tobytes(), {})
         same.setdefault(state, []).append(group)
     mixed = [same for same in states.values() if len(same) > 1]
-    if not mixed:
+    if not mixed and odd is None:
         return Finding(check, "ok", "no formula has several charges or multiplicities", 0.0)
+    if not mixed and odd is not None:
+        text = f"{odd.molecule}: {formula_of(odd.numbers, odd.charge)} has an odd number of "
+        text += "electrons, and the frames do not say that it is a radical"
+        advice = "import with --charge, or with --spin 2 for a radical; else is an element wrong?"
+        return Finding(check, "suspect", text, advice=advice)
     texts, frames = [], list[int]()
     for same in mixed:
         counts = {state: sum(map(len, groups)) for state, groups in same.items()}

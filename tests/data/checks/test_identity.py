@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deepset_bench.data import catalogue
 from deepset_bench.data.checks.identity import identity
 from deepset_bench.data.checks.intact import broken, connectivity
-from deepset_bench.data.checks.kinds import one_molecule
+from deepset_bench.data.checks.kinds import one_charge, one_molecule
 from deepset_bench.data.checks.names import name_of, named
 from deepset_bench.data.checks.smiles import read_smiles
 from deepset_bench.data.checks.subject import Subject
@@ -217,3 +217,19 @@ def test_names_of_alkenes(stem: str, locant: int, gap: str, words: str, old: boo
 )
 def test_names_that_are_not_known(text: str) -> None:
     assert named(text) is None
+
+
+@pytest.mark.parametrize(
+    ("charges", "spins", "verdict"),
+    [((0, 0), (0, 0), "ok"), ((0, 1), (0, 0), "defect"), ((0, 0), (1, 3), "defect"),
+     ((0, 0), (0, 1), "ok"), ((1, 1), (0, 0), "suspect"), ((1, 1), (2, 2), "ok")],
+)  # fmt: skip
+def test_one_charge_and_one_multiplicity(
+    charges: tuple[int, int], spins: tuple[int, int], verdict: str
+) -> None:
+    frames = joined(clean(20), clean(20, first=20))
+    said = replace(frames, charge=np.repeat(charges, 20), spin=np.repeat(spins, 20))
+    found = one_charge(Subject(said))
+    assert found.verdict == verdict
+    if verdict == "defect":
+        assert found.frames in (tuple(range(20)), tuple(range(20, 40)))
