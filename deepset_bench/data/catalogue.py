@@ -28,6 +28,7 @@ from deepset_bench.files import (
     resource,
     write_text,
 )
+from deepset_bench.reading import read_yaml
 
 _CONF = "conf"
 # The folders of option files, of what was read and what was fetched lie among the sets.
@@ -76,10 +77,9 @@ def datasheet(name: str) -> dict[str, Any]:
     """
     path = _folder(name) / _SHEET
     try:
-        sheet = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read ({reason}); {_remedy(name)}") from None
+        sheet = read_yaml(path)
+    except UserError as error:
+        raise UserError(f"{error}; {_remedy(name)}") from None
     if not isinstance(sheet, dict):
         raise UserError(f"{path}: is not a mapping of keys to values; {_remedy(name)}")
     return sheet

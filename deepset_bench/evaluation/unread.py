@@ -8,10 +8,9 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deepset_bench.config import determinants, experiment
 from deepset_bench.errors import UserError
+from deepset_bench.reading import read_yaml
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config, flat
 from deepset_bench.training.loop import Member, fit
@@ -30,10 +29,7 @@ def unknown_keys(path: Path) -> list[str]:
     Raises:
         UserError: the file cannot be read, or is no mapping.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: not a mapping of keys to values")
     known = values(experiment([]).config)

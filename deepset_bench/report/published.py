@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.reading import read_yaml
 
 PATH = Path(__file__).with_name("published.yaml")
 METRICS = ("energy", "forces")
@@ -25,7 +24,7 @@ _KEY = {"test": "test", "val": "val", "mean": "avg"}
 @cache
 def content() -> dict[str, Any]:
     """published.yaml as it is: hartree and hartree/bohr, Tables 1-7 and 10 of the report."""
-    return dict(yaml.safe_load(PATH.read_text(encoding="utf-8")))
+    return dict(read_yaml(PATH))
 
 
 def column(table: str, label: str) -> dict[str, Any]:
