@@ -97,6 +97,21 @@ def check_parameters(found: dict[str, Any], potential: nn.Module, *, finite: boo
         check_tensor(found, name, like.shape, like.is_floating_point(), finite=finite)
 
 
+def check_moments(found: dict[str, Any], potential: nn.Module) -> None:
+    """Whether what is stored of an optimiser and of averages of the loss is a potential's.
+
+    Raises:
+        LookupError, TypeError, AttributeError, ValueError: it is not.
+    """
+    size = sum(parameter.numel() for parameter in potential.parameters())
+    moments = found["optimizer"]["state"][0]
+    check_tensor(moments, "step", (), True)
+    for name in ("exp_avg", "exp_avg_sq"):
+        check_tensor(moments, name, (size,), True)
+    for stage in found["averages"]:
+        check_tensor(found["averages"], stage, (), True)
+
+
 def check_tensor(
     found: dict[str, Any], name: str, shape: Sequence[int], floating: bool, *, finite: bool = True
 ) -> Tensor:

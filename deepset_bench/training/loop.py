@@ -94,8 +94,11 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
         if member.folder.last.exists():
             saved = checkpoint.load(member.folder.last, device)
             try:
+                checkpoint.check_parameters(saved["potential"], member.setup.potential)
+                checkpoint.check_moments(saved, member.setup.potential)
                 optimisation.restore(run, saved)
                 rates[run].restore(saved["rate"])
+                member.share = float(saved.get("share", saved["seconds"]))
             except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
                 reason = " ".join(str(error).split())[:100]
                 raise UserError(
@@ -104,7 +107,6 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                 ) from None
             member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
             member.seconds = saved["seconds"]
-            member.share = saved.get("share", member.seconds)
         member.stack = len(members)
 
     mark, written = time.perf_counter(), -math.inf

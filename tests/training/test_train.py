@@ -239,6 +239,40 @@ def test_a_checkpoint_of_an_earlier_version_is_one_line():
         run()
 
 
+def _short(moments: dict) -> None:
+    moments["exp_avg"] = moments["exp_avg"][:-1]
+
+
+def _infinite(moments: dict) -> None:
+    moments["exp_avg_sq"].fill_(float("inf"))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda saved: _short(saved["optimizer"]["state"][0]),
+        lambda saved: _infinite(saved["optimizer"]["state"][0]),
+        lambda saved: saved["optimizer"]["state"].clear(),
+        lambda saved: saved["optimizer"]["state"].update({0: 1}),
+        lambda saved: saved["averages"].update(train=torch.zeros(3)),
+        lambda saved: saved["averages"].update(train="none"),
+        lambda saved: saved["rate"].update(factor=None, epochs="many"),
+        lambda saved: saved["potential"].update(scale=torch.zeros(2)),
+        lambda saved: saved.update(share="long"),
+    ],
+)
+def test_what_training_cannot_go_on_from_is_one_line(spoil):
+    with pytest.raises(Killed):
+        run("trainer.epochs=2", on_epoch=stop_at(2))
+    folder = folder_of("trainer.epochs=2")
+    saved = torch.load(folder.last, weights_only=True)
+    spoil(saved)
+    torch.save(saved, folder.last)
+    with pytest.raises(UserError, match=r"last\.pt: .*use --fresh") as caught:
+        run("trainer.epochs=2")
+    assert "\n" not in str(caught.value)
+
+
 def test_divergence_is_a_result():
     outcome = run("trainer.learning_rate=1e18")
     result = outcome.result
