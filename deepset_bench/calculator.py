@@ -21,7 +21,6 @@ from ase.calculators.calculator import Calculator, all_changes
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.ensemble import Ensemble
-from deepset_bench.model.reference import multiplicities
 
 CHARGE, SPIN = ("charge", "total_charge"), ("spin", "spin_multiplicity", "multiplicity")
 """Keys of `Atoms.info` that say the total charge, and the multiplicity 2S + 1."""
@@ -123,7 +122,7 @@ class DeepSetCalculator(Calculator):
 
     def _warn(self, frames: Frames) -> None:
         """Say once for each composition and spin what of its energies stands."""
-        formula, spin = str(frames.molecule[0]), int(multiplicities(frames)[0])
+        formula, spin = str(frames.molecule[0]), int(frames.multiplicity[0])
         members = self.ensemble.members
         if not all(member.identified(frames).all() for member in members):
             self._once(

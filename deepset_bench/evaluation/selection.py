@@ -17,7 +17,6 @@ from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.generalisation import unidentified
 from deepset_bench.evaluation.trained import History, Trained
-from deepset_bench.model.reference import multiplicities
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Task
 
@@ -165,7 +164,7 @@ def _electrons(frames: Frames, members: Sequence[Trained]) -> str:
     spins = {spin for member in members for spin in member.multiplicities}
     found = [f"charge {q:+d}" for q in np.unique(frames.charge) if q not in charges]
     if spins:
-        others = (s for s in np.unique(multiplicities(frames)) if s not in spins)
+        others = (s for s in np.unique(frames.multiplicity) if s not in spins)
         found += [f"spin multiplicity {s}" for s in others]
     if not found:
         return ""

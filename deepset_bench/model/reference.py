@@ -107,14 +107,8 @@ def isolated_energies(frames: Frames) -> dict[int, float]:
 def distinct_molecules(frames: Frames) -> IntArray:
     """(m, s + 2) atoms of each of the s elements, charge and spin multiplicity, each row once."""
     composition = frames.composition(frames.species)
-    columns = np.column_stack([composition, frames.charge, multiplicities(frames)])
+    columns = np.column_stack([composition, frames.charge, frames.multiplicity])
     return np.unique(columns.astype(np.int64), axis=0)
-
-
-def multiplicities(frames: Frames) -> IntArray:
-    """(M,) spin multiplicities 2S + 1; where none is known, the lowest there can be."""
-    nuclear = np.bincount(frames.frame_of_atom, frames.numbers, len(frames)).astype(np.int64)
-    return np.where(frames.spin > 0, frames.spin, (nuclear - frames.charge) % 2 + 1)
 
 
 def identified(kind: str, training: FloatArray, compositions: FloatArray) -> NDArray[np.bool_]:

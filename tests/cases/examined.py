@@ -17,5 +17,5 @@ def examined(id: str, file: str, verdict: str, *says: str, silent: tuple[str, ..
 
 CASES = [
     examined("C5", "C5/A24_h2scan.extxyz", "ok"),
-    examined("S8", "S8/A26_charges.extxyz", "defect", "defect +one charge", "charge 1"),
+    examined("S8", "S8/A26_charges.extxyz", "defect", "defect +charge and spin", "charge 1"),
 ]
