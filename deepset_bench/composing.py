@@ -26,6 +26,7 @@ from deepset_bench.groups import option_folders
 Composed = tuple[dict[str, Any], dict[str, str]]
 """The configuration, and each group's chosen option."""
 
+Folders = tuple[Path, ...]
 _PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)\s*$", re.MULTILINE)
 _OVERRIDE = "override /"
 
@@ -34,26 +35,30 @@ class _NotPlain(Exception):
     """A file does what only Hydra knows."""
 
 
-@cache
 def composed(lines: tuple[str, ...]) -> Composed:
     """The default configuration with these options, each `group=option`.
 
     Raises:
         UserError: an option that is not there, or a file that does not compose.
     """
+    return _composed(lines, tuple(option_folders()))
+
+
+@cache
+def _composed(lines: tuple[str, ...], folders: Folders) -> Composed:
     try:
-        return _merged(lines)
+        return _merged(lines, folders)
     except (_NotPlain, OSError, OmegaConfBaseException):
         return _by_hydra(lines)
 
 
-def _merged(lines: tuple[str, ...]) -> Composed:
+def _merged(lines: tuple[str, ...], folders: Folders) -> Composed:
     """Of plain files.
 
     Raises:
         _NotPlain: one is not.
     """
-    package, defaults, values = _option("", "config")
+    package, defaults, values = _option(folders, "", "config")
     asked = dict(line.split("=", 1) for line in lines)
     choices: dict[str, str] = {}
     for entry in defaults:
@@ -66,35 +71,35 @@ def _merged(lines: tuple[str, ...]) -> Composed:
         raise _NotPlain
     choices |= asked
     for group in list(choices):
-        for entry in _option(group, choices[group])[1]:
+        for entry in _option(folders, group, choices[group])[1]:
             if not isinstance(entry, dict) or len(entry) > 1:
                 raise _NotPlain
             ((key, option),) = entry.items()
             other = str(key).removeprefix(_OVERRIDE)
-            if other == key or other not in choices or _option(other, str(option))[1]:
+            if other == key or other not in choices or _option(folders, other, str(option))[1]:
                 raise _NotPlain
             choices |= {} if other in asked else {other: str(option)}
     config = _copied(values)
     for group, option in choices.items():
-        package, _, values = _option(group, option)
+        package, _, values = _option(folders, group, option)
         place = config if package == "_global_" else config.setdefault(package, {})
         _merge(place, values)
     return config, choices
 
 
-def _option(group: str, option: str) -> tuple[str, list[Any], dict[str, Any]]:
+@cache
+def _option(folders: Folders, group: str, option: str) -> tuple[str, list[Any], dict[str, Any]]:
     """The package, the defaults and the values of an option's file."""
     if not re.fullmatch(r"[\w.+-]+", option):
         raise _NotPlain  # quoted, several, deleted, ...
-    for folder in option_folders():
+    for folder in folders:
         path = folder / group / f"{option}.yaml"
         if path.is_file():
-            return _file(path, group, path.stat().st_mtime_ns)
+            return _file(path, group)
     raise _NotPlain
 
 
-@cache
-def _file(path: Path, group: str, changed: int) -> tuple[str, list[Any], dict[str, Any]]:
+def _file(path: Path, group: str) -> tuple[str, list[Any], dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     packages = _PACKAGE.findall(text)
     content = OmegaConf.create(text)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deepset_bench import composing
 from deepset_bench.errors import UserError
 from deepset_bench.files import data_home
-from deepset_bench.groups import groups
+from deepset_bench.groups import groups, option_folders
 
 OPTIONS = groups()
 EVERY = [f"{group}={option}" for group, options in OPTIONS.items() for option in options]
@@ -21,20 +21,24 @@ def lines(choices: dict[str, str]) -> tuple[str, ...]:
     return tuple(f"{group}={option}" for group, option in choices.items())
 
 
+def merged(asked: tuple[str, ...]) -> composing.Composed:
+    return composing._merged(asked, tuple(option_folders()))
+
+
 def test_the_default() -> None:
-    assert composing._merged(()) == composing._by_hydra(())
+    assert merged(()) == composing._by_hydra(())
 
 
 @pytest.mark.parametrize("line", EVERY)
 def test_every_option_by_itself(line: str) -> None:
-    assert composing._merged((line,)) == composing._by_hydra((line,))
+    assert merged((line,)) == composing._by_hydra((line,))
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.fixed_dictionaries({}, optional={g: st.sampled_from(o) for g, o in OPTIONS.items()}))
 def test_any_choice_of_options(choices: dict[str, str]) -> None:
     asked = lines(choices)
-    assert composing._merged(asked) == composing._by_hydra(asked)
+    assert merged(asked) == composing._by_hydra(asked)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_what_is_not_plain_is_left_to_hydra(text: str, own_folders: Path) -> Non
     file.parent.mkdir(parents=True)
     file.write_text(text)
     with pytest.raises(composing._NotPlain):
-        composing._merged(("gnn=own",))
+        merged(("gnn=own",))
 
 
 def test_an_option_of_the_users_own(own_folders: Path) -> None:
@@ -60,17 +64,8 @@ def test_an_option_of_the_users_own(own_folders: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("# mine\nepochs: 3\nschedule: {kind: cosine, minimum: 1.0e-3}\n")
     asked = ("trainer=own", "condition=report")
-    assert composing._merged(asked) == composing._by_hydra(asked)
-    assert composing._merged(asked)[0]["trainer"]["epochs"] == 3
-
-
-def test_a_changed_file_is_read_again(own_folders: Path) -> None:
-    file = data_home() / "conf" / "device" / "own.yaml"
-    file.parent.mkdir(parents=True)
-    for device in ("cpu", "cuda"):
-        file.write_text(f"# @package _global_\ndevice: {device}\n")
-        assert composing._merged(("device=own",))[0]["device"] == device
-        file.touch()
+    assert merged(asked) == composing._by_hydra(asked)
+    assert merged(asked)[0]["trainer"]["epochs"] == 3
 
 
 def test_what_is_not_there_is_one_line(own_folders: Path) -> None:

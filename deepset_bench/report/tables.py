@@ -70,8 +70,8 @@ _NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
 
 def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
     """Seed -> value, of the runs that are done and have one."""
-    there = runs[(runs.state == "done") & runs[column].notna()]
-    return {int(seed): float(value) for seed, value in zip(there.seed, there[column], strict=True)}
+    each = zip(runs.state, runs.seed, runs[column], strict=True)
+    return {int(n): float(x) for state, n, x in each if state == "done" and not math.isnan(x)}
 
 
 def _rows(
