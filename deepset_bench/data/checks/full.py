@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from deepset_bench.data.checks import (
     composition,
+    configuration,
     duplicates,
     elements,
     identity,
@@ -24,6 +25,7 @@ FRAMES: tuple[Check, ...] = (
     *CHEAP,
     elements.elements,
     identity.identity,
+    configuration.configuration,
     duplicates.near_duplicates,
     duplicates.leakage,
     path.on_one_path,

@@ -49,8 +49,8 @@ def identity(subject: Subject) -> Finding:
     nothing stands beside it that could make it another molecule.
     """
     check = "molecule and name"
-    given = _given(subject)
-    said = _meaning(given) if given is not None else None  # a mistake in it shows at once
+    words = given(subject)
+    said = _meaning(words) if words is not None else None  # a mistake in it shows at once
     found = kinds(subject)
     if not found:
         return Finding(check, "not run", f"no bonds to compare, or over {LARGEST} atoms")
@@ -146,7 +146,7 @@ def _unsaid(kind: Kind, text: str) -> Finding:
     return Finding("", "ok", text)
 
 
-def _given(subject: Subject) -> str | None:
+def given(subject: Subject) -> str | None:
     """What the user or the datasheet says of the only molecule there is."""
     several = len({group.molecule for group in subject.groups}) > 1
     sheet = subject.sheet.get("smiles")

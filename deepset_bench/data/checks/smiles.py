@@ -38,18 +38,29 @@ class Formula:
         bonds: (b, 2) pairs of atoms.
         charge: total, in units of e.
         spin: multiplicity 2S + 1 of its radical electrons, all parallel.
+        trans: chains i, j, k, l across a double bond j=k whose sides are told by / and \\, and
+            whether i and l are on opposite ones.
     """
 
     numbers: IntArray
     bonds: IntArray
     charge: int
     spin: int
+    trans: dict[tuple[int, int, int, int], bool]
 
     @cached_property
     def key(self) -> bytes:
         """Of the graph, as `graphs.Graphs` has it."""
         frame = np.zeros(len(self.numbers), dtype=np.int64)
         return from_bonds(self.numbers, frame, self.bonds).keys[0]
+
+
+@dataclass
+class _Bond:
+    i: int
+    j: int
+    order: int
+    side: int = 0  # +1 for /, which has j above i, -1 for \\
 
 
 @dataclass
@@ -62,12 +73,13 @@ class _Atom:
 
 
 def read_smiles(smiles: str) -> Formula:
-    """Read it (Weininger, J. Chem. Inf. Comput. Sci. 1988, 28, 31); stereochemistry is left out.
+    """Read it (Weininger, J. Chem. Inf. Comput. Sci. 1988, 28, 31); chirality is left out.
 
     Raises:
         UserError: it is no SMILES string.
     """
-    atoms, bonds = _parsed(smiles)
+    atoms, written = _parsed(smiles)
+    bonds = [(bond.i, bond.j) for bond in written]
     numbers = [atomic_numbers[atom.symbol] for atom in atoms]
     for row, atom in enumerate(atoms):
         for _ in range(_hydrogens(atom)):
@@ -75,19 +87,19 @@ def read_smiles(smiles: str) -> Formula:
             numbers.append(1)
     array, pairs = np.array(numbers), np.array(bonds, dtype=np.int64).reshape(-1, 2)
     unpaired = sum(map(_unpaired, atoms))
-    return Formula(array, pairs, sum(atom.charge for atom in atoms), unpaired + 1)
+    return Formula(array, pairs, sum(atom.charge for atom in atoms), unpaired + 1, _sides(written))
 
 
-def _parsed(smiles: str) -> tuple[list[_Atom], list[tuple[int, int]]]:
+def _parsed(smiles: str) -> tuple[list[_Atom], list[_Bond]]:
     atoms: list[_Atom] = []
-    bonds: list[tuple[int, int]] = []
+    bonds: list[_Bond] = []
     branches: list[int | None] = []
     rings: dict[str, tuple[int, int]] = {}
     last: int | None = None
-    order, place = 1, 0
+    order, side, place = 1, 0, 0
 
-    def join(i: int, j: int, order: int) -> None:
-        bonds.append((i, j))
+    def join(i: int, j: int, order: int, side: int = 0) -> None:
+        bonds.append(_Bond(i, j, order, side))
         atoms[i].orders += order
         atoms[j].orders += order
 
@@ -99,12 +111,13 @@ def _parsed(smiles: str) -> tuple[list[_Atom], list[tuple[int, int]]]:
         if found["atom"] or found["bracket"] is not None:
             atoms.append(_atom(found["atom"], found["bracket"], smiles))
             if last is not None:
-                join(last, len(atoms) - 1, order)
-            last, order = len(atoms) - 1, 1
+                join(last, len(atoms) - 1, order, side)
+            last, order, side = len(atoms) - 1, 1, 0
         elif last is None:
             raise _unreadable(smiles)
         elif found["bond"]:
             order = _ORDERS.get(found["bond"], 1)
+            side = {"/": 1, "\\": -1}.get(found["bond"], 0)
         elif found["ring"]:
             label = found["ring"].lstrip("%").lstrip("0") or "0"
             if label in rings:
@@ -112,7 +125,7 @@ def _parsed(smiles: str) -> tuple[list[_Atom], list[tuple[int, int]]]:
                 join(other, last, max(order, first_order))
             else:
                 rings[label] = last, order
-            order = 1
+            order, side = 1, 0
         elif found["open"]:
             branches.append(last)
         elif found["close"]:
@@ -120,10 +133,25 @@ def _parsed(smiles: str) -> tuple[list[_Atom], list[tuple[int, int]]]:
                 raise _unreadable(smiles)
             last = branches.pop()
         else:  # a dot
-            last, order = None, 1
+            last, order, side = None, 1, 0
     if not atoms or branches or rings:
         raise _unreadable(smiles)
     return atoms, bonds
+
+
+def _sides(bonds: list[_Bond]) -> dict[tuple[int, int, int, int], bool]:
+    """Chains i, j, k, l across double bonds, and whether i and l are on opposite sides."""
+    near: dict[int, tuple[int, int]] = {}
+    for bond in bonds:
+        if bond.side:
+            near.setdefault(bond.i, (bond.j, bond.side))
+            near.setdefault(bond.j, (bond.i, -bond.side))
+    found = {}
+    for bond in bonds:
+        if bond.order == 2 and bond.i in near and bond.j in near:
+            (first, above), (last, also) = near[bond.i], near[bond.j]
+            found[first, bond.i, bond.j, last] = above != also
+    return found
 
 
 def _atom(plain: str | None, bracket: str | None, smiles: str) -> _Atom:
