@@ -60,51 +60,60 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
             or more than fits; one line with the file, the group, the key and the frame (from 1).
     """
     h5py = require("h5py", "hdf5")
-    chosen, wanted = frame_range(options.frames), _formulas(options.formula)
+    chosen = frame_range(options.frames)
     collector = Collector(path, name, LAYOUT, options, unlabelled)
-    units: dict[str, tuple[str, str]] = {}
-    found: set[str] = set()
-    counted = taken = atoms = 0
-    try:
-        with Source.open(path).plain() as plain, h5py.File(plain, "r") as file:
-            units |= stated_units(dict(file.attrs))
-            for group in _molecules(_Group(file, str(path))):
-                if chosen.stop is not None and counted >= chosen.stop:
-                    break
-                numbers = _numbers(group)
-                composition = Symbols(numbers).get_chemical_formula()
-                found.add(composition)
-                if wanted and composition not in wanted:
-                    continue
-                shape = group.shape("coordinates")
-                n = len(numbers)
-                if shape[1:] != (n, 3):
-                    m = shape[0] if shape else 0
-                    what = f"'coordinates' has shape {shape}, expected {(m, n, 3)}"
-                    raise UserError(f"{group.place}: {what}")
-                stop = shape[0] if chosen.stop is None else chosen.stop - counted
-                rows = range(shape[0])[max(chosen.start - counted, 0) : stop]
-                taken, atoms = taken + len(rows), atoms + n * len(rows)
-                if atoms > _MOST_ATOMS:
-                    half = max(min(taken // 2, _MOST_ATOMS // n), 1)
-                    raise UserError(
-                        f"{path}: more than fits in memory; take a part, with --formula "
-                        f"{composition} or --frames {chosen.start + 1}-{chosen.start + half}"
-                    )
-                if len(rows):
-                    group = group.part(np.array(rows), shape[0])
-                    units = _agreed(units, group, collector.keys(group))
-                    check_isolated(group.place, group.some((*CELLS, PERIODIC)))
-                    collector.add(_found(group, numbers, counted + np.array(rows)))
-                counted += shape[0]
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not a readable HDF5 file ({reason(error)}); copy it again"
-        ) from None
-    if wanted and not counted:
-        raise UserError(f"{path}: no labelled geometry of {options.formula}; {nearest('', found)}")
+    with Source.open(path).plain() as plain:
+        try:
+            with h5py.File(plain, "r") as file:
+                counted, units = _collect(_Group(file, str(path)), collector, chosen, options)
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"{path}: not a readable HDF5 file ({reason(error)}); copy it again"
+            ) from None
     check_range(path, chosen, counted)
     return collector.reading(*file_units(path, LAYOUT, options, units))
+
+
+def _collect(
+    root: _Group, collector: Collector, chosen: slice, options: Options
+) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Take what is chosen of all groups; how many geometries there were, and their units."""
+    wanted = _formulas(options.formula)
+    units = stated_units(dict(root.group.attrs))
+    found: set[str] = set()
+    counted = taken = atoms = 0
+    for group in _molecules(root):
+        if chosen.stop is not None and counted >= chosen.stop:
+            break
+        numbers = _numbers(group)
+        composition = Symbols(numbers).get_chemical_formula()
+        found.add(composition)
+        if wanted and composition not in wanted:
+            continue
+        shape, n = group.shape("coordinates"), len(numbers)
+        if shape[1:] != (n, 3):
+            expected = (shape[0] if shape else 0, n, 3)
+            what = f"'coordinates' has shape {shape}, expected {expected}"
+            raise UserError(f"{group.place}: {what}")
+        stop = shape[0] if chosen.stop is None else chosen.stop - counted
+        rows = range(shape[0])[max(chosen.start - counted, 0) : stop]
+        taken, atoms = taken + len(rows), atoms + n * len(rows)
+        if atoms > _MOST_ATOMS:
+            last = chosen.start + max(min(taken // 2, _MOST_ATOMS // n), 1)
+            raise UserError(
+                f"{root.place}: more than fits in memory; take a part, with --formula "
+                f"{composition} or --frames {chosen.start + 1}-{last}"
+            )
+        if len(rows):
+            part = group.part(np.array(rows), shape[0])
+            units = _agreed(units, part, collector.keys(part))
+            check_isolated(part.place, part.some((*CELLS, PERIODIC)))
+            collector.add(_found(part, numbers, counted + np.array(rows)))
+        counted += shape[0]
+    if wanted and not counted:
+        what = f"no labelled geometry of {options.formula}; {nearest('', found)}"
+        raise UserError(f"{root.place}: {what}")
+    return counted, units
 
 
 class _Group(Mapping[str, Any]):
@@ -199,16 +208,16 @@ def _molecules(group: _Group, seen: frozenset[Any] = frozenset()) -> Iterator[_G
     """Every group with molecules, however deep, in the order of names."""
     import h5py
 
+    if "coordinates" in group:
+        yield group
     for key in group:
         item = group.item(key)
         if isinstance(item, h5py.Group):
-            inner = _Group(item, f"{group.place.partition(': ')[0]}: group {printable(item.name)}")
-            if "coordinates" in inner:
-                yield inner
-            elif h5py.h5o.get_info(item.id).addr in seen:
-                raise UserError(f"{inner.place}: contains itself; copy the file without it")
-            else:
-                yield from _molecules(inner, seen | {h5py.h5o.get_info(item.id).addr})
+            place = f"{group.place.partition(': group ')[0]}: group {printable(item.name)}"
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                raise UserError(f"{place}: contains itself; copy the file without it")
+            yield from _molecules(_Group(item, place), seen | {address})
 
 
 def _found(group: _Group, numbers: IntArray, index: IntArray) -> Found:

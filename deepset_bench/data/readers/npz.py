@@ -72,7 +72,8 @@ def read_npz(path: Path, name: str, options: Options, unlabelled: bool = False) 
         arrays[key] = arrays[key][chosen]
 
     def where(row: int, atom: int | None) -> str:
-        return f"{path}: frame {index[row] + 1}" + ("" if atom is None else f", atom {atom + 1}")
+        place = f"{path}: frame {index[row] + 1}" if len(index) else str(path)
+        return place + ("" if atom is None else f", atom {atom + 1}")
 
     collector.add(
         Found(
@@ -105,19 +106,17 @@ def _load(path: Path, options: Options) -> tuple[list[str], dict[str, NDArray[An
     groups += [(*layout.energy_keys, *layout.forces_keys) for layout in _LAYOUTS.values()]
     wanted = {key for keys in groups for key in keys}
     asked = {options.energy_key, options.forces_key}
-    try:
-        with Source.open(path).plain() as plain, zipfile.ZipFile(plain) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            chosen = [
-                key for key in members if key in wanted or key.lower() in wanted or key in asked
-            ]
-            return list(members), {key: _array(archive, members[key]) for key in chosen}
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{path}: not a readable npz ({reason(error)}); copy the file again"
-        ) from None
+    with Source.open(path).plain() as plain:
+        try:
+            with zipfile.ZipFile(plain) as archive:
+                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+                chosen = [
+                    key for key in members if key in wanted or key.lower() in wanted or key in asked
+                ]
+                return list(members), {key: _array(archive, members[key]) for key in chosen}
+        except Exception as error:
+            what = f"not a readable npz ({reason(error)})"
+            raise UserError(f"{path}: {what}; copy the file again") from None
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
