@@ -1,3 +1,3 @@
 """Ablations of DeepSet interatomic potentials, right, fast and finished by one command."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
