@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, replace
@@ -225,7 +226,9 @@ def _typed(values: dict[str, Any] | DictConfig) -> Config:
     try:
         typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None)
+        key = str(getattr(error, "full_key", None))
+        if key.endswith("_size") and re.search(r"'0?\.\d+' of type 'float'", str(error)):
+            raise UserError(f"{key} is a number of frames, not a fraction of them") from None
         raise UserError(f"{key}: {first_line(error)}") from None
     assert isinstance(typed, Config)
     return typed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,13 +77,15 @@ def result_table(result: dict[str, Any]) -> Table:
         ("forces / (Ha/bohr)", FORCES, Hartree / Bohr, 5),
         ("forces / (meV/Å)", FORCES, 1e-3, 1),
     ):
-        test, val = (result["metrics"][part][key] for part in ("test", "val"))
-        trivial = [result["baselines"][part][key] for part in ("test", "val", "all")]
+        # Null where the reference says nothing about a composition.
+        found = [result["metrics"][part][key] for part in ("test", "val")]
+        found += [result["baselines"][part][key] for part in ("test", "val", "all")]
+        test, val, *trivial = (math.nan if x is None else x for x in found)
         mean, know_nothing = (test + val) / 2, (trivial[0] + trivial[1]) / 2
+        ratio = mean / know_nothing if know_nothing else math.nan  # all energies may be equal
         numbers = (test, val, mean, know_nothing, trivial[2])
-        table.add_row(
-            name, *(f"{x / unit:.{digits}f}" for x in numbers), f"{100 * mean / know_nothing:.1f} %"
-        )
+        words = ["—" if math.isnan(x) else f"{x / unit:.{digits}f}" for x in numbers]
+        table.add_row(name, *words, "—" if math.isnan(ratio) else f"{100 * ratio:.1f} %")
     return table
 
 

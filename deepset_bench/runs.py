@@ -154,6 +154,18 @@ class RunFolder:
             os.close(descriptor)
         return False
 
+    def of_other_lengths(self) -> list[RunFolder]:
+        """Runs that have ended and differ from this one in `trainer.epochs` alone."""
+
+        def bare(name: str) -> str:
+            parts = [p for p in name.split("+") if not p.startswith("trainer.epochs-")]
+            return "+".join(part for part in parts if part != "baseline")
+
+        home, own = self.path.parents[1], self.path.parent.name
+        others = [path for path in sorted(home.iterdir()) if bare(path.name) == bare(own)]
+        found = [RunFolder(other / self.path.name) for other in others if other.name != own]
+        return [folder for folder in found if folder.has_ended()]
+
     def is_kept(self) -> bool:
         """Whether the folder of a run that was begun is still there."""
         return self.config.exists()

@@ -194,6 +194,8 @@ class Config:
 
 MODELS = {"deepset": 2, "deepset_x": 1, "schnet": 2, "visnet": 8}
 """`model.kind` -> what its width is divisible by: both halves of a readout, ViSNet's heads."""
+MAX_ATOMIC_NUMBER = 99
+"""The last element that the networks' tables of embeddings hold, unless a set has heavier ones."""
 GAT_HEADS = 4
 """What the width of a DeepSet with GAT layers is divisible by, and any `width` that is given."""
 DEEPSET_ONLY = ("scalars", "rbf", "gnn", "aggregation", "gating", "envelope", "readout", "form")
@@ -269,6 +271,12 @@ def validate(config: Config) -> None:
         if unknown or len(set(names)) < len(names):
             what = f"unknown {unknown[0]}" if unknown else "a repeated name"
             raise UserError(f"{key}={names} has {what}; choose each once of {_TRANSFORMS}")
+    for key in ("data.train_size", "data.val_size", "data.test_size"):
+        if at(key) < 1:
+            raise UserError(
+                f"{key}={at(key)}: at least 1 frame each is needed to train, to choose the best "
+                "epoch (val) and to measure (test)"
+            )
     for key in _POSITIVE:
         if not 0 < at(key) < math.inf:
             raise UserError(f"{key}={at(key)} must be greater than zero, and finite")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.random import PCG64, Generator
 
 from deepset_bench.data.frames import Frames, IntArray
@@ -96,9 +97,34 @@ def split(
             f"train {train_size} + val {val_size} + test {test_size} frames do not fit: "
             f"there are {len(frames)}"
         )
+    _check_elements(frames, train_size)
     rng = Generator(PCG64([seed, _STREAM]))
-    test, val, train = _KINDS[kind](frames, sizes, rng)
-    return Split(train=train, val=val, test=test)
+    for _ in range(_ATTEMPTS):
+        test, val, train = _KINDS[kind](frames, sizes, rng)
+        held_out = frames.select(np.concatenate([test, val])).species
+        unseen = np.setdiff1d(held_out, frames.select(train).species)
+        if not len(unseen):  # nearly always the first
+            return Split(train=train, val=val, test=test)
+    raise UserError(
+        f"split={kind}: no training part holds {chemical_symbols[unseen[0]]}, which held-out "
+        "frames do; take split=random, or more training frames"
+    )
+
+
+def _check_elements(frames: Frames, train_size: int) -> None:
+    """Refuse an element that training would see less than once, whatever the seed.
+
+    A seed would then decide whether training can start; above, it is drawn until it can.
+    """
+    present = frames.composition(frames.species) > 0
+    for number, count in zip(frames.species, present.sum(axis=0), strict=True):
+        if count * train_size < len(frames):
+            raise UserError(
+                f"{chemical_symbols[number]} is in {count} of the {len(frames)} frames, too few to "
+                f"be among {train_size} training frames for every seed; leave these frames out "
+                f"(frame {frames.index[np.flatnonzero(present[:, frames.species == number])[0]]} "
+                "is the first), or add some with that element"
+            )
 
 
 def _random(frames: Frames, sizes: list[int], rng: Generator) -> list[IntArray]:

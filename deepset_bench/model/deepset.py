@@ -30,8 +30,7 @@ from deepset_bench.model.radial import (
     scalar_features,
 )
 from deepset_bench.model.readout import READOUTS
-
-MAX_ATOMIC_NUMBER = 99
+from deepset_bench.schema import MAX_ATOMIC_NUMBER
 
 
 class Experts(nn.Module):

@@ -42,9 +42,9 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.data.batches import Batch, Tables, tabulate
-from deepset_bench.model.deepset import MAX_ATOMIC_NUMBER
 from deepset_bench.model.radial import quintic_cutoff
 from deepset_bench.model.sphere import DEGREE, SIZE, by_degree, harmonics, product
+from deepset_bench.schema import MAX_ATOMIC_NUMBER
 
 NEAREST = 0.9
 """Centre of the first Gaussian in angstrom; the shortest bonds are within its width."""

@@ -94,7 +94,7 @@ def _force_error(runs: pd.DataFrame, condition: str, where: Where) -> dict[str, 
         zero = by_seed(members, "trivial_forces_mean")
         limit: Values = {seed: HIGH * value for seed, value in zero.items()}
         effects.append(effect(label, error, limit, len(labels), relative=False))
-        if error:
+        if error and all(zero.values()):  # forces may all be zero
             fractions.append((float(np.mean([error[s] / zero[s] for s in error])), label))
     evidence = "no run"
     if fractions:

@@ -7,7 +7,9 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED
 from deepset_bench.report.published import METRICS
-from deepset_bench.report.sweeps import Run, Sweep
+from deepset_bench.report.sweeps import Run, Sweep, family
 from deepset_bench.runs import ENDED, ERRORS, RunFolder, run_folder
 
 KEY = dict(zip(METRICS, ERRORS, strict=True))
@@ -67,6 +69,12 @@ class Where:
         return shlex.join(["bench", "sweep", *words, *self.dir, chosen])
 
     @property
+    def of_data(self) -> list[str]:
+        """The overrides that choose the data and their labels, which every variant can take."""
+        keys = ("data", "condition")
+        return [t for t in self.overrides if t.lstrip("+").split("=")[0].split(".")[0] in keys]
+
+    @property
     def dir(self) -> list[str]:
         """The override that makes runs where these are looked for."""
         if self.runs_dir is None:
@@ -95,7 +103,7 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         eV/angstrom for PART test, val and mean.
 
     Raises:
-        UserError: overrides that no variant can take, a data set that is not there.
+        UserError: overrides that no run of any sweep can take, a data set that is not there.
     """
     homes = {}
     impossible = []
@@ -112,7 +120,7 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
             config = dataclasses.replace(wanted.config, runs_dir=directory)
             wanted = dataclasses.replace(wanted, config=config)
             homes[run.label, condition] = wanted, run_folder(wanted).path.parent
-    if not homes:
+    if not homes and not _is_taken(where.overrides):
         raise UserError(impossible[0]["reason"])
     there = {
         int(path.name.removeprefix("seed-"))
@@ -121,7 +129,7 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         if path.name.removeprefix("seed-").isdecimal()
     }
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
-    now = catalogue.checksums(every)
+    now = catalogue.checksums(sorted(every))
     rows = [
         {"label": label, "condition": condition, "seed": seed, "folder": folder}
         | _row(RunFolder(folder), wanted, seed, now)
@@ -130,6 +138,17 @@ def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFra
         for folder in [home / f"seed-{seed}"]
     ]
     return pd.DataFrame([*rows, *impossible])
+
+
+@cache
+def _is_taken(overrides: tuple[str, ...]) -> bool:
+    """Whether some run of the product's sweeps can be asked for with these overrides."""
+    for sweep in family(""):
+        for run in sweep.runs:
+            with suppress(UserError):
+                experiment([*run.overrides, *overrides])
+                return True
+    return False
 
 
 def _row(

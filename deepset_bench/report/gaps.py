@@ -35,6 +35,8 @@ def gaps(
     """
     found, rest = [], runs[runs.state != "done"]
     possible = runs.state != IMPOSSIBLE
+    if not possible.any():
+        return [(f"{sweep.name}: left out, no run of it can be so ({runs.reason.iloc[0]})", "")]
     seeds = [f"seed={','.join(str(seed) for seed in sorted(set(runs[possible].seed)))}"]
     if all(runs[possible].state == "not run"):
         seeds = ["--seeds", "3"]  # one has no interval, and two have a useless one

@@ -115,7 +115,7 @@ def examinations(where: Where) -> list[dict[str, Any]]:
     """What `bench data check` says of every set and kind of labels that the runs are trained on."""
     wanted: dict[tuple[str, str], list[str]] = {}
     for condition in CONDITIONS:
-        config = experiment([*where.overrides, f"condition={condition}"]).config
+        config = experiment([*where.of_data, f"condition={condition}"]).config
         wanted.setdefault((config.data.name, config.condition.labels), []).append(condition)
     found = []
     for (name, labels), conditions in wanted.items():

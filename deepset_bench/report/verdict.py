@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,8 @@ def effect(
     shared = variant.keys() & baseline.keys()
     size = float(np.mean([baseline[seed] for seed in shared])) if relative and shared else 1.0
     confidences = (CONFIDENCE, 1 - (1 - CONFIDENCE) / comparisons)
-    usual, strict = (paired(variant, baseline, c).scaled(1 / size) for c in confidences)
+    scale = 1 / size if size else math.nan
+    usual, strict = (paired(variant, baseline, c).scaled(scale) for c in confidences)
     return Effect(name, usual, strict)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 from ase.units import Bohr
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepset_bench.data.batches import Tables, padded, table_shape
 from deepset_bench.data.checks import Verdict, cheap_checks
@@ -22,7 +23,7 @@ from deepset_bench.model.build import build_model
 from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.reference import EnergyReference, fit_reference, isolated_energies
-from deepset_bench.schema import Config
+from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
 from deepset_bench.training.loss import Loss, make_loss
 from deepset_bench.training.pairs import fit_pairs
 
@@ -83,13 +84,30 @@ def build_potential(config: Config, species: Tensor, scale: float) -> Potential:
         scale: eV; the spread of the training energies about the reference.
     """
     force_units = {"consistent": 1.0, "mixed": 1.0 / Bohr}
+    model = build_model(config)
+    if int(species.max()) > MAX_ATOMIC_NUMBER:
+        _embed_every_element(model)
     return Potential(
-        build_model(config),
+        model,
         species=species,
         scale=scale,
         force_unit=chosen("condition.units", config.condition.units, force_units),
         form=config.form,
     )
+
+
+def _embed_every_element(model: nn.Module) -> None:
+    """Let tables of embeddings go on behind MAX_ATOMIC_NUMBER, their rows so far as they are.
+
+    Only where it is needed: the rows are drawn, and others would come after other numbers.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Embedding) and child.num_embeddings == MAX_ATOMIC_NUMBER + 1:
+                whole = nn.Embedding(len(chemical_symbols), child.embedding_dim, child.padding_idx)
+                with torch.no_grad():
+                    whole.weight[: child.num_embeddings] = child.weight
+                setattr(module, name, whole)
 
 
 def label(

@@ -7,7 +7,8 @@ import pytest
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.report import sweeps
-from deepset_bench.report.collect import Where, conditions_of
+from deepset_bench.report.collect import IMPOSSIBLE, Where, collect, conditions_of
+from deepset_bench.report.gaps import gaps
 from deepset_bench.report.published import content
 from deepset_bench.report.tables import build
 from deepset_bench.runs import run_folder
@@ -110,3 +111,21 @@ def test_a_sweep_makes_anothers_runs_again(tmp_path):
     path.write_text("title: b\nbaseline: x\nruns_of: first\ncommon: [width=64]")
     (run,) = sweeps.load(path).runs
     assert (run.label, run.overrides) == ("x", ("seed=3", "width=64", "gnn=gat"))
+
+
+@pytest.mark.parametrize("overrides", [("width=8",), ("rbf.size=8",), ("gnn.layers=2",)])
+def test_a_sweep_that_cannot_take_an_override_is_left_out_in_a_line(overrides, tmp_path):
+    where = Where(overrides, tmp_path)
+    for sweep in sweeps.family("generalisation_leave_one_out"):
+        runs = collect(sweep, ["corrected"], where)
+        found = gaps(sweep, runs, ["corrected"], where)
+        impossible = (runs.state == IMPOSSIBLE).all()
+        lines = [text for text, _ in found if text.startswith(f"{sweep.name}: left out, no run")]
+        assert len(lines) == impossible
+        assert not impossible or len(found) == 1
+
+
+def test_an_override_that_no_sweep_can_take_is_a_mistake(tmp_path):
+    for text, expected in (("width=x", "width"), ("nokey=3", "unknown group or key 'nokey'")):
+        with pytest.raises(UserError, match=expected):
+            collect(sweeps.named("1"), ["report"], Where((text,), tmp_path))

@@ -18,7 +18,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.command import Request, analyse
 from deepset_bench.evaluation.paths import starting_molecule
-from deepset_bench.report.collect import Where, collect
+from deepset_bench.report.collect import IMPOSSIBLE, Where, collect
 from deepset_bench.report.figures.figure import Gap
 from deepset_bench.report.sweeps import Run, Sweep
 from deepset_bench.runs import RunFolder
@@ -98,7 +98,7 @@ def predicted(folder: Path, data: str) -> Predicted:
 
 def data_name(where: Where) -> str:
     """The set that the runs of `chosen` were trained on."""
-    return experiment([*RUN.overrides, *where.overrides]).config.data.name
+    return experiment(where.of_data).config.data.name
 
 
 def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], list[Gap]]:
@@ -112,6 +112,10 @@ def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], li
         kept = [Path(folder) for folder in own.folder if RunFolder(folder).best.exists()]
         if kept:
             found[condition] = kept[0]
+            continue
+        aside = runs[(runs.condition == condition) & (runs.state == IMPOSSIBLE)]
+        if len(aside):
+            missing.append((f"{RUN.label}, {condition}: {aside.reason.iloc[0]}", ""))
             continue
         words = where.command(RUN, condition, [0], again=not own.empty)
         what = "no run has kept its parameters" if len(own) else "not run"
