@@ -32,8 +32,8 @@ class Case:
         silent: regular expressions that are not found there.
         needs: modules without which the case is skipped.
         prepare: makes what else the commands need in the empty folder.
-        environment: variables to set, or to remove for None; the commands are then processes of
-            their own.
+        environment: variables to set, with `{here}` as above, or to remove for None; the commands
+            are then processes of their own.
     """
 
     id: str
@@ -73,13 +73,15 @@ class Case:
         return any(re.search(text, line) for text in self.says)
 
     def _process(self, words: list[str], folder: Path) -> tuple[int, str]:
-        wanted = {**_environment(folder), **self.environment, "PYTHONPATH": str(ROOT)}
+        own = {key: value and value.format(here=folder) for key, value in self.environment.items()}
+        wanted = {**_environment(folder), **own, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [sys.executable, "-m", "deepset_bench.cli", *words],
             cwd=folder,
             env={k: v for k, v in {**os.environ, **wanted}.items() if v is not None},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         return done.returncode, done.stdout + done.stderr
 
