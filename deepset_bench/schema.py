@@ -248,6 +248,21 @@ _NOT_NEGATIVE = [
     "trainer.schedule.warmup_steps",
     "trainer.schedule.minimum",
 ]
+_MOST: dict[str, float] = {
+    **dict.fromkeys(("data.train_size", "data.val_size", "data.test_size", "task.ood_size"), 1e9),
+    **dict.fromkeys(("trainer.epochs", "trainer.batch_size", "trainer.schedule.warmup_steps"), 1e9),
+    **dict.fromkeys(
+        ("trainer.learning_rate", "trainer.weight_decay", "trainer.gradient_clip"), 1e30
+    ),
+    **dict.fromkeys(("trainer.energy_weight", "trainer.forces_weight"), 1e30),
+    **dict.fromkeys(("trainer.schedule.minimum", "trainer.schedule.patience"), 1e9),
+    **dict.fromkeys(("width", "model.width", "rbf.size", "model.basis_size"), 1e4),
+    **dict.fromkeys(("gating.experts", "gating.top_k", "stack", "threads"), 1e4),
+    **dict.fromkeys(("gnn.layers", "model.layers"), 100),
+    "cutoff": 1000,  # angstrom
+    "trainer.schedule.factor": 1,
+}
+"""Larger values are slips: beyond any data set, molecule, network or machine."""
 
 
 def validate(config: Config) -> None:
@@ -283,6 +298,13 @@ def validate(config: Config) -> None:
     for key in _NOT_NEGATIVE:
         if not 0 <= at(key) < math.inf:
             raise UserError(f"{key}={at(key)} must not be negative, and finite")
+    for key, most in _MOST.items():
+        value = at(key)
+        if value is not None and not value <= most:
+            raise UserError(f"{key}={value} must be {most:g} at most")
+    for key in ("trainer.schedule.factor", "trainer.schedule.patience"):
+        if at(key) is not None and not at(key) >= 0:
+            raise UserError(f"{key}={at(key)} must not be negative")
     if not config.trainer.energy_weight + config.trainer.forces_weight:
         raise UserError(
             "trainer.energy_weight=0 with trainer.forces_weight=0: nothing would be learned; "
