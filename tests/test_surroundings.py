@@ -154,7 +154,7 @@ names = st.text(
 def test_data_in_a_folder_of_any_name(tmp_path, monkeypatch, name):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / name))
     catalogue.register("own", toy.frames(2, 3), {})
-    for cached in (config._experiment, config._compose, composing.composed):
+    for cached in (config._experiment, config._compose, composing._composed, composing._option):
         cached.cache_clear()
     assert experiment(["data=own"]).config.data.name == "own"
     assert catalogue.load("own").energy.shape == (3,)
