@@ -63,7 +63,7 @@ class Potential(nn.Module):
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
         self.form = {DeepSet: form, DeepSetX: "fused"}.get(type(model), "reference")
-        self.compute = chosen("form", self.form, _COMPUTE)
+        chosen("form", self.form, _COMPUTE)
 
     def prepare(self, tables: Tables) -> Tables:
         """Tables with what this potential needs of the geometry, computed once."""
@@ -75,7 +75,7 @@ class Potential(nn.Module):
 
     def forward(self, batch: Batch) -> Prediction:
         """Energies and forces; differentiable by the parameters while the module is training."""
-        atomic, forces = self.compute(self, batch)
+        atomic, forces = _COMPUTE[self.form](self, batch)
         scale = self.scale.to(atomic.dtype)
         atomic = torch.where(batch.numbers > 0, atomic, 0.0) * scale
         energy = batch.per_frame(atomic)
