@@ -359,11 +359,9 @@ def test_the_best_epoch_is_the_one_of_lowest_validation_loss(monkeypatch):
     found = outcome.result["metrics"]["val"]
     for key in ("energy_mae_ev", "forces_mae_ev_per_angstrom"):
         of_epoch = table[f"val_{key}"]
-        # The loop averages batches in float32, the result sums in float64; steps of 0.05 in every
-        # parameter change far more.
+        # The loop averages batches in float32, the result sums in float64.
         assert found[key] == pytest.approx(of_epoch[2], rel=1e-4)
-        assert found[key] != pytest.approx(of_epoch[1], rel=1e-3)
-        assert found[key] != pytest.approx(of_epoch[3], rel=1e-3)
+        assert (of_epoch - found[key]).abs().idxmin() == 2
 
 
 def test_the_width_of_a_budget_is_recorded():
