@@ -66,7 +66,7 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     setups = [prepare(config) for config in configs]
     optimisation: Optimisation
     if contender.seeds > 1:
-        optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps)
+        optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps, say=_say)
     else:
         optimisation = SingleOptimisation(setups[0], config, compile_steps=compile_steps, say=_say)
 

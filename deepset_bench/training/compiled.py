@@ -14,7 +14,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from deepset_bench.data.batches import Batch
 from deepset_bench.errors import chosen
@@ -24,6 +23,10 @@ from deepset_bench.training.loss import Loss, Target, terms
 
 WORTHWHILE = 4000
 """Training steps above which `compile=auto` compiles: below, the compiler takes what it saves."""
+
+TESTED = ((2, 13), (2, 15))
+"""The first torch whose private interfaces were tested here and the first whose were not; as in
+pyproject.toml. `make_fx`, `standalone_compile` and `torch.utils._pytree` may change with any."""
 
 Named = dict[str, Tensor]
 Gradients = Callable[[Tensor, Named, Batch, Target], tuple[Tensor, Tensor]]
@@ -42,6 +45,15 @@ def traceable(config: Config) -> str:
     if config.gnn.kind == "gat":
         return "attention dropout draws anew in every step"
     return ""
+
+
+def untested() -> str:
+    """Why this torch traces and compiles nothing; empty where it does."""
+    first, end = TESTED
+    if first <= tuple(int(part) for part in torch.__version__.split(".")[:2]) < end:
+        return ""
+    last = f"{end[0]}.{end[1] - 1}"
+    return f"torch {torch.__version__} is not of the versions {first[0]}.{first[1]} to {last}"
 
 
 def wants_compiling(config: Config) -> bool:
@@ -133,6 +145,7 @@ def compiled(function: Graph, *given: Any) -> Graph:
     It is to be called with tensors of these shapes alone: nothing looks whether they are.
     """
     from torch._inductor import standalone_compile
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
     options: dict[str, Any] = {}
     if given[0].device.type == "cpu":

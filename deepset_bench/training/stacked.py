@@ -7,7 +7,7 @@ loss, and no operation mixes runs, so each is what it would have been alone, to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from deepset_bench.training.compiled import (
     Graph,
     compiled,
     errors,
+    first_line,
     flatten,
     gradients,
     named,
@@ -41,12 +42,19 @@ class StackedOptimisation:
         setups: the runs; molecules, elements and sizes of the parts are the same in all.
         configs: their configurations.
         compile_steps: whether to compile the training step.
+        say: takes the line that explains why it could not be compiled.
     """
 
     def __init__(
-        self, setups: Sequence[Setup], configs: Sequence[Config], *, compile_steps: bool
+        self,
+        setups: Sequence[Setup],
+        configs: Sequence[Config],
+        *,
+        compile_steps: bool,
+        say: Callable[[str], object],
     ) -> None:
-        self.setups, self.config, self.compile_steps = setups, configs[0], compile_steps
+        self.setups, self.config = setups, configs[0]
+        self.compile_steps, self.say = compile_steps, say
         self.device = setups[0].device
         self.parameters = torch.stack([flatten(setup.potential) for setup in setups])  # (n, P)
         buffers = [dict(setup.potential.named_buffers()) for setup in setups]
@@ -141,7 +149,10 @@ class StackedOptimisation:
                 )
                 stacked: Graph = torch.func.vmap(graph)
                 if self.compile_steps and shape == ("train", self.config.trainer.batch_size):
-                    stacked = compiled(stacked, *given)
+                    try:
+                        stacked = compiled(stacked, *given)
+                    except Exception as error:  # whatever the platform's compiler raises
+                        self.say(f"not compiled: {first_line(error)}")
                 self.graphs[shape] = stacked
             return self.graphs[shape](*given)
 

@@ -21,7 +21,7 @@ from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
 from deepset_bench.runs import DATA, RunFolder, run_folder
 from deepset_bench.training import checkpoint, computing
-from deepset_bench.training.compiled import traceable, wants_compiling
+from deepset_bench.training.compiled import traceable, untested, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
 from deepset_bench.training.records import Recorder
 from deepset_bench.training.setup import Setup, evaluation_batch, prepare
@@ -175,7 +175,7 @@ def _groups(members: list[Member]) -> list[list[Member]]:
     if len(members) < 2:
         return [members] if members else []
     config = members[0].config
-    obstacle = traceable(config)
+    obstacle = traceable(config) or untested()
     if config.every_second:
         obstacle = "the halved edge list depends on everything in a batch"
     if len({member.epochs_done for member in members}) > 1:
@@ -189,7 +189,7 @@ def _groups(members: list[Member]) -> list[list[Member]]:
 
 def _fit(members: list[Member]) -> None:
     first = members[0]
-    config, obstacle = first.config, traceable(first.config)
+    config, obstacle = first.config, traceable(first.config) or untested()
     compile_steps = wants_compiling(config)
     if compile_steps and obstacle:
         first.say(f"not compiled: {obstacle}")
@@ -197,17 +197,21 @@ def _fit(members: list[Member]) -> None:
     if config.threads is not None:  # of several runs, each may have its own
         torch.set_num_threads(config.threads)
         start_threads()
+
+    def say(line: str) -> None:
+        for member in members:
+            member.say(line)
+
     optimisation: Optimisation
     if len(members) > 1:
         optimisation = StackedOptimisation(
             [member.setup for member in members],
             [member.config for member in members],
             compile_steps=compile_steps,
+            say=say,
         )
     else:
-        optimisation = SingleOptimisation(
-            first.setup, config, compile_steps=compile_steps, say=first.say
-        )
+        optimisation = SingleOptimisation(first.setup, config, compile_steps=compile_steps, say=say)
     for member in members:
         _note_way(member, compiled=compile_steps, stack=len(members))
     try:

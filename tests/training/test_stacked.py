@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from deepset_bench.data import catalogue
-from deepset_bench.training import stacked
+from deepset_bench.training import compiled, stacked
 from deepset_bench.training import train as training
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import SingleOptimisation
@@ -65,7 +67,7 @@ def test_stacked_seeds_are_each_what_it_would_be_alone(overrides):
     """
     lines = [(*overrides, f"seed={seed}") for seed in SEEDS]
     setups, configs = zip(*(prepared(*line) for line in lines), strict=True)
-    together = StackedOptimisation(setups, configs, compile_steps=False)
+    together = StackedOptimisation(setups, configs, compile_steps=False, say=pytest.fail)
     alone = [single(*line) for line in lines]
     rates = [1e-3, 2e-3, 3e-3]
 
@@ -86,6 +88,39 @@ def test_stacked_seeds_are_each_what_it_would_be_alone(overrides):
         assert_close(state["averages"], expected["averages"])
         other.restore(0, state)
     step(departed, 10)
+
+
+@pytest.mark.usefixtures("float64")
+def test_without_a_compiler_a_stack_goes_on_uncompiled(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no compiler found\nat all")
+
+    monkeypatch.setattr("torch._inductor.standalone_compile", broken)
+    said: list[str] = []
+    setup, config = prepared()
+    stack = StackedOptimisation([setup], [config], compile_steps=True, say=said.append)
+    alone = single()
+    for frames in torch.arange(12).split(6):
+        assert_close(stack.train([frames], [1e-3])[0], alone.train([frames], [1e-3])[0])
+    assert said == ["not compiled: no compiler found"]
+
+
+@pytest.mark.parametrize("version", ["2.12.1", "2.15.0+cpu", "3.0.0a0+git1"])
+def test_another_torch_traces_nothing(version, stacks, monkeypatch):
+    """Its private interfaces may be others."""
+    monkeypatch.setattr(torch, "__version__", version)
+    together = run_seeds("trainer.epochs=1", "compile=true", seeds=[0, 1])
+    assert stacks == []
+    log = together[0].folder.log.read_text()
+    reason = f"torch {version} is not of the versions 2.13 to 2.14"
+    assert f"not stacked: {reason}" in log
+    assert f"not compiled: {reason}" in log
+
+
+def test_the_versions_are_those_that_are_installed():
+    content = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (first, end) = (".".join(map(str, version)) for version in compiled.TESTED)
+    assert f"torch>={first},<{end}" in content["project"]["dependencies"]
 
 
 def single(*overrides: str) -> SingleOptimisation:
