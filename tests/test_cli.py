@@ -88,7 +88,7 @@ def test_config_prints_the_composition_and_the_options():
         (["data=tinny"], "unknown option data=tinny; did you mean tiny"),
         (["data.name=tinny"], "unknown data set 'tinny'; did you mean tiny"),
         (["data=tiny", "trainer.epochs=many"], "trainer.epochs: "),
-        (["data=tiny"], "train 1000 + val 100 + test 100 frames do not fit: there are 60"),
+        (["data=tiny", "data.train_size=51"], "train 51 + val 5 + test 5 frames do not fit: there"),
         (["data=tiny", "data.train_size=0"], "data.train_size=0 must be greater than zero"),
         (["scalars=sq,cub_sqrt"], "bench sweep takes each of them"),
     ],

@@ -147,7 +147,7 @@ def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: boo
         write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
         # Before the set: an option without its set is an unknown name, a set without its option
         # could not be chosen.
-        write_text(home / _CONF / "data" / f"{name}.yaml", _option(name))
+        write_text(home / _CONF / "data" / f"{name}.yaml", _option(name, len(frames)))
         if (home / name).exists():
             (home / name).rename(old)
         new.rename(home / name)
@@ -170,12 +170,17 @@ def _is_value(name: str) -> bool:
     return True
 
 
-def _option(name: str) -> str:
+def _option(name: str, n_frames: int) -> str:
+    """What `data=NAME` composes to: the sizes of the shipped sets, or for fewer frames all of them.
+
+    A twelfth each is for validation and test, as there.
+    """
+    held_out = max(min(n_frames // 12, 100), 1)
     option = {
         "name": name,
-        "train_size": 1000,
-        "val_size": 100,
-        "test_size": 100,
+        "train_size": max(min(n_frames - 2 * held_out, 1000), 1),
+        "val_size": held_out,
+        "test_size": held_out,
         "split": "random",
     }
     return yaml.safe_dump(option, sort_keys=False)

@@ -63,12 +63,22 @@ def test_an_imported_set_is_an_option_of_the_group_data(home, name):
     assert config == {
         "data": {
             "name": name,
-            "train_size": 1000,
-            "val_size": 100,
-            "test_size": 100,
+            "train_size": 1,
+            "val_size": 1,
+            "test_size": 1,
             "split": "random",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "sizes"),
+    [(6000, (1000, 100, 100)), (1200, (1000, 100, 100)), (60, (50, 5, 5)), (10, (8, 1, 1))],
+)
+def test_the_sizes_of_an_imported_set_fit_it(home, n_frames, sizes):
+    catalogue.register("own", hydrogen().select(np.zeros(n_frames, dtype=int)), {})
+    option = yaml.safe_load((home / "conf" / "data" / "own.yaml").read_text())
+    assert (option["train_size"], option["val_size"], option["test_size"]) == sizes
 
 
 def test_shipped_and_imported_sets_are_listed_together(home):
