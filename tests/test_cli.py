@@ -89,7 +89,7 @@ def test_config_prints_the_composition_and_the_options():
         (["data.name=tinny"], "unknown data set 'tinny'; did you mean tiny"),
         (["data=tiny", "trainer.epochs=many"], "trainer.epochs: "),
         (["data=tiny", "data.train_size=51"], "train 51 + val 5 + test 5 frames do not fit: there"),
-        (["data=tiny", "data.train_size=0"], "data.train_size=0 must be greater than zero"),
+        (["data=tiny", "data.train_size=0"], "data.train_size=0"),
         (["scalars=sq,cub_sqrt"], "bench sweep takes each of them"),
     ],
 )
