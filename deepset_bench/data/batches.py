@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepset_bench.data.frames import FloatArray, Frames, IntArray
+from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.neighbours import neighbour_pairs
 from deepset_bench.denormals import without_tails
 from deepset_bench.errors import UserError
@@ -99,15 +99,13 @@ class Shape(NamedTuple):
     slots: int
     dense: bool
 
-
-def table_shape(frames: Frames, cutoff: float) -> Shape:
-    """The shape of tables that hold any of these frames."""
-    n = int(frames.n_atoms.max())
-    most = 1
-    for start in range(0, len(frames), 500):  # the pairs of all frames would take much memory
-        i, _ = neighbour_pairs(frames.select(slice(start, start + 500)), cutoff)
-        most = max(most, int(np.bincount(i).max(initial=0)))
-    return Shape(n, n, dense=True) if n <= DENSE * most else Shape(n, most, dense=False)
+    @classmethod
+    def of(cls, n_atoms: int, most: int) -> Shape:
+        """For frames of so many atoms at most, each with so many neighbours at most."""
+        most = max(most, 1)
+        if n_atoms <= DENSE * most:
+            return cls(n_atoms, n_atoms, dense=True)
+        return cls(n_atoms, most, dense=False)
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,10 @@ class Tables:
 
         `shape` is that of a set which holds these frames; without it, their own.
         """
-        n, J, dense = shape or table_shape(frames, cutoff)
-        M = len(frames)
         i, j = neighbour_pairs(frames, cutoff)
+        most = int(np.bincount(i).max(initial=0))
+        n, J, dense = shape or Shape.of(int(frames.n_atoms.max()), most)
+        M = len(frames)
         frame = frames.frame_of_atom
         row = frame * n + np.arange(len(frame)) - frames.offsets[frame]  # padded row of each atom
         slot = row[j] - frame[i] * n if dense else _position_in_run(i)
@@ -227,8 +226,20 @@ class Tables:
     def _tensor_fields(self) -> list[str]:
         return [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
 
-    def gather(self, frames: Tensor) -> Batch:
-        """The batch of the given frames, (B,) int64 on the tables' device."""
+    @property
+    def shape(self) -> Shape:
+        """Of each frame."""
+        _, rows, slots = self.neighbours.shape
+        return Shape(rows, slots, self.dense)
+
+    def gather(self, frames: Tensor, among: tuple[Tensor, Tensor] | None = None) -> Batch:
+        """The batch of the given frames, or the part of a batch that they are.
+
+        Args:
+            frames: (B,) int64 on the tables' device.
+            among: (B,) undirected pairs that come before each of these frames in the whole batch,
+                and () how many it has; these frames are the whole batch if it is not given.
+        """
         B = len(frames)
         n, J = self.neighbours.shape[1:]
         number = torch.arange(B, device=frames.device)[:, None, None]
@@ -239,11 +250,12 @@ class Tables:
         def rows(table: Tensor) -> Tensor:
             return of(table).flatten(0, 1)
 
+        pair = self._halved(frames, among) if self.every_second else of(self.pair)
         return Batch(
             numbers=rows(self.numbers),
             positions=rows(self.positions),
             neighbours=(of(self.neighbours) + number * n).flatten(0, 1),
-            pair=(self._halved(frames) if self.every_second else of(self.pair)).flatten(0, 1),
+            pair=pair.flatten(0, 1),
             reverse=(of(self.reverse) + number * (n * J)).flatten(0, 1),
             distances=rows(self.distances),
             directions=rows(self.directions),
@@ -253,11 +265,13 @@ class Tables:
             n_frames=B,
         )
 
-    def _halved(self, frames: Tensor) -> Tensor:
+    def _halved(self, frames: Tensor, among: tuple[Tensor, Tensor] | None) -> Tensor:
         """(B, n, J) the pairs left when every second entry of the batch's edge list is taken."""
-        counts = self.n_pairs[frames]
-        total = counts.sum()
-        entry = self.rank[frames] + (counts.cumsum(0) - counts)[:, None, None]
+        if among is None:
+            counts = self.n_pairs[frames]
+            among = counts.cumsum(0) - counts, counts.sum()
+        before, total = among
+        entry = self.rank[frames] + before[:, None, None]
         n = self.numbers.shape[1]
         lower = torch.arange(n, device=frames.device)[:, None] > self.neighbours[frames]
         entry = torch.where(lower, entry, entry + total)
@@ -291,11 +305,3 @@ def _position_in_run(sorted_values: IntArray) -> IntArray:
     counts = np.bincount(sorted_values)
     starts = np.concatenate([[0], np.cumsum(counts)])[:-1]
     return np.arange(len(sorted_values)) - starts[sorted_values]
-
-
-def padded(values: FloatArray, frames: Frames, n: int) -> Tensor:
-    """(A, 3) per-atom vectors -> (M, n, 3) float64 in the rows of `Tables`, zero in padding."""
-    frame = frames.frame_of_atom
-    table = np.zeros((len(frames), n, 3))
-    table[frame, np.arange(len(frame)) - frames.offsets[frame]] = values
-    return torch.from_numpy(table)

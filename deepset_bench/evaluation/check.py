@@ -21,8 +21,8 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.checks.finding import Finding, energy_text, graded
 from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.splits import Split
-from deepset_bench.denormals import flushed
 from deepset_bench.errors import UserError
+from deepset_bench.evaluation.metrics import predict
 from deepset_bench.evaluation.trained import Trained, load_trained
 from deepset_bench.evaluation.unread import unknown_keys, unread_keys
 from deepset_bench.runs import RunFolder
@@ -73,12 +73,9 @@ class _Model:
 
     def __call__(self, frames: Frames) -> tuple[FloatArray, FloatArray]:
         """All frames as one batch."""
-        tables = self.trained.tables(frames)
-        with flushed():
-            prediction = self.trained.potential(tables.gather(torch.arange(len(frames))))
-        real = tables.numbers.flatten() > 0
-        found = prediction.energy, prediction.forces[real]
-        energy, forces = (x.detach().nan_to_num(torch.nan, torch.nan, torch.nan) for x in found)
+        tables = self.trained.tables(frames, len(frames))
+        found = predict(self.trained.potential, tables, len(frames))[:2]
+        energy, forces = (x.nan_to_num(torch.nan, torch.nan, torch.nan) for x in found)
         return energy.numpy(), forces.numpy()
 
 

@@ -116,14 +116,13 @@ class Ensemble:
     def _piece(self, frames: Frames, batch: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(members, M) stated and (members, A) atomic energies, (members, A, 3) forces."""
         # Seeds of one experiment prepare the same tables: nothing in them is learned.
-        tables = self.members[0].tables(frames)
-        real = (tables.numbers > 0).cpu().numpy()
+        tables = self.members[0].tables(frames, batch)
         stated, atomic, forces = [], [], []
         for member in self.members:
             e, f, a = (x.double().cpu().numpy() for x in predict(member.potential, tables, batch))
             stated.append(e + member.reference(frames))
-            atomic.append(a[real] + member.reference.per_atom(frames))
-            forces.append(f[real])
+            atomic.append(a + member.reference.per_atom(frames))
+            forces.append(f)
         return np.stack(stated), np.stack(atomic), np.stack(forces)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepset_bench.data.batches import Tables
+from deepset_bench.data.buckets import Buckets
 from deepset_bench.data.frames import FloatArray
 from deepset_bench.denormals import flushed
-from deepset_bench.model.potential import Potential
+from deepset_bench.model.potential import Potential, Prediction
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,20 @@ class Labels:
     Attributes:
         tables: M frames.
         energy: (M,) eV, relative to the energy reference.
-        forces: (M, n, 3) eV/angstrom, zero in padding.
+        forces: (M_b, n_b, 3) eV/angstrom of each table, zero in padding.
     """
 
-    tables: Tables
+    tables: Buckets
     energy: Tensor
-    forces: Tensor
+    forces: tuple[Tensor, ...]
 
     def __len__(self) -> int:
         return len(self.tables)
 
     def to(self, device: torch.device) -> Labels:
         """The same on another device."""
-        return Labels(self.tables.to(device), self.energy.to(device), self.forces.to(device))
+        forces = tuple(of_table.to(device) for of_table in self.forces)
+        return Labels(self.tables.to(device), self.energy.to(device), forces)
 
 
 @dataclass(frozen=True)
@@ -61,22 +62,32 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
 
 
 @flushed()
-def predict(potential: Potential, tables: Tables, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Predictions in the rows of the tables.
+def predict(
+    potential: Potential, tables: Buckets, batch_size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Predictions for M frames with A atoms in all, in their order.
 
     Returns:
-        (M,) energies in eV and (M, n, 3) forces in eV/angstrom; (M, n) atomic energies in eV. All
+        (M,) energies in eV and (A, 3) forces in eV/angstrom; (A,) atomic energies in eV. All
         energies are relative to the reference.
     """
     potential.eval()
-    energies, forces, atomic = [], [], []
+    found: list[list[Prediction]] = [[] for _ in tables.tables]
     with torch.no_grad():
-        for frames in torch.arange(len(tables), device=tables.numbers.device).split(batch_size):
-            prediction = potential(tables.gather(frames))
-            energies.append(prediction.energy)
-            forces.append(prediction.forces.view(len(frames), -1, 3))
-            atomic.append(prediction.atomic_energies.view(len(frames), -1))
-    return torch.cat(energies), torch.cat(forces), torch.cat(atomic)
+        for frames in torch.arange(len(tables), device=tables.row.device).split(batch_size):
+            for part in tables.gather(frames):
+                found[part.bucket].append(potential(part.batch))
+    # The frames of a bucket came in the order of its rows.
+    energies, forces, atomic = (
+        [torch.cat(parts) for parts in of_tables]
+        for of_tables in zip(*(zip(*parts, strict=True) for parts in found), strict=True)
+    )
+    rows = [of_table.numbers.shape for of_table in tables.tables]
+    return (
+        tables.by_frame(energies),
+        tables.by_atom([f.view(*shape, 3) for f, shape in zip(forces, rows, strict=True)]),
+        tables.by_atom([a.view(shape) for a, shape in zip(atomic, rows, strict=True)]),
+    )
 
 
 def differences(
@@ -84,7 +95,5 @@ def differences(
 ) -> tuple[FloatArray, FloatArray]:
     """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
     energy, forces, _ = predict(potential, labels.tables, batch_size)
-    real = (labels.tables.numbers > 0).cpu().numpy()
-    energy_error = (energy - labels.energy).double().cpu().numpy()
-    forces_error = (forces - labels.forces).double().cpu().numpy()
-    return energy_error, forces_error[real]
+    forces_error = forces - labels.tables.by_atom(labels.forces)
+    return (energy - labels.energy).double().cpu().numpy(), forces_error.double().cpu().numpy()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.config import Experiment, load_config
 from deepset_bench.data import catalogue
-from deepset_bench.data.batches import Tables
+from deepset_bench.data.buckets import Buckets, table_shapes
 from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
@@ -91,8 +91,12 @@ class Trained:
         enough = {"isolated_atoms": True, "composition": whole, "molecule_mean": False}
         return np.full(len(frames), chosen("reference.kind", kind, enough))
 
-    def tables(self, frames: Frames) -> Tables:
+    def tables(self, frames: Frames, batch_size: int) -> Buckets:
         """Unlabelled frames prepared for the potential, on its device and in its precision.
+
+        Args:
+            frames: any.
+            batch_size: how many of them will be gathered at once.
 
         Raises:
             UserError: a frame holds an element that was not in training.
@@ -104,13 +108,15 @@ class Trained:
                 f"atomic number {unknown[0]} was not in training; this run knows "
                 f"{', '.join(map(str, known))}"
             )
-        tables = Tables.build(
+        device = self.potential.species.device
+        tables = Buckets.build(
             frames,
             self.config.cutoff,
+            table_shapes(frames, self.config.cutoff, batch_size, device.type),
             dtype=next(self.potential.parameters()).dtype,
             every_second=self.config.every_second,
         )
-        return self.potential.prepare(tables.to(self.potential.species.device))
+        return tables.to(device).change(self.potential.prepare)
 
 
 def load_trained(

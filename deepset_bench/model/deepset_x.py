@@ -169,7 +169,7 @@ def energies_and_forces(
     """
     assert batch.features is not None
     assert batch.slopes is not None
-    N, K = len(batch.numbers), batch.slopes.shape[-1]
+    N, K = batch.numbers.shape[0], batch.slopes.shape[-1]
     with torch.enable_grad():
         d, u = (t.detach().requires_grad_() for t in (batch.distances, batch.directions))
         # phi of this value and slope: all that a force is made of.

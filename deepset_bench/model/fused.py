@@ -109,18 +109,17 @@ def energies_and_forces(
     Returns:
         (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
     """
-    N = len(batch.numbers)
     weights = _compose(model, species)
     h = None
     if model.gnn is not None:
         h = _graph_features(cast("GraphLayers", model.gnn), model.embedding(batch.numbers), batch)
     # Rows are independent, but where a graph layer's features are summed frame by frame.
     whole = create_graph or (batch.dense and h is not None)
-    at_once = N if whole else max(PAIRS // batch.pair.shape[1], 1)
-    parts = [
-        _rows(model, batch, slice(start, start + at_once), species, weights, h, create_graph)
-        for start in range(0, N, at_once)
-    ]
+    pieces = [slice(None)]
+    if not whole:
+        at_once = max(PAIRS // batch.pair.shape[1], 1)
+        pieces = [slice(start, start + at_once) for start in range(0, len(batch.numbers), at_once)]
+    parts = [_rows(model, batch, rows, species, weights, h, create_graph) for rows in pieces]
     energies, by_vector = (torch.cat(x) if len(x) > 1 else x[0] for x in zip(*parts, strict=True))
     return energies, batch.forces(by_vector)
 

@@ -7,18 +7,22 @@ what is element-wise in it. The idea is NequIP's. The function stays the same to
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
 from deepset_bench.data.batches import Batch
+from deepset_bench.data.buckets import Buckets
 from deepset_bench.errors import chosen
 from deepset_bench.model.potential import Potential
 from deepset_bench.schema import Config
+from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
 from deepset_bench.training.loss import Loss, Target, terms
 
 WORTHWHILE = 4000
@@ -102,12 +106,17 @@ def gradients(potential: Potential, loss: Loss, clip: float | None) -> Gradients
             known = {**named(flat, potential), **buffers}
             measured = terms(functional_call(potential, known, (batch,)), batch, target)
             (gradient,) = torch.autograd.grad(loss.objective(measured), flat)
-        if clip is not None:
-            norm = gradient.square().sum().sqrt()
-            gradient = gradient * (clip / (norm + 1e-6)).clamp(max=1.0)
-        return gradient, measured.detach()
+        return clipped(gradient, clip), measured.detach()
 
     return compute
+
+
+def clipped(gradient: Tensor, clip: float | None) -> Tensor:
+    """(P,) a gradient, scaled down to the norm `clip` where it is longer."""
+    if clip is None:
+        return gradient
+    norm = gradient.square().sum().sqrt()
+    return gradient * (clip / (norm + 1e-6)).clamp(max=1.0)
 
 
 def errors(potential: Potential) -> Callable[[Tensor, Named, Batch, Target], Tensor]:
@@ -130,19 +139,26 @@ def of_tensors(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Ba
     return function
 
 
-def trace(function: Callable[..., Any], *given: Any) -> Any:
-    """What a function does to tensors of these shapes, as one graph free of Python."""
+def trace(function: Callable[..., Any], *given: Any, mode: Literal["real", "fake"] = "real") -> Any:
+    """What a function does to tensors of these shapes, as one graph free of Python.
 
+    `mode` is `fake` for stand-ins of tensors.
+    """
     # Here, because it imports a compiler's worth of modules that an eager run does without.
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    return make_fx(function)(*given)
+    return make_fx(function, tracing_mode=mode, _allow_non_fake_inputs=True)(*given)
 
 
-def compiled(function: Graph, *given: Any) -> Graph:
+def compiled(function: Graph, *given: Any, traced_with: tuple[Any, ...] | None = None) -> Graph:
     """A function, traced, compiled and run once, which is where a failure would show.
 
     It is to be called with tensors of these shapes alone: nothing looks whether they are.
+
+    Args:
+        function: what to compile.
+        given: what to run it with.
+        traced_with: stand-ins of `given` whose open sizes stay open.
     """
     from torch._inductor import standalone_compile
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
@@ -156,12 +172,20 @@ def compiled(function: Graph, *given: Any) -> Graph:
             "cpp.min_chunk_size": 4096,  # most arrays are too small to share among threads
         }
     leaves, structure = tree_flatten(given)
-    graph = trace(lambda *leaves: function(*tree_unflatten(leaves, structure)), *leaves)
+
+    def of_leaves(*leaves: Any) -> Any:
+        return function(*tree_unflatten(leaves, structure))
+
+    if traced_with is None:
+        graph = trace(of_leaves, *leaves)
+    else:
+        graph = trace(of_leaves, *tree_leaves(traced_with), mode="fake")
+        check_open(traced_with)
     # The compiler alone: torch.compile would trace the graph again, and keep it.
     fast: Any = standalone_compile(
         graph,
         leaves,
-        dynamic_shapes="from_example_inputs",
+        dynamic_shapes="from_example_inputs" if traced_with is None else "from_graph",
         options={"config_patches": options},
         donate_graph_module=True,
     )
@@ -175,31 +199,51 @@ def first_line(error: Exception) -> str:
 
 
 class CompiledGradients:
-    """`gradients`, compiled for whole batches at the first one.
+    """`gradients`, compiled at the first batch of a kind that is met often.
 
     Args:
         compute: computes any other batch, and every batch where compiling fails.
+        tables: of the training frames. In one table, whole batches alone are compiled; in several,
+            dense or compact ones of any size, if there is one in a batch on average.
         batch_size: frames of a whole batch.
         say: takes the line that explains a failure.
     """
 
-    def __init__(self, compute: Gradients, batch_size: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, compute: Gradients, tables: Buckets, batch_size: int, say: Callable[[str], None]
+    ) -> None:
         self.compute, self.batch_size, self.say = compute, batch_size, say
-        self.fast: Graph | None = None
+        self.any_size = len(tables.tables) > 1
+        n_batches = math.ceil(len(tables) / batch_size)
+        frames = Counter[bool]()
+        for of_shape in tables.tables:
+            frames[of_shape.dense] += len(of_shape)
+        self.often = {dense for dense, count in frames.items() if count >= n_batches}
+        self.fast: dict[bool, Graph] = {}
 
     def __call__(
         self, flat: Tensor, buffers: Named, batch: Batch, target: Target
     ) -> tuple[Tensor, Tensor]:
         """See `gradients`."""
-        if batch.n_frames != self.batch_size:
+        whole = self.any_size or batch.n_frames == self.batch_size
+        if not whole or batch.dense not in self.often:
             return self.compute(flat, buffers, batch, target)
         with torch.no_grad():  # every derivative is part of the graph
-            if self.fast is None:
+            if batch.dense not in self.fast:
                 try:
-                    whole = of_tensors(self.compute, batch)
-                    self.fast = compiled(whole, flat, buffers, batch.tensors(), target)
+                    self.fast[batch.dense] = self._compiled(flat, buffers, batch, target)
                 except Exception as error:  # whatever the platform's compiler raises
                     self.say(f"not compiled: {first_line(error)}")
-                    self.batch_size = 0
+                    self.often = set()
                     return self.compute(flat, buffers, batch, target)
-            return cast("tuple[Tensor, Tensor]", self.fast(flat, buffers, batch.tensors(), target))
+            given = framewise(batch, target) if self.any_size else (batch.tensors(), target)
+            return cast("tuple[Tensor, Tensor]", self.fast[batch.dense](flat, buffers, *given))
+
+    def _compiled(self, flat: Tensor, buffers: Named, batch: Batch, target: Target) -> Graph:
+        if not self.any_size:
+            whole = of_tensors(self.compute, batch)
+            return compiled(whole, flat, buffers, batch.tensors(), target)
+        # What the model computes once and keeps is not to be computed from stand-ins.
+        self.compute(flat, buffers, batch, target)
+        given = flat, buffers, *framewise(batch, target)
+        return compiled(of_framewise(self.compute, batch), *given, traced_with=stand_ins(*given))

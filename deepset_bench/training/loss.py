@@ -19,13 +19,15 @@ SMOOTHING = 0.05
 Target = dict[str, Tensor]
 """Of a batch: `energy` (B,) eV, `forces` (N, 3) eV/angstrom, and `energy_unit`, `forces_unit`.
 
-The units are (), that of the energy (B,) where errors count per atom."""
+The units are (), that of the energy (B,) where errors count per atom. A part of a batch has its
+`share` (2,) of the whole batch's frames and atoms, too."""
 
 
 def terms(prediction: Prediction, batch: Batch, target: Target) -> Tensor:
     """(4,) mean squared error of energies and of forces in their units, then eV and eV/angstrom.
 
-    Both mean absolute errors come last; energies count per molecule, forces per component.
+    Both mean absolute errors come last; energies count per molecule, forces per component. The
+    terms of a batch are the sum of those of its parts.
     """
     energy_error = prediction.energy - target["energy"]
     forces_error = prediction.forces - target["forces"]  # zero in padding
@@ -33,7 +35,8 @@ def terms(prediction: Prediction, batch: Batch, target: Target) -> Tensor:
     energy = (energy_error / target["energy_unit"]).square().mean()
     forces = (forces_error / target["forces_unit"]).square().sum() / components
     maes = energy_error.abs().mean(), forces_error.abs().sum() / components
-    return torch.stack([energy, forces, *maes])
+    means = torch.stack([energy, forces, *maes])
+    return means * target["share"].repeat(2) if "share" in target else means
 
 
 @dataclass

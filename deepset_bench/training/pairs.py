@@ -53,15 +53,15 @@ def _gram(potential: Potential, labels: Labels) -> tuple[Tensor, Tensor]:
     """Mean products of [dE/dc, E_label], a frame, and of [dF/dc, F_label], a component; in eV."""
     energies = forces = torch.zeros(())
     for chunk in torch.arange(len(labels)).split(AT_ONCE):
-        batch = labels.tables.gather(chunk)
-        real = batch.numbers > 0
-        by_energy, by_force = _columns(batch, potential.species)
-        rows = torch.cat([by_energy, labels.energy[chunk, None]], dim=1).double()
-        energies = energies + rows.T @ rows / len(labels)
-        label = labels.forces[chunk].flatten(0, 1)[..., None]
-        rows = torch.cat([by_force * potential.force_unit, label], dim=-1)[real].double()
-        forces = forces + torch.einsum("nap,naq->pq", rows, rows)
-    return energies, forces / (3 * int((labels.tables.numbers > 0).sum()))
+        for part in labels.tables.gather(chunk):
+            real = part.batch.numbers > 0
+            by_energy, by_force = _columns(part.batch, potential.species)
+            rows = torch.cat([by_energy, labels.energy[part.frames, None]], dim=1).double()
+            energies = energies + rows.T @ rows / len(labels)
+            label = labels.forces[part.bucket][part.rows].flatten(0, 1)[..., None]
+            rows = torch.cat([by_force * potential.force_unit, label], dim=-1)[real].double()
+            forces = forces + torch.einsum("nap,naq->pq", rows, rows)
+    return energies, forces / (3 * int(labels.tables.n_atoms.sum()))
 
 
 def _columns(batch: Batch, species: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 from ase.units import Bohr
 from torch import Tensor, nn
 
-from deepset_bench.data.batches import Tables, padded, table_shape
+from deepset_bench.data.buckets import Buckets, table_shapes
 from deepset_bench.data.checks import Verdict, cheap_checks
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split, split
@@ -111,13 +111,13 @@ def _embed_every_element(model: nn.Module) -> None:
 
 
 def label(
-    frames: Frames, tables: Tables, reference: EnergyReference, potential: Potential, labels: str
+    frames: Frames, tables: Buckets, reference: EnergyReference, potential: Potential, labels: str
 ) -> Labels:
     """Frames and their tables, prepared for the potential, with potential or biased labels."""
     return Labels(
-        tables=potential.prepare(tables),
+        tables=tables.change(potential.prepare),
         energy=torch.from_numpy(frames.energy - reference(frames)).float(),
-        forces=padded(frames.labelled_forces(labels), frames, tables.numbers.shape[1]).float(),
+        forces=tables.by_row(torch.from_numpy(frames.labelled_forces(labels).astype(np.float32))),
     )
 
 
@@ -148,21 +148,21 @@ def prepare(config: Config) -> Setup:
 
     torch.manual_seed(config.seed)
     potential = build_potential(config, torch.from_numpy(train.species), spread)
-    # Of the whole set, so that every part and every seed has tables of one shape.
-    shape = table_shape(frames, config.cutoff)
-    shapes = dict.fromkeys(subsets, shape)
+    # Of the whole set, so that every part and every seed has tables of the same shapes.
+    drawn = config.cutoff, config.trainer.batch_size, device.type
+    shapes = dict.fromkeys(subsets, table_shapes(frames, *drawn))
     scorers = {}
     if len(whole.ood):
         subsets["ood"] = whole.other.select(whole.ood)
-        shapes["ood"] = table_shape(subsets["ood"], config.cutoff)
+        shapes["ood"] = table_shapes(subsets["ood"], *drawn)
         scorers = {
             name: Scorer.after(train, subsets[name], config.reference.kind, labels)
             for name in ("test", "ood")
         }
     parts = {}
     for name, part in subsets.items():
-        shape, halved = shapes[name], config.every_second
-        tables = Tables.build(part, config.cutoff, shape=shape, every_second=halved)
+        halved = config.every_second
+        tables = Buckets.build(part, config.cutoff, shapes[name], every_second=halved)
         parts[name] = label(part, tables, reference, potential, labels)
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
     _check_neighbours(subsets["train"], parts["train"].tables, config.cutoff)
@@ -198,7 +198,7 @@ def prepare(config: Config) -> Setup:
     )
 
 
-def _check_neighbours(frames: Frames, tables: Tables, cutoff: float) -> None:
+def _check_neighbours(frames: Frames, tables: Buckets, cutoff: float) -> None:
     """Refuse a cutoff within which no atom sees another: there would be nothing to learn from."""
     several = np.flatnonzero(frames.n_atoms > 1)
     if not len(several) or tables.n_pairs.any():

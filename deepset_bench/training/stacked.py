@@ -39,7 +39,8 @@ class StackedOptimisation:
     """n runs of one variant that differ in the seed alone; see `Optimisation`.
 
     Args:
-        setups: the runs; molecules, elements and sizes of the parts are the same in all.
+        setups: the runs; molecules, elements, sizes of the parts and the one
+            shape of their tables are the same in all.
         configs: their configurations.
         compile_steps: whether to compile the training step.
         say: takes the line that explains why it could not be compiled.
@@ -177,9 +178,9 @@ class _Stack:
     def __init__(self, setups: Sequence[Setup], stage: str) -> None:
         parts = [setup.parts[stage] for setup in setups]
         self.size = len(parts[0])
-        self.tables = Tables.concatenate([part.tables for part in parts])
+        self.tables = Tables.concatenate([part.tables.tables[0] for part in parts])
         self.energy = torch.cat([part.energy for part in parts])
-        self.forces = torch.cat([part.forces for part in parts])
+        self.forces = torch.cat([part.forces[0] for part in parts])
 
     def gather(self, frames: Tensor) -> tuple[Batch, Target]:
         """(n, B) frames of each run -> batch tensors (n, N, ...), energies (n, B), forces."""

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from deepset_bench.data.batches import Batch
 from deepset_bench.denormals import flushed
 from deepset_bench.evaluation.metrics import Labels
 from deepset_bench.schema import Config
-from deepset_bench.training.compiled import CompiledGradients, flatten, gradients
+from deepset_bench.training.compiled import CompiledGradients, clipped, flatten, gradients
 from deepset_bench.training.loss import Loss, Target, terms
 from deepset_bench.training.setup import Setup, evaluation_batch
 
@@ -40,14 +41,20 @@ class Optimisation(Protocol):
         """Go on from `state`."""
 
 
-def target(labels: Labels, loss: Loss, frames: Tensor) -> Target:
-    """What a batch of these frames is to be."""
-    return {
-        "energy": labels.energy[frames],
-        "forces": labels.forces[frames].flatten(0, 1),
-        "energy_unit": loss.energy_units(labels.tables.numbers[frames]),
-        "forces_unit": loss.forces_unit,
-    }
+def with_targets(labels: Labels, loss: Loss, frames: Tensor) -> list[tuple[Batch, Target]]:
+    """The parts of the batch of these frames, mostly one, and what each is to be."""
+    found = []
+    for part in labels.tables.gather(frames):
+        target = {
+            "energy": labels.energy[part.frames],
+            "forces": labels.forces[part.bucket][part.rows].flatten(0, 1),
+            "energy_unit": loss.energy_units(part.batch.numbers.view(part.batch.n_frames, -1)),
+            "forces_unit": loss.forces_unit,
+        }
+        if part.share is not None:
+            target["share"] = part.share
+        found.append((part.batch, target))
+    return found
 
 
 def sums(value: Tensor, measured: Tensor, n_frames: int) -> Tensor:
@@ -78,19 +85,29 @@ class SingleOptimisation:
             weight_decay=config.trainer.weight_decay,
             fused=True,
         )
-        clip = config.trainer.gradient_clip
-        eager = gradients(setup.potential, setup.loss, clip)
-        size = config.trainer.batch_size
-        self.gradients = CompiledGradients(eager, size, say) if compile_steps else eager
+        self.clip = config.trainer.gradient_clip
+        tables = setup.parts["train"].tables
+        self.in_parts = len(tables.tables) > 1
+        # What a sum of parts is clipped to is known when all of them are there.
+        clip = None if self.in_parts else self.clip
+        self.gradients = gradients(setup.potential, setup.loss, clip)
+        if compile_steps:
+            size = config.trainer.batch_size
+            self.gradients = CompiledGradients(self.gradients, tables, size, say)
 
     @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         setup, labels, chosen = self.setup, self.setup.parts["train"], frames[0]
-        batch = labels.tables.gather(chosen)
-        self.parameters.grad, measured = self.gradients(
-            self.parameters, self.buffers, batch, target(labels, setup.loss, chosen)
-        )
+        parts = [
+            self.gradients(self.parameters, self.buffers, batch, target)
+            for batch, target in with_targets(labels, setup.loss, chosen)
+        ]
+        gradient, measured = parts[0]
+        if self.in_parts:
+            gradient, measured = (torch.stack(values).sum(0) for values in zip(*parts, strict=True))
+            gradient = clipped(gradient, self.clip)
+        self.parameters.grad = gradient
         for group in self.optimizer.param_groups:
             group["lr"] = rates[0]
         self.optimizer.step()
@@ -106,9 +123,11 @@ class SingleOptimisation:
             for frames in torch.arange(len(labels), device=setup.device).split(
                 evaluation_batch(self.config)
             ):
-                batch = labels.tables.gather(frames)
-                prediction = setup.potential(batch)
-                measured = terms(prediction, batch, target(labels, setup.loss, frames))
+                parts = [
+                    terms(setup.potential(batch), batch, target)
+                    for batch, target in with_targets(labels, setup.loss, frames)
+                ]
+                measured = torch.stack(parts).sum(0)
                 total += sums(setup.loss.value("val", measured), measured, len(frames))
         setup.potential.train()
         return [Measured(*(total / len(labels)).tolist())]

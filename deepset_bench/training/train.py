@@ -178,6 +178,9 @@ def _groups(members: list[Member]) -> list[list[Member]]:
     obstacle = traceable(config) or untested()
     if config.every_second:
         obstacle = "the halved edge list depends on everything in a batch"
+    parts = [member.setup.parts[name] for member in members for name in ("train", "val")]
+    if len({shape for part in parts for shape in part.tables.shapes}) > 1:
+        obstacle = "frames of many sizes are computed in parts that differ from run to run"
     if len({member.epochs_done for member in members}) > 1:
         obstacle = "the runs were interrupted at different epochs"
     if not obstacle:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.data.batches import Batch, Tables, padded, with_slope
+from deepset_bench.data.batches import Batch, Tables, with_slope
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.neighbours import neighbour_pairs
 from deepset_bench.errors import UserError
@@ -137,13 +137,6 @@ def test_padding_is_harmless(molecules, cutoff):
     rows = values.view(len(frames), -1)
     expected = [rows[m, :n].sum() for m, n in enumerate(frames.n_atoms)]
     np.testing.assert_allclose(batch.per_frame(values), expected, rtol=1e-15)
-
-
-def test_padded_vectors_lie_in_the_rows_of_the_tables():
-    frames = mixture([(2, 0), (4, 1), (1, 2)])
-    table = padded(frames.positions, frames, 4)
-    np.testing.assert_array_equal(table, Tables.build(frames, 5.0).positions)
-    assert table.dtype == torch.float64
 
 
 def test_with_slope_agrees_with_autograd():

@@ -133,9 +133,9 @@ def test_whatever_trains_or_predicts_flushes_them(monkeypatch):
     events: list[object] = []
     gather = Tables.gather
 
-    def gather_and_count(self, frames):
+    def gather_and_count(self, frames, *rest):
         events.append(made(10))
-        return gather(self, frames)
+        return gather(self, frames, *rest)
 
     monkeypatch.setattr(Tables, "gather", gather_and_count)
     for module in (training, trained):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
-from deepset_bench.data.batches import Tables
+from deepset_bench.data.buckets import Buckets, table_shapes
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import Labels
+from deepset_bench.evaluation.metrics import Labels, predict
 from deepset_bench.model.deepset_x import DeepSetX
 from deepset_bench.model.potential import Potential
 from deepset_bench.training import pairs
@@ -32,14 +32,15 @@ def silent() -> Potential:
 
 
 def labelled(potential: Potential, frames) -> Labels:
-    tables = potential.prepare(Tables.build(frames, CUTOFF, dtype=torch.float64))
+    shapes = table_shapes(frames, CUTOFF, len(frames))
+    tables = Buckets.build(frames, CUTOFF, shapes, dtype=torch.float64).change(potential.prepare)
     energy, forces = predicted(potential, tables)
-    return Labels(tables, energy, forces)
+    return Labels(tables, energy, tables.by_row(forces))
 
 
-def predicted(potential: Potential, tables: Tables) -> tuple[torch.Tensor, torch.Tensor]:
-    energy, forces, _ = potential(tables.gather(torch.arange(len(tables))))
-    return energy.detach(), forces.detach().view(*tables.positions.shape)
+def predicted(potential: Potential, tables: Buckets) -> tuple[torch.Tensor, torch.Tensor]:
+    energy, forces, _ = predict(potential, tables, len(tables))
+    return energy, forces
 
 
 def symmetric(model: DeepSetX) -> torch.Tensor:
@@ -60,7 +61,7 @@ def test_it_finds_the_pair_potential_that_made_the_labels(silent, monkeypatch):
     for labels in (seen, other):
         energy, forces = predicted(silent, labels.tables)
         torch.testing.assert_close(energy, labels.energy, rtol=0, atol=1e-3)
-        torch.testing.assert_close(forces, labels.forces, rtol=0, atol=1e-3)
+        torch.testing.assert_close(labels.tables.by_row(forces), labels.forces, rtol=0, atol=1e-3)
 
 
 @pytest.mark.usefixtures("float64")
@@ -69,8 +70,8 @@ def test_no_coefficient_can_be_changed_for_the_better(silent):
     frames = toy.frames(3, 40)
     labels = labelled(silent, frames)
     energy = torch.tensor(frames.energy - frames.energy.mean())
-    forces = torch.tensor(frames.forces).view(labels.forces.shape)
-    labels = Labels(labels.tables, energy, forces)
+    forces = torch.tensor(frames.forces)
+    labels = Labels(labels.tables, energy, labels.tables.by_row(forces))
     pairs.fit_pairs(silent, silent.model, labels)
     unit = energy.square().mean().sqrt()
 

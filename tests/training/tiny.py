@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
+from deepset_bench.data.batches import Tables
 from deepset_bench.evaluation.metrics import Labels
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
@@ -82,15 +83,18 @@ def prepared(*overrides: str) -> tuple[Setup, Config]:
     config = experiment([*OVERRIDES, *overrides]).config
     setup = prepare(config)
     dtype = torch.get_default_dtype()
-    for name, part in setup.parts.items():
-        tables: dict[str, Any] = {
-            key: value.to(dtype)
-            for key in part.tables._tensor_fields()
-            if (value := getattr(part.tables, key)).is_floating_point()
+
+    def converted(tables: Tables) -> Tables:
+        tensors = {key: getattr(tables, key) for key in tables._tensor_fields()}
+        values: dict[str, Any] = {
+            key: value.to(dtype) for key, value in tensors.items() if value.is_floating_point()
         }
-        setup.parts[name] = Labels(
-            replace(part.tables, **tables), part.energy.to(dtype), part.forces.to(dtype)
-        )
+        return replace(tables, **values)
+
+    for name, part in setup.parts.items():
+        forces = tuple(of_table.to(dtype) for of_table in part.forces)
+        tables = part.tables.change(converted)
+        setup.parts[name] = Labels(tables, part.energy.to(dtype), forces)
     return setup, config
 
 

@@ -1,0 +1,98 @@
+"""One graph for batches of any number of frames of any size.
+
+Sets of frames of many sizes are computed in parts that differ from batch to batch. Their sizes are
+left open as the training step is traced, so one compiled graph serves all of them; there are two
+kinds, dense tables and compact ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from deepset_bench.data.batches import Batch
+from deepset_bench.training.loss import Target
+
+Named = dict[str, Tensor]
+
+
+def framewise(batch: Batch, target: Target) -> tuple[Named, Target]:
+    """The tensors of a batch and its target with rows as (frames, atoms of a frame)."""
+    frames = batch.n_frames, -1
+    tensors = {name: t.unflatten(0, frames) for name, t in batch.tensors().items()}
+    return tensors, {**target, "forces": target["forces"].unflatten(0, frames)}
+
+
+def of_framewise(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Batch) -> Any:
+    """`compute` of batches as dense as this one, given as `framewise` has them."""
+
+    def function(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
+        values: dict[str, Any] = {name: t.flatten(0, 1) for name, t in tensors.items()}
+        whole = replace(batch, **values, n_frames=tensors["numbers"].shape[0])
+        return compute(flat, buffers, whole, {**target, "forces": target["forces"].flatten(0, 1)})
+
+    return function
+
+
+def stand_ins(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
+    """Tensors as `framewise` gives them, of any number of frames, atoms and slots, for a trace."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import (
+        DimDynamic,
+        ShapeEnv,
+        StatelessSymbolicContext,
+    )
+
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    sizes = _unequal(*tensors["neighbours"].shape)
+
+    def stand_in(tensor: Tensor, n_open: int = 0) -> Tensor:
+        fixed = tensor.shape[n_open:]
+        # Equal sizes are one unknown: all the frames, all the atoms.
+        kinds = [DimDynamic.DUCK] * n_open + [DimDynamic.STATIC] * len(fixed)
+        example = tensor.new_zeros((*sizes[:n_open], *fixed))
+        return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(kinds))
+
+    n_open = {"numbers": 2, "positions": 2}
+    of_target = {"energy": 1, "forces": 2, "energy_unit": target["energy_unit"].dim()}
+    return (
+        stand_in(flat),
+        {name: stand_in(t) for name, t in buffers.items()},
+        {name: stand_in(t, n_open.get(name, 3)) for name, t in tensors.items()},
+        {name: stand_in(t, of_target.get(name, 0)) for name, t in target.items()},
+    )
+
+
+def _unequal(frames: int, n: int, J: int) -> tuple[int, int, int]:
+    """Sizes like these, all different but for dense tables, where n = J, and none of them 1.
+
+    A size of 1 would be taken for a fixed one.
+    """
+    if n == J:
+        n = J = max(n, 2)
+    else:
+        J = max(J, 2)
+        n = max(n, J + 1)
+    frames = max(frames, 2)
+    while frames in (n, J):
+        frames += 1
+    return frames, n, J
+
+
+def check_open(stand_ins: tuple[Any, ...]) -> None:
+    """Raise where what was traced with them holds for the sizes that they happen to have alone."""
+    unknown = {
+        size.node.expr: size.node.hint
+        for tensor in tree_leaves(stand_ins)
+        for size in tensor.shape
+        if not isinstance(size, int)
+    }
+    others = {symbol: size + 1 for symbol, size in unknown.items()}
+    assumed = tree_leaves(stand_ins)[0].fake_mode.shape_env.guards
+    fixed = any(symbol.is_number for symbol in unknown)
+    if fixed or not all(guard.expr.subs(others) for guard in assumed):
+        raise RuntimeError("the traced step holds for one size of frames alone")
