@@ -97,9 +97,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _inside(words: list[str], folder: Path) -> tuple[int, str]:
     """The same within this process, which takes seconds less."""
-    from deepset_bench import cli, config
+    from deepset_bench import cli, composing, config
 
-    for known in vars(config).values():  # of the folders of the case before
+    # What is known of the folders of the case before.
+    for known in (*vars(config).values(), *vars(composing).values()):
         getattr(known, "cache_clear", lambda: None)()
     printed = io.StringIO()
     with (
