@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test wheel docs bench results clean
+.PHONY: help demo test kernels wheel docs bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -17,6 +18,13 @@ test: $(VENV)/ready  ## Lint, check types and run the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+	@echo "make test took $$(( $$(date +%s) - $(STARTED) )) s"
+
+# Plain kernels round as no current processor does; --perturb adds what a few steps make of it.
+NUMERIC = tests/model/test_d*.py tests/training/test_train.py tests/training/test_stacked.py \
+	tests/training/test_pairs.py tests/evaluation tests/test_calculator.py tests/test_examples.py
+kernels: $(VENV)/ready  ## Run the numeric tests as if on another processor
+	ATEN_CPU_CAPABILITY=default $(BIN)/pytest -n auto --perturb 1e-6 $(NUMERIC)
 
 wheel:  ## Install the wheel alone, without extras, and run the main commands
 	.ci/wheel $(PYTHON)
