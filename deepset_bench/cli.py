@@ -258,12 +258,13 @@ def main() -> None:
 
     A user's mistake is one line and exit status 2, a failure of the machine one and 1.
     """
-    surroundings.prepare()
     try:
+        surroundings.prepare()
         try:
             app()
         finally:
-            sys.stdout.flush()  # not when Python ends, which nobody could catch
+            if sys.stdout is not None:  # not when Python ends, which nobody could catch
+                sys.stdout.flush()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -12,10 +12,12 @@ import getpass
 import io
 import logging
 import os
+import re
 import sys
 import unicodedata
-from contextlib import suppress
 from pathlib import Path
+
+from deepset_bench.errors import UserError
 
 _LOOK_ALIKE = {  # what Unicode does not take apart
     "—": "-",
@@ -61,13 +63,9 @@ _REMEDIES = {
     errno.EIO: _AGAIN,
     errno.ESTALE: _AGAIN,
 }
-# PyTorch and Python have no types of their own for these.
-_SAID = {
-    "out of memory": _SMALLER,
-    "can't allocate memory": _SMALLER,
-    "not enough memory": _SMALLER,
-    "can't start new thread": _PROCESSES,
-}
+# PyTorch's errors have no types of their own.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_AMOUNT = re.compile(r"allocate (\d[\d.]* ?\w+)")
 
 
 def prepare(encoding: str | None = None) -> None:
@@ -75,11 +73,18 @@ def prepare(encoding: str | None = None) -> None:
 
     Args:
         encoding: of standard output and error; None leaves the terminal's.
+
+    Raises:
+        UserError: the working folder is not there any more.
     """
     codecs.register_error("look-alike", _look_alike)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=encoding, errors="look-alike")
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # some libraries end the process for it
+        raise UserError("the working folder was removed; go to another") from None
     # matplotlib keeps a list of fonts at home and complains where it cannot.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # ASE and matplotlib ask for a home folder, PyTorch and W&B for a name.
@@ -96,32 +101,31 @@ def prepare(encoding: str | None = None) -> None:
 def failure(error: BaseException) -> str | None:
     """A failure of the machine in one line: where, what, what to do; None for any other error."""
     if isinstance(error, OSError) and error.errno is not None:
-        where = "output" if error.filename is None else os.fsdecode(error.filename)
+        written = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+        where = "output" if written else ""  # files have names, a stream that is a file has none
+        where = where if error.filename is None else str(error.filename)
         return _line(where, error.strerror or "", _REMEDIES.get(error.errno, ""))
-    said = str(error).strip().partition("\n")[0]
-    if isinstance(error, MemoryError):
-        return _line("not enough memory", said, _SMALLER)
-    if isinstance(error, RuntimeError):
-        for sign, remedy in _SAID.items():
-            if sign in said:
-                return _line("", said, remedy)
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):
+        amount = _AMOUNT.search(str(error))
+        asked_for = f"{amount[1]} were asked for" if amount else ""
+        return _line("not enough memory", asked_for, _SMALLER)
+    if "can't start new thread" in said:
+        return _line("", said, _PROCESSES)
     return None
 
 
 def close_output() -> None:
     """Leave what could not be written, so that nobody tries again when the process ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
             stream.flush()
-            continue
-        os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _line(*parts: str) -> str:
-    *said, remedy = parts
-    text = ": ".join(part for part in said if part)
+def _line(where: str, what: str, remedy: str) -> str:
+    text = f"{where}: {what}" if where and what else where or what
     return f"{text}; {remedy}" if remedy else text
 
 

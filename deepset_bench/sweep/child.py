@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from deepset_bench import surroundings
@@ -57,7 +58,8 @@ def _train(requests: Sequence[Sequence[str]]) -> int:
         return BUSY
     except Exception as error:
         if len(experiments) == 1:  # of several, the sweep tries each alone
-            _note_failure(experiments[0], error)
+            with suppress(OSError):  # the disk may be what failed
+                _note_failure(experiments[0], error)
         return FAILED
     return 0
 
@@ -75,10 +77,9 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
     with folder.lock():
         if folder.status().get("state") == "failed":
             return
-        reason = surroundings.failure(error) or f"{type(error).__name__}: {error}".splitlines()[0]
-        if isinstance(error, UserError):
-            reason = str(error)
-        else:
+        reason = str(error) if isinstance(error, UserError) else surroundings.failure(error)
+        if reason is None:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             folder.say("".join(traceback.format_exception(error)))
         folder.say(f"failed: {reason}")
         folder.write_status("failed", identity, reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
 from deepset_bench.runs import DATA, RunFolder, run_folder
+from deepset_bench.surroundings import failure
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import traceable, untested, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
@@ -222,11 +223,13 @@ def _fit(members: list[Member]) -> None:
     except UserError:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        for member in members:
-            if member.folder.is_kept():
-                member.folder.say(traceback.format_exc())
-                member.folder.write_status("failed", member.identity, reason)
+        of_machine = failure(error)
+        reason = of_machine or f"{type(error).__name__}: {error}".splitlines()[0]
+        with suppress(OSError):  # the disk may be what failed
+            for member in members:
+                if member.folder.is_kept():
+                    member.folder.say(of_machine or traceback.format_exc())
+                    member.folder.write_status("failed", member.identity, reason)
         raise
 
 

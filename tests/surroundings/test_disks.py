@@ -1,0 +1,139 @@
+"""Disks, memory and places for files that fail: one line, and what was whole stays so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from deepset_bench.config import experiment
+from deepset_bench.files import write_text
+from deepset_bench.runs import run_folder
+from deepset_bench.surroundings import failure
+from deepset_bench.training.records import Recorder
+from tests.test_cli import inside
+from tests.training.tiny import OVERRIDES, assert_same_run, last, run
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space .*; make room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "output: No space"),
+        (OSError(errno.EMFILE, "Too many open files", "x"), r"x: Too many .*ulimit -n"),
+        (OSError(errno.ENOENT, "No usable temporary directory found"), "^No usable temp[^;]*$"),
+        (MemoryError(), "^not enough memory; ask for fewer frames"),
+        (MemoryError("Unable to allocate 5.60 GiB for an array"), "memory: 5.60 GiB were asked"),
+        (
+            RuntimeError(
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+            ),
+            "^not enough memory: 9 bytes were asked for; ",
+        ),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has"),
+            "^not enough memory: 20.00 GiB were asked for; ",
+        ),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+    ],
+)
+def test_failures_of_the_machine(error, expected):
+    line = failure(error)
+    assert re.search(expected, line)
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError(), OSError("odd")])
+def test_other_errors_are_none_of_the_machine(error):
+    assert failure(error) is None
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of 200 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount, and not in every container")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(place: Path) -> None:
+    """Leave no room."""
+    with suppress(OSError), (place / "full").open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(1024))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_disk_that_fills_up_costs_nothing_but_time(small_disk, tmp_path, monkeypatch, capsys):
+    arguments = ("train", *OVERRIDES, f"runs_dir={small_disk}")
+    folder = run_folder(experiment(arguments[1:]))
+    record = Recorder.epoch
+
+    def until_the_second(self, row):
+        record(self, row)
+        if row.epoch == 2:
+            fill(small_disk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "epoch", until_the_second)
+        status, _, err = inside(monkeypatch, capsys, *arguments)
+    assert (status, err.count("\n")) == (1, 1)
+    assert re.match(rf"error: {small_disk}/.*: No space left on device; make room", err)
+    assert last(folder)["epochs"] == 1
+    for command in (("status", "--runs-dir", str(small_disk)), ("evaluate", str(folder.path))):
+        status, _, err = inside(monkeypatch, capsys, *command)
+        assert (status, err.count("\n")) == ((0, 0) if command[0] == "status" else (1, 1))
+
+    (small_disk / "full").unlink()
+    status, _, err = inside(monkeypatch, capsys, *arguments)
+    assert (status, err) == (0, "")
+    assert_same_run(folder, run().folder)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_set_that_does_not_fit_is_not_there(small_disk, monkeypatch, capsys):
+    monkeypatch.setenv("BENCH_DATA", str(small_disk))
+    arguments = ("data", "import", "big", "but-2-ene")
+    status, _, err = inside(monkeypatch, capsys, *arguments)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "No space left on device" in err
+    assert [path for path in small_disk.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("x" * 300, "File name too long; choose a shorter name"),
+        ("file/found.json", "a file is where a folder is to be"),
+        ("folder", "Is a directory; name a file"),
+        ("/dev/full", "/dev/full: No space left on device"),
+    ],
+)
+@pytest.mark.usefixtures("tiny")
+def test_places_for_output_that_are_none(tmp_path, monkeypatch, capsys, place, expected):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    arguments = ("data", "check", "tiny", "--sample", "0", "--json", str(tmp_path / place))
+    status, _, err = inside(monkeypatch, capsys, *arguments)
+    assert (status, err.count("\n")) == (1, 1)
+    assert expected in err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_text(tmp_path / "pipe", "all of it")
+    assert os.read(reader, 100) == b"all of it"
+    assert (tmp_path / "pipe").is_fifo()
+    os.close(reader)
