@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAMES]`: print speeds as ratios, or write them to docs/performance.md.
 
-`python -m benchmarks sound` examines sets that have nothing wrong instead.
+`python -m benchmarks sound` examines sets that have nothing wrong instead, and `identities` sets
+whose geometries or names are wrong; both have options of their own.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
 NAMES = ("step", "peers", "scaling", "epoch", "checks")
+OTHERS = ("sound", "identities")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
 def main() -> None:
     """Run what was asked for, one benchmark after another."""
-    if sys.argv[1:2] == ["sound"]:
-        import_module("benchmarks.sound").main(sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in OTHERS:
+        import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")

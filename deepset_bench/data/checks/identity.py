@@ -16,7 +16,7 @@ from deepset_bench.data.checks.smiles import Formula, read_smiles
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import NotInstalled, UserError, require
 
-_MOST = 20  # molecules whose SMILES are looked for
+_MOST, _ALL = 20, 1000  # molecules looked at where nothing is said of them, and where it is
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class _Said:
     vague: bool = False
 
     def fits(self, kind: Kind) -> bool:
+        if not kind.key:
+            atoms = [np.sort(formula.numbers).tolist() for formula in self.meant]
+            return not self.exact or np.sort(kind.numbers).tolist() in atoms
         keys = {formula.key for formula in self.meant}
         return kind.key in keys or (not self.exact and kind.parts <= keys)
 
@@ -52,14 +55,14 @@ def identity(subject: Subject) -> Finding:
     words = given(subject)
     said = _meaning(words) if words is not None else None  # a mistake in it shows at once
     found = kinds(subject)
-    if not found:
+    if said is None and not any(kind.key for kind in found):
         return Finding(check, "not run", f"no bonds to compare, or over {LARGEST} atoms")
     total: dict[str, int] = {}
     for kind in found:
         total[kind.molecule] = total.get(kind.molecule, 0) + len(kind.index)
     judged = [
         _judged(kind, said or _name(kind.molecule) or _name(subject.name), total[kind.molecule])
-        for kind in found[:_MOST]
+        for kind in found[: _MOST if said is None else _ALL]
     ]
     verdict = max((f.verdict for f in judged), key=VERDICTS.index)
     grave = [f for f in judged if f.verdict == verdict]
@@ -72,7 +75,7 @@ def identity(subject: Subject) -> Finding:
 
 def _judged(kind: Kind, said: _Said | None, total: int) -> Finding:
     """One molecule, against what is said of it; all its frames are named where they do not fit."""
-    check, what = "", described(kind)
+    check, what = "", described(kind) if kind.key else kind.formula
     share = len(kind.index) / total
     text = f"the geometry is {what}"
     if share < 1:
@@ -138,7 +141,13 @@ def _tautomer(kind: Kind, formula: Formula) -> bool:
 def _unsaid(kind: Kind, text: str) -> Finding:
     """What nobody says anything of: whether it is a molecule at all."""
     electrons = int(kind.numbers.sum()) - kind.charge
-    plain = not kind.charge and kind.spin < 2 and electrons % 2 == 0 and kind.group.pieces == 1
+    plain = (
+        kind.key
+        and not kind.charge
+        and kind.spin < 2
+        and electrons % 2 == 0
+        and kind.group.pieces == 1
+    )
     if plain and installed() and smiles_of(kind) is None:
         text = f"{kind.molecule}: no closed-shell molecule fits the bonds of {kind.formula}"
         advice = "a radical, an ion or several molecules? say so with --charge and --spin"

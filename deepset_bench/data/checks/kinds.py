@@ -27,7 +27,7 @@ class Kind:
         numbers: (n,) atomic numbers.
         geometry: (n, 3) one of its geometries, in angstrom.
         bonds: (b, 2) pairs of atoms.
-        key: of its graph.
+        key: of its graph; empty where bonds cannot be told.
         index: (g,) its frames' numbers in the source, from 0.
         charge, spin: as the frames say.
         group: the group that most of its frames are from.
@@ -99,14 +99,14 @@ def skeleton(kind: Kind) -> bytes:
 def kinds(subject: Subject) -> list[Kind]:
     """The molecules of a set, those of most frames first.
 
-    Frames that are torn apart, or of which it cannot be told whether a bond is there, are left out.
+    Frames that are torn apart are left out. Of molecules of over 200 atoms, and of single frames
+    that leave open whether there is a bond, only the formula is known.
     """
-    found: dict[tuple[str, bytes, int, int], Kind] = {}
+    found: dict[tuple[str, bytes, bytes, int, int], Kind] = {}
     for group in subject.groups:
-        if len(group.numbers) > LARGEST:
-            continue
         for kind in _kinds_of(group):
-            same = (kind.molecule, kind.key, kind.charge, kind.spin)
+            atoms = np.sort(kind.numbers).tobytes()
+            same = (kind.molecule, atoms, kind.key, kind.charge, kind.spin)
             known = found.get(same)
             if known is not None:
                 kind = replace(known, index=np.concatenate([known.index, kind.index]))
@@ -116,17 +116,20 @@ def kinds(subject: Subject) -> list[Kind]:
 
 def _kinds_of(group: Group) -> list[Kind]:
     bonded, reference = group.bonds
+    known = key_of(group.numbers, bonded) if len(group.numbers) <= LARGEST else b""
     usual = Kind(
         group.molecule,
         group.numbers,
         reference,
         bonded,
-        key_of(group.numbers, bonded),
+        known,
         group.index,
         group.charge,
         group.spin,
         group,
     )
+    if not known:
+        return [usual]
     odd = ~np.isin(group.rows, group.whole.rows)
     if len(group) > 1 and not odd.any():
         return [usual]
@@ -142,6 +145,8 @@ def _kinds_of(group: Group) -> list[Kind]:
         result.append(
             replace(usual, geometry=geometry, bonds=bonds_of, key=key, index=part.index, group=part)
         )
+    if not result:
+        result = [replace(usual, key=b"")]
     return [kind for kind in result if len(kind.index)]
 
 
@@ -154,7 +159,8 @@ def one_molecule(subject: Subject) -> Finding:
     check = "one molecule"
     by_formula: dict[tuple[str, str], list[Kind]] = {}
     for kind in kinds(subject):
-        by_formula.setdefault((kind.molecule, kind.formula), []).append(kind)
+        if kind.key:
+            by_formula.setdefault((kind.molecule, kind.formula), []).append(kind)
     if not by_formula:
         return Finding(check, "not run", f"no bonds to compare, or over {LARGEST} atoms")
     texts, notes, frames, share = list[str](), list[str](), list[int](), 0.0
