@@ -26,7 +26,7 @@ from deepset_bench.data.frames import Frames
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "data_check.md"
 TRIALS, M = 5, 200
-MD20, MD1 = "md 300 20", "md 300 1"
+MD20 = "md 300 20"
 
 Plant = Callable[[Frames, Frames | None, float, np.random.Generator], Frames]
 
@@ -50,6 +50,7 @@ def found(folder: Path) -> Table:
         for smiles, other, sampling in cases:
             frames = Sound("planted", (smiles,), sampling, M).frames_from(folder)
             more = other and Sound("planted", (other,), sampling, M).frames_from(folder)
+            assert _verdict(frames, smiles if said else None) == "ok"
             for size in sizes:
                 verdicts = [
                     _verdict(
@@ -63,7 +64,8 @@ def found(folder: Path) -> Table:
                 rows.append([name, what, sampling, f"{size:g} {unit}", seen])
     note = (
         f"In how many of {TRIALS} trials of {M} frames it is a defect + a suspicion, of a check "
-        "that says nothing of the set as it was; frames alone, GFN-xTB labels."
+        "that says nothing of the set as it was, from the frames alone. `md 300 20` is a trajectory "
+        "at 300 K, a frame each 20 fs."
     )
     header = ["flaw", "molecule", "frames", "size", "found"]
     return Table("Wrong geometries and names.", note, header, rows)
@@ -144,7 +146,7 @@ def _one_after_the_other(
     return replace(frames.select(rows), index=np.arange(len(rows)))
 
 
-ISOMERS = (("CC=CC", "C=CCC"), ("CCO", "COC"), ("CC(C)=O", "CCC=O"))
+ISOMERS = (("CC=CC", "C=CCC"), ("CCO", "COC"))
 FLAWS: tuple[
     tuple[str, Plant, tuple[tuple[str, str, str], ...], str, tuple[float, ...], bool], ...
 ] = (
@@ -170,7 +172,7 @@ FLAWS: tuple[
     (
         "C labelled N",
         _relabelled,
-        tuple((smiles, "", MD20) for smiles in ("CC=CC", "CCO", "CC(C)=O")),
+        tuple((smiles, "", MD20) for smiles in ("CC=CC", "CCO")),
         "of the frames",
         (0.05, 1.0),
         False,
@@ -178,7 +180,7 @@ FLAWS: tuple[
     (
         "positions of one frame",
         _moved,
-        tuple((s, "", f"md 300 {dt}") for s in ("CC=CC", "CCO") for dt in (0.5, 1, 2, 5, 20)),
+        tuple(("CC=CC", "", f"md 300 {dt}") for dt in (0.5, 1, 2, 5, 20)),
         "Å",
         (0.02, 0.05),
         False,
@@ -186,7 +188,7 @@ FLAWS: tuple[
     (
         "two trajectories joined",
         _one_after_the_other,
-        tuple((s, "", f"md 300 {dt}") for s in ("CC=CC", "CCO") for dt in (1, 2, 5, 20)),
+        tuple(("CC=CC", "", f"md 300 {dt}") for dt in (1, 2, 5, 20)),
         "cut",
         (1.0,),
         False,

@@ -80,6 +80,8 @@ def _wrong(group: Group) -> list[tuple[int, str, str]]:
         ):
             text = f"atom {atom} ({chemical_symbols[numbers[atom]]}) has {order[atom]} neighbours"
             found.append((atom, text, "suspect"))
+    if len(group) < _FEWEST:
+        return found
     short = usual / contact(numbers, *bonded.T)
     main_group = (numbers[bonded] <= 18).all(axis=1)
     for i, j in bonded[(short < _SHORT) & main_group].tolist():

@@ -19,7 +19,10 @@ CLOSER = 0.8
 """below this multiple of their usual distance."""
 HETERO = frozenset({7, 8, 9, 15, 16, 17, 34, 35, 53})
 """Elements between which a proton may move: a hydrogen bond, or chemistry, but no damage."""
-_LOOSE, _TIGHT = (1.25, 0.3), (1.15, 0.2)  # times the sum of covalent radii, or angstrom beyond it
+_LOOSE, _TIGHT = (
+    (1.25, 0.35),
+    (1.15, 0.25),
+)  # times the sum of covalent radii, or angstrom beyond it
 _SOME = 200  # frames that bonds are taken from
 _NUMBERS = 2_000_000  # that are in memory at a time
 _FEW_ATOMS = 100  # below, all pairs are looked at
@@ -51,7 +54,7 @@ def contact(numbers: IntArray, i: IntArray, j: IntArray) -> FloatArray:
 def reach(numbers: IntArray, i: IntArray, j: IntArray, tight: bool = False) -> FloatArray:
     """(p,) distance in angstrom below which a pair of atoms is bonded.
 
-    1.25 times the sum of the covalent radii, or 0.3 angstrom beyond it where that is more: that of
+    1.25 times the sum of the covalent radii, or 0.35 angstrom beyond it where that is more: that of
     H2 is 0.62 angstrom, its bond 0.74. `tight` leaves out what may be a hydrogen bond.
     """
     factor, beyond = _TIGHT if tight else _LOOSE
