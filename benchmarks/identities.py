@@ -64,8 +64,8 @@ def found(folder: Path) -> Table:
                 rows.append([name, what, sampling, f"{size:g} {unit}", seen])
     note = (
         f"In how many of {TRIALS} trials of {M} frames it is a defect + a suspicion, of a check "
-        "that says nothing of the set as it was, from the frames alone. `md 300 20` is a trajectory "
-        "at 300 K, a frame each 20 fs."
+        "that says nothing of the set as it was, from the frames alone. `md 300 20` is a "
+        "trajectory at 300 K, a frame each 20 fs."
     )
     header = ["flaw", "molecule", "frames", "size", "found"]
     return Table("Wrong geometries and names.", note, header, rows)

@@ -47,7 +47,11 @@ def test_a_broken_frame_at_the_beginning_is_not_taken_for_the_molecule() -> None
 def test_an_atom_that_changes_its_place_is_a_rearrangement() -> None:
     frames = clean(60)
     positions = cubes(frames.positions)
-    positions[30:, 4] = positions[30:, 3] + [0.0, 0.0, 1.1]  # a hydrogen of the other methyl group
+    # A hydrogen of a methyl group goes to the other end of the double bond, out of its plane.
+    near = positions[30:, [1, 3]] - positions[30:, [2]]
+    normal = np.cross(near[:, 0], near[:, 1])
+    normal *= 1.1 / np.linalg.norm(normal, axis=1, keepdims=True)
+    positions[30:, 4] = positions[30:, 2] + normal
     frames = replace(frames, positions=positions.reshape(-1, 3))
     found = find(frames, "one molecule")
     assert found.verdict == "suspect"
