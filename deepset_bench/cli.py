@@ -54,7 +54,11 @@ def train(
     overrides: Overrides = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier run.")] = False,
 ) -> None:
-    """Train one variant with one seed; go on if it was interrupted."""
+    """Train one variant with one seed; go on if it was interrupted.
+
+    For instance: bench train trainer.epochs=20, or bench train data=NAME with NAME from
+    bench data list.
+    """
     from rich.console import Console
 
     from deepset_bench import display

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
 from deepset_bench.data.frames import Frames
+from deepset_bench.data.splits import usual_sizes
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import (
     check_writable,
@@ -34,7 +36,7 @@ _CONF = "conf"
 # The folders of option files, of what was read and what was fetched lie among the sets.
 _RESERVED = (_CONF, "cache", "downloads")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FRAMES, _SHEET = "frames.npz", "datasheet.yaml"
+_FRAMES, _SHEET, _LOCK = "frames.npz", "datasheet.yaml", ".lock"
 
 
 def names() -> list[str]:
@@ -108,11 +110,12 @@ def check_new(name: str, force: bool = False) -> None:
         UserError: characters other than letters, digits, `.`, `_`, `-`, or the name is taken.
         OSError: the data folder cannot be written to.
     """
-    if not _NAME.fullmatch(name) or name.lower() in _RESERVED or _is_value(name):
+    taken = name.lower() in _RESERVED or name.endswith(".yaml")
+    if not _NAME.fullmatch(name) or taken or _is_value(name):
         raise UserError(
             f"'{name}' cannot name a data set: take a letter or digit, then letters, digits, "
-            f"'.', '_' or '-', 64 at most; not {', '.join(_RESERVED)}, and nothing that reads "
-            "as a number, true, false or null"
+            f"'.', '_' or '-', 64 at most; not {', '.join(_RESERVED)}, and nothing that ends in "
+            ".yaml or reads as a number, true, false or null"
         )
     if is_shipped(name):
         raise UserError(f"'{name}' is a set shipped with the program; take another name")
@@ -133,6 +136,12 @@ def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: boo
     check_new(name, force)
     home = data_home()
     home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / _LOCK):  # of two imports of one new name, one is refused
+        check_new(name, force)
+        return _register(home, name, frames, datasheet)
+
+
+def _register(home: Path, name: str, frames: Frames, datasheet: Mapping[str, Any]) -> Path:
     staging = Path(tempfile.mkdtemp(dir=home, prefix=f".{name}."))
     new, old = staging / "new", staging / "old"
     try:
@@ -171,16 +180,13 @@ def _is_value(name: str) -> bool:
 
 
 def _option(name: str, n_frames: int) -> str:
-    """What `data=NAME` composes to: the sizes of the shipped sets, or for fewer frames all of them.
-
-    A twelfth each is for validation and test, as there.
-    """
-    held_out = max(min(n_frames // 12, 100), 1)
+    """What `data=NAME` composes to."""
+    train, val, test = usual_sizes(n_frames)
     option = {
         "name": name,
-        "train_size": max(min(n_frames - 2 * held_out, 1000), 1),
-        "val_size": held_out,
-        "test_size": held_out,
+        "train_size": train,
+        "val_size": val,
+        "test_size": test,
         "split": "random",
     }
     return yaml.safe_dump(option, sort_keys=False)

@@ -78,8 +78,8 @@ def stored(name: str, frames: Frames, sheet: Mapping[str, Any], read: Gathered, 
     """
     folder = catalogue.register(name, frames, sheet, force)
     count = f"{len(frames):,} frame{'s' * (len(frames) != 1)}"
-    facts = [f"{count} in {folder}", *read.remarks, f"train on it with data={name}"]
-    return f"{name}: {'; '.join(facts)}, examine it with: bench data check {name}"
+    facts = [f"{count} in {folder}", *read.remarks, f"examine it with: bench data check {name}"]
+    return f"{name}: {'; '.join(facts)}; train on it with: bench train data={name}"
 
 
 def _level(sources: Sequence[Path]) -> dict[str, Any]:

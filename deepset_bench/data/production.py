@@ -87,11 +87,12 @@ def generate_set(
     shutil.rmtree(unfinished, ignore_errors=True)
     assert frames.bias_forces is not None
     what = f"{len(recipes)} molecules" if len(recipes) > 1 else next(iter(recipes.values())).smiles
-    return (
+    said = (
         f"{name}: {len(frames)} frames of {what} "
         f"in {folder}; mean absolute force {np.abs(frames.forces).mean():.4g} eV/angstrom, "
         f"of the bias {np.abs(frames.bias_forces).mean():.4g}"
     )
+    return said if out is not None else f"{said}; train on it with: bench train data={name}"
 
 
 def complete_datasheet(

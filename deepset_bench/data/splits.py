@@ -65,6 +65,15 @@ class Split:
             raise UserError(f"{path}: not a readable split ({error})") from None
 
 
+def usual_sizes(n_frames: int) -> tuple[int, int, int]:
+    """Training, validation and test frames: 1000, 100, 100, or all, a twelfth each held out.
+
+    One each at least, whether they are there or not.
+    """
+    held_out = max(min(n_frames // 12, 100), 1)
+    return max(min(n_frames - 2 * held_out, 1000), 1), held_out, held_out
+
+
 def split(
     frames: Frames, kind: str, train_size: int, val_size: int, test_size: int, seed: int
 ) -> Split:
@@ -93,9 +102,12 @@ def split(
     # Held-out parts first: in a random split they stay when only train_size changes.
     sizes = [test_size, val_size, train_size]
     if kind != "molecule" and sum(sizes) > len(frames):
+        fitting = usual_sizes(len(frames))
+        words = zip(("train", "val", "test"), fitting, strict=True)
+        take = f"; take {' '.join(f'data.{part}_size={n}' for part, n in words)}"
         raise UserError(
             f"train {train_size} + val {val_size} + test {test_size} frames do not fit: "
-            f"there are {len(frames)}"
+            f"there are {len(frames)}{take if sum(fitting) <= len(frames) else ''}"
         )
     _check_elements(frames, train_size)
     rng = Generator(PCG64([seed, _STREAM]))

@@ -1,5 +1,6 @@
 """Named sets: found by name, verified, and never half-written."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
+from deepset_bench.files import data_home, data_place
+from deepset_bench.groups import groups
 from deepset_bench.surroundings import failure
 
 
@@ -52,7 +55,7 @@ def test_a_registered_set_is_found_by_name(home):
     np.testing.assert_array_equal(catalogue.load("h").energy, hydrogen().energy)
     sheet = catalogue.datasheet("h")
     assert (sheet["name"], sheet["method"], sheet["frames"], sheet["atoms"]) == ("h", "exact", 2, 2)
-    assert sorted(p.name for p in home.iterdir()) == ["conf", "h"]
+    assert sorted(p.name for p in home.iterdir()) == [".lock", "conf", "h"]
 
 
 @pytest.mark.parametrize("name", ["but-2-ene", "MD17_aspirin", "2-butene", "a.b"])
@@ -134,6 +137,39 @@ def test_absent_frames_of_a_shipped_set_come_from_the_repository(home):
         catalogue.load("h")
 
 
+def test_of_several_imports_of_one_new_name_one_succeeds(home):
+    def outcome(_):
+        try:
+            return catalogue.register("h", hydrogen(), {})
+        except UserError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = sorted(map(str, pool.map(outcome, range(8))))
+    assert outcomes[-1] == str(home / "h")
+    assert outcomes[:-1] == [f"'h' exists in {home}; take another name, or --force"] * 7
+
+
+def test_sets_where_earlier_versions_put_them(tmp_path, monkeypatch):
+    """Found, used and replaced by newer ones, which go to the system's folder for data."""
+    monkeypatch.delenv("BENCH_DATA")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    earlier = tmp_path / ".cache" / "deepset_bench"
+    with monkeypatch.context() as patch:
+        patch.setenv("BENCH_DATA", str(earlier))
+        catalogue.register("own", hydrogen(), {})
+        (earlier / "downloads").mkdir()
+    assert catalogue.load("own").energy[0] == -13.6
+    assert "own" in groups()["data"]
+    assert data_place("downloads") == earlier / "downloads"
+    with pytest.raises(UserError, match=f"'own' exists in {earlier}"):
+        catalogue.register("own", hydrogen(), {})
+    assert catalogue.register("own", hydrogen(1.0), {}, force=True) == data_home() / "own"
+    assert catalogue.load("own").energy[0] == 1.0
+    assert earlier not in data_home().parents
+
+
 def test_names_taken_are_refused(home):
     catalogue.register("h", hydrogen(), {})
     with pytest.raises(UserError, match=r"'h' exists .* --force"):
@@ -166,6 +202,7 @@ def test_names_taken_are_refused(home):
         "null",
         "True",
         "nan",
+        "h.yaml",
     ],
 )
 def test_names_that_are_no_names_are_refused(home, name):
@@ -224,4 +261,4 @@ def test_a_crash_leaves_the_old_state(home, monkeypatch, existing, step):
     assert catalogue.names() == (["h"] if existing else [])
     if existing:
         assert catalogue.load("h").energy[0] == 1.0
-    assert {p.name for p in home.iterdir()} <= {"conf", "h"}
+    assert {p.name for p in home.iterdir()} <= {".lock", "conf", "h"}

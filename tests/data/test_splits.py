@@ -1,5 +1,7 @@
 """Splits: disjoint, exact in size, repeatable, and without leakage where they promise none."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,8 +54,12 @@ def same(a: Split, b: Split) -> bool:
 def test_random_splits(n, train, val, test, seed):
     frames = hydrogens({"a": n})
     if train + val + test > n:
-        with pytest.raises(UserError, match=f"there are {n}$"):
+        with pytest.raises(UserError, match=rf"there are {n}(;|$)") as caught:
             split(frames, "random", train, val, test, seed)
+        advised = [int(size) for size in re.findall(r"data\.\w+_size=(\d+)", str(caught.value))]
+        assert len(advised) == 3 * (n >= 3)
+        if advised:  # it works
+            assert sizes(split(frames, "random", *advised, seed)) == advised
         return
     result = split(frames, "random", train, val, test, seed)
     check(result, n)

@@ -75,7 +75,7 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
     assert [run.folder.status()["state"] for run in (before, after)] == ["done", "done"]
     assert impossible.folder.status()["state"] == "failed"
     (line,) = [x for x in out.splitlines() if x.startswith(f"failed {impossible.name}: ")]
-    assert line.endswith(f"do not fit: there are 60; see {impossible.folder.log}")
+    assert line.endswith(f"data.val_size=5 data.test_size=5; see {impossible.folder.log}")
     assert "do not fit" in impossible.folder.log.read_text()
     assert "Traceback" not in impossible.folder.log.read_text()
     assert "3 runs: 1 failed, 2 done" in out
