@@ -23,6 +23,7 @@ _LOOSE, _TIGHT = (
     (1.25, 0.35),
     (1.15, 0.25),
 )  # times the sum of covalent radii, or angstrom beyond it
+_ALKALI = (3, 11, 19, 37, 55)
 _SOME = 200  # frames that bonds are taken from
 _NUMBERS = 2_000_000  # that are in memory at a time
 _FEW_ATOMS = 100  # below, all pairs are looked at
@@ -55,11 +56,15 @@ def reach(numbers: IntArray, i: IntArray, j: IntArray, tight: bool = False) -> F
     """(p,) distance in angstrom below which a pair of atoms is bonded.
 
     1.25 times the sum of the covalent radii, or 0.35 angstrom beyond it where that is more: that of
-    H2 is 0.62 angstrom, its bond 0.74. `tight` leaves out what may be a hydrogen bond.
+    H2 is 0.62 angstrom, its bond 0.74. `tight` leaves out what may be a hydrogen bond. Alkali
+    metals are bonded to hydrogen and carbon alone: beside other atoms they are ions.
     """
     factor, beyond = _TIGHT if tight else _LOOSE
     touching = contact(numbers, i, j)
-    return np.maximum(factor * touching, touching + beyond)
+    limit = np.maximum(factor * touching, touching + beyond)
+    one, other = np.isin(numbers[i], _ALKALI), np.isin(numbers[j], _ALKALI)
+    organic = np.isin(numbers[i], (1, 6)) | np.isin(numbers[j], (1, 6))
+    return np.where(one | other, np.where(organic, 1.1 * touching, 0.0), limit)
 
 
 def near_pairs(

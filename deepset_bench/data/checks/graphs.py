@@ -43,17 +43,17 @@ def graphs(numbers: IntArray, positions: FloatArray) -> Graphs:
     frame = np.repeat(np.arange(m), n)
     kinds = np.unique(numbers)
     i, j = np.triu_indices(len(kinds))
-    furthest = _UNCLEAR[1] * float(reach(kinds, i, j).max())
+    furthest = max(1.0, _UNCLEAR[1] * float(reach(kinds, i, j).max()))
     # One tree for all geometries, kept apart along a fourth axis.
     fourth = 2.0 * furthest * frame
     points = np.column_stack([positions.reshape(-1, 3), fourth])
     near = cKDTree(points).query_pairs(furthest, output_type="ndarray").astype(np.int64)
     i, j = near.T
     flat = numbers.ravel()
-    length = np.linalg.norm(points[i] - points[j], axis=1) / reach(flat, i, j)
-    unsure = (length > _UNCLEAR[0]) & (length < _UNCLEAR[1])
+    length, limit = np.linalg.norm(points[i] - points[j], axis=1), reach(flat, i, j)
+    unsure = (length > _UNCLEAR[0] * limit) & (length < _UNCLEAR[1] * limit)
     clear = np.bincount(frame[i[unsure]], minlength=m) == 0
-    return from_bonds(flat, frame, near[length < 1.0], clear)
+    return from_bonds(flat, frame, near[length < limit], clear)
 
 
 def from_bonds(

@@ -10,6 +10,7 @@ from ase.data import chemical_symbols
 
 from deepset_bench.data.checks.alike import LARGEST
 from deepset_bench.data.checks.finding import VERDICTS, Finding
+from deepset_bench.data.checks.geometry import HETERO
 from deepset_bench.data.checks.kinds import Kind, formula_of, kinds, skeleton
 from deepset_bench.data.checks.names import named
 from deepset_bench.data.checks.smiles import Formula, read_smiles
@@ -42,7 +43,10 @@ class _Said:
             atoms = [np.sort(formula.numbers).tolist() for formula in self.meant]
             return not self.exact or np.sort(kind.numbers).tolist() in atoms
         keys = {formula.key for formula in self.meant}
-        return kind.key in keys or (not self.exact and kind.parts <= keys)
+        if kind.key in keys or self.exact:
+            return kind.key in keys
+        # Of several molecules in a frame, words that are not known here may name the others.
+        return kind.parts <= keys if self.alone else bool(kind.parts & keys)
 
 
 def identity(subject: Subject) -> Finding:
@@ -141,13 +145,9 @@ def _tautomer(kind: Kind, formula: Formula) -> bool:
 def _unsaid(kind: Kind, text: str) -> Finding:
     """What nobody says anything of: whether it is a molecule at all."""
     electrons = int(kind.numbers.sum()) - kind.charge
-    plain = (
-        kind.key
-        and not kind.charge
-        and kind.spin < 2
-        and electrons % 2 == 0
-        and kind.group.pieces == 1
-    )
+    plain = not kind.charge and kind.spin < 2 and electrons % 2 == 0 and kind.group.pieces == 1
+    plain = plain and bool(kind.key) and set(kind.numbers.tolist()) <= {1, 6, *HETERO}
+    plain = plain and len(kind.bonds) > 0
     if plain and installed() and smiles_of(kind) is None:
         text = f"{kind.molecule}: no closed-shell molecule fits the bonds of {kind.formula}"
         advice = "a radical, an ion or several molecules? say so with --charge and --spin"

@@ -15,6 +15,7 @@ from deepset_bench.data.checks.geometry import (
     distances,
     fragments,
     near_pairs,
+    reach,
     stretched,
 )
 from deepset_bench.data.checks.subject import Group, Subject
@@ -97,7 +98,7 @@ def _width(positions: FloatArray) -> float:
 def connectivity(subject: Subject) -> Finding:
     """Pairs of atoms that come within bonding distance though they were not bonded.
 
-    A hydrogen bond, and a proton that goes along it, is left out: that is chemistry.
+    A hydrogen bond, a proton that goes along it, and an ion are left out: that is chemistry.
     """
     check = "new contacts"
     if not subject.repeated:
@@ -147,7 +148,8 @@ def _approach(group: Group, i: IntArray, j: IntArray) -> tuple[FloatArray, NDArr
     bonded, reference = group.bonds
     hydrogen, hetero = group.numbers == 1, np.isin(group.numbers, list(HETERO))
     acidic = hydrogen & np.isin(np.arange(len(hydrogen)), bonded[hetero[bonded].any(axis=1)])
-    bridge = (acidic[i] & hetero[j]) | (acidic[j] & hetero[i])
+    # A hydrogen bond, or an ion.
+    bridge = (acidic[i] & hetero[j]) | (acidic[j] & hetero[i]) | (reach(group.numbers, i, j) == 0)
     d, touching = distances(group.positions, i, j), contact(group.numbers, i, j)
     first = distances(reference[None], i, j)
     limit = np.minimum(NEW_CONTACT * touching, CLOSER * first)

@@ -55,7 +55,7 @@ def on_one_path(subject: Subject) -> Finding:
 
 def _misses(group: Group) -> tuple[Group, FloatArray, FloatArray] | None:
     """A trajectory, the distances (m, p) that are smooth in it, and their usual misses (p,)."""
-    if len(group) < FEW or not (np.diff(group.index) > 0).all():
+    if len(group) < FEW or len(group.numbers) < 2 or not (np.diff(group.index) > 0).all():
         return None
     i, j = pairs(len(group.numbers))
     some = np.unique(np.linspace(0, len(i) - 1, _PAIRS).astype(int))

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepset_bench.data.checks.cheap import examine
+from deepset_bench.data.checks.full import FRAMES
 from deepset_bench.data.checks.geometry import bonds, fragments, pairs
-from deepset_bench.data.frames import Frames
+from deepset_bench.data.checks.subject import Subject
+from deepset_bench.data.frames import FloatArray, Frames
 from tests.data.checks.cases import A, clean, cubes, find, shuffled, turned
 
 WHOLE, CONTACTS = "molecule whole", "new contacts"
@@ -88,3 +91,50 @@ def test_fragments_are_counted(n_atoms: int, data: st.DataObject) -> None:
         for a, b in zip(i[row].tolist(), j[row].tolist(), strict=True):
             part = [part[a] if p == part[b] else p for p in part]
         assert count == len(set(part))
+
+
+def water(n_frames: int, noise: float = 0.03) -> FloatArray:
+    """(n_frames, 3, 3) angstrom: O, H, H."""
+    rest = np.array([[0.0, 0.0, 0.0], [0.957, 0.0, 0.0], [-0.24, 0.927, 0.0]])
+    return np.asarray(rest + np.random.default_rng(0).normal(0, noise, (n_frames, 3, 3)))
+
+
+def verdicts(numbers: list[int], positions: FloatArray) -> list[str]:
+    frames = Frames.unlabelled("x", np.array(numbers), positions)
+    return [find(frames, check).verdict for check in (WHOLE, CONTACTS, "one molecule")]
+
+
+def test_an_ion_that_leaves_a_molecule_has_broken_nothing() -> None:
+    away = np.linspace(2.0, 9.0, 40)
+    sodium = away[:, None, None] * [-0.6, -0.8, 0.0]
+    positions = np.concatenate([water(40), sodium], axis=1)
+    assert verdicts([8, 1, 1, 11], positions) == ["ok", "ok", "ok"]
+
+
+def test_a_proton_that_goes_from_one_oxygen_to_another_is_chemistry() -> None:
+    """O-H...O with the hydrogen first here, then there."""
+    place = np.linspace(0.97, 1.6, 40)
+    first, last = water(40), water(40)
+    first[:, 1], last[:, 0] = 0.0, [2.57, 0.0, 0.0]
+    first[:, 1, 0] = place
+    last[:, 1], last[:, 2] = [3.0, 0.86, 0.0], [3.0, -0.86, 0.0]
+    positions = np.concatenate([first, last], axis=1)
+    assert verdicts([8, 1, 1, 8, 1, 1], positions)[:2] == ["ok", "ok"]
+
+
+def test_one_bond_of_many_that_is_stretched_alone_is_a_scan() -> None:
+    positions = np.repeat(water(1), 30, axis=0)
+    positions[:, 1, 0] = np.linspace(0.8, 3.0, 30)
+    assert verdicts([8, 1, 1], positions)[0] == "ok"
+    shaken = positions + np.random.default_rng(0).normal(0, 0.03, positions.shape)
+    assert verdicts([8, 1, 1], shaken)[0] == "defect"
+
+
+@pytest.mark.parametrize("n_frames", [1, 3, 40])
+@pytest.mark.parametrize("numbers", [[2], [1, 1], [7, 7], [17, 11], [18, 18], [3, 1]])
+def test_atoms_and_pairs_of_atoms(numbers: list[int], n_frames: int) -> None:
+    positions = np.zeros((n_frames, len(numbers), 3))
+    positions[:, -1, 0] = np.linspace(0.6, 4.0, n_frames)
+    frames = Frames.unlabelled("x", np.array(numbers), positions)
+    harmful = [f.check for f in examine(Subject(frames), FRAMES) if f.verdict == "defect"]
+    assert set(harmful) <= {"length unit", "frozen frames"}
