@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deepset_bench.data.checks.cheap import examine
 from deepset_bench.data.checks.full import FRAMES
-from deepset_bench.data.checks.geometry import bonds, fragments, pairs
+from deepset_bench.data.checks.geometry import bonds, contact, fragments, pairs
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.frames import FloatArray, Frames
 from tests.data.checks.cases import A, clean, cubes, find, shuffled, turned
@@ -134,7 +134,8 @@ def test_one_bond_of_many_that_is_stretched_alone_is_a_scan() -> None:
 @pytest.mark.parametrize("numbers", [[2], [1, 1], [7, 7], [17, 11], [18, 18], [3, 1]])
 def test_atoms_and_pairs_of_atoms(numbers: list[int], n_frames: int) -> None:
     positions = np.zeros((n_frames, len(numbers), 3))
-    positions[:, -1, 0] = np.linspace(0.6, 4.0, n_frames)
+    close = 0.8 * float(contact(np.array(numbers), np.array([0]), np.array([-1]))[0])
+    positions[:, -1, 0] = np.linspace(close, 4.0, n_frames)
     frames = Frames.unlabelled("x", np.array(numbers), positions)
     harmful = [f.check for f in examine(Subject(frames), FRAMES) if f.verdict == "defect"]
     assert set(harmful) <= {"length unit", "frozen frames"}
