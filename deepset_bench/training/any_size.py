@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from deepset_bench.data.batches import Batch
 from deepset_bench.training.loss import Target
@@ -85,6 +84,8 @@ def _unequal(frames: int, n: int, J: int) -> tuple[int, int, int]:
 
 def check_open(stand_ins: tuple[Any, ...]) -> None:
     """Raise where what was traced with them holds for the sizes that they happen to have alone."""
+    from torch.utils._pytree import tree_leaves
+
     unknown = {
         size.node.expr: size.node.hint
         for tensor in tree_leaves(stand_ins)
