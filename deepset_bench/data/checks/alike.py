@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepset_bench.data.checks.geometry import bonds, stretched, whole
+from deepset_bench.data.checks.geometry import bonds, distances, near_pairs, reach, stretched
 from deepset_bench.data.checks.graphs import graphs
 from deepset_bench.data.frames import FloatArray, IntArray
 
@@ -12,6 +12,7 @@ LARGEST = 200
 """Atoms of the largest molecules whose bonds are compared as graphs."""
 _FEW = 30  # frames in an order of their own that may keep it
 _LOOSE, _EXPLAINED = 0.2, 0.8  # of the frames
+_SOME = 200  # of them, that tell whether it is so
 
 
 def alike(numbers: IntArray, positions: FloatArray) -> list[tuple[IntArray, IntArray]]:
@@ -38,7 +39,7 @@ def alike(numbers: IntArray, positions: FloatArray) -> list[tuple[IntArray, IntA
     if m == 1 or n > LARGEST:
         return as_they_are
     fits = sum(
-        int(whole(numbers[rows[0]], positions[rows]).sum())
+        _share_alike(numbers[rows[0]], positions[rows]) * len(rows)
         for rows in by_order
         if rows is by_order[0] or len(rows) >= _FEW
     )
@@ -59,6 +60,18 @@ def alike(numbers: IntArray, positions: FloatArray) -> list[tuple[IntArray, IntA
         if rest.any():
             groups.append((rows[rest], atoms[rest]))
     return groups
+
+
+def _share_alike(numbers: IntArray, positions: FloatArray) -> float:
+    """Share of some of the frames (m, n, 3) that have the usual bonds, and no other ones."""
+    some = positions[np.unique(np.linspace(0, len(positions) - 1, _SOME).astype(int))]
+    bonded, reference = bonds(numbers, some)
+    n, (i, j) = len(numbers), near_pairs(numbers, some)
+    free = ~np.isin(i * n + j, bonded[:, 0] * n + bonded[:, 1])
+    i, j = i[free], j[free]
+    other = (distances(some, i, j) < reach(numbers, i, j, tight=True)).any(axis=1)
+    torn = stretched(numbers, some, bonded, reference)[1].any(axis=1)
+    return float((~np.asarray(torn | other)).mean())
 
 
 def _in_order(

@@ -15,7 +15,7 @@ from deepset_bench.data.checks.names import name_of
 from deepset_bench.data.checks.subject import Group, Subject
 from deepset_bench.data.frames import FloatArray, IntArray
 
-_MINOR, _MANY = 0.2, 5  # of the frames; molecules of one formula that no mistake makes
+_MINOR, _MANY = 0.2, 5  # of the frames; more molecules under one name are no mistake
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,8 @@ def kinds(subject: Subject) -> list[Kind]:
     that leave open whether there is a bond, only the formula is known.
     """
     found: dict[tuple[str, bytes, bytes, int, int], Kind] = {}
-    for group in subject.groups:
-        for kind in _kinds_of(group):
+    for group, key in zip(subject.groups, _keys(subject.groups), strict=True):
+        for kind in _kinds_of(group, key):
             atoms = np.sort(kind.numbers).tobytes()
             same = (kind.molecule, atoms, kind.key, kind.charge, kind.spin)
             known = found.get(same)
@@ -114,9 +114,22 @@ def kinds(subject: Subject) -> list[Kind]:
     return sorted(found.values(), key=lambda kind: -len(kind.index))
 
 
-def _kinds_of(group: Group) -> list[Kind]:
+def _keys(groups: list[Group]) -> list[bytes]:
+    """The key of each group's bonds, all graphs of one size at a time; empty for large ones."""
+    keys = [b""] * len(groups)
+    sizes = np.array([len(group.numbers) for group in groups])
+    for n in np.unique(sizes[sizes <= LARGEST]).tolist():
+        rows = np.flatnonzero(sizes == n).tolist()
+        numbers = np.concatenate([groups[row].numbers for row in rows])
+        bonded = np.concatenate([groups[row].bonds[0] + k * n for k, row in enumerate(rows)])
+        found = from_bonds(numbers, np.repeat(np.arange(len(rows)), n), bonded).keys
+        for row, key in zip(rows, found, strict=True):
+            keys[row] = key
+    return keys
+
+
+def _kinds_of(group: Group, known: bytes) -> list[Kind]:
     bonded, reference = group.bonds
-    known = key_of(group.numbers, bonded) if len(group.numbers) <= LARGEST else b""
     usual = Kind(
         group.molecule,
         group.numbers,
@@ -158,21 +171,23 @@ def one_molecule(subject: Subject) -> Finding:
     """
     check = "one molecule"
     by_formula: dict[tuple[str, str], list[Kind]] = {}
+    by_name: dict[str, int] = {}
     for kind in kinds(subject):
         if kind.key:
             by_formula.setdefault((kind.molecule, kind.formula), []).append(kind)
+            by_name[kind.molecule] = by_name.get(kind.molecule, 0) + 1
     if not by_formula:
         return Finding(check, "not run", f"no bonds to compare, or over {LARGEST} atoms")
     texts, notes, frames, share = list[str](), list[str](), list[int](), 0.0
     for (molecule, _), alike in by_formula.items():
         usual, *others = alike
+        if not others or by_name[molecule] > _MANY + 1:
+            continue
         total = sum(len(kind.index) for kind in alike)
         moved = [kind for kind in others if skeleton(kind) == skeleton(usual)]
         others = [kind for kind in others if kind not in moved]
         if moved:
             notes.append(f"in {sum(len(k.index) for k in moved):,} frames a proton has moved")
-        if not others or len(others) > _MANY:
-            continue
         for kind in others:
             part = len(kind.index) / total
             text = (
@@ -187,8 +202,9 @@ def one_molecule(subject: Subject) -> Finding:
             else:
                 notes.append(text)
     if not texts:
-        several = len(by_formula) > 1 and f"{len(by_formula)} formulas, "
-        text = f"{several or ''}each of one molecule" if not notes else "; ".join(notes[:3])
+        many = sum(by_name.values())
+        text = f"{many:,} molecules of {len(by_formula):,} formulas" if many > 1 else "there is one"
+        text = "; ".join([text, *notes[:3]])
         return Finding(check, "ok", text, 0.0)
     advice = "another molecule, or a reaction? give each molecule a set or a name of its own"
     where = tuple(sorted(frames))

@@ -93,6 +93,7 @@ class Named:
     vague: bool
 
 
+@cache
 def named(text: str) -> Named | None:
     """The known names in a text; None without one.
 

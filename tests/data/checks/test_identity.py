@@ -188,7 +188,7 @@ around = st.sampled_from(["{}", "my {}", "{}-pos-1", "trans_{}", "{}_300K", "rmd
 
 
 @given(stems, st.integers(1, 3), separators, around, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_names_of_alkenes(stem: str, locant: int, gap: str, words: str, old: bool) -> None:
     n = {"but": 4, "pent": 5, "hex": 6, "hept": 7, "oct": 8}[stem]
     name = f"{locant}-{stem}ene" if old else f"{stem}{gap}{locant}{gap}ene"
