@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from benchmarks.sampling import Sound
-from benchmarks.tables import Table
-from deepset_bench.data.checks.finding import Finding
+from benchmarks.tables import Table, replace_section
+from benchmarks.timing import machine
+from deepset_bench.data.checks.finding import Finding, worst
 from deepset_bench.data.checks.full import full_examination
 from deepset_bench.data.checks.subject import Subject
 
 FOLDER = Path("build/sound")
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "data_check.md"
 
 SETS = (
     # linear and diatomic
@@ -113,10 +116,15 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="keeps the sets (%(default)s)")
     parser.add_argument("--sample", type=int, default=200, help="frames computed with GFN-xTB")
     parser.add_argument("--defects", action="store_true", help="write out every defect, suspicion")
+    parser.add_argument("--write", action="store_true", help=f"put the summary into {PAGE.name}")
     given = parser.parse_args(words)
     chosen = [sound for sound in SETS if not given.names or sound.name in given.names]
     examined = {sound: examination(sound, given.folder, given.sample) for sound in chosen}
     print(table(examined).markdown())
+    content = f"{summary(examined)} {machine()}; {date.today():%Y-%m-%d}."
+    print(content)
+    if given.write:
+        replace_section(PAGE, "sound", content)
     if given.defects:
         for sound, findings in examined.items():
             for finding in findings:
@@ -155,6 +163,19 @@ def table(examined: dict[Sound, list[Finding]]) -> Table:
     header = ["set", "molecules", "frames", "labels", "defects", "suspicions"]
     header += ["defects (GFN-xTB)", "suspicions (GFN-xTB)", "by"]
     return Table("Sound sets.", "Every defect here is a false alarm.", header, rows)
+
+
+def summary(examined: dict[Sound, list[Finding]]) -> str:
+    """How many sets have a defect or a suspicion, in one sentence, and those that have."""
+    worst_of = {sound.name: worst(findings) for sound, findings in examined.items()}
+    molecules = len({smiles for sound in examined for smiles in sound.smiles})
+    frames = sum(sound.frames * len(sound.smiles) for sound in examined)
+    text = f"{len(examined)} sets of {molecules} molecules, {frames:,} frames"
+    for verdict, word in (("defect", "defect"), ("suspect", "suspicion")):
+        names = [name for name, found in worst_of.items() if found == verdict]
+        text += f"; {len(names)} with a {word}"
+        text += f" ({', '.join(names)})" if names else ""
+    return f"{text}."
 
 
 def with_xtb(finding: Finding) -> bool:
