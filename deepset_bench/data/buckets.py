@@ -22,7 +22,9 @@ ROW = 32
 """What an atom costs beside its neighbours, in slots of neighbours. Measured."""
 
 CALL = {"cpu": 3_400, "cuda": 100_000}
-"""What a batch costs before it has any atom, in slots. Measured; other devices as `cuda`."""
+"""What a batch costs before it has any atom, in slots; other devices as `cuda`.
+
+Measured on a CPU. A GPU waits for launches: the number is an estimate, on the side of one table."""
 
 WORTHWHILE = 1.5
 """How many times longer one shape takes than the best buckets before there are buckets."""

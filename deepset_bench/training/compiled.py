@@ -220,6 +220,9 @@ class CompiledGradients:
             frames[of_shape.dense] += len(of_shape)
         self.often = {dense for dense, count in frames.items() if count >= n_batches}
         self.fast: dict[bool, Graph] = {}
+        rare = [t.shape.rows for t in tables.tables if t.dense not in self.often]
+        if self.any_size and rare:
+            say(f"not compiled: the few frames of about {rare[0]} atoms or more")
 
     def __call__(
         self, flat: Tensor, buffers: Named, batch: Batch, target: Target
