@@ -176,12 +176,12 @@ def _scan(
 def _torsion(
     molecule: Molecule, rest: FloatArray, potential: XTB, rng: np.random.Generator, frames: int
 ) -> FloatArray:
-    """One end of the first bond between heavy atoms turned, not quite all the way round."""
+    """One end of the first bond between heavy atoms turned all the way round, to where it began."""
     j, k = next(b for b in molecule.bonds.tolist() if (molecule.numbers[b] > 1).all())
     moving = side(molecule.bonds, len(rest), (j, k))
     axis = (rest[k] - rest[j]) / np.linalg.norm(rest[k] - rest[j])
     found = np.repeat(rest[None], frames, axis=0)
-    for row, angle in enumerate(np.linspace(0, 5.5, frames)):
+    for row, angle in enumerate(np.linspace(0, 2 * np.pi, frames)):
         turn = Rotation.from_rotvec(angle * axis)
         found[row, moving] = turn.apply(rest[moving] - rest[k]) + rest[k]
     return found

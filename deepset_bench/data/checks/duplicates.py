@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from deepset_bench.data.checks.finding import Finding, energy_text, graded
+from deepset_bench.data.checks.finding import Finding, energy_text
 from deepset_bench.data.checks.geometry import distances, pairs
 from deepset_bench.data.checks.subject import FEW, Group, Subject
 from deepset_bench.data.checks.work import principal
@@ -18,7 +19,7 @@ SAME, NEAR = 1e-6, 0.005
 """Root mean square difference of sorted distances in angstrom: the same geometry, nearly so."""
 _SAME_ENERGY, _SAME_FORCE = 1e-4, 1e-3  # eV, eV/angstrom: what files keep and programs repeat
 _ION = 1.0  # eV: labels of one geometry that differ by more are of another charge or spin
-_DEFECT = 0.01  # of the frames
+_DEFECT, _COPIES = 0.01, 3  # of the frames; both ends of a scan are one
 _CHANCE = 2.5e-4  # that the nearest of five frames is so much nearer than the fifth
 _SEVERAL = 5  # frames that are near duplicates
 _CORRELATED = 0.5
@@ -36,6 +37,7 @@ def duplicates(subject: Subject) -> Finding:
     for group in subject.groups:
         by_atoms.setdefault(group.numbers.tobytes(), []).append(group)
     frames: set[int] = set()
+    copies: set[int] = set()
     conflicts: list[IntArray] = []
     seen = 0
     for groups in by_atoms.values():
@@ -44,8 +46,9 @@ def duplicates(subject: Subject) -> Finding:
             continue
         seen += 1
         found = same_geometry(together)
-        frames |= set(together.index[found[:, 1]].tolist())
         first, second = found.T
+        frames |= set(together.index[second].tolist())
+        copies |= set(together.index[second[_copied(together, found)]].tolist())
         force = np.sqrt((together.forces**2).mean(axis=(1, 2)))
         differ = np.abs(together.energy[first] - together.energy[second]) > _SAME_ENERGY
         differ |= np.abs(force[first] - force[second]) > _SAME_FORCE
@@ -57,13 +60,32 @@ def duplicates(subject: Subject) -> Finding:
     if not frames:
         return Finding(check, "ok", "no geometry occurs twice", 0.0)
     text = f"{len(frames):,} of {len(subject.frames):,} frames repeat the geometry of another"
+    if len(copies) < len(frames):
+        text += f", {len(frames) - len(copies):,} of them mirrored or with like atoms exchanged"
     advice = "leave them out: they put frames of the training part into the test"
     differing = np.concatenate(conflicts)
     if len(differing):
         more, advice = _conflict(subject, differing)
         text += more
-    verdict = "defect" if len(differing) else graded(share, 0.0, _DEFECT)
+    many = len(copies) >= _COPIES and len(copies) > _DEFECT * len(subject.frames)
+    verdict = "defect" if len(differing) or many else "suspect"
     return Finding(check, verdict, text, share, "", where, (), advice)
+
+
+def _copied(group: Group, found: IntArray) -> NDArray[np.bool_]:
+    """(d,) which pairs of frames (d, 2) of one geometry are the same but for a turn.
+
+    A scan of a torsion passes by mirror images, and by those that differ in like atoms alone.
+    """
+    same = np.zeros(len(found), dtype=bool)
+    i, j = pairs(len(group.numbers))
+    for row, couple in enumerate(found.tolist()):
+        a, b = distances(group.positions[couple], i, j)
+        first, second = (p - p.mean(axis=0) for p in group.positions[couple])
+        size = np.linalg.svd(first, compute_uv=False)[-1]
+        mirrored = np.linalg.det(first.T @ second) < 0 and size > 10 * SAME
+        same[row] = np.sqrt(((a - b) ** 2).mean()) < 10 * SAME and not mirrored
+    return same
 
 
 def _together(groups: list[Group]) -> Group:

@@ -17,23 +17,44 @@ from tests.data.checks.cases import clean, cubes, find, joined, shuffled, turned
 CHECK = "duplicates"
 
 
-def repeated(frames: Frames, rows: list[int], seed: int) -> Frames:
+def repeated(frames: Frames, rows: list[int], seed: int, exchanged: bool = False) -> Frames:
     """Copies of some frames at the end: turned, and with two like hydrogens exchanged."""
     copies = turned(frames.select(rows), seed)
     positions, forces = cubes(copies.positions), cubes(copies.forces)
-    positions[:, [4, 5]], forces[:, [4, 5]] = positions[:, [5, 4]], forces[:, [5, 4]]
+    if exchanged:
+        positions[:, [4, 5]], forces[:, [4, 5]] = positions[:, [5, 4]], forces[:, [5, 4]]
     copies = replace(copies, positions=positions.reshape(-1, 3), forces=forces.reshape(-1, 3))
     joined = Frames.concatenate([frames, copies])
     return replace(joined, index=np.arange(len(joined)))
 
 
-@given(st.lists(st.integers(0, 199), min_size=1, max_size=40, unique=True), st.integers(0, 99))
+@given(
+    st.lists(st.integers(0, 199), min_size=1, max_size=40, unique=True),
+    st.integers(0, 99),
+    st.booleans(),
+)
 @settings(max_examples=12, deadline=None)
-def test_copies_are_found_though_turned_and_reordered(rows: list[int], seed: int) -> None:
-    found = find(repeated(clean(200), rows, seed), CHECK)
+def test_copies_are_found_though_turned_and_reordered(
+    rows: list[int], seed: int, exchanged: bool
+) -> None:
+    found = find(repeated(clean(200), rows, seed, exchanged), CHECK)
     assert found.frames == tuple(range(200, 200 + len(rows)))
     assert found.number == pytest.approx(len(rows) / (200 + len(rows)))
-    assert found.verdict == ("defect" if found.number > 0.01 else "suspect")
+    many = len(rows) > 2 and not exchanged
+    assert found.verdict == ("defect" if many else "suspect")
+    assert ("like atoms exchanged" in found.text) == exchanged
+
+
+def test_a_scan_of_a_torsion_passes_by_mirror_images() -> None:
+    """H2O2, once around with both ends: no mistake."""
+    angle = np.radians(np.arange(-180, 181, 10))
+    positions = np.zeros((len(angle), 4, 3))
+    positions[:, 1:3] = [[0.0, 0.0, 0.0], [1.45, 0.0, 0.0]]
+    positions[:, 0] = [-0.2, 0.94, 0.0]
+    positions[:, 3] = np.stack([0 * angle + 1.65, 0.94 * np.cos(angle), 0.94 * np.sin(angle)], 1)
+    found = find(Frames.unlabelled("x", np.array([1, 8, 8, 1]), positions), CHECK)
+    assert found.verdict == "suspect"
+    assert "17 of them mirrored" in found.text
 
 
 def test_one_geometry_with_two_energies() -> None:
