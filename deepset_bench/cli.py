@@ -12,6 +12,7 @@ from deepset_bench import cli_data, surroundings
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import complete_override, groups
+from deepset_bench.surroundings import say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,10 +60,9 @@ def train(
     For instance: bench train trainer.epochs=20, or bench train data=NAME with NAME from
     bench data list.
     """
-    from rich.console import Console
-
     from deepset_bench import display
     from deepset_bench.config import experiment
+    from deepset_bench.console import Console
     from deepset_bench.training.train import train
 
     console = Console()
@@ -73,9 +73,7 @@ def train(
             fresh=fresh,
             on_start=lambda folder, setup: display.announce(console, folder, setup),
             on_epoch=lambda _, row: on_epoch(row),
-            on_note=lambda _, line: console.print(
-                line, highlight=False, markup=False, soft_wrap=True
-            ),
+            on_note=lambda _, line: console.print(line, soft_wrap=True),
         )
     for outcome in outcomes:
         display.show_outcome(console, outcome)
@@ -135,10 +133,10 @@ def config(overrides: Overrides = None) -> None:
     from deepset_bench.config import experiment
 
     wanted = experiment(overrides or [])
-    typer.echo(OmegaConf.to_yaml(OmegaConf.create(asdict(wanted.config))))
+    say(OmegaConf.to_yaml(OmegaConf.create(asdict(wanted.config))))
     for group, options in groups().items():
         chosen = wanted.choices.get(group)
-        typer.echo(f"# {group}: {', '.join(f'[{o}]' if o == chosen else o for o in options)}")
+        say(f"# {group}: {', '.join(f'[{o}]' if o == chosen else o for o in options)}")
 
 
 @app.command()
@@ -270,11 +268,11 @@ def main() -> None:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
                 sys.stdout.flush()
     except UserError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {' '.join(str(error).splitlines())}", error=True)
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            typer.echo("interrupted; the same command goes on where it stopped", err=True)
+            say("interrupted; the same command goes on where it stopped", error=True)
         raise
     except Exception as error:
         line = surroundings.failure(error)
@@ -282,7 +280,7 @@ def main() -> None:
             raise
         surroundings.close_output()
         if not isinstance(error, BrokenPipeError):
-            typer.echo(f"error: {line}", err=True)
+            say(f"error: {line}", error=True)
         sys.exit(1)
 
 

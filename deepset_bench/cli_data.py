@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from deepset_bench.data.recipe import Recipe
+from deepset_bench.surroundings import say
 
 if TYPE_CHECKING:
     from deepset_bench.data.gathering import Request
@@ -98,8 +99,7 @@ Kelvin = Annotated[
 @app.command("list")
 def list_() -> None:
     """The sets there are, shipped and imported."""
-    from rich.console import Console
-
+    from deepset_bench.console import Console
     from deepset_bench.data.display import sets_table
 
     Console().print(sets_table())
@@ -108,8 +108,7 @@ def list_() -> None:
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="A set, as data= takes it.")]) -> None:
     """A set's datasheet, its labels in eV and hartree, and what a trivial model would score."""
-    from rich.console import Console
-
+    from deepset_bench.console import Console
     from deepset_bench.data.display import set_summary
 
     Console().print(set_summary(name))
@@ -142,7 +141,7 @@ def import_(
     """Read a CP2K pair, or files with named labels and sets, into one set for data=NAME."""
     from deepset_bench.data.importing import import_set
 
-    typer.echo(import_set(name, _request(locals()), relabel, force))
+    say(import_set(name, _request(locals()), relabel, force))
 
 
 @app.command()
@@ -218,7 +217,7 @@ def relabel(
     """The same geometries with GFN-xTB labels as a new set; what was added is kept apart."""
     from deepset_bench.data.relabelling import relabel_set
 
-    typer.echo(relabel_set(new, _request(locals()), method, electronic_temperature, force))
+    say(relabel_set(new, _request(locals()), method, electronic_temperature, force))
 
 
 def _request(given: dict[str, Any]) -> Request:
@@ -258,11 +257,11 @@ def fetch(
     from deepset_bench.data import fetching
 
     if name is None:
-        from rich.console import Console
+        from deepset_bench.console import Console
 
         Console().print(fetching.remotes_table())
     else:
-        typer.echo(fetching.fetch_set(name, frames, formula, relabel, force))
+        say(fetching.fetch_set(name, frames, formula, relabel, force))
 
 
 @app.command()
@@ -343,4 +342,4 @@ def generate(
         "window_strength": window_strength,
         "windows": windows,
     }
-    typer.echo(generate_set(name, smiles, options, out, jobs, allow_broken, force))
+    say(generate_set(name, smiles, options, out, jobs, allow_broken, force))

@@ -9,10 +9,11 @@ from typing import Any
 
 from ase.units import Bohr, Hartree
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from deepset_bench.console import Console
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
@@ -25,12 +26,12 @@ def announce(console: Console, folder: RunFolder, setup: Setup) -> None:
     """What is about to be trained, on what, and what the data's checks say."""
     sizes = ", ".join(f"{len(part)} {name}" for name, part in setup.parts.items())
     count = sum(p.numel() for p in setup.potential.parameters())
-    console.print(f"[bold]{folder.path}[/bold]", soft_wrap=True)
-    console.print(f"{sizes} frames; {count:,} parameters; {setup.device.type}", highlight=False)
+    console.print(Text(str(folder.path), "bold"), soft_wrap=True)
+    console.print(f"{sizes} frames; {count:,} parameters; {setup.device.type}")
     colour = {"ok": "green", "suspect": "yellow", "defect": "red"}[setup.verdict.verdict]
-    console.print(f"data: [{colour}]{setup.verdict.verdict}[/{colour}]")
+    console.print(Text.assemble("data: ", (setup.verdict.verdict, colour)))
     for line in setup.verdict.findings:
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def _losses(row: Epoch) -> str:
@@ -49,7 +50,7 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
             if row.epoch % every == 0 or row.epoch == epochs:
                 left = row.seconds / row.epoch * (epochs - row.epoch)
                 text = f"epoch {row.epoch}/{epochs}  {_losses(row)}  {left:.0f} s left"
-                console.print(text, highlight=False, soft_wrap=True)
+                console.print(text, soft_wrap=True)
 
         yield line
         return
@@ -123,7 +124,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.already_done:
         console.print(f"already done: {folder.path} (--fresh trains it again)", soft_wrap=True)
     if result["status"] == "diverged":
-        console.print(f"[red]diverged[/red]: {result['reason']}; see {folder.log}", soft_wrap=True)
+        why = f": {result['reason']}; see {folder.log}"
+        console.print(Text.assemble(("diverged", "red"), why), soft_wrap=True)
         return
     console.print(result_table(result))
     console.print(
@@ -144,20 +146,17 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             console.print(
                 f"energies of {', '.join(unscored)} are not scored as they are: the reference says "
                 "nothing about a composition that is no combination of those trained on",
-                highlight=False,
             )
     floor = result["label_floor_ev_per_angstrom"]
     if floor:
         console.print(
             f"the true forces would score {floor / (Hartree / Bohr):.4f} Ha/bohr "
             "against these labels",
-            highlight=False,
         )
     stack = result.get("stack", 1)  # which results of version 0.1.0 do not hold
     share = f", a share of {stack} stacked runs" if stack > 1 else ""
     console.print(
         f"best epoch {result['best_epoch']} of {result['epochs']}, "
         f"{result['wall_seconds']:.0f} s{share}; everything is in {folder.path}",
-        highlight=False,
         soft_wrap=True,
     )

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from deepset_bench.errors import UserError
+from deepset_bench.surroundings import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGE = Path(__file__).resolve().parent
 _NAME = "deepset_bench"  # of the program's folders among those of the user
@@ -176,6 +181,21 @@ def digest(paths: Iterable[Path], algorithm: str = "sha256") -> str:
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     return found.hexdigest()
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A table as CSV in which no text is a formula to a spreadsheet or steers a terminal."""
+
+    def plain(cell: Any) -> Any:
+        if not isinstance(cell, str):
+            return cell
+        shown = visible(cell)
+        formula = shown.startswith(("=", "@")) or re.match(r"[+-](?![0-9.]+$)", shown)
+        return f"'{shown}" if formula else shown
+
+    texts = frame.select_dtypes(exclude="number")
+    safe = frame.assign(**{str(name): texts[name].map(plain) for name in texts})
+    return str(safe.rename(columns=plain).to_csv(index=False, lineterminator="\n"))
 
 
 def write_text(path: Path, text: str) -> None:

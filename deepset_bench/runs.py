@@ -22,6 +22,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
 from deepset_bench.schema import flat
+from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
 DATA = "data_sha256"
@@ -249,7 +250,7 @@ class RunFolder:
         """Append one line to log.txt."""
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         with naming(self.log), self.log.open("a", encoding="utf-8") as stream:
-            stream.write(f"{now} {line}\n")
+            stream.write(f"{now} {visible(line)}\n")
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")

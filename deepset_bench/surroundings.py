@@ -67,6 +67,9 @@ _REMEDIES = {
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _AMOUNT = re.compile(r"allocate (\d[\d.]* ?\w+)")
 
+# Escape sequences, and what turns the direction of writing about.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 
 def prepare(encoding: str | None = None) -> None:
     """Let a process print any text and import libraries that want a user; to be called first.
@@ -113,6 +116,16 @@ def failure(error: BaseException) -> str | None:
     if "can't start new thread" in said:
         return _line("", said, _PROCESSES)
     return None
+
+
+def visible(text: str) -> str:
+    """The text with every character that would steer a terminal as its code; lines stay lines."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def say(text: object, end: str = "\n", *, error: bool = False) -> None:
+    """Print text of any origin."""
+    print(visible(str(text)), end=end, file=sys.stderr if error else sys.stdout)
 
 
 def close_output() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import yaml
 from ase.symbols import Symbols
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 from deepset_bench.data.catalogue import datasheet, is_shipped, load, names
@@ -30,11 +29,11 @@ def sets_table() -> Table:
         try:
             frames, method = load(name), str(datasheet(name).get("method", "unknown"))
         except UserError as error:
-            table.add_row(name, "", "", "", escape(f"damaged: {error}"), origin)
+            table.add_row(name, "", "", "", f"damaged: {error}", origin)
             continue
         fewest, most = frames.n_atoms.min(), frames.n_atoms.max()
         atoms = str(most) if fewest == most else f"{fewest}-{most}"
-        table.add_row(name, str(len(frames)), atoms, formulas(frames), escape(method), origin)
+        table.add_row(name, str(len(frames)), atoms, formulas(frames), method, origin)
     return table
 
 
@@ -48,7 +47,7 @@ def set_summary(name: str) -> Group:
     facts = Table(title=f"{name}: {formulas(frames)}", show_header=False)
     several = sheet.pop("molecules", {})
     for key, value in sheet.items():
-        facts.add_row(str(key), escape(_plain(value)))
+        facts.add_row(str(key), _plain(value))
     labels = Table("quantity", "eV, angstrom", "hartree, bohr")
     for quantity, value in energy_statistics(frames).items():
         labels.add_row(quantity, f"{value:.6g} eV", f"{value / HARTREE:.6g} hartree")
@@ -76,7 +75,7 @@ def _molecules_table(facts: dict[str, Any]) -> Table:
     for molecule, fact in facts.items():
         text = [molecule, fact["smiles"], fact["formula"]]
         values = [str(fact["measured"][key]) for key in columns.values()]
-        table.add_row(*(escape(word) for word in text), *values)
+        table.add_row(*text, *values)
     return table
 
 

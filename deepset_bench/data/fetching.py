@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console, Group
+from rich.console import Group
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
+from deepset_bench.console import Console
 from deepset_bench.data.catalogue import check_new
 from deepset_bench.data.download import Progress as Report
 from deepset_bench.data.download import download

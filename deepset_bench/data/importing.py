@@ -112,9 +112,9 @@ def relabelled(frames: Frames, method: str, **options: float) -> tuple[Frames, s
     Raises:
         UserError: see `xtb.relabel`.
     """
-    from rich.console import Console
     from rich.progress import Progress
 
+    from deepset_bench.console import Console
     from deepset_bench.data.xtb import METHODS, relabel
 
     with Progress(console=Console(stderr=True)) as bar:

@@ -15,9 +15,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import yaml
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
+from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.datasheet import Trajectory, command, datasheet
 from deepset_bench.data.frames import Frames
@@ -162,7 +168,13 @@ def _progress(recipes: Mapping[str, Recipe]) -> Iterator[_OnProgress]:
     """A function to call with progress: a bar for all frames and one for each molecule at work."""
     some = next(iter(recipes.values()))
     finished = dict.fromkeys(recipes, 0)
-    with Progress(console=Console(stderr=True)) as bars:
+    columns = (
+        TextColumn("{task.description}", markup=False),  # a SMILES string may hold brackets
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
         whole = bars.add_task(f"{METHODS[some.method]} frames", total=some.frames * len(recipes))
         single = {
             molecule: bars.add_task(f"  {molecule}", total=some.frames, visible=False)
@@ -172,7 +184,7 @@ def _progress(recipes: Mapping[str, Recipe]) -> Iterator[_OnProgress]:
         def show(molecule: str, done: int, total: int) -> None:
             several = len(recipes) > 1
             if several and done == total > finished[molecule] and not bars.console.is_terminal:
-                bars.console.print(f"{molecule}: {total} frames", highlight=False)
+                bars.console.print(f"{molecule}: {total} frames")
             finished[molecule] = done
             bars.update(whole, completed=sum(finished.values()))
             bars.update(single[molecule], completed=done, visible=several and done < total)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+from rich.text import Text
 
 from deepset_bench.config import experiment
+from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation import display
@@ -95,12 +96,12 @@ def evaluate(arguments: Sequence[str], unit: str, steps: str | None) -> None:
     # Before anything is printed: a reader that stops early, such as `head`, ends the program.
     kept = _write(request, analysis, notes)
     for folder in request.folders:
-        console.print(f"[bold]{folder.path}[/bold]", soft_wrap=True, highlight=False)
-    console.print(f"{analysis.selection.title}: {len(analysis.series)} frames", highlight=False)
+        console.print(Text(str(folder.path), "bold"), soft_wrap=True)
+    console.print(f"{analysis.selection.title}: {len(analysis.series)} frames")
     for note in notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
     display.show(console, analysis, request.steps, unit)
-    console.print(kept, highlight=False, markup=False, soft_wrap=True)
+    console.print(kept, soft_wrap=True)
 
 
 def analyse(request: Request) -> Analysis:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deepset_bench.console import Console
 from deepset_bench.data.units import UNITS
 from deepset_bench.evaluation.analysis import Analysis
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from deepset_bench import __version__
-from deepset_bench.files import write_text
+from deepset_bench.files import csv_text, write_text
 from deepset_bench.runs import RunFolder
 from deepset_bench.surroundings import failure
 
@@ -43,7 +43,7 @@ def write(
     whole = {**runs, **content, "version": __version__}
     try:
         for table, frame in tables.items():
-            write_text(target / f"{table}.csv", frame.to_csv(index=False, lineterminator="\n"))
+            write_text(target / f"{table}.csv", csv_text(frame))
         write_text(target / f"{name}.json", json.dumps(whole, indent=2, default=_plain) + "\n")
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):

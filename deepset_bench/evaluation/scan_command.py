@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deepset_bench.config import experiment
+from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.units import UNITS
 from deepset_bench.errors import UserError, nearest
@@ -89,9 +90,9 @@ def _show_kind(
         try:
             references[cutoff] = gfn1(along, temperature)
         except UserError as error:
-            console.print(f"no {GFN1} beside it: {error}", highlight=False, soft_wrap=True)
+            console.print(f"no {GFN1} beside it: {error}", soft_wrap=True)
             break
-    console.print(f"[bold]{kind}[/bold]: {along.title}", highlight=False, soft_wrap=True)
+    console.print(Text.assemble((kind, "bold"), f": {along.title}"), soft_wrap=True)
     curves, kept = [], []
     for folder, ensemble in runs:
         cutoff = ensemble.members[0].config.cutoff
@@ -104,7 +105,7 @@ def _show_kind(
         console.print(_curves([*references.values(), *(one for one, _ in curves)], along, unit))
     console.print(_summary(curves, list(references.values()), unit))
     for line in kept:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _curves(curves: Sequence[Curve], along: Path, unit: str) -> Table:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from rich.console import Console
 
+from deepset_bench.console import Console
 from deepset_bench.errors import UserError
-from deepset_bench.files import check_writable, write_text
+from deepset_bench.files import check_writable, csv_text, write_text
 from deepset_bench.report import generalisation, render, sweeps
 from deepset_bench.report.blocks import Page, claims_page, page
 from deepset_bench.report.claims import claims
@@ -20,6 +19,7 @@ from deepset_bench.report.collect import Where
 from deepset_bench.report.gaps import LEFT_OUT, left_out
 from deepset_bench.report.published import PARTS
 from deepset_bench.report.tables import Table, build
+from deepset_bench.surroundings import say
 
 Format = Literal["terminal", "markdown", "latex", "csv"]
 CLAIMS = "claims"
@@ -67,14 +67,14 @@ def show(
         texts = {"tables": render.csv(tables, unit)} if tables else {}
         others = [closing] if closing is not None else []
         if closing is not None:
-            texts[CLAIMS] = closing.to_csv(index=False, lineterminator="\n")
+            texts[CLAIMS] = csv_text(closing)
         if generalisation.FAMILY in wanted:
             others.append(generalisation.rows(where))
-            texts[generalisation.FAMILY] = others[-1].to_csv(index=False, lineterminator="\n")
+            texts[generalisation.FAMILY] = csv_text(others[-1])
         lines = [line for table in tables for line in left_out(table.runs)]
         lines += [line for frame in others for line in frame.attrs[LEFT_OUT]]
         for line in dict.fromkeys(lines):  # beside the numbers, which a program reads
-            print(line, file=sys.stderr)
+            say(line, error=True)
     else:
         parts = PARTS if part == "all" else (part,)
         pages = [page(table, unit, parts) for table in tables]
@@ -86,12 +86,12 @@ def show(
             return
         texts = {one.name: _text(one, style) for one in pages}
     if out is None:
-        print("\n".join(texts.values()), end="")
+        say("\n".join(texts.values()), end="")
         return
     for name, text in texts.items():
         path = out / f"{name}.{_ENDING[style]}"
         write_text(path, text)
-        print(path)
+        say(path)
 
 
 def chosen(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> list[Table]:

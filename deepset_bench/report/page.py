@@ -10,10 +10,10 @@ from typing import Any
 
 import matplotlib
 import yaml
-from rich.console import Console
 
 from deepset_bench import pages
 from deepset_bench.config import experiment
+from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.checks.finding import listed, ranges, sorted_by_verdict
 from deepset_bench.data.checks.full import full_examination
@@ -32,6 +32,7 @@ from deepset_bench.report.output import chosen
 from deepset_bench.report.provenance import provenance
 from deepset_bench.report.tables import build
 from deepset_bench.runs import runs_root
+from deepset_bench.surroundings import say
 
 CONDITIONS = ("report", "corrected")
 FLAWS = Path(__file__).with_name("flaws.yaml")
@@ -52,7 +53,7 @@ def show(out: Path, unit: str, where: Where) -> None:
         check_writable(out.parent)
     with Console(stderr=True).status("reading runs") as status:
         write_text(out, page(unit, where, status.update))
-    print(out)
+    say(out)
 
 
 def page(unit: str, where: Where, say: Any = lambda _: None) -> str:

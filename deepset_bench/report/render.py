@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from deepset_bench.console import Console
 from deepset_bench.data.units import UNITS
+from deepset_bench.files import csv_text
 from deepset_bench.report.blocks import Block, Cell, Page
 from deepset_bench.report.published import METRICS
 from deepset_bench.report.tables import Table
@@ -64,7 +64,7 @@ def terminal_block(block: Block) -> RichTable:
     """One block; numbers stand to the right, texts that may wrap to the left."""
     drawn = RichTable(
         box=SIMPLE_HEAD,
-        title=escape(block.heading) or None,
+        title=block.heading or None,
         title_justify="left",
         pad_edge=False,
         collapse_padding=True,
@@ -76,7 +76,7 @@ def terminal_block(block: Block) -> RichTable:
         heading = f"{group}\n{name}" if group != last else name
         last = group
         drawn.add_column(
-            escape(heading),
+            heading,
             justify="left" if position == 0 or block.wraps else "right",
             no_wrap=not block.wraps or name in ("condition", "verdict"),
             vertical="top" if block.wraps else "bottom",
@@ -204,4 +204,4 @@ def csv(tables: Sequence[Table], unit: str) -> str:
         for column in [c for c in frame.columns if c.startswith(f"{metric}_")]:
             frame[column] /= size
             renamed[column] = f"{column} / ({name})"
-    return str(frame.rename(columns=renamed).to_csv(index=False, lineterminator="\n"))
+    return csv_text(frame.rename(columns=renamed))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
+from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.runs import runs_root
 from deepset_bench.sweep import display, estimate
@@ -36,7 +35,7 @@ def sweep(
     planned = plan(arguments, seeds)
     share = share_out(planned.runs, jobs, None if stack == "auto" else int(stack))
     if planned.title:
-        console.print(planned.title, highlight=False, markup=False)
+        console.print(planned.title)
     if dry_run:
         _list(console, planned)
         seconds = estimate.seconds(planned.runs, share)
@@ -44,7 +43,6 @@ def sweep(
         console.print(
             f"{share.jobs} at once; time: "
             + (known if seconds is None else f"about {display.duration(seconds)}"),
-            highlight=False,
         )
         return True
     running = Sweep(planned.runs, share, planned.name)
@@ -65,7 +63,7 @@ def _list(console: Console, planned: Plan) -> None:
     pairs = zip(planned.runs, epochs, strict=True)
     display.show_runs(console, [(run.name, standing(run.folder, n)) for run, n in pairs])
     if planned.repeated:
-        console.print(f"asked for more than once: {planned.repeated}", highlight=False)
+        console.print(f"asked for more than once: {planned.repeated}")
 
 
 def _report(console: Console, ended: Sweep) -> bool:
@@ -73,5 +71,5 @@ def _report(console: Console, ended: Sweep) -> bool:
     unwell = {r: s for r, s in ended.ended.items() if s.state in ("failed", "diverged")}
     for run, stands in unwell.items():
         text = f"{stands.state} {run.name}: {stands.reason}; see {run.folder.log}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
     return not unwell

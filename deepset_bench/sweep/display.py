@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from deepset_bench.console import Console
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.status import Standing
 
@@ -38,8 +39,8 @@ def table(rows: Sequence[Row]) -> Table:
         shown.add_column(heading, justify="right", no_wrap=heading == "epoch")
     shown.add_column("left, or why", overflow="fold")
     for name, stands in rows:
-        state = f"[{_COLOURS.get(stands.state, 'dim')}]{stands.state}"
-        shown.add_row(Text(name), state, *_numbers(stands), Text(_note(stands)))
+        state = Text(stands.state, _COLOURS.get(stands.state, "dim"))
+        shown.add_row(name, state, *_numbers(stands), _note(stands))
     return shown
 
 
@@ -57,8 +58,8 @@ def show_runs(console: Console, rows: Sequence[Row]) -> None:
         console.print(table(rows))
     else:
         for row in rows:
-            console.print(line(*row), highlight=False, markup=False, soft_wrap=True)
-    console.print(counts([stands for _, stands in rows]), highlight=False)
+            console.print(line(*row), soft_wrap=True)
+    console.print(counts([stands for _, stands in rows]))
 
 
 def counts(standings: Sequence[Standing]) -> str:
@@ -74,7 +75,7 @@ def watching(console: Console, sweep: Sweep) -> Iterator[Callable[[], None]]:
     """A function to call often while the sweep runs; it shows what is new."""
     if not console.is_terminal:
         yield _lines(console, sweep)
-        console.print(counts([sweep.standing(run) for run in sweep.runs]), highlight=False)
+        console.print(counts([sweep.standing(run) for run in sweep.runs]))
         return
     with Live(console=console, auto_refresh=False) as live:
         last = 0.0
@@ -98,7 +99,7 @@ def _lines(console: Console, sweep: Sweep) -> Callable[[], None]:
             if stands.state != told.get(run.name, "queued"):
                 told[run.name] = stands.state
                 text = line(run.name, stands)
-                console.print(text, highlight=False, markup=False, soft_wrap=True)
+                console.print(text, soft_wrap=True)
 
     return changes
 

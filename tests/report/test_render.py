@@ -10,8 +10,8 @@ from io import StringIO
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
+from deepset_bench.console import Console
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
 from deepset_bench.report import disagreement, render, sweeps
 from deepset_bench.report.blocks import Block, Cell, Page, page

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
+from deepset_bench.data import catalogue
+from deepset_bench.files import csv_text
 from deepset_bench.surroundings import prepare
+from tests import toy
 from tests.surroundings.processes import ODD, benches, shell
-from tests.training.tiny import OVERRIDES
+from tests.test_cli import inside
+from tests.training.tiny import OVERRIDES, run
 
 
 def test_a_terminal_of_ascii(public, tiny):
@@ -66,3 +74,58 @@ def test_where_output_goes(tmp_path, command, status, expected):
 @pytest.mark.parametrize("command", ["bench config | true", "bench config | head -1"])
 def test_a_reader_that_has_seen_enough(tmp_path, command):
     assert shell(command, tmp_path).stderr == ""
+
+
+HOSTILE = "=1+[/x][red]\x1b[2J\x9b2J"
+SHOWN = "=1+[/x][red]\\x1b[2J\\x9b2J"
+
+
+def test_names_are_shown_and_steer_nothing(tmp_path, monkeypatch, capsys):
+    frames = toy.frames(2, 40)
+    frames = replace(frames, molecule=np.full(len(frames), HOSTILE))
+    catalogue.register("tiny", frames, {"method": HOSTILE})
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("BENCH_RUNS", str(tmp_path / "runs [/x]\x1b[2J"))
+    folder = run("trainer.epochs=1").folder
+    sweep = {
+        "title": HOSTILE,
+        "baseline": HOSTILE,
+        "common": list(OVERRIDES),
+        "runs": [{"label": HOSTILE, "overrides": ["trainer.epochs=1"]}],
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(sweep))
+    for arguments in (
+        ("data", "list"),
+        ("data", "show", "tiny"),
+        ("train", *OVERRIDES, "trainer.epochs=1"),
+        ("status",),
+        ("sweep", str(tmp_path / "own.yaml"), "--dry-run"),
+        ("evaluate", str(folder.path)),
+        ("tables", str(tmp_path / "own.yaml")),
+        ("tables", str(tmp_path / "own.yaml"), "--format", "csv"),
+        ("tables", str(tmp_path / "own.yaml"), "--format", "markdown"),
+        ("train", f"data={HOSTILE}"),
+    ):
+        _, out, err = inside(monkeypatch, capsys, *arguments)
+        assert not set("\x1b\x9b") & set(out + err)
+        if arguments[0] in ("data", "evaluate", "tables"):
+            assert SHOWN in out
+    rows = next(folder.path.rglob("atomic_energies.csv")).read_text(encoding="utf-8")
+    assert f"\n'{SHOWN}," in rows
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@x", "'@x"),
+        ("-x", "'-x"),
+        ("+1 2", "'+1 2"),
+        ("-1.5", "-1.5"),
+        ("CC=C", "CC=C"),
+        ("\x1b[2J", "\\x1b[2J"),
+    ],
+)
+def test_cells_of_csv_files(cell, written):
+    table = csv_text(pd.DataFrame({"name": [cell], "=n": [-1.5]}))
+    assert table == f"name,'=n\n{written},-1.5\n"

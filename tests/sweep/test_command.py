@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
+from deepset_bench.console import Console
 from deepset_bench.data.units import HARTREE
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep import display, estimate

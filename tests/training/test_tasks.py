@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from deepset_bench import cli
 from deepset_bench.config import determinants, experiment
+from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split

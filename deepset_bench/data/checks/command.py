@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress
 
+from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.checks.finding import Finding, as_dict, worst
 from deepset_bench.data.checks.full import Report, full_examination
@@ -18,6 +18,7 @@ from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.checks.terminal import show
 from deepset_bench.data.gathering import Request, gather, is_set
 from deepset_bench.files import write_text
+from deepset_bench.surroundings import say
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def check(request: Request, options: Options) -> bool:
     gathered = gather(request)
     if not (len(request.sources) == 1 and is_set(request.sources[0])):
         read = "; ".join(gathered.remarks)
-        errors.print(f"{gathered.name}: {read}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"{gathered.name}: {read}", soft_wrap=True)
     subject = Subject(
         gathered.frames,
         gathered.name,
@@ -76,7 +77,7 @@ def check(request: Request, options: Options) -> bool:
         from deepset_bench.data.checks.page import page
 
         write_text(options.html, page(report))
-        print(options.html)
+        say(options.html)
     return sound
 
 
@@ -89,11 +90,11 @@ def show_findings(title: str, findings: list[Finding], file: Path | None, **fact
         file: JSON file, or None.
         facts: what the file holds beside verdict and findings.
     """
-    show(Console(highlight=False), title, findings)
+    show(Console(), title, findings)
     if file is not None:
         content = {**facts, "verdict": worst(findings), "findings": [as_dict(f) for f in findings]}
         write_text(file, json.dumps(content, indent=2) + "\n")
-        print(file)
+        say(file)
     return worst(findings) != "defect"
 
 

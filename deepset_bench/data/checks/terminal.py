@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.markup import escape
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from deepset_bench.console import Console
 from deepset_bench.data.checks.finding import Finding, ranges, sorted_by_verdict, worst
 
 COLOURS = {"defect": "bold red", "suspect": "yellow", "ok": "green", "not run": "dim"}
@@ -35,7 +35,7 @@ def findings_table(findings: list[Finding]) -> RenderableType:
             what.append(Text(f"→ {finding.advice}", style="cyan"))
         table.add_row(
             Text(finding.verdict, style=COLOURS[finding.verdict]),
-            escape(finding.check),
+            finding.check,
             Padding(Group(*what), (0, 0, 1 if grave else 0, 0)),
         )
     return table

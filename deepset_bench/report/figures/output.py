@@ -7,10 +7,10 @@ from pathlib import Path
 
 from plotly.graph_objects import Figure as Interactive
 from plotly.offline import get_plotlyjs
-from rich.console import Console
 from rich.text import Text
 
 from deepset_bench import pages
+from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, check_writable, write_text
 from deepset_bench.report.collect import Where
@@ -49,7 +49,7 @@ def show(
         gaps = figure.missing
         try:
             for path in write(figure, out):
-                console.print(f"  {path}", highlight=False, soft_wrap=True)
+                console.print(f"  {path}", soft_wrap=True)
         except UserError as error:  # of these data; other figures may do without them
             gaps = [*gaps, (f"not drawn: {error}", "")]
         for what, command in gaps:
