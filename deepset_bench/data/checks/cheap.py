@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deepset_bench.data.checks import (
     composition,
+    digits,
     duplicates,
     intact,
     kinds,
@@ -33,6 +34,7 @@ CHEAP: tuple[Check, ...] = (
     kinds.one_molecule,
     kinds.one_charge,
     labels.outliers,
+    digits.digits,
     series.frozen,
     duplicates.duplicates,
     composition.rank,

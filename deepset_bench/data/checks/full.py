@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from deepset_bench.data.checks import (
+    agreement,
     composition,
     configuration,
     duplicates,
@@ -24,6 +25,7 @@ from deepset_bench.errors import UserError
 FRAMES: tuple[Check, ...] = (
     *CHEAP,
     elements.elements,
+    agreement.smooth,
     identity.identity,
     configuration.configuration,
     duplicates.near_duplicates,

@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 from deepset_bench.data.checks.coordinates import explaining_coordinate
 from deepset_bench.data.checks.finding import Finding, force_text, graded, listed
 from deepset_bench.data.checks.geometry import whole
+from deepset_bench.data.checks.mistakes import Mistake, energy_mistake, force_mistake
 from deepset_bench.data.checks.subject import Group, Subject
-from deepset_bench.data.checks.units import Mistake, energy_mistake, force_mistake
 from deepset_bench.data.checks.work import robust_slope
 from deepset_bench.data.frames import FloatArray
 from deepset_bench.data.units import HARTREE

@@ -1,35 +1,40 @@
-"""Lengths, forces and energies against what every molecule's bonds say their size must be."""
+"""Lengths and forces against what every molecule's bonds say their size must be."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from deepset_bench.data.checks.finding import Finding, graded
 from deepset_bench.data.checks.geometry import bonds, contact, distances
+from deepset_bench.data.checks.mistakes import Mistake, force_mistake, length_mistake
 from deepset_bench.data.checks.subject import FEW, Group, Subject
+from deepset_bench.data.checks.work import agree
 from deepset_bench.data.frames import FloatArray
-from deepset_bench.data.units import Units
 
 STIFFNESS = {1: 36.0, 5: 23.0, 6: 30.6, 7: 40.0, 8: 48.5, 14: 17.5, 15: 19.5, 16: 26.0, 17: 32.0}
 """Stretching force constant of X-H in eV/angstrom^2 by the atomic number of X: textbook values
-(4.9 mdyn/angstrom for C-H; Wilson, Decius and Cross, Molecular Vibrations, 1955), within 15 %."""
-_TOLERANCE = 1.25  # a scale within this factor of 1 is no other unit
+(4.9 mdyn/angstrom for C-H; Wilson, Decius and Cross, Molecular Vibrations, 1955). Those of ions and
+radicals, and of hot molecules, differ by half and more."""
+_CHEMICAL = 5.0  # a scale within this factor of 1 may be that of an unusual bond
+_BONDS, _TIGHT = 3, 0.85  # that agree, and a correlation, which show that it is not
+_SHORTEST = 0.1  # quantile of distances in time: what is stretched is no unit
 _LEAST_VARIATION = 0.004  # angstrom, of a bond length that tells a force constant
-_ENERGIES = {name: Units(name).energy for name in ("eV", "hartree", "kcal/mol", "kJ/mol")}
-_LENGTHS = {name: Units(length_unit=name).length for name in ("angstrom", "bohr")}
-_ATOMIC = Units("hartree", "bohr").force  # eV/angstrom
+_NOBLE = (2, 10, 18, 36, 54, 86)
 
 
 def bond_lengths(subject: Subject) -> Finding:
-    """Bonds to hydrogen, else the nearest neighbours, against the sums of covalent radii."""
+    """Bonds to hydrogen, else the nearest neighbours, against the sums of covalent radii.
+
+    A defect needs a unit that explains the ratio; work that agrees with the energies speaks for the
+    lengths, where the forces' size is known.
+    """
     check = "length unit"
     ratios = []
     for group in subject.groups[:1000]:
         n = len(group.numbers)
-        if n < 2:
+        if n < 2 or np.isin(group.numbers, _NOBLE).all():
             continue
         i, j = np.triu_indices(n, k=1)
         some = group.thinned(20)
@@ -38,41 +43,71 @@ def bond_lengths(subject: Subject) -> Finding:
         for m, row in enumerate(ratio):
             np.minimum.at(nearest[m], i, row)
             np.minimum.at(nearest[m], j, row)
-        ratios.append(nearest.ravel())
+        ratios.append(np.quantile(nearest, _SHORTEST, axis=0))
     if not ratios:
-        return Finding(check, "not run", "no frame has two atoms")
+        return Finding(check, "not run", "no frame has two atoms that bind")
     number = float(np.median(np.concatenate(ratios)))
     text = f"nearest neighbours are {number:.2f} times the sum of their covalent radii apart"
     mistake = length_mistake(number)
-    if mistake is None:
+    if mistake is None or math.isnan(mistake.factor):
         return Finding(check, "ok", text, number)
+    stiff = [known for group in subject.large for known in _known(group)]
+    if stiff and 1 / _CHEMICAL < np.median(stiff) < _CHEMICAL and agree(subject):
+        return Finding(check, "ok", f"{text}; work, energies and forces agree with it", number)
     advice = "import again with the right --length-unit"
     return Finding(check, "defect", f"{text}: {mistake}", number, "", (), (), advice)
 
 
 def force_scale(subject: Subject) -> Finding:
-    """The force constant of bonds to hydrogen: the slope of the force on H against the length."""
+    """The force constant of bonds to hydrogen: the slope of the force on H against the length.
+
+    Positions that are off by a little make it smaller, by the square of the correlation at most.
+    """
     check = "force unit"
     found = [measured for group in subject.large for measured in stretches(group)]
     if not found:
         why = f"no molecule with {FEW} frames has bonds to hydrogen whose lengths vary"
         return Finding(check, "not run", why)
-    known = [(k / STIFFNESS[z], r) for z, k, r in found]
-    number = float(np.median([ratio for ratio, _ in known]))
-    tight = float(np.median([abs(r) for _, r in known]))
+    known = [k / STIFFNESS[z] for z, k, _ in found]
+    number = float(np.median(known))
+    tight = float(np.median([abs(r) for *_, r in found]))
     text = (
         f"bonds to hydrogen are {number:.3g} times as stiff as known; correlation of the force on "
         f"H with their length {tight:.2f}"
     )
     if tight < 0.5:
         text = f"the force on H does not follow the length of its bond (correlation {tight:.2f})"
+        if agree(subject):
+            return Finding(check, "ok", f"{text}, but the energies follow the forces", tight)
         advice = "are these the forces of these frames and atoms?"
         return Finding(check, graded(0.8 - tight, 0.3, 0.5), text, tight, "", (), (), advice)
-    mistake = force_mistake(number)
+    mistake = _force_mistake(subject, number, tight, known)
     if mistake is None:
         return Finding(check, "ok", text, number)
     advice = "import again with the right --energy-unit and --length-unit, or change the sign"
     return Finding(check, "defect", f"{text}: {mistake}", number, "", (), (), advice)
+
+
+def _force_mistake(
+    subject: Subject, number: float, tight: float, known: list[float]
+) -> Mistake | None:
+    """What a stiffness of so many times the known one means; None where chemistry may explain it.
+
+    Within a factor of five it takes several bonds that agree, and a unit's factor; and a factor of
+    the forces alone is out of the question where the energies follow their work.
+    """
+    mistake = force_mistake(number)
+    if mistake is None or not 1 / _CHEMICAL < number < _CHEMICAL:
+        return mistake
+    apart = max(known) / min(known) if min(known) > 0 else math.inf
+    if len(known) < _BONDS or tight < _TIGHT or apart > _CHEMICAL or math.isnan(mistake.factor):
+        return None
+    return None if agree(subject) else mistake
+
+
+def _known(group: Group) -> list[float]:
+    """Stiffness of each bond to hydrogen over the known one."""
+    return [k / STIFFNESS[z] for z, k, _ in stretches(group)]
 
 
 def stretches(group: Group) -> list[tuple[int, float, float]]:
@@ -107,80 +142,3 @@ def hydrogen_bonds(group: Group) -> list[tuple[int, FloatArray, FloatArray]]:
         force = (group.forces[:, light] * vector).sum(axis=1) / length
         found.append((heavy, length, force))
     return found
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """What makes a scale other than 1, and the factor that it makes; NaN where nothing fits."""
-
-    what: str
-    factor: float
-
-    def __str__(self) -> str:
-        return f"{self.what} makes {self.factor:.4g}" if self.factor > 0 else self.what
-
-
-_UNEXPLAINED = Mistake("no unit explains it", math.nan)
-
-
-def energy_mistake(slope: float) -> Mistake | None:
-    """What it means that energies are `slope` times what the forces say; None for about 1."""
-    if slope < 0:
-        return Mistake("energies and forces have opposite signs", math.nan)
-    known = [
-        Mistake(f"energies in {a} beside forces in {b}/length", _ENERGIES[b] / _ENERGIES[a])
-        for a, b in _different(_ENERGIES)
-    ]
-    known += [Mistake(mistake.what, 1 / mistake.factor) for mistake in _per_length()]
-    known += [
-        Mistake(f"energies in {a} beside forces in hartree/bohr", _ATOMIC / _ENERGIES[a])
-        for a in _ENERGIES
-        if a != "hartree"
-    ]
-    return _mistake(slope, known)
-
-
-def force_mistake(ratio: float) -> Mistake | None:
-    """What it means that forces are `ratio` times what they should be; None for about 1."""
-    if ratio < 0:
-        return Mistake("the forces have the wrong sign", math.nan)
-    known = [
-        Mistake(f"{a} read as {b}", _ENERGIES[b] / _ENERGIES[a]) for a, b in _different(_ENERGIES)
-    ]
-    known += _per_length()
-    for e in _ENERGIES:
-        if e != "hartree":
-            known.append(Mistake(f"hartree/bohr read as {e}/angstrom", _ENERGIES[e] / _ATOMIC))
-            known.append(Mistake(f"{e}/angstrom read as hartree/bohr", _ATOMIC / _ENERGIES[e]))
-    return _mistake(ratio, known)
-
-
-def length_mistake(ratio: float) -> Mistake | None:
-    """What it means that lengths are `ratio` times what they should be; None for about 1."""
-    different = _different(_LENGTHS)
-    known = [Mistake(f"{a} read as {b}", _LENGTHS[b] / _LENGTHS[a]) for a, b in different]
-    return _mistake(ratio, known)
-
-
-def _per_length() -> list[Mistake]:
-    """What forces per one length read as per another become."""
-    return [
-        Mistake(f"forces per {a} read as per {b}", _LENGTHS[a] / _LENGTHS[b])
-        for a, b in _different(_LENGTHS)
-    ]
-
-
-def _different(table: dict[str, float]) -> list[tuple[str, str]]:
-    """Every ordered pair of two units."""
-    return [(a, b) for a in table for b in table if a != b]
-
-
-def _mistake(ratio: float, known: list[Mistake]) -> Mistake | None:
-    """The mistake whose factor is nearest, within 20 %; None for a ratio near 1."""
-    if 1 / _TOLERANCE < ratio < _TOLERANCE:
-        return None
-    if not ratio > 0:
-        return _UNEXPLAINED
-    nearest = min(known, key=lambda mistake: abs(math.log(ratio / mistake.factor)))
-    near = abs(math.log(ratio / nearest.factor)) < math.log(1.2)
-    return nearest if near else _UNEXPLAINED

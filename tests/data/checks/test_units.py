@@ -8,13 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepset_bench.data.checks.mistakes import energy_mistake, force_mistake, length_mistake
 from deepset_bench.data.checks.subject import Subject
-from deepset_bench.data.checks.units import (
-    energy_mistake,
-    force_mistake,
-    length_mistake,
-    stretches,
-)
+from deepset_bench.data.checks.units import stretches
 from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR, Units
 from tests.data.checks.cases import clean, find, turned
 
