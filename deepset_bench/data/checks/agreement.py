@@ -77,7 +77,7 @@ def smooth(subject: Subject) -> list[Finding]:
     checks = "smooth surface", "frames off the surface"
     chosen = list(islice(_chosen(subject), _SURFACES))
     if not chosen:
-        why = f"no molecule of 2 to {LARGEST // (3 * LEAST)} atoms has {LEAST} frames"
+        why = f"no molecule of 2 to {LARGEST // (3 * LEAST)} atoms has {LEAST} frames with forces"
         return [Finding(check, "not run", why) for check in checks]
     found = [agreement(group) for group in chosen]
     whole = max(map(_whole, found), key=lambda finding: VERDICTS.index(finding.verdict))
@@ -86,7 +86,8 @@ def smooth(subject: Subject) -> list[Finding]:
 
 def _chosen(subject: Subject) -> Iterator[Group]:
     """Frames for one surface after another: first of each molecule all along its series."""
-    usable = [g for g in subject.groups if len(g) >= LEAST and len(g.numbers) > 1]
+    enough = (g for g in subject.groups if len(g) >= LEAST and len(g.numbers) > 1)
+    usable = [group for group in enough if group.forces.any()]
     parts = [patches(group) for group in usable[:_SURFACES]]
     for k in range(3):
         yield from (part[k] for part in parts if len(part) > k)
