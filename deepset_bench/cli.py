@@ -11,7 +11,7 @@ import typer
 from deepset_bench import cli_data, surroundings
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
-from deepset_bench.groups import complete_override, groups
+from deepset_bench.groups import complete_override, groups, is_override
 from deepset_bench.surroundings import say
 
 app = typer.Typer(
@@ -205,8 +205,9 @@ def tables(
     from deepset_bench.report.collect import Where
     from deepset_bench.report.output import show
 
-    given = [text for text in wanted or [] if "=" in text] + ([f"data={data}"] if data else [])
-    names = [text for text in wanted or [] if "=" not in text]
+    given = [text for text in wanted or [] if is_override(text)]
+    given += [f"data={data}"] if data else []
+    names = [text for text in wanted or [] if not is_override(text)]
     conditions = ["report", "corrected"] if condition == "both" else [condition]
     show(names, conditions, unit, style, part, out, Where(tuple(given), runs_dir))
 
@@ -230,8 +231,8 @@ def figures(
     from deepset_bench.report.collect import Where
     from deepset_bench.report.figures.output import show
 
-    given = tuple(text for text in wanted or [] if "=" in text)
-    names = [text for text in wanted or [] if "=" not in text]
+    given = tuple(text for text in wanted or [] if is_override(text))
+    names = [text for text in wanted or [] if not is_override(text)]
     conditions = ["report", "corrected"] if condition == "both" else [condition]
     show(names, conditions, unit, out, Where(given, runs_dir))
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, replace
@@ -132,9 +133,22 @@ def parse(overrides: Sequence[str]) -> list[Override]:
         try:
             result.append(parser.parse_override(text))
         except HydraException as error:
+            key, _, value = text.partition("=")
+            as_text = f"{key}={quoted(value)}"
+            if key.lstrip("+") == "runs_dir":  # any path is one, quoted or not
+                result.append(parser.parse_override(as_text))
+                continue
             reason = str(error).splitlines()[0]
-            raise UserError(f"cannot read override {text!r}: {reason}") from None
+            hint = f"; text goes in quotes: {shlex.quote(as_text)}" if key and value else ""
+            raise UserError(f"cannot read override {text!r}: {reason}{hint}") from None
     return result
+
+
+def quoted(text: str) -> str:
+    """Any text as Hydra's grammar takes it for itself."""
+    # A backslash is itself, unless a quote follows.
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + found[2].replace('"', '\\"'), text)
+    return f'"{escaped}"'
 
 
 def parsed_line(override: Override) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
         for file in folder.glob("*/*.yaml"):
             found.setdefault(file.parent.name, set()).add(file.stem)
     return {group: sorted(found[group]) for group in sorted(found)}
+
+
+def is_override(argument: str) -> bool:
+    """Whether an argument is an override, and no path, which may hold a `=`, too."""
+    return "=" in argument and not os.access(argument, os.F_OK)
 
 
 def complete_override(args: list[str], incomplete: str) -> list[str]:

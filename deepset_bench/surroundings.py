@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 from deepset_bench.errors import UserError
@@ -145,10 +146,15 @@ def _line(where: str, what: str, remedy: str) -> str:
 def _look_alike(error: UnicodeError) -> tuple[str, int]:
     """What to print for characters that a terminal does not know."""
     assert isinstance(error, UnicodeEncodeError)
-    return "".join(map(_ascii, error.object[error.start : error.end])), error.end
+    text = error.object[error.start : error.end]
+    with suppress(UnicodeEncodeError):  # names of files come as bytes where the locale is ASCII
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(map(_ascii, text)), error.end
 
 
 def _ascii(character: str) -> str:
+    if character.isascii():
+        return character
     if character in _LOOK_ALIKE:
         return _LOOK_ALIKE[character]
     # Without its accents: Å is A and a ring, ² is 2.

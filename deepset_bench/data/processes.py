@@ -16,6 +16,7 @@ from pathlib import Path
 from deepset_bench.data.generate import generate
 from deepset_bench.data.recipe import Recipe
 from deepset_bench.errors import UserError
+from deepset_bench.surroundings import failure
 
 
 def complete_checkpoints(
@@ -83,4 +84,4 @@ def _work(
     except BrokenPipeError:
         return  # the parent is gone
     except (UserError, OSError) as error:
-        tell.send(str(error))
+        tell.send(failure(error) or str(error))

@@ -19,6 +19,7 @@ from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scan_command import show as show_scans
 from deepset_bench.evaluation.selection import select
+from deepset_bench.groups import is_override
 from deepset_bench.runs import RunFolder
 
 _DATA = ("data", "seed", "part")
@@ -51,8 +52,8 @@ def parse(arguments: Sequence[str], steps: str | None) -> Request:
     """
     folders, data, scans, device = [], [], [], "auto"
     for text in arguments:
-        key, sign, value = text.lstrip("+").partition("=")
-        if not sign or Path(text).is_dir():
+        key, _, value = text.lstrip("+").partition("=")
+        if not is_override(text):
             folders.append(RunFolder(Path(text)))
         elif key == "scan":
             scans += [name for name in value.split(",") if name]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepset_bench.config import Experiment, experiment
+from deepset_bench.config import Experiment, experiment, quoted
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED
@@ -80,7 +80,7 @@ class Where:
         if self.runs_dir is None:
             return []
         text = str(self.runs_dir)
-        return [f"runs_dir={text}" if re.fullmatch(r"[\w./~-]+", text) else f'runs_dir="{text}"']
+        return [f"runs_dir={text if re.fullmatch(r'[a-zA-Z0-9_./-]+', text) else quoted(text)}"]
 
 
 def conditions_of(sweep: Sweep, conditions: Sequence[str]) -> list[str]:

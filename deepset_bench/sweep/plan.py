@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from deepset_bench.config import Experiment, experiment, parse
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.groups import groups
+from deepset_bench.groups import groups, is_override
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.sweep import named
 
@@ -78,8 +78,8 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
         UserError: an override, file or combination that cannot be used, an unknown data set, or
             seeds given twice.
     """
-    overrides = [text for text in arguments if "=" in text]
-    files = [text for text in arguments if "=" not in text]
+    overrides = [text for text in arguments if is_override(text)]
+    files = [text for text in arguments if not is_override(text)]
     if len(files) > 1:
         raise UserError(f"{' '.join(files)}: one named sweep at a time")
     name, title, listed = " ".join(overrides), "", {"": list(overrides)}

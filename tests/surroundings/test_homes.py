@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deepset_bench import composing, config
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.data.readers.sources import expand
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation import command as evaluation
+from deepset_bench.report.collect import Where
+from deepset_bench.sweep.plan import plan
 from tests import toy
 from tests.surroundings.processes import ODD, SMALL, STRANGER, benches
 from tests.test_cli import ROOT
+from tests.training.tiny import OVERRIDES
 
 
 def test_help_and_import_leave_the_home_folder_alone(tmp_path):
@@ -102,3 +112,45 @@ def test_everything_in_a_folder_of_an_odd_name(own, public):
     assert result.stdout.count("\n[0] ") == len(lines)
     assert (home / "out [/x]" / "table_2.txt").is_file()
     assert f"own: 60 frames in {home}/.local/share/deepset_bench/own" in result.stdout
+
+
+@given(st.text(st.characters(exclude_characters="\0\n")))
+def test_any_text_can_be_quoted(text):
+    assert config.parse([f"logger.project={config.quoted(text)}"])[0].value() == text
+
+
+@pytest.mark.parametrize(
+    "name", [f"/{ODD}/runs", "~/runs", "/a[1]{2}", "/x=y", "/a b", '/"', "/e\\"]
+)
+def test_runs_in_a_folder_of_any_name(name):
+    assert experiment([f"runs_dir={name}"]).config.runs_dir == name
+    (again,) = Where((), Path(name)).dir
+    assert experiment([again]).config.runs_dir == name
+
+
+def test_other_text_says_how_it_is_quoted():
+    with pytest.raises(UserError, match=r"cannot read .* in quotes") as caught:
+        experiment(["logger.project=a(b)"])
+    advised = shlex.split(str(caught.value).partition("in quotes: ")[2])
+    assert experiment([*advised, "logger=wandb"]).config.logger.project == "a(b)"
+
+
+def test_paths_may_hold_what_overrides_hold(tmp_path, tiny):
+    place = tmp_path / "k=1"
+    place.mkdir()
+    (place / "own.yaml").write_text(yaml.safe_dump({"title": "", "axes": {"seed": [3]}}))
+    (only,) = plan([str(place / "own.yaml"), *OVERRIDES]).runs
+    assert only.experiment.config.seed == 3
+    assert evaluation.parse([str(place)], None).folders[0].path == place
+
+
+def test_patterns_are_of_files_in_any_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "lab [1] *" / "run_1"
+    folder.mkdir(parents=True)
+    for name in ("part_10.pos", "part_2.pos"):
+        (folder / name).touch()
+    expected = [folder / "part_2.pos", folder / "part_10.pos"]
+    assert expand(folder / "part_*.pos") == expected
+    assert expand(folder.parent / "run_[0-9]" / "part_*.pos") == expected
+    monkeypatch.chdir(folder)
+    assert expand(Path("part_*.pos")) == [Path(path.name) for path in expected]

@@ -46,7 +46,9 @@ def test_a_terminal_that_is_said_to_be_of(public, encoding):
         ("forces / (meV/Å) ± ² — ✓", "forces / (meV/A) +/- 2 - ?"),
         ("José", "Jose"),
         ("水", "\\u6c34"),
-        ("old name \udcff", "old name \\udcff"),
+        ("old name \udcff", "old name \\xff"),
+        ("Jos\udcc3\udca9", "Jose"),
+        ("\ud800", "\\ud800"),
     ],
 )
 def test_characters_that_a_terminal_does_not_know(text, expected):

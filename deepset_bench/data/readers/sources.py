@@ -183,7 +183,9 @@ def expand(given: Path) -> list[Path]:
         )
     if given.exists() or not re.search(r"[*?\[]", str(given)):
         return [given]
-    found = list(Path(given.anchor).glob(str(given.relative_to(given.anchor))))
+    # A folder that is there is no pattern, whatever characters its path has.
+    folder = next(place for place in given.parents if place.is_dir())
+    found = list(folder.glob(str(given.relative_to(folder))))
     if not found:
         raise UserError(f"{given}: no file matches")
     return sorted(found, key=lambda path: natural(path.name))
