@@ -23,6 +23,7 @@ from deepset_bench.data.checks import reference
 from deepset_bench.data.checks.cheap import cheap_checks, examine
 from deepset_bench.data.checks.finding import Finding, worst
 from deepset_bench.data.checks.full import FRAMES
+from deepset_bench.data.checks.sample import samples
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.frames import FloatArray, Frames
 
@@ -108,7 +109,7 @@ def _blocks() -> Iterator[tuple[Frames, np.random.Generator]]:
 
 
 def _against_xtb(subject: Subject) -> list[Finding]:
-    return reference.findings(subject, reference.samples(subject, SAMPLE)[0])
+    return reference.findings(subject, samples(subject, SAMPLE)[0])
 
 
 def _verdict(findings: list[Finding], checks: tuple[str, ...] | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -16,6 +16,7 @@ from deepset_bench.data.checks.surface import (
     LARGEST,
     LEAST,
     LeftOut,
+    Prior,
     Surface,
     energies_given_forces,
 )
@@ -24,7 +25,7 @@ from deepset_bench.data.checks.work import MOST, descriptors
 from deepset_bench.data.frames import FloatArray
 
 _SURFACES, _SAME = 4, 1e-6  # laid at most; angstrom
-_HARMLESS = 0.03  # of the spread of the energies or the root mean square force
+_HARMLESS = 0.05  # of the spread of the energies or the root mean square force
 _SCATTER, _SOME, _MUCH = 15.0, 0.04, 0.25  # squared errors a frame; of the energies' spread
 _ROUGH, _ROUGHER = 0.02, 0.09  # noise over the root mean square force
 _PAIR, _KIND, _ENERGY, _CHI = 10.0, 6.0, 8.0, 25.0  # standard errors; squared for the last
@@ -119,54 +120,66 @@ def agreement(group: Group) -> Agreement:
     A few odd frames may pass for a term that all have: it has to be there without them.
     """
     surface, energy = Surface(group), group.energy - np.median(group.energy)
-    term, scatter, misfit = _misfit(surface, energy)
-    noise, odd = _noise_and_odd(surface, energy)
+    prior = surface.prior(energy, np.arange(surface.m))
+    factor = surface.factor(prior)
+    term, scatter, misfit = _misfit(surface, factor, energy)
+    noise, odd = _noise_and_odd(surface, prior, factor, energy)
     few = [frame.row for frame in odd]
     if term.harmful(energy) and 0 < len(few) <= max(1, _FEW_ODD * len(group)):
         rest = np.setdiff1d(np.arange(len(group)), few)
-        without = _misfit(Surface(group.select(rest)), energy[rest])
+        part = Surface(group.select(rest))
+        factor = part.factor(part.prior(energy[rest], np.arange(part.m)))
+        without = _misfit(part, factor, energy[rest])
         if not without[0].harmful(energy[rest]):
             return Agreement(group, noise, without[1], without[2], without[0], odd)
     if term.harmful(energy) and term.energy is not None:
-        noise, odd = _noise_and_odd(surface, energy - term.energy)
+        energy = energy - term.energy
+        prior = surface.prior(energy, np.arange(surface.m))
+        noise, odd = _noise_and_odd(surface, prior, surface.factor(prior), energy)
     return Agreement(group, noise, scatter, misfit, term, odd)
 
 
-def _misfit(surface: Surface, energy: FloatArray) -> tuple[Term, float, float]:
+def _misfit(surface: Surface, factor: FloatArray, energy: FloatArray) -> tuple[Term, float, float]:
     """What explains the energies' misfit; its square in squared errors a frame; its size in eV."""
-    factor = surface.factor(surface.prior(energy, np.arange(surface.m)))
     found = energies_given_forces(surface, factor, energy)
     term = explaining_term(surface.group, found.whiten, found.rest, found.work)
     scatter = float((found.rest**2).sum()) / (surface.m - 1)
     return term, scatter, float((energy - found.surface).std())
 
 
-def _noise_and_odd(surface: Surface, energy: FloatArray) -> tuple[float, tuple[Odd, ...]]:
+def _noise_and_odd(
+    surface: Surface, prior: Prior, factor: FloatArray, energy: FloatArray
+) -> tuple[float, tuple[Odd, ...]]:
     """The noise of the forces, eV/angstrom, and the odd frames.
 
     They spoil the constants of the surface, so these are chosen anew without them, and all frames
     are looked at again.
     """
     rows = np.arange(surface.m)
-    prior = surface.prior(energy, rows)
     odd: tuple[Odd, ...] = ()
     for _ in range(_ROUNDS):
-        before, odd = odd, _odd(LeftOut(surface, surface.factor(prior), energy))
+        before, odd = odd, _odd(LeftOut(surface, factor, energy))
         rest = np.setdiff1d(rows, [frame.row for frame in odd])
         if {frame.row for frame in odd} == {frame.row for frame in before} or len(rest) < LEAST / 2:
             break
         prior = surface.prior(energy, rest)
+        factor = surface.factor(prior)
     return prior.noise, odd
 
 
 def _odd(labels: LeftOut) -> tuple[Odd, ...]:
-    """The worst frame, the worst after it was taken out, and so on."""
-    surface, found = labels.surface, list[Odd]()
+    """The worst frame, the worst after it was taken out, and so on.
+
+    In units of what sound labels may be off by; by more where those that are left show that the
+    surface is less sure than it says.
+    """
+    surface, found, usual = labels.surface, list[Odd](), 1.0
     pairs = len(surface.i)
     spread = float(surface.group.energy.std())
     while len(found) < _MOST_OUT * surface.m:
         residues = labels.residues()
         apart = np.abs(residues.stretch)
+        usual = max(1.0, float(np.sqrt(np.median(residues.chi[labels.left]))))
         times = np.stack(
             [
                 np.abs(residues.energy) / _ENERGY,
@@ -187,7 +200,8 @@ def _odd(labels: LeftOut) -> tuple[Odd, ...]:
         label = "forces" if what else "energy"
         found.append(Odd(row, label, float(times[what, row]), float(size), atoms))
         labels.take_out(row)
-    return tuple(found)
+    found = [replace(frame, times=frame.times / usual) for frame in found]
+    return tuple(frame for frame in found if frame.times > 1)
 
 
 def _whole(found: Agreement) -> Finding:

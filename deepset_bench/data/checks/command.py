@@ -13,7 +13,7 @@ from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.checks.finding import Finding, as_dict, worst
 from deepset_bench.data.checks.full import Report, full_examination
-from deepset_bench.data.checks.reference import SAMPLE
+from deepset_bench.data.checks.sample import SAMPLE
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.checks.terminal import show
 from deepset_bench.data.gathering import Request, gather, is_set

@@ -15,6 +15,7 @@ _FEWEST, _GAPS = 8, 3  # numbers, and gaps between them, of which a common step 
 _WHOLE = 1e-3  # of a step: multiples may be off by so much
 _FINE = 1e-6  # of the range: no finer step is looked for
 _SUSPECT, _DEFECT = 0.01, 0.1  # of the numbers' own size
+_GENERAL = 0.7  # of coordinates that are not zero where nothing lies along an axis
 _COARSE = 0.2  # angstrom, the size that positions matter by: a step of 0.02 changes stiff forces
 _MOST, _MOLECULES = 5000, 20  # numbers looked at
 
@@ -65,9 +66,11 @@ def _steps(subject: Subject) -> Iterator[tuple[str, float, float, str]]:
 def decimal_step(positions: FloatArray) -> float:
     """The step in angstrom of positions with one to three decimals, in angstrom or bohr; else 0.
 
-    Those of a scan are multiples of its own step, and rightly so.
+    Those of a scan along an axis are multiples of its step, and rightly so: most of them are zero.
     """
     some = positions[:: max(1, len(positions) // _MOST)]
+    if np.count_nonzero(some) < _GENERAL * len(some):
+        return 0.0
     for decimals in (1, 2, 3):
         for unit in (1.0, Bohr):
             written = some / unit * 10**decimals

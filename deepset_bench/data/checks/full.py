@@ -18,7 +18,7 @@ from deepset_bench.data.checks import (
 )
 from deepset_bench.data.checks.cheap import CHEAP, Check, examine
 from deepset_bench.data.checks.finding import VERDICTS, Finding, worst
-from deepset_bench.data.checks.reference import Sample
+from deepset_bench.data.checks.sample import SAMPLE, Sample, samples
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.errors import UserError
 
@@ -58,7 +58,7 @@ class Report:
 
 def full_examination(
     subject: Subject,
-    size: int = reference.SAMPLE,
+    size: int = SAMPLE,
     electronic_temperature: float | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Report:
@@ -67,7 +67,7 @@ def full_examination(
     Args:
         subject: the set.
         size: frames to compute anew with GFN-xTB; 0 for none.
-        electronic_temperature, progress: see `reference.samples`.
+        electronic_temperature, progress: see `samples`.
 
     Raises:
         UserError: `subject.smiles` is neither a SMILES string nor a known name.
@@ -77,13 +77,13 @@ def full_examination(
     try:
         if size == 0:
             raise UserError("no frames were to be computed anew (--sample 0)")
-        samples = reference.samples(subject, size, electronic_temperature, progress)
+        found = samples(subject, size, electronic_temperature, progress)
     except UserError as error:
         findings.append(Finding(check, "not run", str(error)))
     else:
-        by_molecule = [reference.findings(subject, sample) for sample in samples]
-        gravest = [max(VERDICTS.index(f.verdict) for f in found) for found in by_molecule]
-        sample = samples[gravest.index(max(gravest))]
+        by_molecule = [reference.findings(subject, one) for one in found]
+        gravest = [max(VERDICTS.index(f.verdict) for f in each) for each in by_molecule]
+        sample = found[gravest.index(max(gravest))]
         for alike in zip(*by_molecule, strict=True):
             worst_of = max(alike, key=lambda finding: VERDICTS.index(finding.verdict))
             if worst_of.verdict == "ok" and len(alike) > 1:

@@ -3,238 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from deepset_bench.data.checks.coordinates import explaining_coordinate
-from deepset_bench.data.checks.finding import Finding, force_text, graded, listed
+from deepset_bench.data.checks.finding import (
+    Finding,
+    energy_text,
+    force_text,
+    graded,
+    listed,
+)
 from deepset_bench.data.checks.geometry import whole
 from deepset_bench.data.checks.mistakes import Mistake, energy_mistake, force_mistake
+from deepset_bench.data.checks.sample import Level, Sample, computed, odd
 from deepset_bench.data.checks.subject import Group, Subject
-from deepset_bench.data.checks.work import robust_slope
+from deepset_bench.data.checks.terms import explaining_term
 from deepset_bench.data.frames import FloatArray
 from deepset_bench.data.units import HARTREE
-from deepset_bench.data.xtb import METHODS, XTB
+from deepset_bench.data.xtb import METHODS
 from deepset_bench.errors import UserError
 
 GRADIENT = "gradient (GFN-xTB)"
 """The check of the forces against those of the method."""
-SAMPLE = 200
-"""Frames computed anew unless asked otherwise."""
-_FEWEST, _MOLECULES = 5, 20
-_KELVINS, _PROBE = (300.0, 1000.0, 2000.0, 5000.0), 10  # tried on so many frames
-_CLEARLY = 0.7  # of the floor at 300 K: another electronic temperature suits better
-_PRECISE = 0.1  # of a unit's factor
-_ENERGY_SPREAD, _OFFSET = 0.05, 0.02  # of the energies' own spread; eV an atom
-_FORCE_FLOOR = 0.04  # of the mean absolute force, on atoms that nothing else acts on
-_NOISE = 0.05  # of the same, on all atoms
-_STANDS_OUT, _LEAST = 5.0, 1e-3  # times the floor; eV/angstrom
+_NOISE = 0.05  # of the mean absolute force, on all atoms
 _GROWS = 0.3  # rank correlation with time
 _MUCH = 0.2  # of the gradient: more than another electronic temperature makes
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """Labels of a sample beside one method's.
-
-    Attributes:
-        method: `gfn1` or `gfn2`.
-        forces: (m, n, 3) the method's, in eV/angstrom.
-        energy_slope, force_slope: label over method, from deviations and from components; robust.
-        offset: eV, median of label minus method, the label's unit corrected.
-        spread: eV, robust standard deviation of the same.
-        relative: `spread` over the standard deviation of the label.
-        added: (m, n, 3) label minus method in eV/angstrom, the label's unit corrected.
-    """
-
-    method: str
-    forces: FloatArray
-    energy_slope: float
-    force_slope: float
-    offset: float
-    spread: float
-    relative: float
-    added: FloatArray
-
-    @property
-    def per_atom(self) -> FloatArray:
-        """(n,) mean absolute component of `added` on each atom, eV/angstrom."""
-        mean: FloatArray = np.abs(self.added).mean(axis=(0, 2))
-        return mean
-
-    @property
-    def floor(self) -> float:
-        """The residual on the quietest quarter of the atoms: the difference between programs."""
-        return float(np.quantile(self.per_atom, 0.25))
-
-    @property
-    def energies_match(self) -> bool:
-        """Energies follow the method's to within 5 % of their spread, with hardly an offset."""
-        per_atom = abs(self.offset) / self.forces.shape[1]
-        return self.relative < _ENERGY_SPREAD and per_atom < _OFFSET
-
-    @property
-    def forces_match(self) -> bool:
-        """Forces follow the method's to within 4 %, on the atoms that nothing else acts on."""
-        quiet = self.per_atom <= self.floor
-        return bool(self.floor < _FORCE_FLOOR * np.abs(self.forces[:, quiet]).mean())
-
-    @property
-    def identified(self) -> bool:
-        """Whether the labels are of this method, in whatever unit, whatever was added."""
-        return self.energies_match or self.forces_match
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Frames of one molecule computed anew.
-
-    Attributes:
-        group: m whole frames, evenly spaced.
-        levels: one for each method.
-        electronic_temperature: of the methods, kelvin.
-        failed: frames that did not converge and were left out.
-    """
-
-    group: Group
-    levels: tuple[Level, ...]
-    electronic_temperature: float
-    failed: int
-
-    @property
-    def best(self) -> Level:
-        """The method whose energies the labels follow, else the one with the nearer forces."""
-        return min(self.levels, key=lambda level: (not level.energies_match, level.floor))
-
-    @property
-    def biased_atoms(self) -> list[int]:
-        """Atoms whose residual stands out from the floor."""
-        least = max(_STANDS_OUT * self.best.floor, _LEAST)
-        return np.flatnonzero(self.best.per_atom > least).tolist()
-
-
-def samples(
-    subject: Subject,
-    size: int = SAMPLE,
-    electronic_temperature: float | None = None,
-    progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[Sample]:
-    """Compute whole frames of up to twenty molecules anew with both methods.
-
-    Args:
-        subject: the set.
-        size: frames in all, but not fewer than five of a molecule.
-        electronic_temperature: kelvin; by default the datasheet's. Without either, the one of
-            several that suits the labels best.
-        progress: called after each frame with the number done and their total.
-
-    Raises:
-        UserError: tblite is missing, knows an element not, or most frames do not converge.
-    """
-    given = electronic_temperature
-    if given is None:
-        given = subject.sheet.get("electronic_temperature_kelvin")
-    chosen = subject.groups[:_MOLECULES]
-    each = max(_FEWEST, size // len(chosen))
-    groups = [(group.whole if len(group.whole) else group).thinned(each) for group in chosen]
-    kelvin = _electronic_temperature(groups[0]) if given is None else float(given)
-    total, done, found = sum(map(len, groups)), 0, []
-    for group in groups:
-        found.append(_computed(group, kelvin, partial(_shifted, progress, done, total)))
-        done += len(group)
-    return found
-
-
-def _shifted(
-    progress: Callable[[int, int], None], start: int, total: int, done: int, _: int
-) -> None:
-    progress(start + done, total)
-
-
-def _electronic_temperature(group: Group) -> float:
-    """Kelvin: 300, or the one of several that suits the labels clearly better."""
-    probes = [_computed(group.thinned(_PROBE), kelvin) for kelvin in _KELVINS]
-    floors = [probe.best.floor for probe in probes]
-    better = min(floors) < _CLEARLY * floors[0]
-    return _KELVINS[floors.index(min(floors)) if better else 0]
-
-
-def _computed(
-    group: Group, kelvin: float, progress: Callable[[int, int], None] = lambda *_: None
-) -> Sample:
-    potentials = [
-        XTB(group.numbers, method, kelvin, group.charge, group.spin) for method in METHODS
-    ]
-    labels: list[list[tuple[float, FloatArray]]] = []
-    kept = []
-    reason = ""
-    for m, positions in enumerate(group.positions):
-        try:
-            labels.append([potential(positions) for potential in potentials])
-            kept.append(m)
-        except UserError as error:
-            reason = str(error)
-        progress(m + 1, len(group))
-    if len(kept) < min(_FEWEST, len(group)) or 2 * len(kept) < len(group):
-        raise UserError(f"{len(group) - len(kept)} of {len(group)} frames: {reason}")
-    converged = group.select(np.array(kept))
-    levels = [
-        _level(
-            method,
-            converged,
-            np.array([row[k][0] for row in labels]),
-            np.array([row[k][1] for row in labels]),
-        )
-        for k, method in enumerate(METHODS)
-    ]
-    return Sample(converged, tuple(levels), kelvin, len(group) - len(kept))
-
-
-def _level(method: str, group: Group, energy: FloatArray, forces: FloatArray) -> Level:
-    energy_slope = robust_slope(energy - np.median(energy), group.energy - np.median(group.energy))
-    force_slope = robust_slope(forces.ravel(), group.forces.ravel())
-    force_scale = _factor(force_mistake(force_slope), force_slope, force_slope or 1.0)
-    # Methods differ by a little, units by their factor: nothing else is divided out of energies.
-    scale = _factor(energy_mistake(energy_slope), energy_slope, 1.0)
-    rest = group.energy / scale - energy
-    middle = float(np.median(rest))
-    spread = float(1.4826 * np.median(np.abs(rest - middle)))
-    own = float(group.energy.std()) / abs(scale)
-    return Level(
-        method,
-        forces,
-        energy_slope,
-        force_slope,
-        middle,
-        spread,
-        spread / own if own > 0 else math.inf,
-        group.forces / force_scale - forces,
-    )
-
-
-def _factor(mistake: Mistake | None, slope: float, unexplained: float) -> float:
-    """The factor of a unit that a slope is near; 1 near 1."""
-    if mistake is None:
-        return 1.0
-    near = abs(slope / mistake.factor - 1) < _PRECISE  # false for NaN
-    return mistake.factor if near else unexplained
+_SCALED = 0.02  # a slope this far from 1 is one, where it leaves nothing
+_METHODS_DIFFER = 3.0  # slopes within this factor of 1 are those of another method
+_SEVERAL, _MANY = 3, 0.02  # frames; of them
+_ALIKE, _BETTER, _CLOSE = 0.04, 0.5, 0.25  # forces off, of their size; of those as stated
+_TRIED, _ATOMS = 5, 100  # frames for other charges; atoms
 
 
 def findings(subject: Subject, found: Sample) -> list[Finding]:
-    """Everything that a sample tells: gradient, level of theory, units of energy and force."""
+    """Everything that a sample tells, worst frames and other charges included."""
     return [
         bias(subject, found),
         level_of_theory(subject, found),
         *units_against_method(subject, found),
+        single_frames(found),
+        charge_and_spin(found),
     ]
 
 
 def level_of_theory(subject: Subject, found: Sample) -> Finding:
-    """Which method the labels are of, and whether the datasheet says so."""
+    """Which method the labels are of, and whether the datasheet says so.
+
+    Energies that scatter about those of a method whose forces the labels have are no energies of
+    these forces; a constant between them is harmless.
+    """
     check = "level of theory"
     best = found.best
     others = ", ".join(
@@ -245,22 +65,42 @@ def level_of_theory(subject: Subject, found: Sample) -> Finding:
     claimed = str(subject.sheet.get("method", ""))
     frames = f"{len(found.group)} frames of {found.group.molecule}, "
     frames += f"electrons at {found.electronic_temperature:g} K"
+    name, advice = METHODS[best.method], ""
     if best.energies_match:
-        text = f"{METHODS[best.method]} energies: {others} ({frames})"
-        verdict, name = "ok", METHODS[best.method]
+        text, verdict = f"{name} energies: {others} ({frames})", "ok"
     elif best.forces_match:
-        text = f"{METHODS[best.method]} forces with other energies: {others} ({frames})"
-        verdict, name = "suspect", METHODS[best.method]
+        text = f"{name} forces with other energies: {others} ({frames})"
+        verdict, what, advice = _energies(found)
+        text += what
     else:
         text = f"neither GFN1-xTB nor GFN2-xTB: {others} ({frames})"
         verdict, name = "ok", ""
-    advice = ""
     if claimed in METHODS.values() and claimed != name:
         verdict, text = "defect", f"{text}, but the datasheet says {claimed}"
         advice = "compute the labels again, or correct the datasheet"
-    elif verdict == "suspect":
-        advice = "an offset, or energies of another method? compute the labels again"
     return Finding(check, verdict, text, best.spread, "eV", (), (), advice)
+
+
+def _energies(found: Sample) -> tuple[str, str, str]:
+    """Verdict on energies beside forces that are a method's, what they hold, and what to do."""
+    best, group = found.best, found.group
+    width = max(float(np.std(best.energy)), 1e-12)
+    if best.spread < _NOISE * width or len(group) < _TRIED:
+        return "suspect", "", "a constant, or energies of another method? compute the labels again"
+    unit = max(best.spread, 1e-4)
+    off = best.off - best.off.mean()
+
+    def whiten(columns: FloatArray) -> FloatArray:
+        centred: FloatArray = (columns - columns.mean(axis=0)) / unit
+        return centred
+
+    work = whiten(best.energy[:, None])[:, 0]
+    term = explaining_term(group, whiten, off / unit, work)
+    if term.certain:
+        what, advice, _ = term.meaning()
+        return "defect", f"; {what}", advice
+    what = f"; they scatter by {energy_text(best.spread)} about those of these forces"
+    return "defect", what, "total instead of potential energies, or energies of other frames?"
 
 
 def _millihartree(ev: float) -> str:
@@ -268,28 +108,60 @@ def _millihartree(ev: float) -> str:
 
 
 def units_against_method(subject: Subject, found: Sample) -> list[Finding]:
-    """Slopes of labels on the method's energies and forces: 1, or a unit's factor."""
+    """Slopes of labels on the method's energies and forces: 1, or a unit's factor.
+
+    A slope that no unit explains is a factor where the labels are the method's but for it, and the
+    difference of two methods where it is small.
+    """
     best, both = found.best, []
-    for check, slope, mistake in (
-        ("energy unit (GFN-xTB)", best.energy_slope, energy_mistake(best.energy_slope)),
-        ("force unit (GFN-xTB)", best.force_slope, force_mistake(best.force_slope)),
+    for check, slope, mistake, identified in (
+        (
+            "energy unit (GFN-xTB)",
+            best.energy_slope,
+            energy_mistake(best.energy_slope),
+            best.energies_match,
+        ),
+        (
+            "force unit (GFN-xTB)",
+            best.force_slope,
+            force_mistake(best.force_slope),
+            best.forces_match,
+        ),
     ):
+        if math.isnan(slope):
+            text = "too few energies, or too much alike, to tell a slope"
+            both.append(Finding(check, "not run", text))
+            continue
         text = f"labels are {slope:.4g} times {METHODS[best.method]}'s"
-        if mistake is None:
+        verdict = _unit_verdict(slope, mistake, identified, best)
+        if verdict == "ok":
             both.append(Finding(check, "ok", text, slope))
             continue
-        known = best.identified or math.isfinite(mistake.factor)
+        text += f": {mistake}" if mistake is not None else ": no unit, but a factor"
         advice = "import again with the right --energy-unit and --length-unit"
-        verdict = "defect" if known else "suspect"
-        both.append(Finding(check, verdict, f"{text}: {mistake}", slope, "", (), (), advice))
+        both.append(Finding(check, verdict, text, slope, "", (), (), advice))
     return both
+
+
+def _unit_verdict(slope: float, mistake: Mistake | None, identified: bool, best: Level) -> str:
+    if identified:
+        return "defect" if abs(slope - 1) > _SCALED else "ok"
+    if mistake is None:
+        return "ok"
+    if best.identified:  # by the other label
+        return "defect" if math.isfinite(mistake.factor) else "suspect"
+    far = not 1 / _METHODS_DIFFER < slope < _METHODS_DIFFER
+    if math.isfinite(mistake.factor):
+        return "defect" if far else "ok"
+    return "suspect" if far else "ok"
 
 
 def bias(subject: Subject, found: Sample) -> Finding:
     """What the forces hold beside the gradient of the energy: where, how much, along what."""
     check = GRADIENT
     best, atoms, name = found.best, found.biased_atoms, METHODS[found.best.method]
-    error = float(np.abs(best.added).mean())
+    usual = ~odd(best, found.group)
+    error = float(np.abs(best.added[usual]).mean())
     floor = force_text(best.floor)
     if not best.identified and not atoms:
         text = f"the labels are not GFN-xTB's; no atom's forces stand out ({floor} off)"
@@ -300,7 +172,7 @@ def bias(subject: Subject, found: Sample) -> Finding:
         verdict = graded(error / max(true, 1e-12), _NOISE, _MUCH)
         advice = "" if verdict == "ok" else "noise, or forces of another method? relabel the set"
         return Finding(check, verdict, text, error, "eV/angstrom", (), (), advice)
-    nature, explained = _nature(found, atoms)
+    nature, explained = _nature(found.group, best.added, atoms)
     by_frame = np.abs(best.added).mean(axis=(1, 2))
     error_of_mean = float(by_frame.std() / np.sqrt(len(by_frame)) / by_frame.mean())
     text = (
@@ -330,9 +202,8 @@ def _whole_range(subject: Subject) -> str:
     return f" --frames {index[0] + 1}-{index[first - 1] + 1}"
 
 
-def _nature(found: Sample, atoms: list[int]) -> tuple[str, bool]:
+def _nature(group: Group, added: FloatArray, atoms: list[int]) -> tuple[str, bool]:
     """What kind of force was added: internal, along what, growing; and whether that is known."""
-    group, added = found.group, found.best.added
     size = np.abs(added).sum(axis=(1, 2))
     net = np.linalg.norm(added.sum(axis=1), axis=-1).mean() / max(size.mean(), 1e-30)
     if net > 0.05:
@@ -346,3 +217,86 @@ def _nature(found: Sample, atoms: list[int]) -> tuple[str, bool]:
         if rho > _GROWS:
             text += f", and it grows along the trajectory (rank correlation {rho:.2f})"
     return text, bool(coordinate)
+
+
+def single_frames(found: Sample) -> Finding:
+    """Frames whose labels are not the method's, where those of the others are."""
+    check = "single frames (GFN-xTB)"
+    best, group = found.best, found.group
+    if not best.identified or len(group) < _TRIED:
+        return Finding(check, "not run", "the labels are not GFN-xTB's, or too few to compare")
+    bad = odd(best, group)
+    share = float(bad.mean())
+    if not bad.any():
+        text = f"no frame of {len(group)} is off further than {best.share.max():.1%} of its forces"
+        return Finding(check, "ok", text, share)
+    text = (
+        f"{bad.sum()} of {len(bad)} frames ({share:.0%}) of {group.molecule} are not "
+        f"{METHODS[best.method]}'s, as the others are; the furthest is off by "
+        f"{best.share[bad].max():.0%} of its forces and {energy_text(np.abs(best.off[bad]).max())}"
+    )
+    for level in found.levels:
+        alike = bad & (level.share < _ALIKE)
+        if level is not best and 2 * alike.sum() > bad.sum():
+            text += f"; the forces of {alike.sum()} are {METHODS[level.method]}'s"
+    added = best.added[bad]
+    per_atom = np.abs(added).mean(axis=(0, 2))
+    atoms = np.flatnonzero(per_atom > max(0.05 * per_atom.max(), 1e-3)).tolist()
+    coordinate, along = explaining_coordinate(group.select(bad), added, atoms)
+    if coordinate:
+        text += f"; {along:.0%} of what was added is along {coordinate}"
+    grave = bad.sum() >= _SEVERAL and share > _MANY
+    advice = "label all frames with one method; without a restraint or a bias"
+    frames = tuple(sorted(group.index[bad].tolist()))
+    where = tuple(atoms) if coordinate else ()
+    return Finding(check, "defect" if grave else "suspect", text, share, "", frames, where, advice)
+
+
+def charge_and_spin(found: Sample) -> Finding:
+    """Whether another charge or multiplicity explains labels that the stated ones do not."""
+    check = "charge and spin (GFN-xTB)"
+    best, group = found.best, found.group
+    stated = _words(group.charge, group.spin)
+    if best.identified:
+        return Finding(check, "ok", f"the labels are those of {stated}")
+    if len(group.numbers) > _ATOMS:
+        return Finding(check, "not run", f"over {_ATOMS} atoms")
+    here = min(float(np.median(level.share)) for level in found.levels)
+    some, others = group.thinned(_TRIED), []
+    for charge, spin in _alternatives(group):
+        try:
+            again = computed(replace(some, charge=charge, spin=spin), found.electronic_temperature)
+        except UserError:  # does not converge so
+            continue
+        for level in again.levels:
+            others.append((float(np.median(level.share)), level.method, charge, spin))
+    if not others:
+        return Finding(check, "not run", "no other charge or multiplicity converges")
+    off, method, charge, spin = min(others)
+    text = f"forces are {here:.0%} from GFN-xTB's for {stated}, {off:.0%} from {METHODS[method]}'s "
+    text += f"for {_words(charge, spin)}"
+    advice = f"import with --charge {charge} --spin {spin}, if that is the molecule"
+    if off < _ALIKE:
+        text = f"the labels look like those of {_words(charge, spin)}: {text}"
+        return Finding(check, "defect", text, off, "", (), (), advice)
+    if off < _CLOSE and off < _BETTER * here:
+        return Finding(check, "suspect", f"{text}: nearer by far", off, "", (), (), advice)
+    return Finding(check, "ok", text, off)
+
+
+def _alternatives(group: Group) -> list[tuple[int, int]]:
+    """Charges and multiplicities near those of a group, but for its own."""
+    found = []
+    for charge in (group.charge, group.charge + 1, group.charge - 1):
+        electrons = int(group.numbers.sum()) - charge
+        lowest = electrons % 2 + 1
+        own = (group.charge, group.spin or lowest)
+        for spin in (lowest, lowest + 2):
+            if electrons >= spin - 1 and electrons > 0 and (charge, spin) != own:
+                found.append((charge, spin))
+    return found
+
+
+def _words(charge: int, spin: int) -> str:
+    """`charge +1, multiplicity 1`."""
+    return f"charge {charge:+d}" + (f", multiplicity {spin}" if spin else "")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, lapack, solve_triangular
 
-from deepset_bench.data.checks.geometry import bonds
 from deepset_bench.data.checks.subject import Group
 from deepset_bench.data.frames import FloatArray, IntArray
 
@@ -265,7 +264,7 @@ def stretches(surface: Surface) -> FloatArray:
     """
     pairs = surface.jacobian / np.linalg.norm(surface.jacobian, axis=1, keepdims=True)
     group = surface.group
-    bonded, _ = bonds(group.numbers, group.positions)
+    bonded, _ = group.bonds
     numbers = np.sort(group.numbers[bonded], axis=1)
     n = len(group.numbers)
     column = {(i, j): k for k, (i, j) in enumerate(zip(surface.i, surface.j, strict=True))}

@@ -18,6 +18,7 @@ STIFFNESS = {1: 36.0, 5: 23.0, 6: 30.6, 7: 40.0, 8: 48.5, 14: 17.5, 15: 19.5, 16
 (4.9 mdyn/angstrom for C-H; Wilson, Decius and Cross, Molecular Vibrations, 1955). Those of ions and
 radicals, and of hot molecules, differ by half and more."""
 _CHEMICAL = 5.0  # a scale within this factor of 1 may be that of an unusual bond
+_LENGTH = 2.0  # a wrong length, its energies and forces agreeing, makes bonds 3.6 times off
 _BONDS, _TIGHT = 3, 0.85  # that agree, and a correlation, which show that it is not
 _SHORTEST = 0.1  # quantile of distances in time: what is stretched is no unit
 _LEAST_VARIATION = 0.004  # angstrom, of a bond length that tells a force constant
@@ -51,8 +52,9 @@ def bond_lengths(subject: Subject) -> Finding:
     mistake = length_mistake(number)
     if mistake is None or math.isnan(mistake.factor):
         return Finding(check, "ok", text, number)
-    stiff = [known for group in subject.large for known in _known(group)]
-    if stiff and 1 / _CHEMICAL < np.median(stiff) < _CHEMICAL and agree(subject):
+    found = [measured for group in subject.large for measured in stretches(group)]
+    stiff = [k / STIFFNESS[z] for z, k, r in found if abs(r) > _TIGHT]
+    if stiff and 1 / _LENGTH < np.median(stiff) < _LENGTH and agree(subject):
         return Finding(check, "ok", f"{text}; work, energies and forces agree with it", number)
     advice = "import again with the right --length-unit"
     return Finding(check, "defect", f"{text}: {mistake}", number, "", (), (), advice)
@@ -103,11 +105,6 @@ def _force_mistake(
     if len(known) < _BONDS or tight < _TIGHT or apart > _CHEMICAL or math.isnan(mistake.factor):
         return None
     return None if agree(subject) else mistake
-
-
-def _known(group: Group) -> list[float]:
-    """Stiffness of each bond to hydrogen over the known one."""
-    return [k / STIFFNESS[z] for z, k, _ in stretches(group)]
 
 
 def stretches(group: Group) -> list[tuple[int, float, float]]:

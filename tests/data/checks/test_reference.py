@@ -12,10 +12,12 @@ from deepset_bench.data.bias import torsion
 from deepset_bench.data.checks.full import full_examination
 from deepset_bench.data.checks.reference import (
     bias,
+    charge_and_spin,
     level_of_theory,
-    samples,
+    single_frames,
     units_against_method,
 )
+from deepset_bench.data.checks.sample import samples
 from deepset_bench.data.checks.subject import Subject
 from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.xtb import relabel
@@ -194,3 +196,82 @@ def test_every_molecule_of_a_set_is_computed_anew() -> None:
     assert "of propene" in level.text
     assert report.sample is not None
     assert report.sample.group.molecule == "propene"
+
+
+def test_a_minority_of_another_method_is_counted_and_named() -> None:
+    frames = clean(1000).select(slice(0, None, 100))
+    other = cubes(relabel(frames, "gfn2", electronic_temperature=5000.0).forces)
+    forces = cubes(frames.forces)
+    forces[[3, 6, 7]] = other[[3, 6, 7]]
+    subject = Subject(replace(frames, forces=forces.reshape(-1, 3)), sheet=KELVIN)
+    sample = samples(subject, 10)[0]
+    found = single_frames(sample)
+    assert found.verdict == "defect"
+    assert found.frames == tuple(frames.index[[3, 6, 7]])
+    assert "3 of 10 frames (30%)" in found.text
+    assert "the forces of 3 are GFN2-xTB's" in found.text
+    assert level_of_theory(subject, sample).verdict == "ok"
+
+
+def test_a_restraint_in_some_frames_is_named() -> None:
+    frames = clean(1000).select(slice(0, None, 100))
+    on = np.repeat(np.arange(10) % 3 == 0, A)[:, None]
+    added = 0.2 * on * along(frames, "distance", (0, 3))
+    subject = Subject(replace(frames, forces=frames.forces + added), sheet=KELVIN)
+    found = single_frames(samples(subject, 10)[0])
+    assert found.verdict == "defect"
+    assert len(found.frames) == 4
+    assert "along the distance 0-3" in found.text
+
+
+@pytest.mark.parametrize("charge", [1, -1])
+def test_labels_of_another_charge(charge: int) -> None:
+    ion = replace(few(), charge=np.full(FEW, charge))
+    labelled = relabel(ion, electronic_temperature=5000.0)
+    frames = replace(labelled, charge=np.zeros(FEW), bias_forces=None)
+    _, found = examined(frames)
+    verdict = charge_and_spin(found)
+    assert verdict.verdict == "defect"
+    assert f"look like those of charge {charge:+d}" in verdict.text
+    assert f"--charge {charge}" in verdict.advice
+
+
+def test_forces_that_are_a_factor_off() -> None:
+    frames = few()
+    subject, found = examined(replace(frames, forces=0.85 * frames.forces))
+    energy, force = units_against_method(subject, found)
+    assert (energy.verdict, force.verdict) == ("ok", "defect")
+    assert force.number == pytest.approx(0.85)
+
+
+def test_energies_that_hold_something_else() -> None:
+    frames = few()
+    energy = frames.energy + np.random.default_rng(0).normal(0, 0.3, FEW)
+    subject, found = examined(replace(frames, energy=energy))
+    verdict = level_of_theory(subject, found)
+    assert verdict.verdict == "defect"
+    assert "total instead of potential energies" in verdict.advice
+    subject, found = examined(replace(frames, energy=frames.energy + 100.0))
+    assert level_of_theory(subject, found).verdict == "suspect"
+
+
+def test_one_frame_tells_no_slope_and_permuted_atoms_are_one_molecule() -> None:
+    frames = few()
+    subject, found = examined(frames.select([0]))
+    assert {f.verdict for f in units_against_method(subject, found)} == {"not run", "ok"}
+    assert level_of_theory(subject, found).verdict == "ok"
+    parts = [cases.reordered(frames.select([m]), m) for m in range(FEW)]
+    subject = Subject(Frames.concatenate(parts), sheet=KELVIN)
+    (sample,) = samples(subject, FEW)
+    assert len(sample.group) == FEW
+    assert {f.verdict for f in units_against_method(subject, sample)} == {"ok"}
+
+
+def test_what_takes_too_long_is_computed_for_fewer_frames(monkeypatch) -> None:
+    monkeypatch.setattr("deepset_bench.data.checks.sample._SECONDS", 0.0)
+    subject = Subject(few(), sheet=KELVIN)
+    (sample,) = samples(subject, FEW)
+    assert len(sample.group) == 1
+    monkeypatch.setattr("deepset_bench.data.checks.sample._LARGEST", 11)
+    with pytest.raises(UserError, match="over 11 atoms"):
+        samples(subject, FEW)
