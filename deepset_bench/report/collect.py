@@ -159,7 +159,10 @@ def _row(
         status = folder.status()
         if status.get("state") in ENDED:
             return {"state": "interrupted", "reason": "its result.json is missing"}
-        return {"state": status.get("state", "not run"), "reason": status.get("reason", "")}
+        state = status.get("state", "not run")
+        if state == "running" and not folder.is_held():
+            state = "interrupted"
+        return {"state": state, "reason": status.get("reason", "")}
     if result["status"] == DAMAGED:
         return {"state": DAMAGED, "reason": result["reason"]}
     config = dataclasses.replace(wanted.config, seed=seed)

@@ -27,6 +27,7 @@ def theirs(public, monkeypatch) -> Path:
     folder = run("trainer.epochs=1").folder
     dead = RunFolder(folder.path.with_name("seed-9"))
     shutil.copytree(folder.path, dead.path)
+    (dead.path / "result.json").unlink()
     dead.write_status("running", folder.status()["run"])
     return folder.path
 
@@ -39,6 +40,7 @@ def test_runs_of_somebody_else(stranger, theirs, public):
         f"sweep {mine} seed=0,1 --dry-run",
         f"sweep {mine}",
         f"evaluate {theirs}",
+        f"tables 2 {mine}",
         f"tables 2 {mine} --out {public}/tables",
         f"train {mine} seed=1",
         f"figures experts {mine}",
@@ -48,11 +50,12 @@ def test_runs_of_somebody_else(stranger, theirs, public):
     result = benches(lines, public, stranger, **places)
     statuses = [line for line in result.stdout.splitlines() if line.startswith("[")]
     assert statuses == [
-        *("[0] status", "[0] train", "[0] sweep", "[0] sweep", "[0] evaluate"),
+        *("[0] status", "[0] train", "[0] sweep", "[0] sweep", "[0] evaluate", "[0] tables"),
         *("[1] tables", "[1] train", "[1] figures", "[1] report"),
     ]
     assert "already done" in result.stdout
     assert "2 runs: 1 interrupted, 1 done" in result.stdout
+    assert "No scalars, corrected, seed 9: interrupted" in result.stdout
     assert f"not kept in files: {theirs}/evaluation: Permission denied; " in result.stdout
     refused = result.stderr.splitlines()
     assert [line.split(";")[0] for line in refused] == [
