@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAMES]`: print speeds as ratios, or write them to docs/performance.md.
 
-`python -m benchmarks sound` examines sets that have nothing wrong instead, and `identities` sets
-whose geometries or names are wrong; both have options of their own.
+`python -m benchmarks sound` examines sets that have nothing wrong instead, `detection` sets whose
+labels are wrong, and `identities` sets whose geometries or names are; each has options of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
 NAMES = ("step", "peers", "scaling", "sizes", "epoch", "checks")
-OTHERS = ("sound", "identities")
+OTHERS = ("sound", "detection", "identities")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 

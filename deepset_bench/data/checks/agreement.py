@@ -241,6 +241,9 @@ def _whole(found: Agreement) -> Finding:
 def _single(found: list[Agreement]) -> Finding:
     """Verdict on single frames, over all surfaces."""
     check = "frames off the surface"
+    found = [one for one in found if one.term.energy is not None or not one.term.certain]
+    if not found:
+        return Finding(check, "not run", "energies and forces are not of one surface as a whole")
     looked: dict[tuple[str, int], list[Odd]] = {}
     for one in found:
         for row, index in enumerate(one.group.index.tolist()):

@@ -75,7 +75,7 @@ class Level:
     @property
     def floor(self) -> float:
         """The residual on the quietest quarter of the atoms: the difference between programs."""
-        return float(np.quantile(self.per_atom, 0.25))
+        return float(np.quantile(self.per_atom, 0.25, method="lower"))
 
     @property
     def share(self) -> FloatArray:
