@@ -256,9 +256,6 @@ class TestTheReportsTrajectories:
         assert status == 1
         assert "GFN1-xTB energies: 1.8" in words
         assert "forces on atoms 0, 1, 3, 4 are off by" in words
-        assert (
-            "the geometry is pent-1-ene, C=CCCC, not pent-2-ene (C5H10): 1 C too few, 2 H too few"
-            in words
-        )
+        assert "the geometry is pent-1-ene, C=CCCC, not pent-2-ene of the same formula" in words
         assert "coldest at atoms 2" in words
         assert "ok molecule whole" in words
