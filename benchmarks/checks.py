@@ -10,10 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.tables import Table
 from benchmarks.timing import in_fresh_process
-from deepset_bench.data.checks.cheap import examine
-from deepset_bench.data.checks.full import FRAMES
-from deepset_bench.data.checks.subject import Subject
-from deepset_bench.data.frames import FloatArray, Frames
+from deepset_bench.checks.cheap import examine
+from deepset_bench.checks.full import FRAMES
+from deepset_bench.checks.subject import Subject
+from deepset_bench.molecules.frames import FloatArray, Frames
 
 MOLECULES = (4, 20, 40, 83, 166)  # of water
 N_FRAMES, SPACING, NOISE = 400, 3.1, 0.04  # angstrom

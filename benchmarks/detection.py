@@ -20,13 +20,16 @@ from benchmarks.sampling import Sound
 from benchmarks.sound import FOLDER
 from benchmarks.tables import Table, replace_section
 from benchmarks.timing import machine
+from deepset_bench.checks import agreement, digits, work
+from deepset_bench.checks import beside_xtb as reference
+from deepset_bench.checks import isolation as labels
+from deepset_bench.checks import unit_sizes as units
+from deepset_bench.checks.cheap import cheap_checks, examine
+from deepset_bench.checks.finding import VERDICTS, Finding
+from deepset_bench.checks.sample import samples
+from deepset_bench.checks.subject import Subject
 from deepset_bench.data import catalogue
-from deepset_bench.data.checks import agreement, digits, labels, reference, units, work
-from deepset_bench.data.checks.cheap import cheap_checks, examine
-from deepset_bench.data.checks.finding import VERDICTS, Finding
-from deepset_bench.data.checks.sample import samples
-from deepset_bench.data.checks.subject import Subject
-from deepset_bench.data.frames import Frames
+from deepset_bench.molecules.frames import Frames
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "data_check.md"
 SAMPLE = 30

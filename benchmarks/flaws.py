@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase.units import kB
 
-from deepset_bench.data.frames import FloatArray, Frames
-from deepset_bench.data.xtb import relabel
+from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.xtb import relabel
 
 
 @dataclass(frozen=True, eq=False)

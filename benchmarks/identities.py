@@ -18,11 +18,11 @@ from benchmarks.sampling import Sound
 from benchmarks.sound import FOLDER
 from benchmarks.tables import Table, replace_section
 from benchmarks.timing import machine
-from deepset_bench.data.checks.cheap import examine
-from deepset_bench.data.checks.finding import worst
-from deepset_bench.data.checks.full import FRAMES
-from deepset_bench.data.checks.subject import Subject
-from deepset_bench.data.frames import Frames
+from deepset_bench.checks.cheap import examine
+from deepset_bench.checks.finding import worst
+from deepset_bench.checks.full import FRAMES
+from deepset_bench.checks.subject import Subject
+from deepset_bench.molecules.frames import Frames
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "data_check.md"
 TRIALS, M = 5, 200

@@ -17,11 +17,11 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import BFGS
 from scipy.spatial.transform import Rotation
 
-from deepset_bench.data.frames import FloatArray, Frames, IntArray
-from deepset_bench.data.molecule import Molecule
-from deepset_bench.data.topology import side
-from deepset_bench.data.xtb import XTB
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.molecules.topology import side
+from deepset_bench.molecules.xtb import XTB
 
 APART = 3.2  # angstrom between the centres of two molecules before they are relaxed
 

@@ -12,8 +12,8 @@ from benchmarks.tables import Table
 from benchmarks.timing import as_in_training, interleaved, of_threads
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
-from deepset_bench.data.neighbours import neighbour_pairs
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.neighbours import neighbour_pairs
 
 MOLECULES = (1, 8, 27, 64, 216, 512, 833)  # of 12 atoms each
 SPACING = 5.3  # angstrom; 0.62 g / cm^3, the density of liquid but-2-ene

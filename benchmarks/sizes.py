@@ -17,7 +17,7 @@ from benchmarks.tables import Table
 from benchmarks.timing import as_in_training, in_fresh_process, interleaved, of_threads
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.training.compiled import wants_compiling
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import SingleOptimisation

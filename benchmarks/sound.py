@@ -15,9 +15,9 @@ from pathlib import Path
 from benchmarks.sampling import Sound
 from benchmarks.tables import Table, replace_section
 from benchmarks.timing import machine
-from deepset_bench.data.checks.finding import Finding, worst
-from deepset_bench.data.checks.full import full_examination
-from deepset_bench.data.checks.subject import Subject
+from deepset_bench.checks.finding import Finding, worst
+from deepset_bench.checks.full import full_examination
+from deepset_bench.checks.subject import Subject
 
 FOLDER = Path("build/sound")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "data_check.md"

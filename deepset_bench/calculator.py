@@ -18,9 +18,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.ensemble import Ensemble
+from deepset_bench.molecules.frames import Frames
 
 CHARGE, SPIN = ("charge", "total_charge"), ("spin", "spin_multiplicity", "multiplicity")
 """Keys of `Atoms.info` that say the total charge, and the multiplicity 2S + 1."""

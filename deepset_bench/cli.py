@@ -60,23 +60,23 @@ def train(
     For instance: bench train trainer.epochs=20, or bench train data=NAME with NAME from
     bench data list.
     """
-    from deepset_bench import display
     from deepset_bench.config import experiment
     from deepset_bench.console import Console
+    from deepset_bench.training import progress
     from deepset_bench.training.train import train
 
     console = Console()
     wanted = experiment(overrides or []).seeds()
-    with display.live_progress(console, wanted[0].config.trainer.epochs) as on_epoch:
+    with progress.live_progress(console, wanted[0].config.trainer.epochs) as on_epoch:
         outcomes = train(
             wanted,
             fresh=fresh,
-            on_start=lambda folder, setup: display.announce(console, folder, setup),
+            on_start=lambda folder, setup: progress.announce(console, folder, setup),
             on_epoch=lambda _, row: on_epoch(row),
             on_note=lambda _, line: console.print(line, soft_wrap=True),
         )
     for outcome in outcomes:
-        display.show_outcome(console, outcome)
+        progress.show_outcome(console, outcome)
     if any(outcome.result["status"] != "done" for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -105,7 +105,7 @@ def sweep(
     ] = False,
 ) -> None:
     """Train every combination; what is done is not repeated, what was interrupted goes on."""
-    from deepset_bench.sweep import command
+    from deepset_bench.sweep import sweep_command as command
 
     if not command.sweep(runs or [], seeds, jobs, stack, dry_run):
         raise typer.Exit(1)
@@ -118,7 +118,7 @@ def status(
     ] = None,
 ) -> None:
     """What is queued, running, interrupted, done, failed, diverged, and why."""
-    from deepset_bench.sweep import command
+    from deepset_bench.sweep import sweep_command as command
 
     command.status(runs_dir)
 
@@ -157,7 +157,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """A trained run on frames: errors, time series, atomic energies; or along a scan."""
-    from deepset_bench.evaluation import command
+    from deepset_bench.evaluation import evaluate_command as command
 
     command.evaluate(arguments, unit, steps)
 
@@ -168,7 +168,7 @@ def check(
     json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
 ) -> None:
     """Examine a trained model: invariance, cutoff, unread keys; exit status 1 for a defect."""
-    from deepset_bench.data.checks.command import show_findings
+    from deepset_bench.checks.check_command import show_findings
     from deepset_bench.evaluation.check import check_run
 
     if not show_findings(str(run), check_run(run), json):
@@ -202,8 +202,8 @@ def tables(
     runs_dir: RunsDir = None,
 ) -> None:
     """The report's tables from the runs on disk, and whether its claims hold."""
-    from deepset_bench.report.collect import Where
-    from deepset_bench.report.output import show
+    from deepset_bench.study.collect import Where
+    from deepset_bench.study.tables_command import show
 
     given = [text for text in wanted or [] if is_override(text)]
     given += [f"data={data}"] if data else []
@@ -228,8 +228,8 @@ def figures(
     runs_dir: RunsDir = None,
 ) -> None:
     """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
-    from deepset_bench.report.collect import Where
-    from deepset_bench.report.figures.output import show
+    from deepset_bench.figures.figures_command import show
+    from deepset_bench.study.collect import Where
 
     given = tuple(text for text in wanted or [] if is_override(text))
     names = [text for text in wanted or [] if not is_override(text)]
@@ -249,8 +249,8 @@ def report(
     runs_dir: RunsDir = None,
 ) -> None:
     """Findings, claims, data, tables, figures and where numbers are from: one HTML page."""
-    from deepset_bench.report.collect import Where
-    from deepset_bench.report.page import show
+    from deepset_bench.page.report_command import show
+    from deepset_bench.study.collect import Where
 
     given = [*(overrides or []), *([f"data={data}"] if data else [])]
     show(out, unit, Where(tuple(given), runs_dir))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from deepset_bench.data.recipe import Recipe
+from deepset_bench.generation.recipe import Recipe
 from deepset_bench.surroundings import say
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ Kelvin = Annotated[
 def list_() -> None:
     """The sets there are, shipped and imported."""
     from deepset_bench.console import Console
-    from deepset_bench.data.display import sets_table
+    from deepset_bench.data.listing import sets_table
 
     Console().print(sets_table())
 
@@ -109,7 +109,7 @@ def list_() -> None:
 def show(name: Annotated[str, typer.Argument(help="A set, as data= takes it.")]) -> None:
     """A set's datasheet, its labels in eV and hartree, and what a trivial model would score."""
     from deepset_bench.console import Console
-    from deepset_bench.data.display import set_summary
+    from deepset_bench.data.listing import set_summary
 
     Console().print(set_summary(name))
 
@@ -183,8 +183,8 @@ def check(
     ] = None,
 ) -> None:
     """Examine labels, units, geometries, duplicates and names; exit status 1 for a defect."""
-    from deepset_bench.data.checks.command import Options
-    from deepset_bench.data.checks.command import check as examine
+    from deepset_bench.checks.check_command import Options
+    from deepset_bench.checks.check_command import check as examine
 
     request = _request(locals())
     options = Options(smiles, against, biased, sample, electronic_temperature, json, html)
@@ -225,7 +225,7 @@ def _request(given: dict[str, Any]) -> Request:
     from dataclasses import fields
 
     from deepset_bench.data.gathering import Request
-    from deepset_bench.data.readers.options import Options
+    from deepset_bench.readers.options import Options
 
     return Request(
         tuple(given["sources"] or ()),
@@ -322,7 +322,7 @@ def generate(
 
     Interrupted, even killed, the same command goes on and ends with the same bytes.
     """
-    from deepset_bench.data.production import generate_set
+    from deepset_bench.generation.production import generate_set
 
     options = {
         "frames": frames,

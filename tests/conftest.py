@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
+# Test processes side by side, each with a thread a core for linear algebra, wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 import torch
 
@@ -12,8 +15,8 @@ os.environ["BENCH_DATA"] = os.devnull  # not the sets of whoever runs the tests
 pytest.register_assert_rewrite("tests.model.physics")
 
 from deepset_bench.data import catalogue  # noqa: E402
-from deepset_bench.data.frames import Frames  # noqa: E402
 from deepset_bench.model import build  # noqa: E402
+from deepset_bench.molecules.frames import Frames  # noqa: E402
 from tests import toy  # noqa: E402
 
 

@@ -17,10 +17,10 @@ from ase.md.verlet import VelocityVerlet
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.buckets import Buckets, table_shapes
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import predict
 from deepset_bench.evaluation.trained import load_trained
+from deepset_bench.model.buckets import Buckets, table_shapes
+from deepset_bench.scoring.metrics import predict
 from deepset_bench.training.train import train
 from tests import toy
 from tests.training.tiny import DEEPSET_X, SCHNET, UNMOVED, VISNET

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
 from deepset_bench.evaluation.paths import starting_molecule, torsion_path
+from deepset_bench.molecules.frames import Frames
 from tests import toy
 from tests.training.tiny import DEEPSET_X, UNMOVED, run
 
@@ -93,7 +93,7 @@ def test_beside_gfn1(name, data, capsys):
 
 
 def test_the_table_of_discontinuities(data, capsys):
-    from deepset_bench.evaluation.command import evaluate
+    from deepset_bench.evaluation.evaluate_command import evaluate
 
     evaluate([data, "scan=bond"], "hartree", None)
     capsys.readouterr()

@@ -15,7 +15,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.runs import DATA, RunFolder, run_folder
 from tests import toy
-from tests.report.folders import write
+from tests.study.folders import write
 from tests.test_cli import inside
 from tests.training.tiny import asked
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepset_bench.data.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 
 ATOM_ENERGY = {1: -10.0, 6: -50.0}
 """eV per atom."""

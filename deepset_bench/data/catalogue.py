@@ -19,7 +19,6 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import usual_sizes
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import (
@@ -30,6 +29,7 @@ from deepset_bench.files import (
     resource,
     write_text,
 )
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.reading import read_yaml
 
 _CONF = "conf"

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
-from deepset_bench.data.readers import read, read_pair
-from deepset_bench.data.readers.blocks import name_molecules
-from deepset_bench.data.readers.options import Options, Reading
-from deepset_bench.data.readers.own_units import units_text
-from deepset_bench.data.readers.sources import check_range, expand, frame_range
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import digest
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.readers import read, read_pair
+from deepset_bench.readers.arrays import name_molecules
+from deepset_bench.readers.options import Options, Reading
+from deepset_bench.readers.own_units import units_text
+from deepset_bench.readers.sources import check_range, expand, frame_range
 
 METHOD_UNKNOWN = "not known: labels as in the source files"
 _ENDINGS = re.compile(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.gathering import METHOD_UNKNOWN, Gathered, Request, gather, is_set
 from deepset_bench.data.one_surface import check_one_surface
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import Frames
 
 # Energies of sets that differ in one of these have no common zero.
 _LEVEL = ("method", "electronic_temperature_kelvin")
@@ -115,7 +115,7 @@ def relabelled(frames: Frames, method: str, **options: float) -> tuple[Frames, s
     from rich.progress import Progress
 
     from deepset_bench.console import Console
-    from deepset_bench.data.xtb import METHODS, relabel
+    from deepset_bench.molecules.xtb import METHODS, relabel
 
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{METHODS[method]} labels", total=len(frames))

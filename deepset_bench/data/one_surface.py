@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from ase.symbols import Symbols
 
-from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import Frames
 
 _APART = 1.0  # eV between two energies of one geometry that no rounding explains
 _SAME = 4  # decimals of an angstrom in which one geometry is written twice

@@ -10,9 +10,9 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.random import PCG64, Generator
 
-from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import atomic_write
+from deepset_bench.molecules.frames import Frames, IntArray
 
 # Keeps the stream of a split apart from every other use of the same seed.
 _STREAM = 0x5B117

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames, IntArray
-from deepset_bench.data.topology import double_bond_torsions
 from deepset_bench.errors import UserError, nearest
+from deepset_bench.molecules.frames import Frames, IntArray
+from deepset_bench.molecules.topology import double_bond_torsions
 from deepset_bench.schema import Selection, Task
 
 

@@ -17,10 +17,10 @@ import pandas as pd
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from deepset_bench.data.frames import FloatArray
 from deepset_bench.evaluation.ensemble import Predictions
-from deepset_bench.evaluation.metrics import errors
 from deepset_bench.evaluation.selection import Selection
+from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.scoring.metrics import errors
 
 STEPS = (5, 15, 40)
 """The steps of the report's Table 10."""

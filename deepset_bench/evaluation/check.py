@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from deepset_bench.checks.finding import Finding, energy_text, graded
 from deepset_bench.data import catalogue
-from deepset_bench.data.checks.finding import Finding, energy_text, graded
-from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import predict
 from deepset_bench.evaluation.trained import Trained, load_trained
 from deepset_bench.evaluation.unread import unknown_keys, unread_keys
+from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.runs import RunFolder
+from deepset_bench.scoring.metrics import predict
 
 FRAMES = 20
 """Frames of the test part that a model is asked about, in one batch."""

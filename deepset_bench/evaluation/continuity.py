@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepset_bench.data.frames import FloatArray, IntArray
+from deepset_bench.molecules.frames import FloatArray, IntArray
 
 WIDTH = 1e-9
 """Angstrom or degrees: how far a step is narrowed down."""

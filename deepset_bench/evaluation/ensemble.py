@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from deepset_bench.config import determinants
-from deepset_bench.data.frames import FloatArray, Frames
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import predict
 from deepset_bench.evaluation.trained import Trained, load_trained
+from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.scoring.metrics import predict
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 BATCH = 200

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from deepset_bench.data.bias import torsion
-from deepset_bench.data.frames import FloatArray, Frames, IntArray
-from deepset_bench.data.molecule import Molecule
-from deepset_bench.data.topology import molecule_of, side
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.bias import torsion
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.molecules.topology import molecule_of, side
 
 CONTACT = 2.0
 """Angstrom between the closest atoms of two molecules where the pair scan starts."""

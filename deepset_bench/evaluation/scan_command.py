@@ -14,15 +14,16 @@ from rich.text import Text
 from deepset_bench.config import experiment
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
-from deepset_bench.data.units import UNITS
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.evaluation import continuity, display
+from deepset_bench.evaluation import continuity
+from deepset_bench.evaluation import printing as display
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import KINDS, Path, path, starting_molecule
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scans import GFN1, Curve, gfn1, scan
-from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.deepset.network import DeepSet
 from deepset_bench.runs import RunFolder
+from deepset_bench.units import UNITS
 
 _MOST_CURVES = 2
 _ROWS = 13

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from deepset_bench.data.frames import FloatArray
-from deepset_bench.data.neighbours import neighbour_pairs
-from deepset_bench.data.xtb import XTB
 from deepset_bench.evaluation.continuity import Break, Point, find_breaks
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import Path
 from deepset_bench.evaluation.trained import Trained
-from deepset_bench.model.deepset import DeepSet
+from deepset_bench.model.deepset.network import DeepSet
+from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.molecules.neighbours import neighbour_pairs
+from deepset_bench.molecules.xtb import XTB
 
 GFN1 = "GFN1-xTB"
 _GFN1_INTERVALS = 180

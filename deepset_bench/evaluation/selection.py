@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.splits import split
 from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.generalisation import unidentified
 from deepset_bench.evaluation.trained import History, Trained
+from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Task
+from deepset_bench.scoring.unseen import unidentified
 
 SEEN = ("train", "val", "held out", "unknown")
 _DIGITS = 5

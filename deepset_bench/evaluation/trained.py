@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from deepset_bench.config import Experiment, load_config
 from deepset_bench.data import catalogue
-from deepset_bench.data.buckets import Buckets, table_shapes
-from deepset_bench.data.frames import Frames, IntArray
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError, chosen, one_line
+from deepset_bench.model.buckets import Buckets, table_shapes
+from deepset_bench.model.energy_reference import EnergyReference, distinct_molecules, identified
 from deepset_bench.model.potential import Potential
-from deepset_bench.model.reference import EnergyReference, distinct_molecules, identified
+from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.runs import DATA, RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint

@@ -10,9 +10,9 @@ from torch import nn
 
 from deepset_bench.config import experiment
 from deepset_bench.errors import chosen
-from deepset_bench.model.deepset import DeepSet
-from deepset_bench.model.deepset_x import DeepSetX
-from deepset_bench.model.gnn import GraphLayers
+from deepset_bench.model.deepset.layers import GraphLayers
+from deepset_bench.model.deepset.network import DeepSet
+from deepset_bench.model.deepset_x.network import DeepSetX
 from deepset_bench.model.radial import RadialBasis
 from deepset_bench.schema import GAT_HEADS, MODELS, Config
 

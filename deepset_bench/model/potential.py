@@ -8,11 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from deepset_bench.data.batches import Batch, Tables
 from deepset_bench.errors import chosen
-from deepset_bench.model import deepset_x, fused
-from deepset_bench.model.deepset import DeepSet
-from deepset_bench.model.deepset_x import DeepSetX
+from deepset_bench.model.batches import Batch, Tables
+from deepset_bench.model.deepset import fused
+from deepset_bench.model.deepset.network import DeepSet
+from deepset_bench.model.deepset_x import network as deepset_x
+from deepset_bench.model.deepset_x.network import DeepSetX
 
 FAST: dict[type[nn.Module], ModuleType] = {DeepSet: fused, DeepSetX: deepset_x}
 """Whose `prepare` and `energies_and_forces` work on the geometry as data."""

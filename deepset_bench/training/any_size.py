@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch
+from deepset_bench.model.batches import Batch
 from deepset_bench.training.loss import Target
 
 Named = dict[str, Tensor]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from deepset_bench.errors import UserError, one_line
 from deepset_bench.files import atomic_write
-from deepset_bench.model.reference import EnergyReference
+from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.reading import Kinds, lacking
 
 _REMEDY = "bench train ... --fresh trains the run anew"

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from deepset_bench.data.batches import Batch
-from deepset_bench.data.buckets import Buckets
 from deepset_bench.errors import chosen
+from deepset_bench.model.batches import Batch
+from deepset_bench.model.buckets import Buckets
 from deepset_bench.model.potential import Potential
 from deepset_bench.schema import Config
 from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins

@@ -8,8 +8,8 @@ import torch
 from ase.units import Bohr, Hartree
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch
 from deepset_bench.errors import chosen
+from deepset_bench.model.batches import Batch
 from deepset_bench.model.potential import Prediction
 from deepset_bench.schema import Config
 

@@ -11,19 +11,19 @@ from ase.data import chemical_symbols
 from ase.units import Bohr
 from torch import Tensor, nn
 
-from deepset_bench.data.buckets import Buckets, table_shapes
-from deepset_bench.data.checks import Verdict, cheap_checks
-from deepset_bench.data.frames import Frames
+from deepset_bench.checks.cheap import Verdict, cheap_checks
 from deepset_bench.data.splits import Split, split
 from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError, chosen
-from deepset_bench.evaluation.generalisation import Scorer
-from deepset_bench.evaluation.metrics import Labels, errors
+from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.build import build_model
-from deepset_bench.model.deepset_x import DeepSetX
+from deepset_bench.model.deepset_x.network import DeepSetX
+from deepset_bench.model.energy_reference import EnergyReference, fit_reference, isolated_energies
 from deepset_bench.model.potential import Potential
-from deepset_bench.model.reference import EnergyReference, fit_reference, isolated_energies
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
+from deepset_bench.scoring.metrics import Labels, errors
+from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.loss import Loss, make_loss
 from deepset_bench.training.pairs import fit_pairs
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepset_bench.data.batches import Batch, Tables
 from deepset_bench.denormals import flushed
+from deepset_bench.model.batches import Batch, Tables
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import (
     Graph,

@@ -17,9 +17,9 @@ from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import differences, errors
 from deepset_bench.model.build import width_of
 from deepset_bench.runs import DATA, RunFolder, run_folder
+from deepset_bench.scoring.metrics import differences, errors
 from deepset_bench.surroundings import failure
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import traceable, untested, wants_compiling

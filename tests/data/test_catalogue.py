@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
 from deepset_bench.files import data_home, data_place
 from deepset_bench.groups import groups
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.surroundings import failure
 
 

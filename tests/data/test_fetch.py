@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from deepset_bench.cli_data import app
 from deepset_bench.data import catalogue, fetching
 from deepset_bench.errors import UserError
-from tests.data.dialects import FRC, PLACES, POS, ani1x, npz, rmd17, write_hdf5
 from tests.data.server import serve
+from tests.readers.dialects import FRC, PLACES, POS, ani1x, npz, rmd17, write_hdf5
 
 
 @pytest.fixture

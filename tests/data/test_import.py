@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from deepset_bench.cli_data import app
 from deepset_bench.data import catalogue
-from deepset_bench.data.display import energy_statistics, force_statistics, formulas
-from deepset_bench.data.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.data.listing import energy_statistics, force_statistics, formulas
 from deepset_bench.errors import UserError
+from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 
 POS = """       2
  i =        0, time =        0.000, E =        -1.1000000000
@@ -87,7 +87,7 @@ def test_the_datasheet_says_where_the_set_came_from(pair):
 
 @pytest.mark.parametrize("method", ["gfn1", "gfn2"])
 def test_relabelling(pair, monkeypatch, method):
-    monkeypatch.setitem(sys.modules, "deepset_bench.data.xtb", fake_xtb(method))
+    monkeypatch.setitem(sys.modules, "deepset_bench.molecules.xtb", fake_xtb(method))
     bench("import", "h2", *pair, "--relabel", method)
     frames = catalogue.load("h2")
     assert frames.bias_forces is not None
@@ -142,7 +142,7 @@ def test_show_names_every_unit(pair):
 
 
 def test_show_takes_a_known_bias_into_account(pair, monkeypatch):
-    monkeypatch.setitem(sys.modules, "deepset_bench.data.xtb", fake_xtb("gfn1"))
+    monkeypatch.setitem(sys.modules, "deepset_bench.molecules.xtb", fake_xtb("gfn1"))
     bench("import", "h2", *pair, "--relabel", "gfn1")
     output = bench("show", "h2")
     assert "0.00375 hartree/bohr" in output
@@ -209,7 +209,7 @@ def test_several_sets_are_one_set(pair, tmp_path):
 
 
 def test_sets_of_two_methods_are_not_one_set(pair, monkeypatch):
-    monkeypatch.setitem(sys.modules, "deepset_bench.data.xtb", fake_xtb("gfn1"))
+    monkeypatch.setitem(sys.modules, "deepset_bench.molecules.xtb", fake_xtb("gfn1"))
     bench("import", "one", *pair)
     bench("import", "two", *pair, "--relabel", "gfn1")
     bench("import", "three", "two", "two")
@@ -223,7 +223,7 @@ def test_sets_of_two_methods_are_not_one_set(pair, monkeypatch):
 
 
 def test_geometries_alone_are_labelled(pair, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "deepset_bench.data.xtb", fake_xtb("gfn1"))
+    monkeypatch.setitem(sys.modules, "deepset_bench.molecules.xtb", fake_xtb("gfn1"))
     path = molecule(tmp_path / "a.xyz", "H2", 2, labels=False)
     with pytest.raises(UserError, match=r"has no 'energy'.*--relabel"):
         bench("import", "h2", path)

@@ -12,12 +12,12 @@ import yaml
 from typer.testing import CliRunner
 
 from deepset_bench.cli_data import app
-from deepset_bench.data.bias import torsion
-from deepset_bench.data.frames import Frames
-from deepset_bench.data.molecule import Molecule
 from deepset_bench.data.splits import split
-from deepset_bench.data.xtb import XTB
 from deepset_bench.files import resource
+from deepset_bench.molecules.bias import torsion
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.molecules.xtb import XTB
 
 
 def net_force_and_torque(positions: np.ndarray, forces: np.ndarray) -> float:

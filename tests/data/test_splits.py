@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import GAP, Split, split
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import Frames
 
 PARTS = ("train", "val", "test")
 

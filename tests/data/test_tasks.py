@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.tasks import divide, select
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import Selection, Task
 from tests import toy
 

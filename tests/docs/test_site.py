@@ -21,11 +21,11 @@ import yaml
 
 from deepset_bench import cli, schema
 from deepset_bench.config import experiment
-from deepset_bench.evaluation import command as evaluation
+from deepset_bench.evaluation import evaluate_command as evaluation
 from deepset_bench.files import data_home, write_text
 from deepset_bench.model import radial
-from deepset_bench.report import sweeps
 from deepset_bench.schema import flat
+from deepset_bench.study import sheets as sweeps
 from deepset_bench.sweep import named
 from deepset_bench.sweep.plan import combinations
 from tests.training.tiny import UNMOVED, run

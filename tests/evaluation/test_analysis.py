@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepset_bench.data.frames import Frames
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.ensemble import Predictions
 from deepset_bench.evaluation.selection import Selection
+from deepset_bench.molecules.frames import Frames
 from tests import toy
 
 OFFSETS = {"c2h4": 0.5, "c3h6": -2.0}  # eV

@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 
 from deepset_bench import cli
 from deepset_bench.calculator import DeepSetCalculator
+from deepset_bench.checks.finding import Finding, graded
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.checks.finding import Finding, graded
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.check import batch, check_run, cutoff, gradient, order, rotation
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.evaluation.unread import unknown_keys, unread_keys, values, watched
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import RunFolder
 from tests import toy
 from tests.test_cli import inside

@@ -8,10 +8,10 @@ from ase.build import molecule as build
 from scipy.spatial.distance import cdist, pdist
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.bias import torsion
-from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.paths import CONTACT, path, starting_molecule
+from deepset_bench.molecules.bias import torsion
+from deepset_bench.molecules.frames import Frames
 
 
 @pytest.fixture(scope="module")

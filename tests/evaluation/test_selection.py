@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.selection import select
 from deepset_bench.evaluation.trained import load_trained
-from deepset_bench.model.reference import identified
+from deepset_bench.model.energy_reference import identified
+from deepset_bench.molecules.frames import Frames
 from tests import toy
 from tests.training.tiny import run
 

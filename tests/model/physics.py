@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
-from deepset_bench.data.batches import Tables
-from deepset_bench.data.frames import Frames
+from deepset_bench.model.batches import Tables
 from deepset_bench.model.potential import Potential
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import Config
 from deepset_bench.training.setup import build_model
 from tests import toy
@@ -308,7 +308,7 @@ class Physics:
     @pytest.mark.parametrize("most_slots", [0.0, 10.0], ids=["compact", "dense"])
     def test_fused_equals_reference(self, config, molecule, other, most_slots, monkeypatch):
         """Energies, forces and the gradient of both by every parameter, in a training step."""
-        monkeypatch.setattr("deepset_bench.data.batches.DENSE", most_slots)
+        monkeypatch.setattr("deepset_bench.model.batches.DENSE", most_slots)
         batch_of = [other, molecule, joined(molecule, other, 4.0)]
         results = [training_step(config, form, batch_of) for form in ("fused", "reference")]
         (energy, forces, gradients), (energy_0, forces_0, gradients_0) = results

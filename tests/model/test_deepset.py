@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
-from deepset_bench.data.batches import Tables
+from deepset_bench.model.batches import Tables
 from deepset_bench.model.potential import Potential
 from deepset_bench.training.setup import build_model
 from tests import toy

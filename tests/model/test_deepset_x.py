@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from deepset_bench.data.batches import Tables
+from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
+from deepset_bench.model.deepset_x.sphere import SIZE, harmonics
 from deepset_bench.model.potential import Potential
-from deepset_bench.model.sphere import SIZE, harmonics
 from tests import toy
 from tests.model.physics import (
     SCALE,
@@ -79,7 +79,7 @@ def pair_by_pair(potential: Potential, frame) -> tuple[torch.Tensor, torch.Tenso
 @pytest.mark.parametrize("most_slots", [0.0, 10.0], ids=["compact", "dense"])
 def test_it_is_what_its_equations_say(most_slots, monkeypatch):
     """Energies, forces and the gradient of both by every parameter, in a training step."""
-    monkeypatch.setattr("deepset_bench.data.batches.DENSE", most_slots)
+    monkeypatch.setattr("deepset_bench.model.batches.DENSE", most_slots)
     config = narrow()
     potential = with_pairs(make_potential(config, move_thresholds=False)).train()
     molecule, other = smooth_molecule(7, CUTOFF, 10), smooth_molecule(5, CUTOFF, 10)

@@ -13,12 +13,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from deepset_bench.data.batches import Batch, Tables
-from deepset_bench.data.frames import Frames
 from deepset_bench.denormals import TAIL, flushed, start_threads
 from deepset_bench.evaluation import check, trained
 from deepset_bench.evaluation.ensemble import Ensemble
+from deepset_bench.model.batches import Batch, Tables
 from deepset_bench.model.potential import Potential
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import Config
 from deepset_bench.training import train as training
 from tests import toy

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from deepset_bench.data.batches import Tables
 from deepset_bench.denormals import TAIL
-from deepset_bench.model.fused import pair_features
+from deepset_bench.model.batches import Tables
+from deepset_bench.model.deepset.fused import pair_features
 from tests import toy
 from tests.model.physics import configuration, make_potential, stack
 
@@ -63,13 +63,13 @@ def test_the_radial_part_vanishes_at_the_cutoff_and_the_scalars_do_not():
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("overrides", [(), ("gnn=sage",)])
 def test_a_large_system_is_computed_in_pieces(overrides, dense, monkeypatch):
-    monkeypatch.setattr("deepset_bench.data.batches.DENSE", float("inf") if dense else 0.0)
+    monkeypatch.setattr("deepset_bench.model.batches.DENSE", float("inf") if dense else 0.0)
     config = configuration(*overrides)
     potential = make_potential(config)
     frames = toy.random_molecule(11, seed=0, box=7.0)
     tables = potential.prepare(Tables.build(frames, config.cutoff, dtype=torch.float64))
     whole = potential(tables.gather(torch.tensor([0])))
-    monkeypatch.setattr("deepset_bench.model.fused.PAIRS", 40)  # of 4 atoms or so
+    monkeypatch.setattr("deepset_bench.model.deepset.fused.PAIRS", 40)  # of 4 atoms or so
     pieces = potential(tables.gather(torch.tensor([0])))
     for a, b in zip(pieces, whole, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepset_bench.model.gate import DistanceGate
+from deepset_bench.model.deepset.gate import DistanceGate
 
 T = [0.6, 1.1, 1.9, 3.0, 4.2]
 KINKS = [*T, *((s + t) / 2 for s in T for t in T)]  # poles, and where two thresholds tie

@@ -13,7 +13,7 @@ import torch
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
-from deepset_bench.model.reference import fit_reference, identified
+from deepset_bench.model.energy_reference import fit_reference, identified
 from deepset_bench.schema import CHOICES, Config
 from deepset_bench.training.compiled import wants_compiling
 from deepset_bench.training.loss import make_loss

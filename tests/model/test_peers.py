@@ -10,7 +10,7 @@ import torch
 import torch_geometric.nn.models.schnet as pyg_schnet
 import torch_geometric.nn.models.visnet as pyg_visnet
 
-from deepset_bench.data.batches import Tables
+from deepset_bench.model.batches import Tables
 from deepset_bench.model.peers import SchNet, ViSNet
 from deepset_bench.model.potential import Potential
 from tests import toy

@@ -8,7 +8,14 @@ import torch
 from scipy.integrate import lebedev_rule
 from scipy.special import eval_legendre
 
-from deepset_bench.model.sphere import DEGREE, SIZE, by_degree, harmonics, product, quadrature
+from deepset_bench.model.deepset_x.sphere import (
+    DEGREE,
+    SIZE,
+    by_degree,
+    harmonics,
+    product,
+    quadrature,
+)
 from tests.model.physics import orthogonal
 
 

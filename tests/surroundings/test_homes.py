@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from deepset_bench import composing, config
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.readers.sources import expand
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation import command as evaluation
-from deepset_bench.report.collect import Where
+from deepset_bench.evaluation import evaluate_command as evaluation
+from deepset_bench.readers.sources import expand
+from deepset_bench.study.collect import Where
 from deepset_bench.sweep.plan import plan
 from tests import toy
 from tests.surroundings.processes import ODD, SMALL, STRANGER, benches
@@ -85,8 +85,9 @@ names = st.text(
 @example(name=ODD)
 @example(name="~")
 @example(name="a=b,[c]{d}'e\"")
-def test_data_in_a_folder_of_any_name(tmp_path, monkeypatch, name):
-    monkeypatch.setenv("BENCH_DATA", str(tmp_path / name))
+def test_data_in_a_folder_of_any_name(tmp_path_factory, monkeypatch, name):
+    # A folder an example: the same name may come twice.
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path_factory.mktemp("home") / name))
     catalogue.register("own", toy.frames(2, 3), {})
     for cached in (config._experiment, config._compose, composing._composed, composing._option):
         cached.cache_clear()

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
-from deepset_bench.data.buckets import Buckets, table_shapes
-from deepset_bench.data.frames import Frames
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.metrics import Labels, predict
-from deepset_bench.model.deepset_x import DeepSetX
+from deepset_bench.model.buckets import Buckets, table_shapes
+from deepset_bench.model.deepset_x.network import DeepSetX
 from deepset_bench.model.potential import Potential
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.scoring.metrics import Labels, predict
 from deepset_bench.training import pairs
 from deepset_bench.training.setup import build_model, prepare
 from tests import toy

@@ -8,11 +8,11 @@ import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.batches import Tables
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
+from deepset_bench.model.batches import Tables
 from deepset_bench.model.potential import Potential
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.training import checkpoint
 from deepset_bench.training.setup import build_model, choose_device
 from deepset_bench.training.train import Outcome

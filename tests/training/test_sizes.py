@@ -9,11 +9,11 @@ from torch.utils._pytree import tree_leaves
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.batches import Shape, Tables
-from deepset_bench.data.buckets import Buckets, table_shapes
-from deepset_bench.data.frames import Frames
 from deepset_bench.evaluation.ensemble import Ensemble
-from deepset_bench.evaluation.metrics import Labels, differences, predict
+from deepset_bench.model.batches import Shape, Tables
+from deepset_bench.model.buckets import Buckets, table_shapes
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.scoring.metrics import Labels, differences, predict
 from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
 from deepset_bench.training.compiled import (
     CompiledGradients,

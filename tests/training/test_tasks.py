@@ -12,10 +12,10 @@ from deepset_bench import cli
 from deepset_bench.config import determinants, experiment
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
-from deepset_bench.data.frames import Frames
 from deepset_bench.data.splits import Split
-from deepset_bench.display import ood_table
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.training.progress import ood_table
 from tests import toy
 from tests.training.tiny import EVEN, run, run_seeds
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
-from deepset_bench.data.batches import Tables
-from deepset_bench.evaluation.metrics import Labels
+from deepset_bench.model.batches import Tables
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
+from deepset_bench.scoring.metrics import Labels
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup, prepare
 from deepset_bench.training.step import Measured, SingleOptimisation

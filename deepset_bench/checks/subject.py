@@ -1,0 +1,52 @@
+"""What is examined: a set of frames, what its owner says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.groups import Group, groups
+
+FEW = 30
+"""Frames or pairs of frames below which no statistics are made."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A set to be examined.
+
+    Attributes:
+        frames: the set.
+        name: what it is called.
+        labels: `potential` or `biased`, the forces that a model would be trained on.
+        sheet: its datasheet, as far as there is one.
+        smiles: what its owner takes the molecule for, a SMILES string or a name.
+        against: another set that a model of this one is meant for.
+        source: the words that name it on the command line.
+    """
+
+    frames: Frames
+    name: str = ""
+    labels: str = "potential"
+    sheet: Mapping[str, Any] = field(default_factory=dict)
+    smiles: str | None = None
+    against: Frames | None = None
+    source: str = "NAME"
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """Frames of one molecule, order of atoms, charge and spin; largest group first."""
+        return groups(self.frames, self.labels)
+
+    @property
+    def repeated(self) -> list[Group]:
+        """The groups of more than one frame."""
+        return [group for group in self.groups if len(group) > 1]
+
+    @property
+    def large(self) -> list[Group]:
+        """Up to ten of the groups, those with frames enough for statistics."""
+        return [group for group in self.groups[:10] if len(group) >= FEW]

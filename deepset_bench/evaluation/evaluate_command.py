@@ -1,0 +1,166 @@
+"""`bench evaluate`: what is asked, what is computed, where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.text import Text
+
+from deepset_bench.config import experiment
+from deepset_bench.console import Console
+from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation import printing as display
+from deepset_bench.evaluation.analysis import STEPS, Analysis
+from deepset_bench.evaluation.ensemble import Ensemble
+from deepset_bench.evaluation.results import place, write
+from deepset_bench.evaluation.scan_command import show as show_scans
+from deepset_bench.evaluation.selection import select
+from deepset_bench.groups import is_override
+from deepset_bench.runs import RunFolder
+
+_DATA = ("data", "seed", "part")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `bench evaluate`, sorted out.
+
+    Attributes:
+        folders: run folders.
+        data: overrides that choose the frames.
+        device: as in the configuration.
+        scans: names of geometry scans; none: evaluate on frames.
+        steps: of the time series, for the tables of atomic energies and of neighbours.
+    """
+
+    folders: list[RunFolder]
+    data: list[str]
+    device: str
+    scans: list[str]
+    steps: list[int]
+
+
+def parse(arguments: Sequence[str], steps: str | None) -> Request:
+    """Tell run folders from overrides.
+
+    Raises:
+        UserError: no run, or an override that evaluation does not take.
+    """
+    folders, data, scans, device = [], [], [], "auto"
+    for text in arguments:
+        key, _, value = text.lstrip("+").partition("=")
+        if not is_override(text):
+            folders.append(RunFolder(Path(text)))
+        elif key == "scan":
+            scans += [name for name in value.split(",") if name]
+        elif key == "device":
+            device = experiment([text]).config.device
+        elif key.split(".")[0] in _DATA:
+            data.append(text)
+        else:
+            raise UserError(
+                f"{text}: evaluation takes data=, data.KEY=, seed=, part=, device= and scan=; "
+                "everything else is as the run was trained"
+            )
+    if not folders:
+        raise UserError("name the folder of a trained run, e.g. runs/but-2-ene/.../seed-0")
+    try:
+        numbers = [int(word) for word in steps.split(",")] if steps else list(STEPS)
+    except ValueError:
+        raise UserError(f"--steps {steps}: give numbers with commas between, from 0") from None
+    return Request(folders, data, device, scans, numbers)
+
+
+def evaluate(arguments: Sequence[str], unit: str, steps: str | None) -> None:
+    """Evaluate runs on frames or along scans, print tables and write files.
+
+    Args:
+        arguments: run folders and overrides.
+        unit: `hartree` or `mev`, of what is printed; files are in eV and angstrom.
+        steps: comma list; None for the report's.
+
+    Raises:
+        UserError: an argument, a run or a set that cannot be used; nothing is written then.
+    """
+    request = parse(arguments, steps)
+    console = Console()
+    if request.scans:
+        show_scans(console, request.folders, request.data, request.device, request.scans, unit)
+        return
+    analysis = analyse(request)
+    notes = [*_unfinished(request.folders), *analysis.selection.notes]
+    notes += _true_forces(analysis)
+    # Before anything is printed: a reader that stops early, such as `head`, ends the program.
+    kept = _write(request, analysis, notes)
+    for folder in request.folders:
+        console.print(Text(str(folder.path), "bold"), soft_wrap=True)
+    console.print(f"{analysis.selection.title}: {len(analysis.series)} frames")
+    for note in notes:
+        console.print(note, soft_wrap=True)
+    display.show(console, analysis, request.steps, unit)
+    console.print(kept, soft_wrap=True)
+
+
+def analyse(request: Request) -> Analysis:
+    """Predict the frames that are asked for."""
+    ensemble = Ensemble([folder.path for folder in request.folders], request.device)
+    selection = select(request.folders, ensemble.members, request.data)
+    sampling = catalogue.datasheet(selection.data).get("sampling")
+    labels = ensemble.members[0].config.condition.labels
+    return Analysis(
+        selection,
+        ensemble(selection.frames),
+        selection.frames.labelled_forces(labels),
+        sampling.get("interval_fs") if isinstance(sampling, dict) else None,
+    )
+
+
+def _unfinished(folders: Sequence[RunFolder]) -> list[str]:
+    states = {folder.path: folder.status().get("state", "unknown") for folder in folders}
+    return [
+        f"{path} is {state}: its best epoch so far is evaluated"
+        for path, state in states.items()
+        if state != "done"
+    ]
+
+
+def _true_forces(analysis: Analysis) -> list[str]:
+    """What biased labels hide."""
+    true, labels = analysis.selection.frames.forces, analysis.forces
+    if labels is true:
+        return []
+    ours = float(np.abs(analysis.predictions.forces - true).mean())
+    floor = float(np.abs(labels - true).mean())
+    return [
+        f"the labels hold a bias: against the true forces the MAE is {ours:.4f} eV/angstrom, and "
+        f"the true forces would score {floor:.4f} against these labels"
+    ]
+
+
+def _write(request: Request, analysis: Analysis, notes: Sequence[str]) -> str:
+    selection = analysis.selection
+    target = place(request.folders, selection.name)
+    known = not (selection.seen == "unknown").any()
+    largest = analysis.largest().items()
+    content = {
+        "data": selection.data,
+        "checksum": catalogue.checksum(selection.data),
+        "frames": selection.title,
+        "notes": list(notes),
+        "training_fraction": (selection.seen == "train").mean() if known else None,
+        "errors": analysis.errors(),
+        "elements": analysis.elements(),
+        "largest": {name: rows.drop(columns="row").to_dict("records") for name, rows in largest},
+        "uncertainty": analysis.uncertainty(),
+        "sum_of_atomic_energies_error_ev": analysis.predictions.sum_error,
+    }
+    tables = {
+        "time_series": analysis.series.drop(columns="row"),
+        "atomic_energies": analysis.atoms,
+        "neighbours": analysis.neighbours(request.steps).drop(columns="row", errors="ignore"),
+    }
+    return write(target, "evaluation", request.folders, content, tables)

@@ -1,0 +1,89 @@
+"""`bench figures`: which figures, where to, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from plotly.graph_objects import Figure as Interactive
+from plotly.offline import get_plotlyjs
+from rich.text import Text
+
+from deepset_bench import html
+from deepset_bench.console import Console
+from deepset_bench.errors import UserError
+from deepset_bench.figures.figure import Figure, Gap
+from deepset_bench.figures.interactive import plot, templates
+from deepset_bench.figures.offered import FIGURES, build
+from deepset_bench.figures.static import encoded
+from deepset_bench.files import atomic_write, check_writable, write_text
+from deepset_bench.study.collect import Where
+
+_SCRIPT = "plotly.min.js"
+"""Beside the pages rather than in each of them: it has 5 MB, a page without it some 50 kB."""
+
+
+def show(
+    wanted: Sequence[str], conditions: Sequence[str], unit: str, out: Path, where: Where
+) -> None:
+    """Draw figures into `out` as NAME.pdf, NAME.png and NAME.html; say what is missing.
+
+    Args:
+        wanted: of FIGURES, or numbers of the report's; none: every one.
+        conditions: of `report` and `corrected`.
+        unit: `hartree` or `mev`.
+        out: folder for the files.
+        where: which runs.
+
+    Raises:
+        UserError: an unknown figure, an override that does not compose, an unreadable run.
+    """
+    console = Console()
+    check_writable(out)
+    figures = build(wanted or FIGURES, where, conditions, unit)
+    if any(figure.draw for figure in figures):
+        write_text(out / _SCRIPT, get_plotlyjs())
+    said: set[Gap] = set()
+    for figure in figures:
+        console.print(Text(figure.title, style="bold"))
+        gaps = figure.missing
+        try:
+            for path in write(figure, out):
+                console.print(f"  {path}", soft_wrap=True)
+        except UserError as error:  # of these data; other figures may do without them
+            gaps = [*gaps, (f"not drawn: {error}", "")]
+        for what, command in gaps:
+            if (what, command) not in said:
+                console.print(Text(f"— {what}"))
+                if command:  # whole, to be copied: the terminal breaks it, not rich
+                    console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+        if again := len(said.intersection(gaps)):
+            console.print(Text(f"— {'and ' if again < len(gaps) else ''}{again} named above"))
+        said |= set(gaps)
+
+
+def write(figure: Figure, out: Path) -> list[Path]:
+    """The files of one figure, as many as there is something to draw for: three or none."""
+    if figure.draw is None or figure.interactive is None:
+        return []
+    drawn = figure.draw()
+    paths = []
+    for ending in ("pdf", "png"):
+        content = encoded(drawn, ending)  # a whole picture before any file
+        paths.append(out / f"{figure.name}.{ending}")
+        with atomic_write(paths[-1]) as stream:
+            stream.write(content)
+    paths.append(out / f"{figure.name}.html")
+    write_text(paths[-1], page(figure, figure.interactive()))
+    return paths
+
+
+def page(figure: Figure, drawn: Interactive) -> str:
+    """An HTML page around a plotly figure; needs `plotly.min.js` beside it and no network."""
+    return html.render(
+        "figure.html",
+        figure=figure,
+        plots={figure.name: plot(drawn)},
+        templates=templates(),
+        script=_SCRIPT,
+    )

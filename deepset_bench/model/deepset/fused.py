@@ -1,0 +1,193 @@
+"""The same function as `DeepSet.forward`, regrouped: the sum over neighbours comes first.
+
+Between the radial functions and the readout everything is linear in the features, and for one
+pair gamma's output is affine in a short vector that no parameter enters,
+
+    g_ij   = Q phi_ij + P_j z_j + P_i z_i + H_j h_j + H_i h_i,
+    phi_ij = [C(d) rbf(d) ; C(d) ; s(d)],
+
+with z the one-hot species (P_i takes up the constants) and h the graph layers' features, if any.
+So, with y_ij = [u_ij ; 1] and the expert weights w_ij,
+
+    A_i[a, g, k] = sum_j y_ij[a] w_ij[g] [phi_ij ; z_j ; z_i ; h_j][k],
+    [V_i ; X_i]  = A_i W + Z_i S_i,           Z_i[a, g] = sum_j y_ij[a] w_ij[g],
+    W_g          = E_g [Q, P_j, P_i, H_j] + b_g,    S_i[g] = E_g H_i h_i.
+
+No tensor of size E x G x F exists, and W is composed once per call from the parameters of
+`DeepSet`, so the state dict and the initialisation are the reference's own. [phi_ij ; z_j ; z_i]
+and its derivative are data, computed once. The forces use the same trick backwards: dE/dA comes
+from autograd through the readout alone, and the chain rule from A to the positions is written out.
+
+In dense tables the neighbours' h_j go the other way round, S_j[g] = E_g H_j h_j first and then
+sum_jg y_ij[a] w_ij[g] S_j[g] as one matrix product a frame: h_j has as many numbers as S_j[g], and
+an atom has fewer rows of it than of A.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from deepset_bench.model.batches import Batch, Tables, tabulate
+from deepset_bench.model.deepset.layers import GraphLayers
+from deepset_bench.model.deepset.network import DeepSet
+from deepset_bench.model.radial import cosine_cutoff, scalar_features
+
+PAIRS = 8192
+"""Slots of pairs that are evaluated at a time, to stay within the cache and take little memory."""
+
+
+def pair_features(model: DeepSet, d: Tensor) -> Tensor:
+    """phi(d) = [C(d) rbf(d) ; C(d) ; s(d)], (...) -> (..., K + 1 + S)."""
+    C = cosine_cutoff(d, model.cutoff)[..., None]
+    return torch.cat([C * model.basis(d), C, scalar_features(d, model.scalars)], dim=-1)
+
+
+def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
+    """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
+    phi, slopes = tabulate(lambda d: pair_features(model, d), tables.distances)
+    z = (tables.numbers[..., None] == species).to(phi.dtype)  # (M, n, s)
+    frame = torch.arange(len(tables), device=z.device)[:, None, None]
+    z_i = z[:, :, None].expand(*phi.shape[:-1], -1)
+    features = torch.cat([phi, z[frame, tables.neighbours], z_i], dim=-1)
+    return replace(tables, features=features, slopes=slopes)
+
+
+def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """W, E_g H_j and E_g H_i: gamma, all that precedes it and the experts, multiplied out.
+
+    Returns:
+        (G, P + 2 s, F) what acts on the data in A, and (G, H, F) what acts on h_j and on h_i; H is
+        0 without layers.
+    """
+    F = model.gamma.out_features
+    to_target, to_source, to_edge, to_h = model.gamma.weight.split(
+        [F, F, F, model.gamma.in_features - 3 * F], dim=1
+    )
+    H_i, H_j = to_h.chunk(2, dim=1)  # (F, H)
+    edge, radial = model.edge_projection, model.distance_projection
+    from_p, from_s = edge.weight[:, :F], edge.weight[:, F:]
+    from_rbf = from_p @ torch.cat([radial.weight, radial.bias[:, None]], dim=1)  # C rbf and C
+    Q = to_edge @ torch.cat([from_rbf, from_s], dim=1)  # (F, P)
+    x = model.embedding(species)
+    P_j = to_source @ model.source_projection(x).T  # (F, s)
+    constant = to_edge @ edge.bias + model.gamma.bias
+    P_i = to_target @ model.target_projection(x).T + constant[:, None]
+
+    E, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
+    composed = E @ torch.cat([Q, P_j, P_i], dim=1)  # (G, F, P + 2 s)
+    # Each pair has one z_i, so the experts' biases ride on its columns.
+    first = Q.shape[1] + len(species)
+    columns = torch.arange(composed.shape[-1], device=b.device)
+    of_z_i = (columns >= first) & (columns < first + len(species))
+    composed = composed + b[:, :, None] * of_z_i
+    return composed.mT, (E @ H_j).mT, (E @ H_i).mT
+
+
+def _graph_features(gnn: GraphLayers, x: Tensor, batch: Batch) -> Tensor:
+    """h (N, H) from embeddings x (N, F)."""
+    if gnn.draws_by_edge:
+        return cast("Tensor", gnn(x, batch.edge_index()))
+    padded = torch.cat([x, x.new_zeros(1, x.shape[1])])  # and the atom of padded edges
+    return cast("Tensor", gnn(padded, batch.padded_edge_index()))[:-1]
+
+
+def energies_and_forces(
+    model: DeepSet, batch: Batch, species: Tensor, *, create_graph: bool
+) -> tuple[Tensor, Tensor]:
+    """Atomic energies and -dE/dr of a batch whose tables went through `prepare`.
+
+    Args:
+        model: the parameters.
+        batch: N rows of J neighbour slots, with `features` and `slopes`.
+        species: (s,) the atomic numbers that occur.
+        create_graph: whether gradients by the parameters will be asked for.
+
+    Returns:
+        (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
+    """
+    weights = _compose(model, species)
+    h = None
+    if model.gnn is not None:
+        h = _graph_features(cast("GraphLayers", model.gnn), model.embedding(batch.numbers), batch)
+    # Rows are independent, but where a graph layer's features are summed frame by frame.
+    whole = create_graph or (batch.dense and h is not None)
+    pieces = [slice(None)]
+    if not whole:
+        at_once = max(PAIRS // batch.pair.shape[1], 1)
+        pieces = [slice(start, start + at_once) for start in range(0, len(batch.numbers), at_once)]
+    parts = [_rows(model, batch, rows, species, weights, h, create_graph) for rows in pieces]
+    energies, by_vector = (torch.cat(x) if len(x) > 1 else x[0] for x in zip(*parts, strict=True))
+    return energies, batch.forces(by_vector)
+
+
+def _rows(
+    model: DeepSet,
+    batch: Batch,
+    rows: slice,
+    species: Tensor,
+    weights: tuple[Tensor, Tensor, Tensor],
+    h: Tensor | None,
+    create_graph: bool,
+) -> tuple[Tensor, Tensor]:
+    """e_i (n,) of some rows, and dE / d(r_i - r_j) (n, J, 3) of their pairs."""
+    assert batch.features is not None
+    assert batch.slopes is not None
+    d, u, phi, slopes = (
+        t[rows] for t in (batch.distances, batch.directions, batch.features, batch.slopes)
+    )
+    n, J = d.shape
+    W, W_j, W_i = weights
+
+    w, dw = model.weights_with_slope(d)  # (n, J, G)
+    mask = batch.pair[rows][..., None]
+    w, dw = torch.where(mask, w, 0.0), torch.where(mask, dw, 0.0)
+    G = w.shape[-1]
+    y = torch.cat([u, torch.ones_like(d)[..., None]], dim=-1)  # (n, J, 4)
+    yw = (y[..., :, None] * w[..., None, :]).view(n, J, -1)  # (n, J, 4G)
+
+    S_i: Tensor | None = None
+    leaves: list[Tensor] = []
+    if h is not None:
+        S_i = torch.einsum("nh,ghf->ngf", h[rows], W_i)
+        if batch.dense:
+            S_j = torch.einsum("nh,ghf->ngf", h, W_j).view(batch.n_frames, J * G, -1)
+            by_frame = yw.view(batch.n_frames, J, J, 4, G).transpose(2, 3)
+            leaves.append(by_frame.reshape(batch.n_frames, J * 4, J * G))
+        else:
+            phi = torch.cat([phi, h[batch.neighbours[rows]]], dim=-1)
+            W = torch.cat([W, W_j], dim=1)
+    A = yw.transpose(1, 2) @ phi  # (n, 4G, P + 2 s + H)
+    leaves.append(A)
+    P = slopes.shape[-1]
+    z_i = slice(P + len(species), P + 2 * len(species))
+
+    def readout(A: Tensor, by_frame: Tensor | None = None) -> Tensor:
+        M = A.view(n, 4, -1) @ W.flatten(0, 1)  # (n, 4, F)
+        if S_i is not None:
+            M = M + A[..., z_i].sum(-1).view(n, 4, G) @ S_i
+        if by_frame is not None:
+            M = M + (by_frame @ S_j).view(n, 4, -1)
+        return model.readout(M[:, 3], M[:, :3])
+
+    with torch.enable_grad():
+        if not create_graph:
+            leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+        energies = readout(*reversed(leaves))
+        real = torch.where(batch.numbers[rows] > 0, energies, 0.0).sum()
+        *by_frames, dA = torch.autograd.grad(real, leaves, create_graph=create_graph)
+
+    # From A to the positions of i and j, by hand: phi, y and their derivatives are data.
+    T = (phi @ dA.transpose(1, 2)).view(n, J, 4, G)  # dE / d(y w)
+    for by_frame in by_frames:
+        T = T + by_frame.view(-1, J, 4, J, G).transpose(2, 3).reshape(n, J, 4, G)
+    by_phi = yw @ dA[..., :P]  # (n, J, P)
+    by_u = (T[:, :, :3] * w[..., None, :]).sum(-1)  # (n, J, 3)
+    by_w = (T * y[..., None]).sum(-2)  # (n, J, G)
+    by_d = (by_phi * slopes).sum(-1) + (by_w * dw).sum(-1)  # (n, J)
+    across = by_u - u * (u * by_u).sum(-1, keepdim=True)
+    by_vector = u * by_d[..., None] + across / d[..., None]
+    return energies, torch.where(mask, by_vector, 0.0)

@@ -1,0 +1,288 @@
+"""ANI-1 and ANI-1x: many molecules in one HDF5 file, hartree and angstrom.
+
+ANI-1x (https://doi.org/10.1038/s41597-020-0473-z) has a group for each formula with
+`atomic_numbers` (n,), `coordinates` (m, n, 3), `wb97x_dz.energy` (m,), `wb97x_dz.forces` (m, n, 3)
+in hartree/angstrom and more; what was not computed is NaN. ANI-1
+(https://doi.org/10.1038/sdata.2017.193) has `species`, `coordinates`, `energies` and no forces.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.formula import Formula
+from ase.symbols import Symbols
+from numpy.typing import NDArray
+
+from deepset_bench.errors import UserError, nearest, require
+from deepset_bench.molecules.frames import IntArray
+from deepset_bench.readers.arrays import elements_array
+from deepset_bench.readers.elements import AmbiguousLabelError, element
+from deepset_bench.readers.isolated import CELLS, PERIODIC, check_isolated
+from deepset_bench.readers.labels import Collector, Found, Layout
+from deepset_bench.readers.options import Options, Reading
+from deepset_bench.readers.own_units import as_text, file_units, stated_units
+from deepset_bench.readers.sources import Source, check_range, frame_range
+from deepset_bench.readers.states import STATE_KEYS
+from deepset_bench.readers.xyz import printable, reason, shown
+from deepset_bench.units import unit_name
+
+_NUMBERS_KEYS = ("atomic_numbers", "species")
+LAYOUT = Layout(
+    energy_keys=("wb97x_dz.energy", "energies"),
+    forces_keys=("wb97x_dz.forces", "forces"),
+    energy_unit="hartree",
+    gaps=True,
+)
+_MOST_ATOMS = 30_000_000  # of one set: a few GB in memory
+_UNIT_ATTRIBUTES = ("units", "unit")
+
+
+def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
+    """Read labelled molecules into eV, angstrom and eV/angstrom, group after group.
+
+    A geometry with NaN in its energy or forces is left out: so ANI-1x marks what was not computed.
+    For the names of molecules see `name_molecules`. Nothing is followed out of the file, and no
+    array is read before its size is known.
+
+    Args:
+        path: the file, plain or packed.
+        name, unlabelled: as for `read_extxyz`.
+        options: `frames` count through all geometries of the chosen formulas; keys are of each
+            group.
+
+    Raises:
+        UserError: h5py is missing, a damaged file, an array that is missing or of another shape,
+            or more than fits; one line with the file, the group, the key and the frame (from 1).
+    """
+    h5py = require("h5py", "hdf5")
+    chosen = frame_range(options.frames)
+    collector = Collector(path, name, LAYOUT, options, unlabelled)
+    with Source.open(path).plain() as plain:
+        try:
+            with h5py.File(plain, "r") as file:
+                counted, units = _collect(_Group(file, str(path)), collector, chosen, options)
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"{path}: not a readable HDF5 file ({reason(error)}); copy it again"
+            ) from None
+    check_range(path, chosen, counted)
+    return collector.reading(*file_units(path, LAYOUT, options, units))
+
+
+def _collect(
+    root: _Group, collector: Collector, chosen: slice, options: Options
+) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Take what is chosen of all groups; how many geometries there were, and their units."""
+    wanted = _formulas(options.formula)
+    units = stated_units(dict(root.group.attrs))
+    found: set[str] = set()
+    counted = taken = atoms = 0
+    for group in _molecules(root):
+        if chosen.stop is not None and counted >= chosen.stop:
+            break
+        numbers = _numbers(group)
+        composition = Symbols(numbers).get_chemical_formula()
+        found.add(composition)
+        if wanted and composition not in wanted:
+            continue
+        shape, n = group.shape("coordinates"), len(numbers)
+        if shape[1:] != (n, 3):
+            expected = (shape[0] if shape else 0, n, 3)
+            what = f"'coordinates' has shape {shape}, expected {expected}"
+            raise UserError(f"{group.place}: {what}")
+        stop = shape[0] if chosen.stop is None else chosen.stop - counted
+        rows = range(shape[0])[max(chosen.start - counted, 0) : stop]
+        taken, atoms = taken + len(rows), atoms + n * len(rows)
+        if atoms > _MOST_ATOMS:
+            last = chosen.start + max(min(taken // 2, _MOST_ATOMS // n), 1)
+            raise UserError(
+                f"{root.place}: more than fits in memory; take a part, with --formula "
+                f"{composition} or --frames {chosen.start + 1}-{last}"
+            )
+        if len(rows):
+            part = group.part(np.array(rows), shape[0])
+            units = _agreed(units, part, collector.keys(part))
+            check_isolated(part.place, part.some((*CELLS, PERIODIC)))
+            collector.add(_found(part, numbers, counted + np.array(rows)))
+        counted += shape[0]
+    if wanted and not counted:
+        what = f"no labelled geometry of {options.formula}; {nearest('', found)}"
+        raise UserError(f"{root.place}: {what}")
+    return counted, units
+
+
+class _Group(Mapping[str, Any]):
+    """A group whose data sets are looked at before they are read.
+
+    Args:
+        group: of h5py.
+        place: where it is, for messages.
+        rows: of arrays that have one for each of m geometries, those that are read.
+        m: geometries.
+    """
+
+    def __init__(
+        self, group: Any, place: str, rows: IntArray | None = None, m: int | None = None
+    ) -> None:
+        self.group, self.place, self._rows, self._m = group, place, rows, m
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.group)
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def __contains__(self, key: object) -> bool:
+        return self.group.get(key, getlink=True) is not None
+
+    def part(self, rows: IntArray, m: int) -> _Group:
+        """The same, of which only some of m geometries are read."""
+        return _Group(self.group, self.place, rows, m)
+
+    def item(self, key: str) -> Any:
+        """What h5py has under a name.
+
+        Raises:
+            UserError: a link, which may lead out of the file or in circles.
+        """
+        import h5py
+
+        if not isinstance(self.group.get(key, getlink=True), h5py.HardLink):
+            raise UserError(
+                f"{self.place}: '{key}' is a link, which is not followed; copy what it points to"
+            )
+        return self.group[key]
+
+    def data(self, key: str) -> Any:
+        """A data set that lies in this file.
+
+        Raises:
+            UserError: it is something else.
+        """
+        import h5py
+
+        item = self.item(key)
+        if not isinstance(item, h5py.Dataset) or item.shape is None:
+            raise UserError(f"{self.place}: '{key}' is no array of numbers")
+        if item.external or item.is_virtual:
+            raise UserError(f"{self.place}: '{key}' is kept in another file; copy it into this one")
+        return item
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Its shape, without reading it."""
+        shape: tuple[int, ...] = self.data(key).shape
+        return shape
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        item = self.data(key)
+        rows = slice(None)
+        if self._rows is not None:
+            if item.shape[:1] != (self._m,):
+                what = f"'{key}' has shape {item.shape}, expected {(self._m, *item.shape[1:])}"
+                raise UserError(f"{self.place}: {what}")
+            rows = slice(int(self._rows[0]), int(self._rows[-1]) + 1)
+        size = math.prod(item.shape[1:]) * (
+            item.shape[0] if self._rows is None else len(self._rows)
+        )
+        if size > 3 * _MOST_ATOMS:
+            raise UserError(f"{self.place}: '{key}' has {size:,} numbers, more than fits in memory")
+        values: NDArray[Any] = np.asarray(item[rows] if item.shape else item[()])
+        return values
+
+    def some(self, keys: Collection[str]) -> dict[str, Any]:
+        """Small arrays and attributes of certain names, in any case of letters, whole."""
+        found = {key: value for key, value in self.group.attrs.items() if key.lower() in keys}
+        for key in self:
+            if key.lower() in keys and math.prod(self.shape(key)) <= 9 * (self._m or 1):
+                values = np.asarray(self.data(key)[()])
+                found[key] = values[self._rows] if values.shape[:1] == (self._m,) else values
+        return found
+
+
+def _molecules(group: _Group, seen: frozenset[Any] = frozenset()) -> Iterator[_Group]:
+    """Every group with molecules, however deep, in the order of names."""
+    import h5py
+
+    if "coordinates" in group:
+        yield group
+    for key in group:
+        item = group.item(key)
+        if isinstance(item, h5py.Group):
+            place = f"{group.place.partition(': group ')[0]}: group {printable(item.name)}"
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                raise UserError(f"{place}: contains itself; copy the file without it")
+            yield from _molecules(_Group(item, place), seen | {address})
+
+
+def _found(group: _Group, numbers: IntArray, index: IntArray) -> Found:
+    def where(row: int, atom: int | None) -> str:
+        place = f"{group.place}, frame {index[row] + 1}"
+        return place if atom is None else f"{place}, atom {atom + 1}"
+
+    return Found(
+        numbers=numbers,
+        positions=group["coordinates"],
+        stored=group,
+        index=index,
+        where=where,
+        positions_key="coordinates",
+        about=group.some(STATE_KEYS),
+    )
+
+
+def _numbers(group: _Group) -> IntArray:
+    """(n,) atomic numbers, which ANI-1 writes as symbols."""
+    keys = [key for key in _NUMBERS_KEYS if key in group]
+    if not keys:
+        raise UserError(f"{group.place}: has neither {' nor '.join(_NUMBERS_KEYS)}")
+    found = []
+    for key in keys:
+        value = group[key]
+        if value.dtype.kind in "SO":
+            value = np.array(
+                [_element(as_text(label), key, group.place) for label in value.ravel()]
+            )
+        found.append(elements_array(value, key, group.place))
+    if not np.array_equal(found[0], found[-1]):
+        raise UserError(f"{group.place}: {' and '.join(keys)} are different elements")
+    return found[0]
+
+
+def _element(label: str, key: str, place: str) -> int:
+    try:
+        found = element(label)
+    except AmbiguousLabelError as error:
+        raise UserError(f"{place}: '{key}': {error}") from None
+    if found is None:
+        raise UserError(f"{place}: '{key}' holds '{shown(label)}', which is no element")
+    return found
+
+
+def _agreed(
+    units: dict[str, tuple[str, str]], group: _Group, keys: tuple[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Units that were stated so far, and those of a group; which may not contradict each other."""
+    stated = stated_units(dict(group.group.attrs))
+    for quantity, key in (("length", "coordinates"), ("energy", keys[0]), ("force", keys[1])):
+        attributes = dict(group.data(key).attrs) if key in group else {}
+        for name in _UNIT_ATTRIBUTES:
+            if text := as_text(attributes.get(name)):
+                stated[quantity] = f"{name} of {key}", text
+    for quantity, (key, text) in stated.items():
+        if unit_name(quantity, units.get(quantity, (key, text))[1]) != unit_name(quantity, text):
+            raise UserError(f"{group.place}: '{key}' says {shown(text)}, but other groups do not")
+    return {**units, **stated}
+
+
+def _formulas(formula: str | None) -> set[str]:
+    """The formulas of a list with commas, elements in Hill's order."""
+    try:
+        return {Formula(part).format("hill") for part in formula.split(",")} if formula else set()
+    except ValueError:
+        raise UserError(f"--formula {formula}: expected formulas, as C4H8,C5H10") from None

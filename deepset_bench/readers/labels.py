@@ -1,0 +1,284 @@
+"""Which of the arrays in a file are its energies and forces, and which frames have none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.molecules.frames import FloatArray, IntArray
+from deepset_bench.readers.arrays import Block, join, numbers_array
+from deepset_bench.readers.methods import GRADIENTS, check_methods
+from deepset_bench.readers.options import Options, Reading
+from deepset_bench.readers.plausible import Where
+from deepset_bench.readers.states import check_electrons, stated
+from deepset_bench.readers.xyz import shown
+from deepset_bench.units import Units
+
+BIAS_KEY = "bias_forces"
+_INFINITE = 1e100
+_MANY = 30  # names in one message
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a format calls labels, and its units where nothing else is said.
+
+    Attributes:
+        energy_keys, forces_keys: the first that a file has is meant.
+        energy_unit, length_unit, force_unit: as in `Units`.
+        convention: whose units they are, if the format has no others; else they are assumed.
+        gaps: whether NaN says that a label was not computed, which is no mistake then.
+    """
+
+    energy_keys: tuple[str, ...] = ("energy",)
+    forces_keys: tuple[str, ...] = ("forces",)
+    energy_unit: str = "eV"
+    length_unit: str = "angstrom"
+    force_unit: str = ""
+    convention: str = ""
+    gaps: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """m geometries of one molecule of n atoms, as a file stores them.
+
+    Attributes:
+        numbers: (n,) atomic numbers.
+        positions: (m, n, 3), of which messages speak as `positions_key`.
+        stored: labels by name, along the first axis one for each frame.
+        index: (m,) numbers of the frames in the file.
+        where: says where a row is.
+        about: what may state charge and spin, by name.
+        gap: what is said of a number that is not finite, where the reader knows the line.
+    """
+
+    numbers: IntArray
+    positions: Any
+    stored: Mapping[str, Any]
+    index: IntArray
+    where: Where
+    about: Mapping[str, Any] = field(default_factory=dict)
+    gap: UserError | None = None
+    positions_key: str = "positions"
+
+
+class Collector:
+    """Gathers what a reader finds, frame after frame or molecule after molecule.
+
+    Args:
+        path: for messages.
+        name: what to call the set.
+        layout: of the format.
+        options: what the command line says.
+        unlabelled: frames may lack labels, because others will be computed; where one does, all
+            are zero.
+    """
+
+    def __init__(
+        self, path: Path, name: str, layout: Layout, options: Options, unlabelled: bool = False
+    ) -> None:
+        self._path, self._name, self._layout, self._options = path, name, layout, options
+        self._unlabelled = unlabelled
+        self._labelled = True
+        self._total = 0
+        self._left_out: dict[str, int] = {}
+        self._reason = UserError(f"{path}: holds no frames")  # why nothing is left, if so
+        self._blocks: list[Block] = []
+        self._places: list[tuple[Where, int]] = []
+
+    def keys(self, names: Collection[str]) -> tuple[str, str]:
+        """The names of energy and forces among those that are there."""
+        forces_keys = self._layout.forces_keys
+        if self._options.gradients:
+            forces_keys = (*GRADIENTS, *forces_keys)
+        return (
+            self._options.energy_key or _first(self._layout.energy_keys, names),
+            self._options.forces_key or _first(forces_keys, names),
+        )
+
+    def add(self, found: Found) -> None:
+        """Take m geometries.
+
+        Raises:
+            UserError: a label is missing, of another shape or not finite, energy and forces are of
+                two methods, or charge or spin is impossible or contradicts itself.
+        """
+        m, n = len(found.index), len(found.numbers)
+        self._total += m
+        kept = np.ones(m, dtype=bool)
+        charge = self._state("charge", found, kept)
+        spin = self._state("spin", found, kept)
+        rows = np.flatnonzero(kept).tolist()
+        check_electrons(
+            int(found.numbers.sum()), charge[kept], spin[kept], lambda k: found.where(rows[k], None)
+        )
+
+        keys = self.keys(found.stored)
+        shapes: list[tuple[str, tuple[int, ...]]] = [(keys[0], (m,)), (keys[1], (m, n, 3))]
+        if BIAS_KEY in found.stored:
+            shapes.append((BIAS_KEY, (m, n, 3)))
+        labels = [
+            numbers_array(found.stored[key], key, shape, found.where)
+            if key in found.stored
+            else np.full(shape, np.nan)
+            for key, shape in shapes
+        ]
+        positions = numbers_array(found.positions, found.positions_key, (m, n, 3), found.where)
+        absent = [key for key in keys if key not in found.stored]
+        if not absent and not self._unlabelled:
+            check_methods(found.where(0, None), keys, found.stored, self._options)
+
+        labelled = np.logical_and.reduce([_finite(label) for label in labels])
+        whole = _finite(positions) & (labelled | self._unlabelled)
+        self._labelled &= not self._unlabelled or bool(labelled[kept].all())
+        incomplete = np.flatnonzero(kept & ~whole)
+        if len(incomplete):
+            row = int(incomplete[0])
+            problem = found.gap or UserError(
+                f"{found.where(row, None)}: "
+                f"'{_not_finite(row, positions, shapes, labels)}' is not finite "
+                "(--skip-incomplete leaves such frames out)"
+            )
+            if absent and not self._unlabelled:
+                problem = _no_label(found, absent[0], absent[0] == keys[0])
+            gaps = self._layout.gaps and not absent
+            gaps = gaps and not any(np.isinf(a[kept]).any() for a in (positions, *labels))
+            if not (gaps or self._options.skip_incomplete):
+                raise problem
+            if gaps:
+                problem = UserError(f"{self._path}: holds no labelled geometries")
+            self._leave_out(kept, whole, "have no labels", problem)
+        if kept.any():
+            sign = -1.0 if self._options.gradients else 1.0
+            energy, forces, *bias = (label[kept] for label in labels)
+            self._blocks.append(
+                Block(
+                    found.numbers,
+                    positions[kept],
+                    energy,
+                    sign * forces,
+                    bias[0] if bias else None,
+                    found.index[kept],
+                    charge[kept],
+                    spin[kept],
+                )
+            )
+            self._places += [(found.where, int(row)) for row in np.flatnonzero(kept)]
+
+    def reading(
+        self,
+        units: Units,
+        notes: Mapping[str, Any],
+        where_forces: Where | None = None,
+        hint: str = "",
+    ) -> Reading:
+        """All of them as one set.
+
+        Args:
+            units: of the file.
+            notes: how they were chosen.
+            where_forces: as `Found.where`, of forces in another file.
+            hint: see `check_plausible`.
+
+        Raises:
+            UserError: nothing is left; see `join`.
+        """
+        blocks = self._blocks
+        if not blocks:
+            raise self._reason
+        if len({block.bias is None for block in blocks}) > 1:
+            raise UserError(
+                f"{self._path}: only some frames have {BIAS_KEY}; write it for all or none"
+            )
+        if not self._unlabelled:
+            self._check_energies(blocks)
+        if not self._labelled:
+            blocks = [
+                replace(b, energy=np.zeros(len(b.index)), forces=np.zeros_like(b.forces), bias=None)
+                for b in blocks
+            ]
+
+        def where(frame: int, atom: int | None) -> str:
+            place, row = self._places[frame]
+            return place(row, atom)
+
+        def of_forces(frame: int, atom: int | None) -> str:
+            return (where_forces or where)(self._places[frame][1], atom)
+
+        read = join(blocks, self._name, units, where, where_forces and of_forces, hint)
+        left_out = [
+            f"{n:,} of {self._total:,} geometries {what}" for what, n in self._left_out.items()
+        ]
+        return Reading(read, {"units": dict(notes)} | ({"left_out": left_out} if left_out else {}))
+
+    def _check_energies(self, blocks: list[Block]) -> None:
+        """Refuse zeros that some program wrote in the place of energies that it did not know."""
+        if not any(block.energy.any() for block in blocks):
+            forced = [block for block in blocks if block.forces.any()]
+            if sum(len(block.energy) for block in forced) > 1:
+                raise UserError(
+                    f"{self._path}: every energy is 0, but the forces are not: no energies were "
+                    "written; compute energies and forces with --relabel gfn1"
+                )
+
+    def _state(self, quantity: str, found: Found, kept: NDArray[np.bool_]) -> IntArray:
+        """(m,) charges or spins; frames of another one than was asked for are no longer kept."""
+        m = len(found.index)
+        asked = getattr(self._options, quantity)
+        said = stated(quantity, found.about, m, lambda row: found.where(row, None))
+        if asked is None or said is None:
+            return np.full(m, asked or 0) if said is None else said
+        said = np.where(said == 0, asked, said) if quantity == "spin" else said
+        other = np.unique(said[kept & (said != asked)])
+        if len(other):
+            problem = UserError(
+                f"{self._path}: no geometry has the {quantity} {asked}, but {other[0]}; leave "
+                f"--{quantity} out, or correct the file"
+            )
+            self._leave_out(kept, said == asked, f"have another {quantity}", problem)
+        return said
+
+    def _leave_out(
+        self, kept: NDArray[np.bool_], good: NDArray[np.bool_], what: str, problem: UserError
+    ) -> None:
+        self._left_out[what] = self._left_out.get(what, 0) + int((kept & ~good).sum())
+        self._reason = problem
+        kept &= good
+
+
+def _no_label(found: Found, key: str, energy: bool) -> UserError:
+    """One line for a label that is not there, with what is."""
+    gradients = [name for name in found.stored if name.lower() in GRADIENTS]
+    if gradients and not energy:
+        hint = f"'{gradients[0]}' is there: --gradients takes it, with its sign turned"
+    else:
+        option = "--energy-key" if energy else "--forces-key"
+        names = [shown(name) for name in list(found.stored)[:_MANY]]
+        hint = (
+            f"{nearest(key, names)} (choose with {option}, compute energies and forces with "
+            "--relabel gfn1, or leave such frames out with --skip-incomplete)"
+        )
+    return UserError(f"{found.where(0, None)}: has no '{key}'; {hint}")
+
+
+def _not_finite(
+    row: int, positions: FloatArray, shapes: list[tuple[str, tuple[int, ...]]], labels: list[Any]
+) -> str:
+    named = zip((key for key, _ in shapes), labels, strict=True)
+    return next((key for key, label in named if not _finite(label[row : row + 1])), "positions")
+
+
+def _finite(array: FloatArray) -> NDArray[np.bool_]:
+    """(m,) whether all numbers of a frame are finite, in whatever unit."""
+    return np.asarray((np.abs(array) < _INFINITE).reshape(len(array), -1).all(axis=1))
+
+
+def _first(keys: tuple[str, ...], names: Collection[str]) -> str:
+    return next((key for key in keys if key in names), keys[0])

@@ -1,0 +1,149 @@
+"""LAMMPS dumps: geometries with elements, and forces; there are no energies in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import FloatArray, IntArray
+from deepset_bench.readers.elements import elements_table
+from deepset_bench.readers.extxyz import where_of
+from deepset_bench.readers.labels import Collector, Found, Layout
+from deepset_bench.readers.options import Options, Reading
+from deepset_bench.readers.own_units import file_units
+from deepset_bench.readers.rows import Table, table
+from deepset_bench.readers.sources import check_range, frame_range, read_text
+from deepset_bench.readers.xyz import Record, count, damaged, shown
+
+LAYOUT = Layout()
+_PLACES = (("x", "y", "z"), ("xu", "yu", "zu"))
+_FORCES = ("fx", "fy", "fz")
+_ITEM = re.compile(r"ITEM: (TIMESTEP|TIME|UNITS|NUMBER OF ATOMS|BOX BOUNDS|ATOMS)(?![A-Z])([ -~]*)")
+_STYLES = {  # of LAMMPS's command `units`: energy, length
+    "real": ("kcal/mol", "angstrom"),
+    "metal": ("eV", "angstrom"),
+    "electron": ("hartree", "bohr"),
+}
+
+
+def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
+    """Read a dump of text, its atoms in the order of their `id`.
+
+    Elements are those of the column `element`, or what `--elements` says of the types.
+
+    Args:
+        path: the file, plain or packed.
+        name, options, unlabelled: as for `read_extxyz`.
+
+    Raises:
+        UserError: a damaged line, no elements, a periodic box, no energies though they are wanted;
+            one line with the file, the frame and the line (both from 1).
+    """
+    chosen = frame_range(options.frames)
+    elements = elements_table(options.elements)
+    collector = Collector(path, name, LAYOUT, options, unlabelled)
+    stated: dict[str, tuple[str, str]] = {}
+    frames = 0
+    for record, items in _records(path, read_text(path), chosen.stop):
+        frames = record.frame + 1
+        place = f"{path}: frame {frames}, line {record.line + 2}"
+        names = record.comment.split()
+        label = "element" if "element" in names or not elements else "type"
+        if label not in names:
+            raise UserError(
+                f"{place}: names no elements, and a dump holds no energies; write it with a column "
+                "'element', or say what the types are, as --elements 1=C,2=H; the labels are then "
+                "for --relabel gfn1 to compute"
+            )
+        xyz = next((three for three in _PLACES if set(three) <= set(names)), None)
+        if xyz is None:
+            raise UserError(
+                f"{place}: has no columns x y z or xu yu zu, but {shown(' '.join(names))}"
+            )
+        if label == "type":
+            _check_types(place, record, names.index(label), elements)
+        columns = tuple(("species" if key == label else key, 1) for key in names)
+        rows = table(path, record, columns, {"id", *xyz, *_FORCES}, elements)
+        if record.frame < chosen.start:
+            continue
+        if "p" in items["BOX BOUNDS"][0] or not items["BOX BOUNDS"][0]:
+            raise UserError(
+                f"{place}: is periodic, or does not say that it is not, but models here see "
+                "molecules in vacuum; an isolated one has BOX BOUNDS ff ff ff"
+            )
+        if "UNITS" in items:
+            style = items["UNITS"][1]
+            if style not in _STYLES:
+                raise UserError(
+                    f"{place}: is in units '{shown(style)}'; known: {', '.join(_STYLES)}"
+                )
+            stated = dict(
+                zip(("energy", "length"), (("UNITS", u) for u in _STYLES[style]), strict=True)
+            )
+        order = np.arange(record.count)
+        if "id" in names:
+            order = np.argsort(rows.values["id"][:, 0], kind="stable")
+
+        forces = {"forces": _vectors(rows, _FORCES, order)} if set(_FORCES) <= set(names) else {}
+        collector.add(
+            Found(
+                numbers=rows.numbers[order],
+                positions=_vectors(rows, xyz, order),
+                stored=forces,
+                index=np.array([record.frame]),
+                where=partial(where_of, place),
+                gap=rows.gap,
+            )
+        )
+    check_range(path, chosen, frames)
+    return collector.reading(*file_units(path, LAYOUT, options, stated))
+
+
+def _records(
+    path: Path, text: str, stop: int | None
+) -> Iterator[tuple[Record, dict[str, tuple[str, str]]]]:
+    """The atoms of every frame with the names of their columns, and the items before them.
+
+    An item is what follows its name on the line, and the line after it.
+    """
+    lines = text.split("\n")
+    ended = not lines[-1].strip()
+    while lines and not lines[-1].strip():
+        lines.pop()
+    frame = at = 0
+    items: dict[str, tuple[str, str]] = {}
+    while at < len(lines) and frame != stop:
+        found = _ITEM.fullmatch(lines[at])
+        if found is None:
+            raise damaged(path, frame, at, f"expected 'ITEM: ...', found '{shown(lines[at])}'")
+        item, rest = found.groups()
+        if item != "ATOMS":
+            items[item] = rest.strip(), lines[at + 1].strip() if at + 1 < len(lines) else ""
+            at += 4 if item == "BOX BOUNDS" else 2
+            continue
+        A = count(items.get("NUMBER OF ATOMS", ("", ""))[1])
+        if A is None or "BOX BOUNDS" not in items:
+            raise damaged(path, frame, at, "no NUMBER OF ATOMS or BOX BOUNDS before the atoms")
+        end = at + 1 + A
+        cut = not ended and end >= len(lines)
+        # A record's rows begin two lines behind its count.
+        yield Record(frame, at - 1, A, rest, lines[at + 1 : end], cut), items
+        at, frame, items = end, frame + 1, {}
+    if items:
+        raise damaged(path, frame, len(lines) - 1, "the file ends within this frame")
+
+
+def _check_types(place: str, record: Record, column: int, elements: Mapping[str, int]) -> None:
+    types = {words[column] for row in record.rows if len(words := row.split()) > column}
+    for kind in sorted(types - set(elements)):
+        raise UserError(f"{place}: --elements does not say which element type {shown(kind)} is")
+
+
+def _vectors(rows: Table, columns: tuple[str, ...], order: IntArray) -> FloatArray:
+    """(1, A, 3)"""
+    return np.hstack([rows.values[key] for key in columns])[order][None]

@@ -1,0 +1,160 @@
+"""Numbers that cannot be a molecule's, found before anything else is done with them.
+
+What is refused here is a damaged or misread file; whether good files hold good labels is for
+`bench data check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.units import energy_ratios, length_ratios
+
+Where = Callable[[int, int | None], str]
+"""(frame of the set, atom of that frame or None), both from 0, to file, frame and line."""
+
+_TOO_CLOSE = 0.3  # angstrom: shorter than any bond by far, longer than forces are apart
+_LARGEST = {
+    "positions": (1e5, "angstrom"),
+    "forces": (1e6, "eV/angstrom"),
+    "energy": (1e9, "eV"),
+}
+_COST = 1.0  # eV that a bond of twice or half its length takes at least
+_MANY = 60  # atoms of a frame from which on neighbours are searched for
+_CHUNK = 1000  # frames whose distances are in memory together
+
+
+def check_plausible(
+    frames: Frames, where: Where, where_forces: Where | None = None, hint: str = ""
+) -> None:
+    """Refuse numbers beyond all measure, atoms on top of each other, and two units in one file.
+
+    Args:
+        frames: what was read.
+        where: says in which file, frame and line a number is.
+        where_forces: the same of forces, where they are in another file.
+        hint: what may have gone wrong where atoms lie on top of each other.
+
+    Raises:
+        UserError: one line.
+    """
+    offsets = frames.offsets
+    if len(frames) == 0:
+        return
+    for name, (largest, unit) in _LARGEST.items():
+        values = np.abs(getattr(frames, name))
+        if values.max() > largest:
+            row = int(np.argwhere(values > largest)[0][0])
+            frame = row if name == "energy" else int(frames.frame_of_atom[row])
+            atom = None if name == "energy" else row - int(offsets[frame])
+            place = (where_forces or where) if name == "forces" else where
+            raise UserError(
+                f"{place(frame, atom)}: {name} of {values[row].max():.3g} {unit}, beyond any "
+                "molecule; mend the file or leave the frame out"
+            )
+    nearest = nearest_distance(frames)
+    if nearest.min() < _TOO_CLOSE:
+        row = int(np.argmax(nearest < _TOO_CLOSE))
+        frame = int(frames.frame_of_atom[row])
+        raise UserError(
+            f"{where(frame, row - int(offsets[frame]))}: {nearest[row]:.3f} angstrom from another "
+            f"atom; these are no positions in angstrom: {hint or 'are they in another unit?'}"
+        )
+    mean_nearest = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
+    kind = np.unique(frames.molecule, return_inverse=True)[1]
+    order = np.argsort(kind, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1):
+        for name, values, factors in (
+            ("energies", frames.energy, energy_ratios()),
+            ("distances", mean_nearest, length_ratios()),
+        ):
+            jump = _other_unit(values[members], factors)
+            if jump is not None and not (
+                name == "distances" and _stretched(frames, members, mean_nearest[members])
+            ):
+                first, factor = jump
+                raise UserError(
+                    f"{where(int(members[first]), None)}: the {name} are {factor:.4g} times those "
+                    "of the frames before, as in another unit; write all frames in one unit"
+                )
+
+
+def nearest_distance(frames: Frames) -> FloatArray:
+    """(A,) how far each atom is from the nearest other one of its frame, angstrom; inf if alone."""
+    nearest = np.full(len(frames.numbers), np.inf)
+    for atoms in _alike(frames):
+        positions = frames.positions[atoms]  # (m, n, 3)
+        if atoms.shape[1] > _MANY:  # all pairs of a chunk would fill the memory
+            from scipy.spatial import cKDTree  # takes long to import
+
+            trees = [cKDTree(frame).query(frame, k=2)[0][:, 1] for frame in positions]
+            nearest[atoms] = np.array(trees)
+            continue
+        d = np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1)
+        d[:, *np.diag_indices(d.shape[1])] = np.inf
+        nearest[atoms] = d.min(axis=-1)
+    return nearest
+
+
+def net_torque(frames: Frames) -> bool:
+    """Whether forces that sum to zero have a torque, as no isolated molecule's have.
+
+    Atoms in another order leave the sum of the forces as it is, but not their torque.
+    """
+    forces: list[FloatArray] = []
+    torques: list[FloatArray] = []
+    for atoms in _alike(frames):
+        f, r = frames.forces[atoms], frames.positions[atoms]
+        lever = np.cross(r - r.mean(axis=1, keepdims=True), f)
+        for parts, vectors in ((forces, f), (torques, lever)):
+            total = np.linalg.norm(vectors, axis=-1).sum(axis=1)
+            net = np.linalg.norm(vectors.sum(axis=1), axis=-1)
+            parts.append(net / np.where(total == 0, 1, total))
+    return bool(
+        np.median(np.concatenate(forces)) < 1e-3 and np.median(np.concatenate(torques)) > 0.05
+    )
+
+
+def _alike(frames: Frames) -> Iterator[IntArray]:
+    """(m, n) atoms of up to `_CHUNK` frames of n atoms each, until every frame was there."""
+    offsets = frames.offsets
+    for n in np.unique(frames.n_atoms):
+        members = np.flatnonzero(frames.n_atoms == n)
+        for start in range(0, len(members), _CHUNK):
+            yield offsets[members[start : start + _CHUNK], None] + np.arange(n)
+
+
+def _stretched(frames: Frames, members: IntArray, distances: FloatArray) -> bool:
+    """Whether the atoms are further apart in some frames because bonds are longer there.
+
+    Another unit leaves the energies where they are; to stretch every bond of a molecule to twice
+    its length costs much. Two atoms have one distance, which tells nothing.
+    """
+    bonds = int(frames.n_atoms[members[0]]) - 1
+    far = distances > np.sqrt(distances.min() * distances.max())
+    energy = frames.energy[members]
+    gaps = energy[far].min() - energy[~far].max(), energy[~far].min() - energy[far].max()
+    return bonds < 2 or bool(max(gaps) > _COST * bonds)
+
+
+def _other_unit(values: FloatArray, factors: list[float]) -> tuple[int, float] | None:
+    """The first of `values` that is a unit's factor away from those before it, and the factor.
+
+    Only where every value is within 5 % of the one level or of the other: a scan that passes by
+    the factor has values between.
+    """
+    reference = np.sort(values)[(len(values) - 1) // 2]
+    if len(values) < 3 or reference == 0 or not np.isfinite(reference):
+        return None
+    ratio = values / reference
+    near = np.abs(ratio - 1) < 0.05
+    for factor in factors:
+        other = np.abs(ratio / factor - 1) < 0.05
+        if other.any() and (near | other).all():
+            first = int(np.argmax(other != other[0]))
+            return first, float(values[first] / values[0])
+    return None

@@ -1,0 +1,99 @@
+"""Errors of energies (per molecule) and forces (per component), and what knowing nothing scores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepset_bench.denormals import flushed
+from deepset_bench.model.buckets import Buckets
+from deepset_bench.model.potential import Potential, Prediction
+from deepset_bench.molecules.frames import FloatArray
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A prepared part of a data set with its labels, in the rows of its tables.
+
+    Attributes:
+        tables: M frames.
+        energy: (M,) eV, relative to the energy reference.
+        forces: (M_b, n_b, 3) eV/angstrom of each table, zero in padding.
+    """
+
+    tables: Buckets
+    energy: Tensor
+    forces: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def to(self, device: torch.device) -> Labels:
+        """The same on another device."""
+        forces = tuple(of_table.to(device) for of_table in self.forces)
+        return Labels(self.tables.to(device), self.energy.to(device), forces)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Energies in eV per molecule, forces in eV/angstrom per component."""
+
+    energy_mae_ev: float
+    energy_rmse_ev: float
+    forces_mae_ev_per_angstrom: float
+    forces_rmse_ev_per_angstrom: float
+
+    def as_dict(self) -> dict[str, float]:
+        """For result.json."""
+        return asdict(self)
+
+
+def errors(energy: FloatArray, forces: FloatArray) -> Errors:
+    """Errors from differences: (M,) in eV and (A, 3) in eV/angstrom."""
+    return Errors(
+        energy_mae_ev=float(np.abs(energy).mean()),
+        energy_rmse_ev=float(np.sqrt((energy**2).mean())),
+        forces_mae_ev_per_angstrom=float(np.abs(forces).mean()),
+        forces_rmse_ev_per_angstrom=float(np.sqrt((forces**2).mean())),
+    )
+
+
+@flushed()
+def predict(
+    potential: Potential, tables: Buckets, batch_size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Predictions for M frames with A atoms in all, in their order.
+
+    Returns:
+        (M,) energies in eV and (A, 3) forces in eV/angstrom; (A,) atomic energies in eV. All
+        energies are relative to the reference.
+    """
+    potential.eval()
+    found: list[list[Prediction]] = [[] for _ in tables.tables]
+    with torch.no_grad():
+        for frames in torch.arange(len(tables), device=tables.row.device).split(batch_size):
+            for part in tables.gather(frames):
+                found[part.bucket].append(potential(part.batch))
+    # The frames of a bucket came in the order of its rows.
+    energies, forces, atomic = (
+        [torch.cat(parts) for parts in of_tables]
+        for of_tables in zip(*(zip(*parts, strict=True) for parts in found), strict=True)
+    )
+    rows = [of_table.numbers.shape for of_table in tables.tables]
+    return (
+        tables.by_frame(energies),
+        tables.by_atom([f.view(*shape, 3) for f, shape in zip(forces, rows, strict=True)]),
+        tables.by_atom([a.view(shape) for a, shape in zip(atomic, rows, strict=True)]),
+    )
+
+
+def differences(
+    potential: Potential, labels: Labels, batch_size: int
+) -> tuple[FloatArray, FloatArray]:
+    """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
+    energy, forces, _ = predict(potential, labels.tables, batch_size)
+    forces_error = forces - labels.tables.by_atom(labels.forces)
+    return (energy - labels.energy).double().cpu().numpy(), forces_error.double().cpu().numpy()

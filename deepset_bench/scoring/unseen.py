@@ -1,0 +1,113 @@
+"""Errors on molecules or conformers that a run has seen and has not: an offset, a shape, a shell.
+
+An energy error has two parts that mean different things: an offset, the same for every frame of a
+molecule, which no force and no reaction barrier knows of, and what is left about the molecule's
+mean, the error of the shape of the potential energy surface. The offset is only scored where the
+energy reference says anything about the molecule: where its composition is a combination of those
+in training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepset_bench.model.energy_reference import identified
+from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.topology import environments
+from deepset_bench.scoring.metrics import errors
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """Frames to score predictions of.
+
+    Attributes:
+        frames: M of them with A atoms in all.
+        forces: (A, 3) eV/angstrom, the labels.
+        identified: (M,) whether the energy reference says anything about absolute energies.
+        seen: (A,) whether an atom with the same first shell was in training.
+    """
+
+    frames: Frames
+    forces: FloatArray
+    identified: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+
+    @classmethod
+    def after(cls, train: Frames, frames: Frames, reference: str, labels: str) -> Scorer:
+        """What training on `train` with a kind of reference leaves unseen of `frames`."""
+        compositions = (part.composition(train.species) for part in (train, frames))
+        return cls(
+            frames,
+            frames.labelled_forces(labels),
+            identified(reference, *compositions),
+            np.isin(environments(frames), np.unique(environments(train))),
+        )
+
+    @property
+    def note(self) -> str:
+        """Which molecules' absolute energies are not scored; empty where all are."""
+        return unidentified(self.frames, self.identified)
+
+    def scores(self, energy: FloatArray, forces: FloatArray) -> dict[str, Any]:
+        """Errors of all frames and of each molecule, and of forces by environment.
+
+        Args:
+            energy: (M,) eV, predicted minus labelled.
+            forces: (A, 3) eV/angstrom, likewise.
+
+        Returns:
+            Keys as in `Errors`; energies None where no frame is identified, `relative_` ones about
+            each molecule's mean; `energy_offset_ev` of a molecule is the mean of its errors.
+        """
+        names, molecule = np.unique(self.frames.molecule, return_inverse=True)
+        offset = np.bincount(molecule, energy) / np.bincount(molecule)
+        relative = energy - offset[molecule]
+        frame = self.frames.frame_of_atom
+
+        def of(mask: NDArray[np.bool_]) -> dict[str, Any]:
+            scored = mask & self.identified
+            inside = forces[mask[frame]]
+            absolute = errors(energy[scored], inside).as_dict() if scored.any() else {}
+            about_mean = errors(relative[mask], inside).as_dict()
+            return {
+                "frames": int(mask.sum()),
+                "frames_scored": int(scored.sum()),
+                "energy_mae_ev": absolute.get("energy_mae_ev"),
+                "energy_rmse_ev": absolute.get("energy_rmse_ev"),
+                "relative_energy_mae_ev": about_mean.pop("energy_mae_ev"),
+                "relative_energy_rmse_ev": about_mean.pop("energy_rmse_ev"),
+                **about_mean,
+            }
+
+        return {
+            **of(np.ones(len(energy), dtype=bool)),
+            "molecules": {
+                str(name): {**of(molecule == m), "energy_offset_ev": float(offset[m])}
+                for m, name in enumerate(names)
+            },
+            "environments": {
+                name: {"atoms": int(mask.sum()), "forces_mae_ev_per_angstrom": _mae(forces[mask])}
+                for name, mask in (("seen", self.seen), ("unseen", ~self.seen))
+            },
+        }
+
+
+def unidentified(frames: Frames, identified: NDArray[np.bool_]) -> str:
+    """Which molecules' absolute energies training says nothing about, a line; empty for none."""
+    outside = np.unique(frames.molecule[~identified])
+    if not len(outside):
+        return ""
+    return (
+        f"{', '.join(outside)}: the energy reference cannot know what is no combination of the "
+        "compositions in training: energy differences within a molecule stand and are scored, "
+        "absolute energies do not and are not"
+    )
+
+
+def _mae(forces: FloatArray) -> float | None:
+    return float(np.abs(forces).mean()) if len(forces) else None

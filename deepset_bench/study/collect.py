@@ -1,0 +1,192 @@
+"""Run folders -> one row a run. Reads config.yaml and result.json, status.json where it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepset_bench.config import Experiment, experiment, quoted
+from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
+from deepset_bench.reading import DAMAGED
+from deepset_bench.runs import ENDED, ERRORS, RunFolder, run_folder
+from deepset_bench.study.published import METRICS
+from deepset_bench.study.sheets import Run, Sweep, family
+
+KEY = dict(zip(METRICS, ERRORS, strict=True))
+"""Metric -> key in result.json."""
+
+
+IMPOSSIBLE = "impossible"
+"""State of a variant that cannot take the overrides; the reason is why."""
+ANOTHER = "another run"
+"""State of a folder with another configuration or version of the data; the reason is which."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which run folders: what is asked of every run beside its own overrides.
+
+    Attributes:
+        overrides: as `bench sweep` takes them behind a file's name.
+        runs_dir: where the runs are; None for what `bench train` would take.
+    """
+
+    overrides: tuple[str, ...] = ()
+    runs_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        for text in self.overrides:
+            key = text.lstrip("+").split("=", 1)[0]
+            if key in ("seed", "condition", "runs_dir"):
+                instead = {"seed": "every seed there is", "condition": "--condition"}
+                raise UserError(f"{text}: tables and figures take {instead.get(key, '--runs-dir')}")
+
+    def command(
+        self, run: Run, condition: str, seeds: Sequence[int], *, again: bool = False
+    ) -> str:
+        """What a person types to make these runs, or to make them again."""
+        words = [*run.overrides, *self.overrides]
+        if f"condition={condition}" not in words:
+            words.append(f"condition={condition}")
+        one = ["bench", "train", *words, *self.dir]
+        if again:  # bench train alone forgets an earlier run
+            each = [shlex.join([*one, f"seed={seed}", "--fresh"]) for seed in seeds]
+            return " && ".join(each)
+        if len(seeds) == 1:
+            return shlex.join([*one, f"seed={seeds[0]}"])
+        chosen = f"seed={','.join(map(str, seeds))}"
+        return shlex.join(["bench", "sweep", *words, *self.dir, chosen])
+
+    @property
+    def of_data(self) -> list[str]:
+        """The overrides that choose the data and their labels, which every variant can take."""
+        keys = ("data", "condition")
+        return [t for t in self.overrides if t.lstrip("+").split("=")[0].split(".")[0] in keys]
+
+    @property
+    def dir(self) -> list[str]:
+        """The override that makes runs where these are looked for."""
+        if self.runs_dir is None:
+            return []
+        text = str(self.runs_dir)
+        return [f"runs_dir={text if re.fullmatch(r'[a-zA-Z0-9_./-]+', text) else quoted(text)}"]
+
+
+def conditions_of(sweep: Sweep, conditions: Sequence[str]) -> list[str]:
+    """The conditions to show: the sweep's own where it has one, else those asked for."""
+    return [sweep.condition] if sweep.condition else list(conditions)
+
+
+def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFrame:
+    """Every run of a sweep that is on disk or should be.
+
+    Should be: each seed that any run of the sweep has, under each condition; seed 0 if there is
+    none.
+
+    Returns:
+        One row a run: `label`, `condition`, `seed`, `folder` (its path), `state` (`done`, or what
+        stands in the way; IMPOSSIBLE once for all seeds), `reason`, `defect` (the first finding
+        where the data's verdict is `defect`), `device`, `parameters`, `seconds`, `floor`
+        (eV/angstrom), `metrics` and
+        `baselines` as result.json has them, and METRIC_PART and trivial_METRIC_PART in eV and
+        eV/angstrom for PART test, val and mean.
+
+    Raises:
+        UserError: overrides that no run of any sweep can take, a data set that is not there.
+    """
+    homes = {}
+    impossible = []
+    for condition in conditions_of(sweep, conditions):
+        for run in sweep.runs:
+            lines = [*run.overrides, *where.overrides, f"condition={condition}"]
+            try:
+                wanted = experiment(lines)
+            except UserError as error:  # overrides that other variants may take
+                one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
+                impossible.append(one | {"state": IMPOSSIBLE, "reason": str(error)})
+                continue
+            directory = None if where.runs_dir is None else str(where.runs_dir)
+            config = dataclasses.replace(wanted.config, runs_dir=directory)
+            wanted = dataclasses.replace(wanted, config=config)
+            homes[run.label, condition] = wanted, run_folder(wanted).path.parent
+    if not homes and not _is_taken(where.overrides):
+        raise UserError(impossible[0]["reason"])
+    there = {
+        int(path.name.removeprefix("seed-"))
+        for _, home in homes.values()
+        for path in home.glob("seed-*")
+        if path.name.removeprefix("seed-").isdecimal()
+    }
+    every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
+    now = catalogue.checksums(sorted(every))
+    rows = [
+        {"label": label, "condition": condition, "seed": seed, "folder": folder}
+        | _row(RunFolder(folder), wanted, seed, now)
+        for (label, condition), (wanted, home) in homes.items()
+        for seed in sorted(there) or [0]
+        for folder in [home / f"seed-{seed}"]
+    ]
+    return pd.DataFrame([*rows, *impossible])
+
+
+@cache
+def _is_taken(overrides: tuple[str, ...]) -> bool:
+    """Whether some run of the product's sweeps can be asked for with these overrides."""
+    for sweep in family(""):
+        for run in sweep.runs:
+            with suppress(UserError):
+                experiment([*run.overrides, *overrides])
+                return True
+    return False
+
+
+def _row(
+    folder: RunFolder, wanted: Experiment, seed: int, now: Mapping[str, str]
+) -> dict[str, Any]:
+    result = folder.result()
+    if not result:
+        status = folder.status()
+        if status.get("state") in ENDED:
+            return {"state": "interrupted", "reason": "its result.json is missing"}
+        state = status.get("state", "not run")
+        if state == "running" and not folder.is_held():
+            state = "interrupted"
+        return {"state": state, "reason": status.get("reason", "")}
+    if result["status"] == DAMAGED:
+        return {"state": DAMAGED, "reason": result["reason"]}
+    config = dataclasses.replace(wanted.config, seed=seed)
+    checksums = {name: now[name] for name in config.sets}
+    if conflict := folder.another(dataclasses.replace(wanted, config=config), checksums):
+        return {"state": ANOTHER, "reason": conflict}
+    if result["status"] != "done":
+        return {"state": result["status"], "reason": result["reason"]}
+    verdict = result["data_verdict"]
+    row = {
+        "state": "done",
+        "reason": "",
+        "defect": str(verdict["findings"][0]) if verdict["verdict"] == "defect" else "",
+        "device": f"{result['device']}, {result['threads']} threads",
+        "parameters": result["parameters"],
+        "seconds": result["wall_seconds"],
+        "floor": result["label_floor_ev_per_angstrom"],
+        "metrics": result["metrics"],
+        "baselines": result["baselines"],
+    }
+    for metric in METRICS:
+        for prefix, source in (("", "metrics"), ("trivial_", "baselines")):
+            errors = [result[source][part][KEY[metric]] for part in ("test", "val")]
+            test, val = (math.nan if error is None else error for error in errors)
+            row[f"{prefix}{metric}_test"], row[f"{prefix}{metric}_val"] = test, val
+            row[f"{prefix}{metric}_mean"] = (test + val) / 2
+    return row

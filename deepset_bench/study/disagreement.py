@@ -1,0 +1,91 @@
+"""Several seeds as one out of distribution: their mean's errors, and whether their spread tells."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from typing import Any
+
+import pandas as pd
+
+from deepset_bench.evaluation.results import place
+from deepset_bench.runs import RunFolder
+from deepset_bench.study.sections import DASH, Block, Cell, number
+from deepset_bench.study.sheets import Sweep
+from deepset_bench.units import UNITS
+
+NOTE = (
+    "Seeds as one: MAE of the mean of their predictions, and the mean over frames (components) of "
+    "the standard deviation over seeds; rank: correlation (Spearman) of a frame's with its error; "
+    "RMSE / σ is 1 where seeds are as far from the truth as from each other, more if farther."
+)
+_KEYS = {
+    "energy": ("energy_mae_ev", "mean_energy_uncertainty_ev"),
+    "forces": ("forces_mae_ev_per_angstrom", "mean_forces_uncertainty_ev_per_angstrom"),
+}
+
+
+def block(
+    sweep: Sweep, done: pd.DataFrame, unit: str
+) -> tuple[Block | None, list[tuple[str, str]]]:
+    """A row for each variant with several seeds, as `bench evaluate SEEDS part=ood` left them.
+
+    Args:
+        sweep: the runs.
+        done: rows of `collect` of those that are done.
+        unit: `hartree` or `mev`.
+
+    Returns:
+        None where nothing has several seeds; and what is missing, with the command that makes it.
+    """
+    rows, gaps = [], []
+    for run in sweep.runs:
+        paths = done[done.label == run.label].sort_values("seed").folder.tolist()
+        if len(paths) < 2:
+            continue
+        found = _evaluation([RunFolder(path) for path in paths])
+        cells = []
+        try:
+            for metric, keys in _KEYS.items():
+                cells += _cells(found, metric, keys, unit)
+        except (LookupError, TypeError):  # damaged, as good as not there
+            found, cells = {}, [DASH] * 4 * len(_KEYS)
+        rows.append([Cell(run.label), Cell(str(len(paths))), *cells])
+        if not found:
+            command = shlex.join(["bench", "evaluate", *map(str, paths), "part=ood"])
+            gaps.append((f"{run.label}: its seeds as one", command))
+    if not rows:
+        return None, gaps
+    headings = [(m, name) for m in _KEYS for name in ("MAE", "σ", "rank", "RMSE / σ")]
+    (_, energy, _), (_, forces, _) = UNITS[unit].values()
+    title = f"{sweep.title}: seeds as one, out of distribution, in {energy} and {forces}"
+    return Block(title, [("", "variant"), ("", "n"), *headings], rows), gaps
+
+
+def _evaluation(folders: list[RunFolder]) -> dict[str, Any]:
+    """What is on disk of these runs as they are now; empty for none."""
+    home = place(folders, "x").parent
+    for path in sorted(home.glob("*-ood/evaluation.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            runs = content["run"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # damaged: as if it were not there, and the command that makes it is shown
+        if runs == [folder.identity() for folder in folders]:
+            return dict(content)
+    return {}
+
+
+def _cells(found: dict[str, Any], metric: str, keys: tuple[str, str], unit: str) -> list[Cell]:
+    if not found:
+        return [DASH] * 4
+    size, _, digits = UNITS[unit][metric]
+    first, spread = found["errors"][0], found["uncertainty"]
+    mae, sigma = first[keys[0]], spread[keys[1]]
+    ratios = (spread[f"{metric}_{name}"] for name in ("rank_correlation", "rmse_over_uncertainty"))
+    return [
+        number(math.nan if mae is None else mae, math.nan, size, digits, DASH),
+        number(sigma, math.nan, size, digits, DASH),
+        *(number(math.nan if r is None else r, math.nan, 1.0, 2, DASH) for r in ratios),
+    ]

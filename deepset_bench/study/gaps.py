@@ -1,0 +1,83 @@
+"""What keeps a sweep from being whole, and the commands that fill the gaps, in few lines."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import pandas as pd
+
+from deepset_bench.reading import DAMAGED
+from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where
+from deepset_bench.study.sheets import Sweep
+
+_ENDED = ("diverged", ANOTHER)
+"""States that stay as they are unless the run is begun again."""
+
+LEFT_OUT = "left out"
+"""Under which frames hold `left_out` among their attributes."""
+_MANY = 3
+"""Variants that were not run under a condition: more are one line, the whole sweep's command."""
+
+
+def gaps(
+    sweep: Sweep, runs: pd.DataFrame, conditions: Sequence[str], where: Where
+) -> list[tuple[str, str]]:
+    """What stands in the way, and the command that fills the gap; empty where none can.
+
+    A sweep does not repeat what is done, so that its own command fills any number of gaps.
+
+    Args:
+        sweep: of `sweeps/`.
+        runs: from `collect`.
+        conditions: that are shown.
+        where: which runs.
+    """
+    found, rest = [], runs[runs.state != "done"]
+    possible = runs.state != IMPOSSIBLE
+    if not possible.any():
+        return [(f"{sweep.name}: left out, no run of it can be so ({runs.reason.iloc[0]})", "")]
+    seeds = [f"seed={','.join(str(seed) for seed in sorted(set(runs[possible].seed)))}"]
+    if all(runs[possible].state == "not run"):
+        seeds = ["--seeds", "3"]  # one has no interval, and two have a useless one
+    absent = {c: rest[(rest.condition == c) & (rest.state == "not run")] for c in conditions}
+    sizes = runs[possible].groupby("condition").size()
+    whole = [c for c, those in absent.items() if 0 < len(those) == sizes[c]]
+    many = [c for c, those in absent.items() if c not in whole and those.label.nunique() > _MANY]
+    several = [
+        (whole, " and ".join(whole)),
+        *(([c], f"{len(absent[c])} of {sizes[c]} runs, {c}") for c in many),
+    ]
+    for those, what in several:
+        if those:
+            words = ["bench", "sweep", sweep.file, *where.overrides]
+            words += [] if sweep.condition else [f"condition={','.join(those)}"]
+            found.append((f"{what}: not run", shlex.join([*words, *where.dir, *seeds])))
+            rest = rest.drop([index for c in those for index in absent[c].index])
+    for (label, condition, state, reason), group in rest.groupby(
+        ["label", "condition", "state", "reason"], sort=False
+    ):
+        run = next(run for run in sweep.runs if run.label == label)
+        numbers = [int(seed) for seed in group.seed]
+        what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
+        command = where.command(run, str(condition), numbers, again=state in _ENDED)
+        if state == IMPOSSIBLE:
+            what, command = f"{label}, {condition}: {state}", ""
+        found.append((f"{what} ({reason})" if reason else what, command))
+    return found
+
+
+def left_out(runs: pd.DataFrame) -> list[str]:
+    """Results that are there and that no number is from, a line for each reason.
+
+    Args:
+        runs: from `collect`.
+    """
+    aside = runs[runs.state.isin((ANOTHER, DAMAGED))]
+    return [
+        f"left out: {label}, {condition}, seed {', '.join(map(str, group.seed))}: "
+        f"{state} ({reason})"
+        for (label, condition, state, reason), group in aside.groupby(
+            ["label", "condition", "state", "reason"], sort=False
+        )
+    ]

@@ -1,0 +1,143 @@
+"""The table of what runs make of molecules and conformers that they have not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from deepset_bench.reading import is_number
+from deepset_bench.study import disagreement
+from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
+from deepset_bench.study.sections import DASH, Block, Cell, Page, number
+from deepset_bench.study.sheets import Sweep, family
+from deepset_bench.study.statistics import NOTHING, estimate
+from deepset_bench.units import UNITS
+
+FAMILY = "generalisation"
+_SEEN, _NEW = "test", "ood"
+_FORCES = "forces_mae_ev_per_angstrom"
+COLUMNS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    (_SEEN, "energy"): ("energy", ("test", "energy_mae_ev")),
+    (_SEEN, "relative"): ("energy", ("test", "relative_energy_mae_ev")),
+    (_SEEN, "forces"): ("forces", ("test", _FORCES)),
+    (_NEW, "energy"): ("energy", ("ood", "energy_mae_ev")),
+    (_NEW, "relative"): ("energy", ("ood", "relative_energy_mae_ev")),
+    (_NEW, "forces"): ("forces", ("ood", _FORCES)),
+    (_NEW, "seen"): ("forces", ("ood", "environments", "seen", _FORCES)),
+    (_NEW, "unseen"): ("forces", ("ood", "environments", "unseen", _FORCES)),
+}
+"""Part and heading -> metric and key in result.json's metrics."""
+
+NOTES = [
+    "MAE: mean over n seeds, ± half its 95 % t-interval. test: in distribution, frames of what was "
+    "trained on; ood: out of distribution, frames of the task, the same for every seed.",
+    "Energies are per molecule, as they are and relative to the mean of each molecule's frames; "
+    "forces per component, also by atoms whose first shell (elements, with their numbers of bonds) "
+    "was in training and was not.",
+    "— is not run, or there is nothing to score: no atoms of that kind, or a molecule whose energy "
+    "the reference says nothing about, because its composition is no combination of those trained "
+    "on.",
+]
+
+
+def rows(where: Where) -> pd.DataFrame:
+    """One row a run that is done: sweep, row, seed, and each column in eV and eV/angstrom.
+
+    `attrs[LEFT_OUT]` says which results were not used, a line each.
+
+    Raises:
+        UserError: overrides that do not compose.
+    """
+    found, aside = [], []
+    for sweep in family(FAMILY):
+        runs = _runs(sweep, where)
+        aside += left_out(runs)
+        for run in runs[runs.state == "done"].to_dict("records"):
+            values = {
+                f"{part} {name}": _at(run["metrics"], keys)
+                for (part, name), (_, keys) in COLUMNS.items()
+            }
+            first = {"sweep": sweep.name, "row": run["label"], "seed": run["seed"]}
+            found.append({**first, **values})
+    frame = pd.DataFrame(found)
+    frame.attrs[LEFT_OUT] = aside
+    return frame
+
+
+def page(unit: str, where: Where) -> Page:
+    """A block for each sweep of the family that has a run.
+
+    Args:
+        unit: `hartree` or `mev`.
+        where: which runs.
+
+    Raises:
+        UserError: overrides that do not compose.
+    """
+    blocks, missing = [], []
+    for sweep in family(FAMILY):
+        runs = _runs(sweep, where)
+        if (runs.state == "done").any():
+            blocks.append(_block(sweep, runs, unit))
+        together, unread = disagreement.block(sweep, runs[runs.state == "done"], unit)
+        blocks += [together] if together else []
+        missing += [*unread, *gaps(sweep, runs, conditions_of(sweep, ["corrected"]), where)]
+    notes = [*NOTES, disagreement.NOTE]
+    return Page(FAMILY, "Molecules and conformers that were not seen", blocks, notes, missing)
+
+
+def _runs(sweep: Sweep, where: Where) -> pd.DataFrame:
+    return collect(sweep, ["corrected"], where)
+
+
+def _block(sweep: Sweep, runs: pd.DataFrame, unit: str) -> Block:
+    done = runs[runs.state == "done"]
+    drawn, means = [], dict[tuple[str, str], list[float]]()
+    trivial = dict[tuple[str, str], list[float]]()
+    own_tasks = all(_sets_task(run.overrides[len(sweep.common) :]) for run in sweep.runs)
+    for run in sweep.runs:
+        members = done[done.label == run.label].to_dict("records")
+        cells = [Cell(run.label), Cell(str(len(members)))]
+        for column, (metric, keys) in COLUMNS.items():
+            values = [_at(member["metrics"], keys) for member in members]
+            known = [value for value in values if value is not None]
+            found = estimate(known) if known else NOTHING
+            cells.append(_cell(found.mean, found.half, metric, unit))
+            if known:
+                means.setdefault(column, []).append(found.mean)
+            if own_tasks or run is sweep.runs[0]:
+                nothing = [_at(member["baselines"], keys) for member in members]
+                if known := [value for value in nothing if value is not None]:
+                    trivial.setdefault(column, []).append(estimate(known).mean)
+        drawn.append(cells)
+    averages = [("mean of these", means)] if own_tasks else []
+    for name, averaged in [*averages, ("mean energy, zero force", trivial)]:
+        cells = [Cell(name, italic=True), Cell()]
+        for column, (metric, _) in COLUMNS.items():
+            cells.append(_cell(estimate(averaged.get(column, [])).mean, math.nan, metric, unit))
+        drawn.append(cells)
+    (_, energy, _), (_, forces, _) = UNITS[unit].values()
+    heading = f"{sweep.title}: MAE in {energy} and {forces}"
+    return Block(heading, [("", "variant"), ("", "n"), *COLUMNS], drawn)
+
+
+def _sets_task(overrides: Sequence[str]) -> bool:
+    """Whether a row has a task of its own, so that a mean over rows is one over tasks."""
+    return any(text.startswith("task") for text in overrides)
+
+
+def _cell(mean: float, half: float, metric: str, unit: str) -> Cell:
+    size, _, digits = UNITS[unit][metric]
+    return number(mean, half, size, digits, DASH)
+
+
+def _at(content: Mapping[str, Any], keys: tuple[str, ...]) -> float | None:
+    """The value under nested keys; None where it is null, or there is none."""
+    value: Any = content
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return float(value) if is_number(value) else None

@@ -1,0 +1,207 @@
+"""Tables for the terminal, as Markdown, LaTeX (booktabs, siunitx) and CSV, from one frame."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from deepset_bench.console import Console
+from deepset_bench.files import csv_text
+from deepset_bench.study.published import METRICS
+from deepset_bench.study.sections import Block, Cell, Page
+from deepset_bench.study.tables import Table
+from deepset_bench.units import UNITS
+
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "—": "---",
+    "–": "--",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "Δ": r"$\Delta$",
+    "†": r"$\dagger$",
+    "Å": r"\AA{}",
+    "σ": r"$\sigma$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+}
+_PAGE, _HEAD = 45, 5
+"""Rows that a page of paper holds beside notes, and what a block's headings take of them."""
+
+
+def terminal(page: Page, console: Console) -> None:
+    """Print; conditions side by side where the terminal is wide enough, else one by one."""
+    console.print(Text(page.title, style="bold"))
+    for block in page.blocks:
+        drawn = terminal_block(block)
+        anything = console.options.update(max_width=10_000)
+        fits = Measurement.get(console, anything, drawn).maximum <= console.width
+        for part in [block] if fits or block.wraps else block.narrow():
+            console.print(terminal_block(part))
+    for note in page.notes:
+        console.print(Text(note, style="dim"))
+    for what, command in page.missing:
+        console.print(Text(f"— {what}"))
+        if command:  # whole, to be copied: the terminal breaks it, not rich
+            console.print(Text(f"  {command}", style="cyan"), soft_wrap=True)
+    console.print()
+
+
+def terminal_block(block: Block) -> RichTable:
+    """One block; numbers stand to the right, texts that may wrap to the left."""
+    drawn = RichTable(
+        box=SIMPLE_HEAD,
+        title=block.heading or None,
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+        show_lines=block.wraps,
+    )
+    last = ""
+    for position, (group, name) in enumerate(block.columns):
+        # A condition stands once, over the first of its columns.
+        heading = f"{group}\n{name}" if group != last else name
+        last = group
+        drawn.add_column(
+            heading,
+            justify="left" if position == 0 or block.wraps else "right",
+            no_wrap=not block.wraps or name in ("condition", "verdict"),
+            vertical="top" if block.wraps else "bottom",
+            ratio={"evidence": 3, "the report says": 2}.get(name),
+        )
+    for row in block.rows:
+        texts = []
+        for cell in row:
+            style = "bold" if cell.bold else "italic" if cell.italic else ""
+            texts.append(Text(cell.plain, style=style))
+        drawn.add_row(*texts)
+    return drawn
+
+
+def markdown(page: Page) -> str:
+    """GitHub's tables, one for each block."""
+    lines = [f"### {page.title}", ""]
+    for block in page.blocks:
+        lines += [markdown_block(block), ""]
+    lines += [f"{note}  " for note in page.notes]
+    for what, command in page.missing:
+        lines += ["", f"— {what}:", "", "```sh", command, "```"] if command else ["", f"— {what}"]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_block(block: Block) -> str:
+    """One block under its heading."""
+
+    def line(texts: Sequence[str]) -> str:
+        return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
+
+    def mark(cell: Cell) -> str:
+        sign = "**" if cell.bold else "*" if cell.italic else ""
+        return f"{sign}{cell.plain}{sign}"
+
+    headings = [f"{group}: {name}" if group else name for group, name in block.columns]
+    right = [":--" if block.wraps or i == 0 else "--:" for i in range(len(headings))]
+    rows = [line([mark(cell) for cell in row]) for row in block.rows]
+    above = [f"**{block.heading}**", ""] if block.heading else []
+    return "\n".join([*above, line(headings), line(right), *rows])
+
+
+def latex(page: Page) -> str:
+    """Table environments for \\usepackage{booktabs,siunitx}; ±half in siunitx's short form."""
+    start = r"\begin{table}", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"
+    lines = [*start, rf"\caption{{{latex_text(page.title)}}}"]
+    filled = 0
+    for block in page.blocks:
+        height = len(block.rows) + _HEAD
+        if filled and filled + height > _PAGE:
+            lines += [r"\end{table}", *start]
+            filled = 0
+        filled += height
+        lines += [latex_block(block), r"\par\medskip"]
+    for note in page.notes:
+        lines.append(rf"\parbox{{\linewidth}}{{{latex_text(note)}}}\par")
+    for what, command in page.missing:
+        fill = rf": \texttt{{{latex_text(command)}}}" if command else ""
+        lines.append(rf"\parbox{{\linewidth}}{{\raggedright --- {latex_text(what)}{fill}}}\par")
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def latex_block(block: Block) -> str:
+    """One tabular; a column of numbers is siunitx's S, aligned at the point."""
+    width = rf"p{{{0.9 / len(block.columns):.2f}\linewidth}}"
+    kinds = [
+        width if block.wraps else _s_column([row[i] for row in block.rows])
+        for i in range(len(block.columns))
+    ]
+    names = [f"{{{latex_text(name)}}}" for _, name in block.columns]
+    lines = [rf"\textbf{{{latex_text(block.heading)}}}\\[2pt]"]
+    lines += [rf"\begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}", r"\toprule"]
+    if any(group for group, _ in block.spans):
+        spans, rules, start = [], [], 1
+        for group, size in block.spans:
+            spans.append(rf"\multicolumn{{{size}}}{{c}}{{{latex_text(group)}}}")
+            rules += [rf"\cmidrule(lr){{{start}-{start + size - 1}}}"] if group else []
+            start += size
+        lines += [" & ".join(spans) + r" \\", "".join(rules)]
+    lines += [" & ".join(names) + r" \\", r"\midrule"]
+    for row in block.rows:
+        cells = [
+            _s_cell(cell) if kind.startswith("S") else _text_cell(cell)
+            for cell, kind in zip(row, kinds, strict=True)
+        ]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def latex_text(text: str) -> str:
+    """Text with everything that means something to LaTeX made plain."""
+    return re.sub(".", lambda match: _LATEX.get(match[0], match[0]), text)
+
+
+def _s_column(cells: Sequence[Cell]) -> str:
+    numbers = [cell for cell in cells if cell.value is not None]
+    if not numbers:
+        return "l"
+    digits = numbers[0].digits
+    whole = max(len(f"{abs(cell.value or 0):.0f}") for cell in numbers)
+    sign = "-" if any((cell.value or 0) < 0 for cell in numbers) else ""
+    halves = [cell.half for cell in numbers if not math.isnan(cell.half)]
+    widest = max((len(str(round(half * 10**digits))) for half in halves), default=0)
+    spread = f"({widest})" if widest else ""
+    return f"S[table-format={sign}{whole}.{digits}{spread},mode=text,detect-weight]"
+
+
+def _s_cell(cell: Cell) -> str:
+    if cell.value is None:
+        return f"{{{latex_text(cell.text)}}}"
+    half = "" if math.isnan(cell.half) else f" +- {cell.half:.{cell.digits}f}"
+    return f"{chr(92) + 'bfseries ' if cell.bold else ''}{cell.value:.{cell.digits}f}{half}"
+
+
+def _text_cell(cell: Cell) -> str:
+    return rf"\textit{{{latex_text(cell.plain)}}}" if cell.italic else latex_text(cell.plain)
+
+
+def csv(tables: Sequence[Table], unit: str) -> str:
+    """One line a row, part and condition of every table; units stand in the headings."""
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    renamed = {"seconds": "wall_time / s"}
+    for metric in METRICS:
+        size, name, _ = UNITS[unit][metric]
+        for column in [c for c in frame.columns if c.startswith(f"{metric}_")]:
+            frame[column] /= size
+            renamed[column] = f"{column} / ({name})"
+    return csv_text(frame.rename(columns=renamed))

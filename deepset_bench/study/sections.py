@@ -1,0 +1,209 @@
+"""The frame of a table -> blocks of cells, the same for every format that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pandas as pd
+
+from deepset_bench.study.gaps import LEFT_OUT
+from deepset_bench.study.published import METRICS
+from deepset_bench.study.tables import Table
+from deepset_bench.study.verdict import RULE, UNDECIDED
+from deepset_bench.units import UNITS
+
+_NAMES = {
+    ("trivial", "energy"): "mean energy",
+    ("trivial", "forces"): "zero force",
+    ("floor", "forces"): "true forces",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, or a number with or without ±half; `text` stands behind a number.
+
+    `source` is where it is from, for formats with links: a folder of runs, or a sweep's name.
+    """
+
+    text: str = ""
+    value: float | None = None
+    half: float = math.nan
+    digits: int = 0
+    bold: bool = False
+    italic: bool = False
+    source: str = ""
+
+    @property
+    def plain(self) -> str:
+        """For people: `0.01427 ±0.00012`."""
+        if self.value is None:
+            return self.text
+        number = f"{self.value:z,.{self.digits}f}".replace("-", "−")
+        half = "" if math.isnan(self.half) else f" ±{self.half:,.{self.digits}f}"
+        return f"{number}{half}{self.text}"
+
+
+DASH = Cell("—")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading, columns as (group, name) and rows; `group` is the condition or empty."""
+
+    heading: str
+    columns: list[tuple[str, str]]
+    rows: list[list[Cell]]
+    wraps: bool = False
+
+    @property
+    def sections(self) -> list[list[list[Cell]]]:
+        """Rows that belong together: a first cell without text belongs to the row above."""
+        found: list[list[list[Cell]]] = []
+        for row in self.rows:
+            if found and not row[0].plain:
+                found[-1].append(row)
+            else:
+                found.append([row])
+        return found
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """Each group, in the order of the columns, and how many columns it has."""
+        return [(key, len(list(own))) for key, own in groupby(group for group, _ in self.columns)]
+
+    def narrow(self) -> list[Block]:
+        """One block for each group, with the columns that belong to no group."""
+        result = []
+        for group in dict.fromkeys(group for group, _ in self.columns if group):
+            kept = [i for i, (own, _) in enumerate(self.columns) if own in ("", group)]
+            columns = [self.columns[i] for i in kept]
+            rows = [[row[i] for i in kept] for row in self.rows]
+            result.append(Block(self.heading, columns, rows, self.wraps))
+        return result or [self]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What every format draws: a title, blocks, and under them notes and commands.
+
+    Attributes:
+        name: of a file to write it to, without ending.
+        missing: what is missing, and the command that fills the gap (empty: none can).
+    """
+
+    name: str
+    title: str
+    blocks: list[Block]
+    notes: list[str]
+    missing: list[tuple[str, str]]
+
+
+def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
+    """Energies, forces, and what the runs cost.
+
+    Args:
+        table: what to show.
+        unit: `hartree` or `mev`.
+        parts: of `test`, `val` and `mean`; with several, each row says which it is.
+    """
+    numbered = table.sweep.table
+    title = f"{f'Table {numbered}' if numbered else table.sweep.name}: {table.sweep.title}"
+    found = [*(_errors(table, metric, unit, parts) for metric in METRICS), _cost(table)]
+    return Page(table.sweep.name, title, found, table.notes, table.missing)
+
+
+def claims_page(claims: pd.DataFrame) -> Page:
+    """The closing table: what the report says, and what the runs say of it."""
+    numbers = {claim: n for n, claim in enumerate(claims.claim.drop_duplicates(), 1)}
+    rows: list[list[Cell]] = []
+    before, opened = "", dict[tuple[str, str], list[int]]()
+    for claim, condition, sweep, evidence, verdict, command in claims.itertuples(
+        index=False, name=None
+    ):
+        text = f"{numbers[claim]}. {claim}" if claim != before else ""
+        before = claim
+        bold = verdict != UNDECIDED
+        found = Cell(evidence, source=sweep)
+        rows.append([Cell(text), Cell(condition), Cell(verdict, bold=bold), found])
+        if command:
+            opened.setdefault((condition, command), []).append(numbers[claim])
+    columns = [("", "the report says"), ("", "condition"), ("", "verdict"), ("", "evidence")]
+    missing = [
+        (f"to decide {', '.join(map(str, which))} under {condition}", command)
+        for (condition, command), which in opened.items()
+    ]
+    missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
+    block = Block("", columns, rows, wraps=True)
+    return Page("claims", "Does the report's claim hold?", [block], [RULE], missing)
+
+
+def _errors(table: Table, metric: str, unit: str, parts: Sequence[str]) -> Block:
+    conditions = table.conditions
+    size, name, digits = UNITS[unit][metric]
+    frame = table.frame[table.frame.part.isin(parts)]
+    whose = "mean of test and val" if list(parts) == ["mean"] else " and ".join(parts)
+    if len(parts) > 2:
+        whose = "test, val and their mean"
+    columns = [("", "variant")] + ([("", "of")] if len(parts) > 1 else [])
+    has_printed = frame[f"{metric}_printed"].notna().any()
+    columns += [("", "printed")] if has_printed else []
+    columns += [(c, heading) for c in conditions for heading in ("MAE", "n", "Δ")]
+    rows = []
+    for row in frame.row.drop_duplicates():
+        for part in parts:
+            group = frame[(frame.row == row) & (frame.part == part)].set_index("condition")
+            if group.empty or (group.kind.iloc[0], metric) == ("floor", "energy"):
+                continue
+            first = group.iloc[0]
+            label = _NAMES.get((first.kind, metric), row)
+            cells = [Cell(label, italic=first.kind != "run")]
+            cells += [Cell(part)] if len(parts) > 1 else []
+            if has_printed:
+                cells.append(number(first[f"{metric}_printed"], math.nan, size, digits, Cell()))
+            for condition in conditions:
+                at = group.loc[condition] if condition in group.index else None
+                cells += _ours(at, metric, size, digits, row == table.sweep.baseline)
+            rows.append(cells)
+    return Block(f"{metric} MAE in {name}, {whose}", columns, rows)
+
+
+def _ours(at: pd.Series | None, metric: str, size: float, digits: int, base: bool) -> list[Cell]:
+    """Mean, number of seeds and difference of one condition."""
+    if at is None or at.n == 0:
+        return [DASH, Cell("0"), Cell("baseline") if base else DASH]
+    mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
+    count = Cell(f"{at.n}{'†' if at.defect else ''}", source=at.runs)
+    if base:
+        return [mean, count, Cell("baseline")]
+    difference, half = at[f"{metric}_difference"], at[f"{metric}_difference_half"]
+    bold = abs(difference) > half  # false for NaN: one seed has no interval
+    nothing = Cell() if at.kind == "floor" else DASH
+    return [mean, count, number(difference, half, size, digits, nothing, bool(bold))]
+
+
+def number(
+    value: float, half: float, size: float, digits: int, nothing: Cell, bold: bool = False
+) -> Cell:
+    """A value with half its interval in units of `size`; `nothing` for NaN."""
+    if math.isnan(value):
+        return nothing
+    return Cell(value=value / size, half=half / size, digits=digits, bold=bold)
+
+
+def _cost(table: Table) -> Block:
+    conditions = table.conditions
+    frame = table.frame[(table.frame.part == "mean") & (table.frame.kind == "run")]
+    rows = []
+    for row in frame.row.drop_duplicates():
+        group = frame[frame.row == row].set_index("condition")
+        counts = group.parameters.dropna()
+        cells = [Cell(row), Cell(value=float(counts.iloc[0])) if len(counts) else DASH]
+        for condition in conditions:
+            cells.append(number(group.seconds[condition], math.nan, 1.0, 0, DASH))
+        rows.append(cells)
+    columns = [("", "variant"), ("", "parameters"), *((c, "wall time / s") for c in conditions)]
+    return Block("size and mean wall time of a run", columns, rows)

@@ -1,0 +1,177 @@
+"""A sweep's runs -> the one frame that every format is rendered from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.gaps import gaps
+from deepset_bench.study.published import METRICS, PARTS, printed
+from deepset_bench.study.sheets import Sweep
+from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
+
+PRINTED_DATA = "but-2-ene"
+"""The molecule of the report's tables; beside other data its numbers say nothing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the report, or of a sweep that the report lacks.
+
+    Attributes:
+        frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
+            energy of the training frames, zero force) or `floor` (true forces against the labels).
+            `n` seeds in the folder `runs`; `defect`; `parameters`; `seconds`; and in eV or
+            eV/angstrom for METRIC energy and forces METRIC_printed, METRIC_mean and METRIC_half
+            (its 95 % t-interval), METRIC_difference and METRIC_difference_half (paired, to the
+            baseline, over `n_shared` seeds). NaN: nothing printed, no run, or no interval from one
+            seed.
+        runs: `collect`'s frame, with the folder of every run that the numbers are from.
+        notes: what a reader has to know, a line each.
+        missing: what stands in the way of a run, and the command that fills the gap.
+    """
+
+    sweep: Sweep
+    conditions: list[str]
+    frame: pd.DataFrame
+    runs: pd.DataFrame
+    notes: list[str]
+    missing: list[tuple[str, str]]
+
+
+def build(sweep: Sweep, conditions: Sequence[str], where: Where) -> Table:
+    """The table of a sweep from the run folders.
+
+    Raises:
+        UserError: overrides that do not compose.
+    """
+    shown = conditions_of(sweep, conditions)
+    runs = collect(sweep, shown, where)
+    runs = runs.reindex(columns=[*runs.columns, *(c for c in _NEEDED if c not in runs)])
+    rows = []
+    for part in PARTS:
+        for condition in shown:
+            rows += _rows(sweep, runs[runs.condition == condition], condition, part, where)
+    notes, missing = _notes(sweep, runs), gaps(sweep, runs, shown, where)
+    return Table(sweep, shown, pd.DataFrame(rows), runs, notes, missing)
+
+
+_NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
+    f"{prefix}{metric}_{part}"
+    for prefix in ("", "trivial_")
+    for metric in METRICS
+    for part in PARTS
+]
+
+
+def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
+    """Seed -> value, of the runs that are done and have one."""
+    each = zip(runs.state, runs.seed, runs[column], strict=True)
+    return {int(n): float(x) for state, n, x in each if state == "done" and not math.isnan(x)}
+
+
+def _rows(
+    sweep: Sweep, runs: pd.DataFrame, condition: str, part: str, where: Where
+) -> list[dict[str, object]]:
+    done = runs[runs.state == "done"]
+    baseline = done[done.label == sweep.baseline]
+    # Labels may differ between the rows of a sweep: what knows nothing is measured on the
+    # baseline's, where there is one.
+    typical = (baseline if len(baseline) else done).drop_duplicates("seed")
+
+    def row(name: str, kind: str, members: pd.DataFrame, prefix: str = "") -> dict[str, object]:
+        first = members.iloc[0] if len(members) else None
+        content: dict[str, object] = {
+            "table": sweep.name,
+            "row": name,
+            "kind": kind,
+            "part": part,
+            "condition": condition,
+            "n": len(members),
+            "n_shared": 0,
+            "runs": _home(members),
+            "defect": first is not None and any(members.defect != ""),
+            "parameters": first.parameters if first is not None and kind == "run" else math.nan,
+            "seconds": estimate(list(members.seconds)).mean if kind == "run" else math.nan,
+        }
+        for metric in METRICS:
+            values = by_seed(members, f"{prefix}{metric}_{part}")
+            reference = by_seed(baseline, f"{metric}_{part}")
+            difference = NOTHING if name == sweep.baseline else paired(values, reference)
+            content["n_shared"] = difference.n
+            content |= _numbers(metric, estimate(list(values.values())), difference)
+        return content
+
+    rows = []
+    for run in sweep.runs:
+        content = row(run.label, "run", done[done.label == run.label])
+        known = printed(run.label, sweep.table) if not _other_data(where) else {}
+        for metric in METRICS:
+            content[f"{metric}_printed"] = known.get((metric, part), math.nan)
+        rows.append(content)
+    rows.append(row("trivial", "trivial", typical, "trivial_"))
+    # result.json has the floor of test and val together.
+    floor = by_seed(typical, "floor") if part == "mean" else {}
+    if floor:
+        content = row("floor", "floor", typical.iloc[:0])
+        content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
+        rows.append(content | _numbers("forces", estimate(list(floor.values())), NOTHING))
+    return rows
+
+
+def _home(runs: pd.DataFrame) -> str:
+    """The folder that the seeds of one variant lie in."""
+    return str(runs.folder.iloc[0].parent) if len(runs) else ""
+
+
+def _other_data(where: Where) -> bool:
+    chosen = [text.split("=", 1)[1] for text in where.overrides if text.startswith("data=")]
+    return bool(chosen) and chosen[-1] != PRINTED_DATA
+
+
+def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, float]:
+    return {
+        f"{metric}_printed": math.nan,
+        f"{metric}_mean": value.mean,
+        f"{metric}_half": value.half,
+        f"{metric}_difference": difference.mean,
+        f"{metric}_difference_half": difference.half,
+    }
+
+
+def _notes(sweep: Sweep, runs: pd.DataFrame) -> list[str]:
+    done = runs[runs.state == "done"]
+    notes = [
+        "MAE: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference to "
+        f"{sweep.baseline} over shared seeds; bold where its interval excludes zero."
+    ]
+    # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
+    findings = done[done.defect != ""].groupby("condition").defect
+    notes += [f"† {name}: {lines.mode()[0]}." for name, lines in findings]
+    for condition, group in done.groupby("condition"):
+        seeds = set(group[group.label == sweep.baseline].seed)
+        for label, members in group.groupby("label", sort=False):
+            own = set(members.seed)
+            if seeds and own - seeds:
+                notes.append(
+                    f"{label}, {condition}: Δ is over {len(own & seeds)} of its {len(own)} seeds; "
+                    f"{sweep.baseline} has no others."
+                )
+        column = "trivial_forces_mean"
+        of_baseline = by_seed(group[group.label == sweep.baseline], column)
+        others = [
+            label
+            for label, members in group.groupby("label", sort=False)
+            for seed, value in by_seed(members, column).items()
+            if not math.isclose(value, of_baseline.get(seed, value), rel_tol=1e-6)
+        ]
+        if others:
+            notes.append(
+                f"{', '.join(dict.fromkeys(map(str, others)))}: measured against other labels than "
+                f"{sweep.baseline}, whose labels the rows in italics are for."
+            )
+    return notes

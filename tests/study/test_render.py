@@ -1,0 +1,171 @@
+"""Every format shows the one frame: the same numbers, bold in the same places, units named."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from io import StringIO
+
+import pandas as pd
+import pytest
+
+from deepset_bench.console import Console
+from deepset_bench.study import disagreement, render
+from deepset_bench.study import sheets as sweeps
+from deepset_bench.study.collect import Where
+from deepset_bench.study.published import PARTS
+from deepset_bench.study.sections import Block, Cell, Page, page
+from deepset_bench.study.tables import Table, build
+from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
+from tests.study.folders import write
+
+BOTH = ["report", "corrected"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Table:
+    """Table 1: All scalars clearly worse under report, without any run under corrected."""
+    root = tmp_path_factory.mktemp("runs")
+    for seed, (none, every) in enumerate([(0.020, 0.030), (0.021, 0.031), (0.022, 0.0325)]):
+        write(root, ["condition=report"], seed, none)
+        write(root, ["condition=report", "scalars=all"], seed, every)
+        write(root, [], seed, none / 10)
+    return build(sweeps.named("1"), BOTH, Where((), root))
+
+
+def drawn(table: Table, width: int, unit: str = "hartree", parts=("mean",)) -> str:
+    stream = StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system="standard")
+    render.terminal(page(table, unit, parts), console)
+    return stream.getvalue()
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_every_format_has_the_same_numbers(table):
+    texts = [
+        plain(drawn(table, 120)),
+        render.markdown(page(table, "hartree", ["mean"])),
+        render.latex(page(table, "hartree", ["mean"])).replace(" +- ", " ±"),
+    ]
+    for text in texts:
+        for number in ("0.02066", "0.03117 ±0.00313", "0.01017 ±0.00072", "0.02040", "0.02320"):
+            assert number in text
+        assert "Ha/bohr" in text
+        assert "bench sweep scalars=all condition=corrected" in text.replace("\\_", "_")
+    csv = pd.read_csv(io.StringIO(render.csv([table], "hartree")))
+    chosen = csv[(csv.row == "All scalars") & (csv.part == "mean") & (csv.condition == "report")]
+    assert chosen["energy_mean / (Ha)"].item() == pytest.approx(0.0935 / 3)
+    assert chosen["energy_half / (Ha)"].item() == pytest.approx(0.00313, abs=5e-6)
+    assert chosen["forces_printed / (Ha/bohr)"].item() == pytest.approx(0.0378325)
+
+
+def test_bold_where_the_difference_excludes_zero_and_nowhere_else(table):
+    text = render.markdown(page(table, "hartree", ["mean"]))
+    bold = re.findall(r"\*\*([−\d][^*]*)\*\*", text)
+    frame = table.frame[table.frame.part == "mean"]
+    counts = [
+        (frame[f"{m}_difference"].abs() > frame[f"{m}_difference_half"]).sum()
+        for m in ("energy", "forces")
+    ]
+    assert len(bold) == sum(counts) > 0
+    assert "0.01017 ±0.00072" in bold
+    latex = render.latex(page(table, "hartree", ["mean"]))
+    assert latex.count(r"\bfseries") == len(bold)
+    assert r"\bfseries 0.01017 +- 0.00072" in latex
+    assert re.search(r"\x1b\[1m *0\.01017 ±0\.00072", drawn(table, 120))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("unit", ["hartree", "mev"])
+def test_the_terminal_cuts_no_number(table, width, unit):
+    text = plain(drawn(table, width, unit))
+    assert "…" not in text
+    commands = ("  bench",)
+    assert all(len(line) <= width for line in text.splitlines() if not line.startswith(commands))
+    assert ("meV/Å" in text) == (unit == "mev")
+
+
+def test_units_are_converted(table):
+    text = plain(drawn(table, 120, "mev"))
+    assert f"{0.021 * HARTREE * 1000:.1f}" in text
+    assert f"{0.027 * HARTREE_PER_BOHR * 1000:,.1f}" in text
+
+
+def test_conditions_side_by_side_or_one_by_one(table):
+    wide, narrow = plain(drawn(table, 120)), plain(drawn(table, 80))
+    assert any("report" in line and "corrected" in line for line in wide.splitlines()[:6])
+    assert not any("report" in line and "corrected" in line for line in narrow.splitlines()[:6])
+    assert narrow.count("energy MAE") == 2
+
+
+def test_a_cell_without_a_run_is_an_em_dash(table):
+    text = render.markdown(page(table, "hartree", ["mean"]))
+    (row,) = [x for x in text.splitlines() if x.startswith("| All scalars | 0.02066")]
+    assert row.endswith("| — | 0 | — |")
+
+
+def test_several_parts_have_a_column_that_says_which(table):
+    text = render.markdown(page(table, "hartree", PARTS))
+    assert "| All scalars | test | 0.01838 |" in text
+    assert "| All scalars | val | 0.02294 |" in text or "| All scalars | val | 0.02295 |" in text
+
+
+def test_markdown_tables_are_rectangular(table):
+    for block in render.markdown(page(table, "mev", PARTS)).split("\n\n"):
+        rows = [line for line in block.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in rows}) <= 1
+
+
+def test_latex_is_balanced(table):
+    text = render.latex(page(table, "hartree", PARTS))
+    assert text.count("{") == text.count("}")
+    for name in ("table", "tabular"):
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") > 0
+    for tabular in re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL):
+        assert len({line.count("&") for line in tabular.strip().splitlines()}) == 1
+    assert "†" not in text
+    assert "—" not in text
+
+
+def test_what_no_page_holds_is_several_floats():
+    block = Block("", [("", "variant")], [[Cell("x")]] * 30)
+    for n, floats in ((1, 1), (2, 2), (3, 3)):
+        text = render.latex(Page("x", "x", [block] * n, [], []))
+        assert text.count(r"\begin{table}") == text.count(r"\end{table}") == floats
+        assert text.count(r"\caption") == 1
+
+
+def test_latex_escapes():
+    assert render.latex_text("a_b & 5 % #1 {x} ~^") == (
+        r"a\_b \& 5 \% \#1 \{x\} \textasciitilde{}\textasciicircum{}"
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(table, tmp_path):
+    body = render.latex(page(table, "hartree", ["mean"])) + render.latex_text(disagreement.NOTE)
+    (tmp_path / "t.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs,siunitx}\begin{document}"
+        f"{body}\\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    if "siunitx.sty' not found" in result.stdout:
+        pytest.skip("needs siunitx")
+    assert result.returncode == 0, result.stdout[-2000:]
+
+
+def test_csv_holds_every_part_of_several_tables_under_one_heading(table):
+    frame = pd.read_csv(io.StringIO(render.csv([table, table], "mev")))
+    assert len(frame) == 2 * len(table.frame)
+    assert {"energy_mean / (meV)", "forces_mean / (meV/Å)", "wall_time / s"} <= set(frame.columns)
+
+
+def test_no_negative_zero():
+    assert Cell(value=-1e-9, half=0.1, digits=2).plain == "0.00 ±0.10"
+    assert Block("", [("", "x")], []).narrow()[0].columns == [("", "x")]

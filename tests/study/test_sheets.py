@@ -1,0 +1,131 @@
+"""Every sweep file composes under each of its conditions, every row a variant of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepset_bench.config import experiment
+from deepset_bench.errors import UserError
+from deepset_bench.runs import run_folder
+from deepset_bench.study import sheets as sweeps
+from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of
+from deepset_bench.study.gaps import gaps
+from deepset_bench.study.published import content
+from deepset_bench.study.tables import build
+
+SWEEPS = sweeps.every()
+SCALARS = {"table_7": ["x3", "sqrt"]}
+
+
+def folders(sweep: sweeps.Sweep, condition: str) -> list[str]:
+    return [
+        str(run_folder(experiment([*run.overrides, f"condition={condition}"])).path)
+        for run in sweep.runs
+    ]
+
+
+@pytest.mark.parametrize("condition", ["report", "corrected"])
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda s: s.name)
+def test_rows_are_distinct_variants(sweep, condition):
+    if condition in conditions_of(sweep, [condition]):
+        found = folders(sweep, condition)
+        assert len(set(found)) == len(found) == len(sweep.runs)
+
+
+@pytest.mark.parametrize("condition", ["report", "corrected"])
+def test_twenty_distinct_runs(condition):
+    every = folders(sweeps.named("report"), condition)
+    assert len(set(every)) == 20
+    tables = {path for n in range(1, 8) for path in folders(sweeps.named(str(n)), condition)}
+    assert tables == set(every)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_run_is_what_the_report_says(number):
+    """Scalars, layers, aggregation and extension of the printed columns."""
+    sweep = sweeps.named(str(number))
+    runs = {run.label: experiment(run.overrides).config for run in sweep.runs}
+    for entry in content()[f"table_{number}"]["columns"]:
+        if "same_as" in entry:
+            continue
+        config = runs[entry["label"]]
+        assert config.scalars == entry.get("scalars", SCALARS.get(sweep.name, []))
+        assert config.gnn.kind == entry.get("gnn", "none")
+        assert config.gnn.layers == entry.get("layers", int("gnn" in entry))
+        assert config.rbf.transforms == entry.get("rbf", [])
+        pooled = "max" if config.gnn.kind == "edge" else "mean"
+        assert config.aggregation == entry.get("aggregation", pooled)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[]", "is to be a mapping"),
+        ("title: a\nbaseline: x", "holds neither runs nor axes"),
+        ("title: a\nbaseline: x\nruns: []", "runs is to be a list"),
+        (
+            "title: a\nbaseline: y\nruns: [{label: x, overrides: []}]",
+            "baseline 'y' is the label of no run",
+        ),
+        ("title: a\nbaseline: x\nrun: 1\nruns: []", "unknown key 'run'; did you mean runs"),
+        (
+            "title: a\nbaseline: x\nruns: [{label: x, overrides: []}, {label: x, overrides: []}]",
+            "the label 'x' is another run's already",
+        ),
+        (
+            "title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]",
+            "is to be a list of overrides",
+        ),
+        ("title: a\nruns: [{label: x, overrides: []}]", "names no baseline"),
+        ("title: a\nruns_of: own", "runs_of=own has its runs of another sweep"),
+        ("title: a\nruns_of: none", "none.yaml: cannot be read"),
+        ("title: a\nruns_of: own\nruns: [{label: x, overrides: []}]", "both runs and runs_of"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=expected) as caught:
+        sweeps.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_ones_own_file_is_a_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "title: a\nbaseline: x\nruns: [{label: x, overrides: [gnn=gat]}]"
+    (tmp_path / "own.yaml").write_text(text)
+    sweep = sweeps.named("own.yaml")
+    assert (sweep.name, sweep.file) == ("own", "own.yaml")
+    built = build(sweep, ["corrected"], Where((), tmp_path / "runs"))
+    assert built.missing[0][1].startswith("bench sweep own.yaml condition=corrected ")
+    assert sweeps.named("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
+    with pytest.raises(UserError, match=r"unknown table 'other\.yaml'"):
+        sweeps.named("other.yaml")
+
+
+def test_a_sweep_makes_anothers_runs_again(tmp_path):
+    (tmp_path / "first.yaml").write_text(
+        "title: a\ncommon: [seed=3]\nruns: [{label: x, overrides: [gnn=gat]}]"
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text("title: b\nbaseline: x\nruns_of: first\ncommon: [width=64]")
+    (run,) = sweeps.load(path).runs
+    assert (run.label, run.overrides) == ("x", ("seed=3", "width=64", "gnn=gat"))
+
+
+@pytest.mark.parametrize("overrides", [("width=8",), ("rbf.size=8",), ("gnn.layers=2",)])
+def test_a_sweep_that_cannot_take_an_override_is_left_out_in_a_line(overrides, tmp_path):
+    where = Where(overrides, tmp_path)
+    for sweep in sweeps.family("generalisation_leave_one_out"):
+        runs = collect(sweep, ["corrected"], where)
+        found = gaps(sweep, runs, ["corrected"], where)
+        impossible = (runs.state == IMPOSSIBLE).all()
+        lines = [text for text, _ in found if text.startswith(f"{sweep.name}: left out, no run")]
+        assert len(lines) == impossible
+        assert not impossible or len(found) == 1
+
+
+def test_an_override_that_no_sweep_can_take_is_a_mistake(tmp_path):
+    for text, expected in (("width=x", "width"), ("nokey=3", "unknown group or key 'nokey'")):
+        with pytest.raises(UserError, match=expected):
+            collect(sweeps.named("1"), ["report"], Where((text,), tmp_path))
