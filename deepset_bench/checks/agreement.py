@@ -30,7 +30,7 @@ _HARMLESS = 0.05  # of the spread of the energies or the root mean square force
 _SCATTER, _SOME, _MUCH = 15.0, 0.04, 0.25  # squared errors a frame; of the energies' spread
 _ROUGH, _ROUGHER = 0.02, 0.09  # noise over the root mean square force
 _PAIR, _KIND, _ENERGY, _CHI = 10.0, 6.0, 8.0, 25.0  # standard errors; squared for the last
-_ODD, _ODDER, _ODDEST, _SEVERAL = 2.0, 2.5, 10.0, 3  # times these; frames
+_ODD, _ODDER, _ALONE, _ODDEST, _SEVERAL = 2.0, 2.5, 4.0, 10.0, 3  # times these; frames
 _ROUNDS, _MOST_OUT, _FEW_ODD = 3, 0.45, 0.1
 
 
@@ -255,7 +255,7 @@ def _single(found: list[Agreement]) -> Finding:
     most = max((odd.times for odd in bad.values()), default=0.0)
     odder = sum(odd.times > _ODDER for odd in bad.values())
     verdict = "ok"
-    if odder or sum(odd.times > _ODD for odd in bad.values()) >= _SEVERAL:
+    if most > _ALONE or sum(odd.times > _ODD for odd in bad.values()) >= _SEVERAL:
         verdict = "suspect"
     if odder >= _SEVERAL or most > _ODDEST:
         verdict = "defect"

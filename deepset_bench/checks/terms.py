@@ -14,9 +14,10 @@ from deepset_bench.molecules.geometry import distances
 from deepset_bench.molecules.groups import Group
 
 _SHARE, _CERTAIN, _BEYOND = 0.5, 50.0, 30.0  # of the misfit; F statistic; squared errors
+_FOLLOWED = 0.6  # squared correlation of a distance with a drift or step: it may be its cause
 _HARMLESS_SCALE, _HARMLESS, _HARMLESS_EV = 0.05, 0.003, 5e-4  # the second of the spread; eV
 _FOLLOWS = 0.3  # slope below which energies do not follow the forces at all
-_STEPS, _ATOMS = 100, 40  # places of a step that are tried; atoms whose distances are
+_STEPS, _ATOMS = 100, 40  # places of a step, and atoms, that are tried at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,19 +114,29 @@ def explaining_term(
         scale = replace(scale, energy=group.energy * scale.values[0] / slope)
     terms = [scale]
     columns: list[tuple[str, FloatArray, tuple[int, ...]]] = []
+    n = len(group.numbers)
+    some = np.unique(np.linspace(0, n - 1, min(n, _ATOMS)).round().astype(np.int64))
+    i, j = some[np.stack(np.triu_indices(len(some), k=1))]
+    d = distances(group.positions, i, j)
+    d -= d.mean(axis=0)
     if (np.diff(group.index) > 0).all():
-        columns.append(("drift", np.linspace(0, 1, m)[:, None], ()))
+        series: list[tuple[str, FloatArray, tuple[int, ...]]] = []
+        series.append(("drift", np.linspace(0, 1, m)[:, None], ()))
         rows = np.arange(m)[:, None]
         for row in np.unique(np.linspace(3, m - 3, _STEPS).round().astype(int)):
-            columns.append(("step", np.where(rows >= row, 1.0, 0.0), (int(group.index[row]),)))
-    n = len(group.numbers)
-    if n <= _ATOMS:
-        i, j = np.triu_indices(n, k=1)
-        d = distances(group.positions, i, j)
-        d -= d.mean(axis=0)
-        for pair, away in zip(zip(i.tolist(), j.tolist(), strict=True), d.T, strict=True):
-            columns.append(("pair", np.stack([away, away**2], axis=1), pair))
+            series.append(("step", np.where(rows >= row, 1.0, 0.0), (int(group.index[row]),)))
+        # Where the molecule itself changes with time, its energies may do so rightly.
+        columns += [one for one in series if not _followed(one[1], d)]
+    for pair, away in zip(zip(i.tolist(), j.tolist(), strict=True), d.T, strict=True):
+        columns.append(("pair", np.stack([away, away**2], axis=1), pair))
     for kind, energies, where in columns:
         found = term(kind, whiten(energies), *where)
         terms.append(replace(found, energy=energies @ np.array(found.values)))
     return max(terms, key=lambda found: found.share)
+
+
+def _followed(series: FloatArray, d: FloatArray) -> bool:
+    """Whether one of the distances d, (m, p) about their means, goes with a series, (m, 1)."""
+    away = series - series.mean()
+    square = (d * away).sum(axis=0) ** 2
+    return bool((square > _FOLLOWED * (d**2).sum(axis=0) * (away**2).sum()).any())
