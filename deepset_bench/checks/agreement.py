@@ -23,7 +23,7 @@ from deepset_bench.checks.surface import (
 from deepset_bench.checks.terms import Term, explaining_term
 from deepset_bench.checks.work import MOST, descriptors
 from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 _SURFACES, _SAME = 4, 1e-6  # laid at most; angstrom
 _HARMLESS = 0.05  # of the spread of the energies or the root mean square force

@@ -17,7 +17,7 @@ from deepset_bench.checks.terms import explaining_term
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.geometry import whole
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 from deepset_bench.molecules.xtb import METHODS
 from deepset_bench.units import HARTREE
 

@@ -9,7 +9,7 @@ from deepset_bench.checks.finding import Finding
 from deepset_bench.checks.subject import Subject
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.molecules.geometry import HETERO, contact, distances
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 LENGTHS = {5: 1.19, 6: 1.09, 7: 1.015, 8: 0.965, 9: 0.92, 14: 1.48, 15: 1.42, 16: 1.34, 17: 1.28}
 """Bonds X-H in angstrom by the atomic number of X, within 0.03; Allen et al., J. Chem. Soc. Perkin

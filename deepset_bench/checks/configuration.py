@@ -15,7 +15,7 @@ from deepset_bench.molecules.alike import LARGEST
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.molecules.geometry import distances
 from deepset_bench.molecules.graphs import from_bonds
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 from deepset_bench.molecules.smiles import Formula, read_smiles
 
 Chain = tuple[int, int, int, int]

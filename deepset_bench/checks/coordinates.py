@@ -9,7 +9,7 @@ import numpy as np
 from deepset_bench.molecules.bias import torsion
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.geometry import bonds
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 Atoms = tuple[int, ...]
 _ENOUGH = 0.95  # of the squared force

@@ -14,7 +14,7 @@ from deepset_bench.checks.subject import FEW, Subject
 from deepset_bench.checks.work import principal
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.molecules.geometry import distances, pairs
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 SAME, NEAR = 1e-6, 0.005
 """Root mean square difference of sorted distances in angstrom: the same geometry, nearly so."""

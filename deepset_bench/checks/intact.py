@@ -20,7 +20,7 @@ from deepset_bench.molecules.geometry import (
     reach,
     stretched,
 )
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 _APART, _COLLIDED = 1.5, 0.6  # times the sum of the covalent radii
 _STILL = 0.005  # angstrom, from one geometry of a scan to the next: nothing vibrates

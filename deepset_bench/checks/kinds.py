@@ -13,8 +13,8 @@ from deepset_bench.molecules.alike import LARGEST
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.molecules.geometry import HETERO
 from deepset_bench.molecules.graphs import from_bonds, graphs
-from deepset_bench.molecules.groups import Group
 from deepset_bench.molecules.names import name_of
+from deepset_bench.molecules.one_molecule import Group
 
 _MINOR, _MANY = 0.2, 5  # of the frames; more molecules under one name are no mistake
 

@@ -8,7 +8,7 @@ from deepset_bench.checks.finding import Finding
 from deepset_bench.checks.subject import FEW, Subject
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.geometry import distances, pairs
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 _PAIRS = 500  # distances that are followed
 _SMOOTH = 0.3  # of a distance's own spread: what its neighbours in time leave open

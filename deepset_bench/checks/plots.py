@@ -19,7 +19,7 @@ from deepset_bench.checks.work import idle_atoms, works
 from deepset_bench.html import svg
 from deepset_bench.molecules.bias import torsion
 from deepset_bench.molecules.geometry import BROKEN, bonds, distances
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 from deepset_bench.molecules.xtb import METHODS
 
 _INK, _LINE = "#123456", "#234567"  # replaced by the page's colours

@@ -16,7 +16,7 @@ from deepset_bench.checks.subject import Subject
 from deepset_bench.checks.work import robust_slope
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 from deepset_bench.molecules.xtb import METHODS, XTB
 
 SAMPLE = 200

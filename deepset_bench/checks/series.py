@@ -9,7 +9,7 @@ from deepset_bench.checks.finding import Finding, energy_text, graded
 from deepset_bench.checks.subject import Subject
 from deepset_bench.checks.unit_sizes import hydrogen_bonds
 from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 BLOCKS = 10
 _LONG, _LONGER = 200, 1000  # frames that make a trajectory; in which bonds have shared their heat

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.molecules.groups import Group, groups
+from deepset_bench.molecules.one_molecule import Group, groups
 
 FEW = 30
 """Frames or pairs of frames below which no statistics are made."""

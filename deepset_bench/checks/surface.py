@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, lapack, solve_triangular
 
 from deepset_bench.molecules.frames import FloatArray, IntArray
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 LARGEST, LEAST = 2400, 20
 """Force components that one surface is laid through at most, and frames at least."""

@@ -11,7 +11,7 @@ from deepset_bench.checks.finding import energy_text
 from deepset_bench.checks.mistakes import energy_mistake
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.geometry import distances
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 _SHARE, _CERTAIN, _BEYOND = 0.5, 50.0, 30.0  # of the misfit; F statistic; squared errors
 _FOLLOWED = 0.6  # squared correlation of a distance with a drift or step: it may be its cause

@@ -12,7 +12,7 @@ from deepset_bench.checks.subject import FEW, Subject
 from deepset_bench.checks.work import agree
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.geometry import bonds, contact, distances
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 STIFFNESS = {1: 36.0, 5: 23.0, 6: 30.6, 7: 40.0, 8: 48.5, 14: 17.5, 15: 19.5, 16: 26.0, 17: 32.0}
 """Stretching force constant of X-H in eV/angstrom^2 by the atomic number of X: textbook values

@@ -21,7 +21,7 @@ from deepset_bench.checks.subject import FEW, Subject
 from deepset_bench.checks.terms import Term, explaining_term
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.molecules.geometry import distances, pairs
-from deepset_bench.molecules.groups import Group
+from deepset_bench.molecules.one_molecule import Group
 
 CLOSE = (0.005, 0.12)
 """Root mean square displacements in angstrom between which a pair of frames is of use."""

@@ -15,8 +15,8 @@ from deepset_bench.figures.style import COLOURS, QUIET, width
 from deepset_bench.figures.words import CONDITIONS, label, seeds
 from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import KEY, Where, collect
+from deepset_bench.study.comparisons import Comparison, drawn
 from deepset_bench.study.gaps import gaps
-from deepset_bench.study.sheets import Sweep, drawn
 from deepset_bench.training.records import read_metrics
 from deepset_bench.units import UNITS
 
@@ -65,13 +65,13 @@ def curves(
 
 
 def _sheet(
-    runs: pd.DataFrame, sweep: Sweep, metric: str, conditions: Sequence[str], unit: str
+    runs: pd.DataFrame, sweep: Comparison, metric: str, conditions: Sequence[str], unit: str
 ) -> Sheet:
     panels = [_panel(runs[runs.condition == c], sweep, metric, c, unit) for c in conditions]
     return Sheet([panels], width(len(panels)), 2.7, joined=True)
 
 
-def _panel(runs: pd.DataFrame, sweep: Sweep, metric: str, condition: str, unit: str) -> Panel:
+def _panel(runs: pd.DataFrame, sweep: Comparison, metric: str, condition: str, unit: str) -> Panel:
     size = UNITS[unit][metric][0]
     series, last = [], 1
     for colour, run in zip(COLOURS, sweep.runs, strict=False):

@@ -15,9 +15,9 @@ from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import CONDITIONS, seeds
 from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.comparisons import Comparison, named
 from deepset_bench.study.gaps import gaps
 from deepset_bench.study.published import METRICS
-from deepset_bench.study.sheets import Sweep, named
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.verdict import effect
 
@@ -51,7 +51,7 @@ def effects(conditions: Sequence[str], where: Where, unit: str) -> Figure:
     )  # fmt: skip
 
 
-def _sheet(sweep: Sweep, runs: pd.DataFrame, conditions: Sequence[str]) -> Sheet:
+def _sheet(sweep: Comparison, runs: pd.DataFrame, conditions: Sequence[str]) -> Sheet:
     there = set(runs.label)
     labels = [r.label for r in sweep.runs if r.label != sweep.baseline and r.label in there]
     panels = [_panel(sweep, runs, labels, conditions, metric) for metric in METRICS]
@@ -59,7 +59,11 @@ def _sheet(sweep: Sweep, runs: pd.DataFrame, conditions: Sequence[str]) -> Sheet
 
 
 def _panel(
-    sweep: Sweep, runs: pd.DataFrame, labels: Sequence[str], conditions: Sequence[str], metric: str
+    sweep: Comparison,
+    runs: pd.DataFrame,
+    labels: Sequence[str],
+    conditions: Sequence[str],
+    metric: str,
 ) -> Panel:
     series = []
     for place, condition in enumerate(conditions):

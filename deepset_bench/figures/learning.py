@@ -15,9 +15,9 @@ from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import CONDITIONS, label, seeds
 from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.comparisons import drawn
 from deepset_bench.study.gaps import gaps
 from deepset_bench.study.published import METRICS
-from deepset_bench.study.sheets import drawn
 from deepset_bench.study.tables import by_seed
 from deepset_bench.units import UNITS
 

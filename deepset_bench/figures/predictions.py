@@ -21,9 +21,9 @@ from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.topology import double_bond_torsions
 from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import IMPOSSIBLE, Where, collect
-from deepset_bench.study.sheets import Run, Sweep
+from deepset_bench.study.comparisons import Comparison, Row
 
-RUN = Run("x3 sqrt", ("scalars=cub_sqrt",))
+RUN = Row("x3 sqrt", ("scalars=cub_sqrt",))
 """The report's best variant; `bench figures 15 scalars=none` asks for another."""
 
 
@@ -103,7 +103,7 @@ def data_name(where: Where) -> str:
 
 def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], list[Gap]]:
     """The run of each condition with the lowest seed among those that kept their parameters."""
-    sweep = Sweep(name="", title="", table=None, baseline="", common=(), runs=(RUN,), file="")
+    sweep = Comparison(name="", title="", table=None, baseline="", common=(), runs=(RUN,), file="")
     runs = collect(sweep, conditions, where)
     found: dict[str, Path] = {}
     missing = []

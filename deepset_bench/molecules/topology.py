@@ -13,8 +13,8 @@ from deepset_bench.errors import UserError
 from deepset_bench.molecules.bias import torsion
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.geometry import bonds
-from deepset_bench.molecules.groups import groups
 from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.molecules.one_molecule import groups
 
 
 def molecule_of(numbers: IntArray, positions: FloatArray) -> Molecule:

@@ -27,9 +27,8 @@ from deepset_bench.files import check_writable, write_text
 from deepset_bench.page.findings import findings
 from deepset_bench.page.provenance import provenance
 from deepset_bench.runs import runs_root
-from deepset_bench.study import generalisation
+from deepset_bench.study import comparisons, generalisation
 from deepset_bench.study import sections as blocks
-from deepset_bench.study import sheets as sweeps
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
 from deepset_bench.study.tables import build
@@ -69,7 +68,7 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     Raises:
         UserError: see `show`.
     """
-    every = build(sweeps.named("report"), CONDITIONS, where)
+    every = build(comparisons.named("report"), CONDITIONS, where)
     shown = chosen((), CONDITIONS, where)
     if not any((table.runs.state == "done").any() for table in (every, *shown)):
         fill = shlex.join(["bench", "sweep", "sweeps/table_2.yaml", *where.overrides, *where.dir])

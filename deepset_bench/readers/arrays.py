@@ -18,7 +18,7 @@ from deepset_bench.units import Units
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class Arrays:
     """m geometries of one molecule of n atoms, in the units of the file.
 
     `numbers` (n,), `positions` (m, n, 3), `energy` (m,), `forces` (m, n, 3), `bias` (m, n, 3) or
@@ -36,7 +36,7 @@ class Block:
 
 
 def join(
-    blocks: Sequence[Block],
+    blocks: Sequence[Arrays],
     name: str,
     units: Units,
     where: Where,

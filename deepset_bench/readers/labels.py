@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import FloatArray, IntArray
-from deepset_bench.readers.arrays import Block, join, numbers_array
+from deepset_bench.readers.arrays import Arrays, join, numbers_array
 from deepset_bench.readers.methods import GRADIENTS, check_methods
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.plausible import Where
@@ -90,7 +90,7 @@ class Collector:
         self._total = 0
         self._left_out: dict[str, int] = {}
         self._reason = UserError(f"{path}: holds no frames")  # why nothing is left, if so
-        self._blocks: list[Block] = []
+        self._blocks: list[Arrays] = []
         self._places: list[tuple[Where, int]] = []
 
     def keys(self, names: Collection[str]) -> tuple[str, str]:
@@ -159,7 +159,7 @@ class Collector:
             sign = -1.0 if self._options.gradients else 1.0
             energy, forces, *bias = (label[kept] for label in labels)
             self._blocks.append(
-                Block(
+                Arrays(
                     found.numbers,
                     positions[kept],
                     energy,
@@ -218,7 +218,7 @@ class Collector:
         ]
         return Reading(read, {"units": dict(notes)} | ({"left_out": left_out} if left_out else {}))
 
-    def _check_energies(self, blocks: list[Block]) -> None:
+    def _check_energies(self, blocks: list[Arrays]) -> None:
         """Refuse zeros that some program wrote in the place of energies that it did not know."""
         if not any(block.energy.any() for block in blocks):
             forced = [block for block in blocks if block.forces.any()]

@@ -12,10 +12,10 @@ from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.model.energy_reference import fit_reference
 from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.comparisons import named
 from deepset_bench.study.gaps import LEFT_OUT, left_out
 from deepset_bench.study.headlines import CLAIMS, Claim
 from deepset_bench.study.published import printed
-from deepset_bench.study.sheets import named
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.verdict import HOLDS, SMALLER, UNDECIDED, Effect, Values, effect, judge
 from deepset_bench.units import HARTREE

@@ -20,8 +20,8 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED
 from deepset_bench.runs import ENDED, ERRORS, RunFolder, run_folder
+from deepset_bench.study.comparisons import Comparison, Row, family
 from deepset_bench.study.published import METRICS
-from deepset_bench.study.sheets import Run, Sweep, family
 
 KEY = dict(zip(METRICS, ERRORS, strict=True))
 """Metric -> key in result.json."""
@@ -53,7 +53,7 @@ class Where:
                 raise UserError(f"{text}: tables and figures take {instead.get(key, '--runs-dir')}")
 
     def command(
-        self, run: Run, condition: str, seeds: Sequence[int], *, again: bool = False
+        self, run: Row, condition: str, seeds: Sequence[int], *, again: bool = False
     ) -> str:
         """What a person types to make these runs, or to make them again."""
         words = [*run.overrides, *self.overrides]
@@ -83,12 +83,12 @@ class Where:
         return [f"runs_dir={text if re.fullmatch(r'[a-zA-Z0-9_./-]+', text) else quoted(text)}"]
 
 
-def conditions_of(sweep: Sweep, conditions: Sequence[str]) -> list[str]:
+def conditions_of(sweep: Comparison, conditions: Sequence[str]) -> list[str]:
     """The conditions to show: the sweep's own where it has one, else those asked for."""
     return [sweep.condition] if sweep.condition else list(conditions)
 
 
-def collect(sweep: Sweep, conditions: Sequence[str], where: Where) -> pd.DataFrame:
+def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.DataFrame:
     """Every run of a sweep that is on disk or should be.
 
     Should be: each seed that any run of the sweep has, under each condition; seed 0 if there is

@@ -11,8 +11,8 @@ import pandas as pd
 
 from deepset_bench.evaluation.results import place
 from deepset_bench.runs import RunFolder
-from deepset_bench.study.sections import DASH, Block, Cell, number
-from deepset_bench.study.sheets import Sweep
+from deepset_bench.study.comparisons import Comparison
+from deepset_bench.study.sections import DASH, Cell, Section, number
 from deepset_bench.units import UNITS
 
 NOTE = (
@@ -27,8 +27,8 @@ _KEYS = {
 
 
 def block(
-    sweep: Sweep, done: pd.DataFrame, unit: str
-) -> tuple[Block | None, list[tuple[str, str]]]:
+    sweep: Comparison, done: pd.DataFrame, unit: str
+) -> tuple[Section | None, list[tuple[str, str]]]:
     """A row for each variant with several seeds, as `bench evaluate SEEDS part=ood` left them.
 
     Args:
@@ -60,7 +60,7 @@ def block(
     headings = [(m, name) for m in _KEYS for name in ("MAE", "σ", "rank", "RMSE / σ")]
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
     title = f"{sweep.title}: seeds as one, out of distribution, in {energy} and {forces}"
-    return Block(title, [("", "variant"), ("", "n"), *headings], rows), gaps
+    return Section(title, [("", "variant"), ("", "n"), *headings], rows), gaps
 
 
 def _evaluation(folders: list[RunFolder]) -> dict[str, Any]:

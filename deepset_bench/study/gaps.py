@@ -9,7 +9,7 @@ import pandas as pd
 
 from deepset_bench.reading import DAMAGED
 from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where
-from deepset_bench.study.sheets import Sweep
+from deepset_bench.study.comparisons import Comparison
 
 _ENDED = ("diverged", ANOTHER)
 """States that stay as they are unless the run is begun again."""
@@ -21,7 +21,7 @@ _MANY = 3
 
 
 def gaps(
-    sweep: Sweep, runs: pd.DataFrame, conditions: Sequence[str], where: Where
+    sweep: Comparison, runs: pd.DataFrame, conditions: Sequence[str], where: Where
 ) -> list[tuple[str, str]]:
     """What stands in the way, and the command that fills the gap; empty where none can.
 

@@ -11,9 +11,9 @@ import pandas as pd
 from deepset_bench.reading import is_number
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.comparisons import Comparison, family
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
-from deepset_bench.study.sections import DASH, Block, Cell, Page, number
-from deepset_bench.study.sheets import Sweep, family
+from deepset_bench.study.sections import DASH, Cell, Page, Section, number
 from deepset_bench.study.statistics import NOTHING, estimate
 from deepset_bench.units import UNITS
 
@@ -90,11 +90,11 @@ def page(unit: str, where: Where) -> Page:
     return Page(FAMILY, "Molecules and conformers that were not seen", blocks, notes, missing)
 
 
-def _runs(sweep: Sweep, where: Where) -> pd.DataFrame:
+def _runs(sweep: Comparison, where: Where) -> pd.DataFrame:
     return collect(sweep, ["corrected"], where)
 
 
-def _block(sweep: Sweep, runs: pd.DataFrame, unit: str) -> Block:
+def _block(sweep: Comparison, runs: pd.DataFrame, unit: str) -> Section:
     done = runs[runs.state == "done"]
     drawn, means = [], dict[tuple[str, str], list[float]]()
     trivial = dict[tuple[str, str], list[float]]()
@@ -122,7 +122,7 @@ def _block(sweep: Sweep, runs: pd.DataFrame, unit: str) -> Block:
         drawn.append(cells)
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
     heading = f"{sweep.title}: MAE in {energy} and {forces}"
-    return Block(heading, [("", "variant"), ("", "n"), *COLUMNS], drawn)
+    return Section(heading, [("", "variant"), ("", "n"), *COLUMNS], drawn)
 
 
 def _sets_task(overrides: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from rich.text import Text
 from deepset_bench.console import Console
 from deepset_bench.files import csv_text
 from deepset_bench.study.published import METRICS
-from deepset_bench.study.sections import Block, Cell, Page
+from deepset_bench.study.sections import Cell, Page, Section
 from deepset_bench.study.tables import Table
 from deepset_bench.units import UNITS
 
@@ -60,7 +60,7 @@ def terminal(page: Page, console: Console) -> None:
     console.print()
 
 
-def terminal_block(block: Block) -> RichTable:
+def terminal_block(block: Section) -> RichTable:
     """One block; numbers stand to the right, texts that may wrap to the left."""
     drawn = RichTable(
         box=SIMPLE_HEAD,
@@ -102,7 +102,7 @@ def markdown(page: Page) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown_block(block: Block) -> str:
+def markdown_block(block: Section) -> str:
     """One block under its heading."""
 
     def line(texts: Sequence[str]) -> str:
@@ -139,7 +139,7 @@ def latex(page: Page) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def latex_block(block: Block) -> str:
+def latex_block(block: Section) -> str:
     """One tabular; a column of numbers is siunitx's S, aligned at the point."""
     width = rf"p{{{0.9 / len(block.columns):.2f}\linewidth}}"
     kinds = [

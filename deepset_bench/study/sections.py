@@ -51,7 +51,7 @@ DASH = Cell("—")
 
 
 @dataclass(frozen=True)
-class Block:
+class Section:
     """A heading, columns as (group, name) and rows; `group` is the condition or empty."""
 
     heading: str
@@ -75,14 +75,14 @@ class Block:
         """Each group, in the order of the columns, and how many columns it has."""
         return [(key, len(list(own))) for key, own in groupby(group for group, _ in self.columns)]
 
-    def narrow(self) -> list[Block]:
+    def narrow(self) -> list[Section]:
         """One block for each group, with the columns that belong to no group."""
         result = []
         for group in dict.fromkeys(group for group, _ in self.columns if group):
             kept = [i for i, (own, _) in enumerate(self.columns) if own in ("", group)]
             columns = [self.columns[i] for i in kept]
             rows = [[row[i] for i in kept] for row in self.rows]
-            result.append(Block(self.heading, columns, rows, self.wraps))
+            result.append(Section(self.heading, columns, rows, self.wraps))
         return result or [self]
 
 
@@ -97,7 +97,7 @@ class Page:
 
     name: str
     title: str
-    blocks: list[Block]
+    blocks: list[Section]
     notes: list[str]
     missing: list[tuple[str, str]]
 
@@ -137,11 +137,11 @@ def claims_page(claims: pd.DataFrame) -> Page:
         for (condition, command), which in opened.items()
     ]
     missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
-    block = Block("", columns, rows, wraps=True)
+    block = Section("", columns, rows, wraps=True)
     return Page("claims", "Does the report's claim hold?", [block], [RULE], missing)
 
 
-def _errors(table: Table, metric: str, unit: str, parts: Sequence[str]) -> Block:
+def _errors(table: Table, metric: str, unit: str, parts: Sequence[str]) -> Section:
     conditions = table.conditions
     size, name, digits = UNITS[unit][metric]
     frame = table.frame[table.frame.part.isin(parts)]
@@ -168,7 +168,7 @@ def _errors(table: Table, metric: str, unit: str, parts: Sequence[str]) -> Block
                 at = group.loc[condition] if condition in group.index else None
                 cells += _ours(at, metric, size, digits, row == table.sweep.baseline)
             rows.append(cells)
-    return Block(f"{metric} MAE in {name}, {whose}", columns, rows)
+    return Section(f"{metric} MAE in {name}, {whose}", columns, rows)
 
 
 def _ours(at: pd.Series | None, metric: str, size: float, digits: int, base: bool) -> list[Cell]:
@@ -194,7 +194,7 @@ def number(
     return Cell(value=value / size, half=half / size, digits=digits, bold=bold)
 
 
-def _cost(table: Table) -> Block:
+def _cost(table: Table) -> Section:
     conditions = table.conditions
     frame = table.frame[(table.frame.part == "mean") & (table.frame.kind == "run")]
     rows = []
@@ -206,4 +206,4 @@ def _cost(table: Table) -> Block:
             cells.append(number(group.seconds[condition], math.nan, 1.0, 0, DASH))
         rows.append(cells)
     columns = [("", "variant"), ("", "parameters"), *((c, "wall time / s") for c in conditions)]
-    return Block("size and mean wall time of a run", columns, rows)
+    return Section("size and mean wall time of a run", columns, rows)

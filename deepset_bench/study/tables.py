@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.comparisons import Comparison
 from deepset_bench.study.gaps import gaps
 from deepset_bench.study.published import METRICS, PARTS, printed
-from deepset_bench.study.sheets import Sweep
 from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
 
 PRINTED_DATA = "but-2-ene"
@@ -35,7 +35,7 @@ class Table:
         missing: what stands in the way of a run, and the command that fills the gap.
     """
 
-    sweep: Sweep
+    sweep: Comparison
     conditions: list[str]
     frame: pd.DataFrame
     runs: pd.DataFrame
@@ -43,7 +43,7 @@ class Table:
     missing: list[tuple[str, str]]
 
 
-def build(sweep: Sweep, conditions: Sequence[str], where: Where) -> Table:
+def build(sweep: Comparison, conditions: Sequence[str], where: Where) -> Table:
     """The table of a sweep from the run folders.
 
     Raises:
@@ -75,7 +75,7 @@ def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
 
 
 def _rows(
-    sweep: Sweep, runs: pd.DataFrame, condition: str, part: str, where: Where
+    sweep: Comparison, runs: pd.DataFrame, condition: str, part: str, where: Where
 ) -> list[dict[str, object]]:
     done = runs[runs.state == "done"]
     baseline = done[done.label == sweep.baseline]
@@ -143,7 +143,7 @@ def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, fl
     }
 
 
-def _notes(sweep: Sweep, runs: pd.DataFrame) -> list[str]:
+def _notes(sweep: Comparison, runs: pd.DataFrame) -> list[str]:
     done = runs[runs.state == "done"]
     notes = [
         "MAE: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference to "

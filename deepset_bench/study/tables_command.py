@@ -12,8 +12,7 @@ import pandas as pd
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.files import check_writable, csv_text, write_text
-from deepset_bench.study import generalisation, render
-from deepset_bench.study import sheets as sweeps
+from deepset_bench.study import comparisons, generalisation, render
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
 from deepset_bench.study.gaps import LEFT_OUT, left_out
@@ -99,11 +98,11 @@ def chosen(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> li
     """The tables of these names; of none: Tables 1 to 7, and other sweeps that have runs."""
     if wanted:
         other = (CLAIMS, generalisation.FAMILY)
-        named = [sweeps.named(name) for name in wanted if name not in other]
+        named = [comparisons.named(name) for name in wanted if name not in other]
         return [build(sweep, conditions, where) for sweep in named]
-    numbered = [build(sweep, conditions, where) for sweep in sweeps.every() if sweep.table]
+    numbered = [build(sweep, conditions, where) for sweep in comparisons.every() if sweep.table]
     # The sweep of all the report's runs repeats its tables.
-    rest = [sweep for sweep in sweeps.every() if not sweep.table and sweep.name != "report"]
+    rest = [sweep for sweep in comparisons.every() if not sweep.table and sweep.name != "report"]
     extra = [build(sweep, conditions, where) for sweep in rest]
     return numbered + [t for t in extra if any(t.frame[t.frame.kind == "run"].n > 0)]
 

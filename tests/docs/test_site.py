@@ -25,7 +25,7 @@ from deepset_bench.evaluation import evaluate_command as evaluation
 from deepset_bench.files import data_home, write_text
 from deepset_bench.model import radial
 from deepset_bench.schema import flat
-from deepset_bench.study import sheets as sweeps
+from deepset_bench.study import comparisons
 from deepset_bench.sweep import named
 from deepset_bench.sweep.plan import combinations
 from tests.training.tiny import UNMOVED, run
@@ -274,7 +274,7 @@ def test_the_variants_of_the_tutorial_train(option, tiny, followed):
 
 def test_the_committed_runs_are_those_of_the_report():
     """All twenty variants, under both conditions."""
-    variants = {experiment(run.overrides).variant for run in sweeps.named("report").runs}
+    variants = {experiment(run.overrides).variant for run in comparisons.named("report").runs}
     assert len(variants) == 20
     for condition in ("report", "corrected"):
         folders = (DOCS / "results" / "but-2-ene" / condition).iterdir()

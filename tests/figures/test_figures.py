@@ -22,7 +22,7 @@ from deepset_bench.figures.offered import FIGURES, build
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
-from deepset_bench.study.sheets import drawn, named
+from deepset_bench.study.comparisons import drawn, named
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
 from tests.test_cli import inside

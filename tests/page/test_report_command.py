@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.study.sheets import drawn
+from deepset_bench.study.comparisons import drawn
 from deepset_bench.training.train import train
 from tests.browser import Tags, browser
 from tests.study.folders import write_unseen

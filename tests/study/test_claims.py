@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
+from deepset_bench.study.comparisons import named
 from deepset_bench.study.headlines import CLAIMS
 from deepset_bench.study.published import printed
-from deepset_bench.study.sheets import named
 from deepset_bench.study.verdict import HOLDS, REVERSED, SMALLER, UNDECIDED, effect, judge
 from tests.study.folders import write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from deepset_bench.study import sheets as sweeps
+from deepset_bench.study import comparisons
 from deepset_bench.study.published import METRICS, PARTS, PATH, column, content, printed
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 
@@ -46,7 +46,7 @@ def test_the_tables_own_column_comes_first():
     assert printed("as reported") == {}
 
 
-@pytest.mark.parametrize("sweep", [s for s in sweeps.every() if s.table], ids=lambda s: s.name)
+@pytest.mark.parametrize("sweep", [s for s in comparisons.every() if s.table], ids=lambda s: s.name)
 def test_a_sweep_has_every_column_of_its_table(sweep):
     table = content()[sweep.name]
     assert sweep.table == int(sweep.name.removeprefix("table_"))

@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 
 from deepset_bench.console import Console
-from deepset_bench.study import disagreement, render
-from deepset_bench.study import sheets as sweeps
+from deepset_bench.study import comparisons, disagreement, render
 from deepset_bench.study.collect import Where
 from deepset_bench.study.published import PARTS
-from deepset_bench.study.sections import Block, Cell, Page, page
+from deepset_bench.study.sections import Cell, Page, Section, page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
@@ -32,7 +31,7 @@ def table(tmp_path_factory) -> Table:
         write(root, ["condition=report"], seed, none)
         write(root, ["condition=report", "scalars=all"], seed, every)
         write(root, [], seed, none / 10)
-    return build(sweeps.named("1"), BOTH, Where((), root))
+    return build(comparisons.named("1"), BOTH, Where((), root))
 
 
 def drawn(table: Table, width: int, unit: str = "hartree", parts=("mean",)) -> str:
@@ -133,7 +132,7 @@ def test_latex_is_balanced(table):
 
 
 def test_what_no_page_holds_is_several_floats():
-    block = Block("", [("", "variant")], [[Cell("x")]] * 30)
+    block = Section("", [("", "variant")], [[Cell("x")]] * 30)
     for n, floats in ((1, 1), (2, 2), (3, 3)):
         text = render.latex(Page("x", "x", [block] * n, [], []))
         assert text.count(r"\begin{table}") == text.count(r"\end{table}") == floats
@@ -168,4 +167,4 @@ def test_csv_holds_every_part_of_several_tables_under_one_heading(table):
 
 def test_no_negative_zero():
     assert Cell(value=-1e-9, half=0.1, digits=2).plain == "0.00 ±0.10"
-    assert Block("", [("", "x")], []).narrow()[0].columns == [("", "x")]
+    assert Section("", [("", "x")], []).narrow()[0].columns == [("", "x")]

@@ -7,17 +7,17 @@ import pytest
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.runs import run_folder
-from deepset_bench.study import sheets as sweeps
+from deepset_bench.study import comparisons
 from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of
 from deepset_bench.study.gaps import gaps
 from deepset_bench.study.published import content
 from deepset_bench.study.tables import build
 
-SWEEPS = sweeps.every()
+SWEEPS = comparisons.every()
 SCALARS = {"table_7": ["x3", "sqrt"]}
 
 
-def folders(sweep: sweeps.Sweep, condition: str) -> list[str]:
+def folders(sweep: comparisons.Comparison, condition: str) -> list[str]:
     return [
         str(run_folder(experiment([*run.overrides, f"condition={condition}"])).path)
         for run in sweep.runs
@@ -34,16 +34,16 @@ def test_rows_are_distinct_variants(sweep, condition):
 
 @pytest.mark.parametrize("condition", ["report", "corrected"])
 def test_twenty_distinct_runs(condition):
-    every = folders(sweeps.named("report"), condition)
+    every = folders(comparisons.named("report"), condition)
     assert len(set(every)) == 20
-    tables = {path for n in range(1, 8) for path in folders(sweeps.named(str(n)), condition)}
+    tables = {path for n in range(1, 8) for path in folders(comparisons.named(str(n)), condition)}
     assert tables == set(every)
 
 
 @pytest.mark.parametrize("number", range(1, 8))
 def test_a_run_is_what_the_report_says(number):
     """Scalars, layers, aggregation and extension of the printed columns."""
-    sweep = sweeps.named(str(number))
+    sweep = comparisons.named(str(number))
     runs = {run.label: experiment(run.overrides).config for run in sweep.runs}
     for entry in content()[f"table_{number}"]["columns"]:
         if "same_as" in entry:
@@ -86,7 +86,7 @@ def test_a_mistake_in_a_file_is_one_line(tmp_path, text, expected):
     path = tmp_path / "own.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=expected) as caught:
-        sweeps.load(path)
+        comparisons.load(path)
     assert "\n" not in str(caught.value)
 
 
@@ -94,13 +94,13 @@ def test_ones_own_file_is_a_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "title: a\nbaseline: x\nruns: [{label: x, overrides: [gnn=gat]}]"
     (tmp_path / "own.yaml").write_text(text)
-    sweep = sweeps.named("own.yaml")
+    sweep = comparisons.named("own.yaml")
     assert (sweep.name, sweep.file) == ("own", "own.yaml")
     built = build(sweep, ["corrected"], Where((), tmp_path / "runs"))
     assert built.missing[0][1].startswith("bench sweep own.yaml condition=corrected ")
-    assert sweeps.named("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
+    assert comparisons.named("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
     with pytest.raises(UserError, match=r"unknown table 'other\.yaml'"):
-        sweeps.named("other.yaml")
+        comparisons.named("other.yaml")
 
 
 def test_a_sweep_makes_anothers_runs_again(tmp_path):
@@ -109,14 +109,14 @@ def test_a_sweep_makes_anothers_runs_again(tmp_path):
     )
     path = tmp_path / "own.yaml"
     path.write_text("title: b\nbaseline: x\nruns_of: first\ncommon: [width=64]")
-    (run,) = sweeps.load(path).runs
+    (run,) = comparisons.load(path).runs
     assert (run.label, run.overrides) == ("x", ("seed=3", "width=64", "gnn=gat"))
 
 
 @pytest.mark.parametrize("overrides", [("width=8",), ("rbf.size=8",), ("gnn.layers=2",)])
 def test_a_sweep_that_cannot_take_an_override_is_left_out_in_a_line(overrides, tmp_path):
     where = Where(overrides, tmp_path)
-    for sweep in sweeps.family("generalisation_leave_one_out"):
+    for sweep in comparisons.family("generalisation_leave_one_out"):
         runs = collect(sweep, ["corrected"], where)
         found = gaps(sweep, runs, ["corrected"], where)
         impossible = (runs.state == IMPOSSIBLE).all()
@@ -128,4 +128,4 @@ def test_a_sweep_that_cannot_take_an_override_is_left_out_in_a_line(overrides, t
 def test_an_override_that_no_sweep_can_take_is_a_mistake(tmp_path):
     for text, expected in (("width=x", "width"), ("nokey=3", "unknown group or key 'nokey'")):
         with pytest.raises(UserError, match=expected):
-            collect(sweeps.named("1"), ["report"], Where((text,), tmp_path))
+            collect(comparisons.named("1"), ["report"], Where((text,), tmp_path))

@@ -11,7 +11,7 @@ from deepset_bench.sweep.named import NamedSweep, read
 
 
 @dataclass(frozen=True)
-class Run:
+class Row:
     """One row: its label and what is asked of `bench train`, the sweep's common part first."""
 
     label: str
@@ -19,7 +19,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Comparison:
     """A list of runs that belong together.
 
     Attributes:
@@ -37,7 +37,7 @@ class Sweep:
     table: int | None
     baseline: str
     common: tuple[str, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[Row, ...]
     file: str
 
     @property
@@ -47,18 +47,18 @@ class Sweep:
         return fixed[-1] if fixed else None
 
 
-def every() -> list[Sweep]:
+def every() -> list[Comparison]:
     """The sweeps that are tables, because they name a baseline; in alphabetical order."""
     paths = sorted(resource("sweeps").glob("*.yaml"))
     return [load(path) for path in paths if read(path).baseline is not None]
 
 
-def family(prefix: str) -> list[Sweep]:
+def family(prefix: str) -> list[Comparison]:
     """The sweeps whose names begin so, in alphabetical order; they need no baseline."""
     return [_sweep(read(path)) for path in sorted(resource("sweeps").glob(f"{prefix}*.yaml"))]
 
 
-def named(name: str) -> Sweep:
+def named(name: str) -> Comparison:
     """The sweep of that name, of the report's table of that number, or in a person's own file.
 
     Raises:
@@ -75,7 +75,7 @@ def named(name: str) -> Sweep:
     return load(path)
 
 
-def load(path: Path) -> Sweep:
+def load(path: Path) -> Comparison:
     """Read one file.
 
     Raises:
@@ -87,19 +87,19 @@ def load(path: Path) -> Sweep:
     return _sweep(sheet)
 
 
-def drawn(name: str) -> Sweep:
+def drawn(name: str) -> Comparison:
     """A sweep that a figure shows; it needs no baseline."""
     return _sweep(read(resource("sweeps") / f"{name}.yaml"))
 
 
-def _sweep(sheet: NamedSweep) -> Sweep:
+def _sweep(sheet: NamedSweep) -> Comparison:
     own = sheet.path.parent != resource("sweeps")
-    return Sweep(
+    return Comparison(
         name=sheet.path.stem,
         title=sheet.title,
         table=sheet.table,
         baseline=sheet.baseline or "",
         common=tuple(sheet.common),
-        runs=tuple(Run(label, tuple(lines)) for label, lines in sheet.overrides.items()),
+        runs=tuple(Row(label, tuple(lines)) for label, lines in sheet.overrides.items()),
         file=str(sheet.path) if own else f"sweeps/{sheet.path.name}",
     )
