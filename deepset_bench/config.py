@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
@@ -122,26 +122,29 @@ def experiment(overrides: Sequence[str]) -> Experiment:
                 f"{override.input_line} is several values; bench train takes one, "
                 "bench sweep takes each of them"
             )
-    return _experiment(tuple(parsed_line(override) for override in parsed))
+    known = groups()
+    return _experiment(tuple(parsed_line(override, known) for override in parsed))
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Hydra's grammar, one override an argument."""
+    return [_parsed(text) for text in overrides]
+
+
+@cache
+def _parsed(text: str) -> Override:
+    """Each text once, for the runs of a table share most of them."""
     parser = OverridesParser.create()
-    result = []
-    for text in overrides:
-        try:
-            result.append(parser.parse_override(text))
-        except HydraException as error:
-            key, _, value = text.partition("=")
-            as_text = f"{key}={quoted(value)}"
-            if key.lstrip("+") == "runs_dir":  # any path is one, quoted or not
-                result.append(parser.parse_override(as_text))
-                continue
-            reason = str(error).splitlines()[0]
-            hint = f"; text goes in quotes: {shlex.quote(as_text)}" if key and value else ""
-            raise UserError(f"cannot read override {text!r}: {reason}{hint}") from None
-    return result
+    try:
+        return parser.parse_override(text)
+    except HydraException as error:
+        key, _, value = text.partition("=")
+        as_text = f"{key}={quoted(value)}"
+        if key.lstrip("+") == "runs_dir":  # any path is one, quoted or not
+            return parser.parse_override(as_text)
+        reason = str(error).splitlines()[0]
+        hint = f"; text goes in quotes: {shlex.quote(as_text)}" if key and value else ""
+        raise UserError(f"cannot read override {text!r}: {reason}{hint}") from None
 
 
 def quoted(text: str) -> str:
@@ -151,13 +154,17 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def parsed_line(override: Override) -> str:
-    """The override as Hydra composes it: checked, and with or without `+` as it needs."""
+def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str:
+    """The override as Hydra composes it: checked, and with or without `+` as it needs.
+
+    Args:
+        override: of one value.
+        known: the `groups` there are.
+    """
     key, line = override.key_or_group, override.input_line or ""
     line = line.lstrip("+~") if not override.is_delete() else line
     if override.is_delete():
         raise UserError(f"{line}: nothing can be deleted; set the group or key to another value")
-    known = groups()
     if key in known:
         value = override.value()
         if isinstance(value, list):

@@ -15,7 +15,7 @@ from deepset_bench.figures.style import COLOURS, QUIET, width
 from deepset_bench.figures.words import CONDITIONS, label, seeds
 from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import KEY, Where, collect
-from deepset_bench.study.comparisons import Comparison, drawn
+from deepset_bench.study.comparisons import Comparison, shipped
 from deepset_bench.study.gaps import gaps
 from deepset_bench.training.records import read_metrics
 from deepset_bench.units import UNITS
@@ -38,7 +38,7 @@ def curves(
         where: which runs.
         unit: `hartree` or `mev`.
     """
-    wanted = drawn(sweep)
+    wanted = shipped(sweep)
     runs = collect(wanted, conditions, where)
     lacking = gaps(wanted, runs, conditions, where)
     done = runs[runs.state == "done"]

@@ -15,7 +15,7 @@ from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import CONDITIONS, seeds
 from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import Comparison, named
+from deepset_bench.study.comparisons import Comparison, shipped
 from deepset_bench.study.gaps import gaps
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.tables import by_seed
@@ -33,7 +33,7 @@ def effects(conditions: Sequence[str], where: Where, unit: str) -> Figure:
         where: which runs.
         unit: not used; differences are in per cent of the baseline.
     """
-    sweep = named("report")
+    sweep = shipped("report")
     runs = collect(sweep, conditions, where)
     done = runs[runs.state == "done"]
     caption = (

@@ -15,7 +15,7 @@ from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import CONDITIONS, label, seeds
 from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import drawn
+from deepset_bench.study.comparisons import shipped
 from deepset_bench.study.gaps import gaps
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.tables import by_seed
@@ -27,7 +27,7 @@ _SIZE = "data.train_size="
 
 def learning(conditions: Sequence[str], where: Where, unit: str) -> Figure:
     """Errors of `sweeps/learning.yaml`, whose labels are a variant and a number of frames."""
-    sweep = drawn("learning")
+    sweep = shipped("learning")
     others = [line for line in where.overrides if not line.lstrip("+").startswith(_SIZE)]
     where = replace(where, overrides=tuple(others))
     runs = collect(sweep, conditions, where)

@@ -68,7 +68,7 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     Raises:
         UserError: see `show`.
     """
-    every = build(comparisons.named("report"), CONDITIONS, where)
+    every = build(comparisons.shipped("report"), CONDITIONS, where)
     shown = chosen((), CONDITIONS, where)
     if not any((table.runs.state == "done").any() for table in (every, *shown)):
         fill = shlex.join(["bench", "sweep", "sweeps/table_2.yaml", *where.overrides, *where.dir])

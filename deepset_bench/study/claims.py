@@ -12,7 +12,7 @@ from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.model.energy_reference import fit_reference
 from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import named
+from deepset_bench.study.comparisons import shipped
 from deepset_bench.study.gaps import LEFT_OUT, left_out
 from deepset_bench.study.headlines import CLAIMS, Claim
 from deepset_bench.study.published import printed
@@ -35,7 +35,7 @@ def claims(conditions: Sequence[str], where: Where) -> pd.DataFrame:
     Raises:
         UserError: overrides that do not compose, a data set that cannot be read.
     """
-    runs = {name: collect(named(name), conditions, where) for name in ("report", "moe")}
+    runs = {name: collect(shipped(name), conditions, where) for name in ("report", "moe")}
     for frame in runs.values():
         for column in ("forces_mean", "energy_mean", "trivial_forces_mean", "seconds", "device"):
             if column not in frame:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepset_bench.errors import UserError, nearest
+from deepset_bench.errors import UserError
 from deepset_bench.files import resource
-from deepset_bench.sweep.named import NamedSweep, read
+from deepset_bench.sweep.named import NamedSweep, find, read, shipped_files
 
 
 @dataclass(frozen=True)
@@ -49,30 +50,26 @@ class Comparison:
 
 def every() -> list[Comparison]:
     """The sweeps that are tables, because they name a baseline; in alphabetical order."""
-    paths = sorted(resource("sweeps").glob("*.yaml"))
-    return [load(path) for path in paths if read(path).baseline is not None]
+    return [sweep for sweep in family("") if sweep.baseline]
 
 
 def family(prefix: str) -> list[Comparison]:
     """The sweeps whose names begin so, in alphabetical order; they need no baseline."""
-    return [_sweep(read(path)) for path in sorted(resource("sweeps").glob(f"{prefix}*.yaml"))]
+    return [_sweep(read(path)) for path in shipped_files(prefix)]
 
 
-def named(name: str) -> Comparison:
-    """The sweep of that name, of the report's table of that number, or in a person's own file.
+def asked_for(name: str, others: Sequence[str] = ()) -> Comparison:
+    """The table that a person names; see `sweep.named.find`.
 
     Raises:
-        UserError: there is none (the message has the nearest names).
+        UserError: there is no such sweep, or it is no table.
     """
-    if name.endswith(".yaml") and Path(name).is_file():
-        return load(Path(name))
-    stem = f"table_{name}" if name.isdecimal() else Path(name).name.removesuffix(".yaml")
-    path = resource("sweeps") / f"{stem}.yaml"
-    if not path.is_file():
-        known = [sweep.name for sweep in every()]
-        others = ["claims", "generalisation"]
-        raise UserError(f"unknown table '{name}'; {nearest(stem, [*known, *others])}")
-    return load(path)
+    return load(find(name, others))
+
+
+def shipped(name: str) -> Comparison:
+    """A sweep of the product's own, whatever files lie in this folder; it needs no baseline."""
+    return _sweep(read(resource("sweeps") / f"{name}.yaml"))
 
 
 def load(path: Path) -> Comparison:
@@ -85,11 +82,6 @@ def load(path: Path) -> Comparison:
     if sheet.baseline is None:
         raise UserError(f"{path}: names no baseline, so it is no table")
     return _sweep(sheet)
-
-
-def drawn(name: str) -> Comparison:
-    """A sweep that a figure shows; it needs no baseline."""
-    return _sweep(read(resource("sweeps") / f"{name}.yaml"))
 
 
 def _sweep(sheet: NamedSweep) -> Comparison:

@@ -50,7 +50,7 @@ def show(
         where: which runs.
 
     Raises:
-        UserError: an unknown table, an override that does not compose, an unreadable run.
+        UserError: an unknown sweep, an override that does not compose, an unreadable run.
     """
     alone = {CLAIMS, generalisation.FAMILY} & set(wanted)
     if style == "csv" and out is None and len(set(wanted)) > 1 and alone:
@@ -98,11 +98,12 @@ def chosen(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> li
     """The tables of these names; of none: Tables 1 to 7, and other sweeps that have runs."""
     if wanted:
         other = (CLAIMS, generalisation.FAMILY)
-        named = [comparisons.named(name) for name in wanted if name not in other]
-        return [build(sweep, conditions, where) for sweep in named]
-    numbered = [build(sweep, conditions, where) for sweep in comparisons.every() if sweep.table]
+        sweeps = [comparisons.asked_for(name, other) for name in wanted if name not in other]
+        return [build(sweep, conditions, where) for sweep in sweeps]
+    every = comparisons.every()
+    numbered = [build(sweep, conditions, where) for sweep in every if sweep.table]
     # The sweep of all the report's runs repeats its tables.
-    rest = [sweep for sweep in comparisons.every() if not sweep.table and sweep.name != "report"]
+    rest = [sweep for sweep in every if not sweep.table and sweep.name != "report"]
     extra = [build(sweep, conditions, where) for sweep in rest]
     return numbered + [t for t in extra if any(t.frame[t.frame.kind == "run"].n > 0)]
 

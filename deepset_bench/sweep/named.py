@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,19 +36,31 @@ class NamedSweep:
     baseline: str | None
 
 
-def find(name: str) -> Path:
-    """The file `name`, with or without .yaml: as a path, else among the product's own sweeps.
+def find(name: str, others: Sequence[str] = ()) -> Path:
+    """The sweep file that a person means, for every command.
+
+    Args:
+        name: a path, with or without .yaml; the name of a sweep of the product's own, also as
+            `sweeps/NAME.yaml` from any folder; or the number of one of the report's tables.
+        others: names that the command takes beside those of sweeps, for the message.
 
     Raises:
         UserError: there is no such file; the message has the nearest names.
     """
-    own = resource("sweeps")
-    stem = Path(name).name.removesuffix(".yaml")
-    for path in (Path(name), Path(f"{name}.yaml"), own / f"{stem}.yaml"):
+    stem = f"table_{name}" if name.isdecimal() else Path(name).name.removesuffix(".yaml")
+    places = [Path(name), Path(f"{name}.yaml")]
+    if Path(name).parent in (Path(), Path("sweeps")):  # a slip in another path is no sweep of ours
+        places.append(resource("sweeps") / f"{stem}.yaml")
+    for path in places:
         if path.is_file():
             return path
-    known = [path.stem for path in own.glob("*.yaml")]
+    known = [*(path.stem for path in shipped_files()), *others]
     raise UserError(f"unknown sweep {name!r} (overrides have an '='); {nearest(stem, known)}")
+
+
+def shipped_files(prefix: str = "") -> list[Path]:
+    """The files of the product's own sweeps whose names begin so, in alphabetical order."""
+    return sorted(resource("sweeps").glob(f"{prefix}*.yaml"))
 
 
 def read(path: Path) -> NamedSweep:

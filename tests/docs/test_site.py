@@ -274,7 +274,7 @@ def test_the_variants_of_the_tutorial_train(option, tiny, followed):
 
 def test_the_committed_runs_are_those_of_the_report():
     """All twenty variants, under both conditions."""
-    variants = {experiment(run.overrides).variant for run in comparisons.named("report").runs}
+    variants = {experiment(run.overrides).variant for run in comparisons.asked_for("report").runs}
     assert len(variants) == 20
     for condition in ("report", "corrected"):
         folders = (DOCS / "results" / "but-2-ene" / condition).iterdir()

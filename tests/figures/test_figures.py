@@ -22,7 +22,7 @@ from deepset_bench.figures.offered import FIGURES, build
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import drawn, named
+from deepset_bench.study.comparisons import asked_for, shipped
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
 from tests.test_cli import inside
@@ -309,12 +309,12 @@ def test_a_file_in_the_way(where, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("name", ["scalars", "layers", "learning"])
 def test_sweeps_that_are_drawn(name):
     """Distinct runs, whose names a figure can tell apart by colour, and none of them a table."""
-    sweep = drawn(name)
+    sweep = shipped(name)
     paths = {run_folder(experiment(one.overrides)).path for one in sweep.runs}
     assert len(paths) == len(sweep.runs)
     assert len({label.split(", ")[0] for label in (r.label for r in sweep.runs)}) <= len(COLOURS)
     with pytest.raises(UserError, match="names no baseline"):
-        named(name)
+        asked_for(name)
 
 
 def test_one_condition_fits_one_column(where):

@@ -18,7 +18,7 @@ LINES = {"": 0.0234, "scalars=all": 0.0207, "scalars=sq": 0.0182, "scalars=sq_cu
 
 def said(root, unit: str = "hartree") -> dict[str, Said]:
     where = Where((), root)
-    found = findings(build(comparisons.named("report"), BOTH, where), claims(BOTH, where), unit)
+    found = findings(build(comparisons.asked_for("report"), BOTH, where), claims(BOTH, where), unit)
     return {one.heading: one for one in found}
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_said_without_runs(tmp_path):
 
 def test_where_numbers_are_from(root):
     where = Where((), root)
-    tables = [build(comparisons.named(name), BOTH, where) for name in ("1", "2")]
+    tables = [build(comparisons.asked_for(name), BOTH, where) for name in ("1", "2")]
     found = provenance(tables, "hartree", where)
     assert len(found.variants) == 8
     (baseline,) = [v for v in found.variants if v.folder.match("report/baseline")]

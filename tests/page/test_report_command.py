@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.study.comparisons import drawn
+from deepset_bench.study import comparisons
 from deepset_bench.training.train import train
 from tests.browser import Tags, browser
 from tests.study.folders import write_unseen
@@ -36,7 +36,7 @@ def path(tmp_path_factory):
         for condition in ("report", "corrected"):
             lines = [*LINES, f"condition={condition}", f"runs_dir={root / 'runs'}"]
             train([experiment(lines)])
-        tasks = drawn("generalisation_tasks")
+        tasks = comparisons.shipped("generalisation_tasks")
         write_unseen(root / "runs", tasks, "trans to cis", 0, 0.01, [*LINES, "condition=corrected"])
         words = ["report", *LINES, "--runs-dir", str(root / "runs")]
         result = CliRunner().invoke(cli.app, [*words, "--out", str(root / "out" / "page.html")])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import named
+from deepset_bench.study.comparisons import shipped
 from deepset_bench.study.headlines import CLAIMS
 from deepset_bench.study.published import printed
 from deepset_bench.study.verdict import HOLDS, REVERSED, SMALLER, UNDECIDED, effect, judge
@@ -68,12 +68,12 @@ def test_comparisons_widen_the_interval_that_speaks_against():
 
 def test_claims_name_runs_that_exist():
     for claim in CLAIMS:
-        labels = {run.label for run in named(claim.sweep).runs}
+        labels = {run.label for run in shipped(claim.sweep).runs}
         assert {label for pair in claim.pairs for label in pair} <= labels
-        named(claim.fill)
+        shipped(claim.fill)
     every = {v for claim in CLAIMS for v, _ in claim.pairs if claim.size == 0.17}
     assert every == {
-        r.label for r in named("report").runs if r.label[:3] in ("SAG", "EDG", "GAT", "RBF")
+        r.label for r in shipped("report").runs if r.label[:3] in ("SAG", "EDG", "GAT", "RBF")
     }
 
 
@@ -91,7 +91,7 @@ def frame(tmp_path_factory):
     """The report's best scalars help by 40 % as it did, and do harm once corrected."""
     root = tmp_path_factory.mktemp("runs")
     for condition, factor, forces in (("report", 0.6, 0.027), ("corrected", 1.3, 0.001)):
-        for run in named("report").runs:
+        for run in shipped("report").runs:
             for seed in range(3):
                 energy = (0.02 + 0.001 * seed) * (factor if run.label == "x3 sqrt" else 1.0)
                 shift = 0.0003 * ((seed + len(run.label)) % 3)

@@ -34,16 +34,18 @@ def test_rows_are_distinct_variants(sweep, condition):
 
 @pytest.mark.parametrize("condition", ["report", "corrected"])
 def test_twenty_distinct_runs(condition):
-    every = folders(comparisons.named("report"), condition)
+    every = folders(comparisons.asked_for("report"), condition)
     assert len(set(every)) == 20
-    tables = {path for n in range(1, 8) for path in folders(comparisons.named(str(n)), condition)}
+    tables = {
+        path for n in range(1, 8) for path in folders(comparisons.asked_for(str(n)), condition)
+    }
     assert tables == set(every)
 
 
 @pytest.mark.parametrize("number", range(1, 8))
 def test_a_run_is_what_the_report_says(number):
     """Scalars, layers, aggregation and extension of the printed columns."""
-    sweep = comparisons.named(str(number))
+    sweep = comparisons.asked_for(str(number))
     runs = {run.label: experiment(run.overrides).config for run in sweep.runs}
     for entry in content()[f"table_{number}"]["columns"]:
         if "same_as" in entry:
@@ -94,13 +96,13 @@ def test_ones_own_file_is_a_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "title: a\nbaseline: x\nruns: [{label: x, overrides: [gnn=gat]}]"
     (tmp_path / "own.yaml").write_text(text)
-    sweep = comparisons.named("own.yaml")
+    sweep = comparisons.asked_for("own.yaml")
     assert (sweep.name, sweep.file) == ("own", "own.yaml")
     built = build(sweep, ["corrected"], Where((), tmp_path / "runs"))
     assert built.missing[0][1].startswith("bench sweep own.yaml condition=corrected ")
-    assert comparisons.named("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
-    with pytest.raises(UserError, match=r"unknown table 'other\.yaml'"):
-        comparisons.named("other.yaml")
+    assert comparisons.asked_for("sweeps/table_1.yaml").file == "sweeps/table_1.yaml"
+    with pytest.raises(UserError, match=r"unknown sweep 'other\.yaml'"):
+        comparisons.asked_for("other.yaml")
 
 
 def test_a_sweep_makes_anothers_runs_again(tmp_path):
@@ -128,4 +130,4 @@ def test_a_sweep_that_cannot_take_an_override_is_left_out_in_a_line(overrides, t
 def test_an_override_that_no_sweep_can_take_is_a_mistake(tmp_path):
     for text, expected in (("width=x", "width"), ("nokey=3", "unknown group or key 'nokey'")):
         with pytest.raises(UserError, match=expected):
-            collect(comparisons.named("1"), ["report"], Where((text,), tmp_path))
+            collect(comparisons.asked_for("1"), ["report"], Where((text,), tmp_path))

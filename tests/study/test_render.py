@@ -31,7 +31,7 @@ def table(tmp_path_factory) -> Table:
         write(root, ["condition=report"], seed, none)
         write(root, ["condition=report", "scalars=all"], seed, every)
         write(root, [], seed, none / 10)
-    return build(comparisons.named("1"), BOTH, Where((), root))
+    return build(comparisons.asked_for("1"), BOTH, Where((), root))
 
 
 def drawn(table: Table, width: int, unit: str = "hartree", parts=("mean",)) -> str:

@@ -17,7 +17,7 @@ from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
 
-TABLE = comparisons.named("1")
+TABLE = comparisons.asked_for("1")
 NONE, ALL = {0: 0.020, 1: 0.021, 2: 0.022}, {1: 0.015, 2: 0.017, 3: 0.013}
 
 
@@ -104,18 +104,20 @@ def test_a_variant_that_cannot_take_the_overrides_stops_no_other(tmp_path):
     """One expert has no top five; all of them failing is a mistake of the person's."""
     lines = ["gating.experts=2", "condition=corrected"]
     write(tmp_path, lines, 0, 0.02)
-    built = build(comparisons.named("moe"), ["corrected"], Where(("gating.experts=2",), tmp_path))
+    built = build(
+        comparisons.asked_for("moe"), ["corrected"], Where(("gating.experts=2",), tmp_path)
+    )
     assert cell(built, "dense", condition="corrected")["n"] == 1
     lines = [what for what, command in built.missing if not command]
     assert len(lines) == 2
     assert lines[0].startswith("top-k, corrected: impossible (gating.top_k=5 exceeds")
     with pytest.raises(UserError, match="gnn"):
-        build(comparisons.named("moe"), ["corrected"], Where(("gnn=none3",), tmp_path))
+        build(comparisons.asked_for("moe"), ["corrected"], Where(("gnn=none3",), tmp_path))
 
 
 def test_many_gaps_are_one_command(tmp_path):
     write(tmp_path, ["condition=report"], 0, 0.02)
-    built = build(comparisons.named("2"), ["report"], Where((), tmp_path))
+    built = build(comparisons.asked_for("2"), ["report"], Where((), tmp_path))
     ((what, command),) = built.missing
     assert what == "6 of 7 runs, report: not run"
     start = "bench sweep sweeps/table_2.yaml condition=report"
@@ -192,12 +194,12 @@ def test_other_data_have_no_printed_values(tmp_path):
 
 
 def test_a_sweep_of_one_condition_keeps_it(tmp_path):
-    built = build(comparisons.named("flaws"), ["report", "corrected"], Where((), tmp_path))
+    built = build(comparisons.asked_for("flaws"), ["report", "corrected"], Where((), tmp_path))
     assert built.conditions == ["report"]
 
 
 def test_labels_that_differ_within_a_table_are_named(tmp_path):
-    flaws = comparisons.named("flaws")
+    flaws = comparisons.asked_for("flaws")
     write(tmp_path, flaws.runs[0].overrides, 0, 0.02)
     other = {"energy_mae_ev": 0.5, "forces_mae_ev_per_angstrom": 0.6}
     baselines = dict.fromkeys(("test", "val", "all"), other)

@@ -90,8 +90,8 @@ def test_published_networks(runs):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["8"], "unknown table '8'; did you mean table_"),
-        (["mo"], "unknown table 'mo'; did you mean moe"),
+        (["8"], "unknown sweep '8' (overrides have an '='); did you mean table_"),
+        (["mo"], "unknown sweep 'mo' (overrides have an '='); did you mean moe"),
         (["1", "seed=3"], "seed=3: tables and figures take every seed there is"),
         (["1", "trainer.epoch=3"], "unknown group or key 'trainer.epoch'"),
         (["1", "--data", "but-3-ene"], "unknown option data=but-3-ene; did you mean but-2-ene"),

@@ -13,6 +13,7 @@ from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups
+from deepset_bench.study import comparisons
 from deepset_bench.sweep import named
 from deepset_bench.sweep.plan import combinations, plan
 
@@ -189,10 +190,34 @@ def test_a_file_without_runs(tmp_path, text):
         plan([write(tmp_path, text)])
 
 
-@pytest.mark.parametrize("name", ["quick", "quick.yaml", "sweeps/quick.yaml"])
+@pytest.mark.parametrize("name", ["2", "table_2", "table_2.yaml", "sweeps/table_2.yaml"])
 def test_own_sweeps_are_found_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert named.find(name) == resource("sweeps") / "quick.yaml"
+    assert named.find(name) == resource("sweeps") / "table_2.yaml"
+    assert plan([name]).name == "table_2"
+    assert comparisons.asked_for(name).name == "table_2"
+
+
+@pytest.mark.parametrize("name", ["8", "elsewhere/table_2.yaml", "elsewhere/2"])
+def test_a_name_that_is_none_gets_one_answer_from_every_command(name, tmp_path, monkeypatch):
+    """In a folder that a person named, their slip is no sweep of the product's own."""
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for command in (lambda: plan([name]), lambda: comparisons.asked_for(name)):
+        with pytest.raises(UserError, match="unknown sweep") as caught:
+            command()
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert "table_" in said[0]
+
+
+def test_a_file_beside_me_is_meant_before_the_products_own(tmp_path, monkeypatch):
+    """By a person alone: the report's own claims and figures keep to the product's."""
+    write(tmp_path, "{title: t, axes: {gnn: [sage]}}")
+    (tmp_path / "mine.yaml").rename(tmp_path / "moe.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert plan(["moe"]).title == "t"
+    assert comparisons.shipped("moe").baseline
 
 
 @pytest.mark.parametrize("path", resource("sweeps").glob("*.yaml"), ids=lambda path: path.stem)
