@@ -7,7 +7,12 @@ compositions of all these molecules are collinear, as those of the report's alke
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import ase.io
 import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 
@@ -77,6 +82,17 @@ def frames(
         molecule=np.full(n_frames, f"c{n_carbons}h{2 * n_carbons}"),
         index=np.arange(n_frames),
     )
+
+
+def write(path: Path, frames: Frames) -> None:
+    """A file of extended XYZ, as other programs write it."""
+    images = []
+    for n, rows in enumerate(np.split(np.arange(len(frames.numbers)), frames.offsets[1:-1])):
+        atoms = Atoms(frames.numbers[rows], frames.positions[rows])
+        labels = {"energy": frames.energy[n], "forces": frames.forces[rows]}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        images.append(atoms)
+    ase.io.write(path, images, format="extxyz")
 
 
 def geometry(numbers: IntArray, positions: FloatArray) -> Frames:

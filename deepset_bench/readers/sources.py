@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from deepset_bench.errors import UserError
+from deepset_bench.files import naming
 
 _LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
 _DENSEST = 1000  # times its size, which no trajectory is packed to; a bomb is
@@ -81,7 +82,8 @@ class Source:
             return
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "unpacked"
-            copy.write_bytes(read_bytes(self.path))
+            with naming(copy):  # TMPDIR may be small
+                copy.write_bytes(read_bytes(self.path))
             yield copy
 
 

@@ -9,11 +9,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
+
+from tests.surroundings.processes import can_run
 
 FILES = Path(__file__).parent / "files"
 ROOT = Path(__file__).parents[2]
@@ -32,8 +35,11 @@ class Case:
         silent: regular expressions that are not found there.
         needs: modules without which the case is skipped.
         prepare: makes what else the commands need in the empty folder.
-        environment: variables to set, with `{here}` as above, or to remove for None; the commands
-            are then processes of their own.
+        environment: variables to set, with `{here}` as above, or to remove for None.
+        within: words before the last command that let another user run it, on another disk or in
+            another terminal, with `{here}` as above; the case is skipped where they cannot. All
+            other commands run in this process, which takes seconds less.
+        found: what to add to the output, of the empty folder as the commands leave it.
     """
 
     id: str
@@ -44,59 +50,79 @@ class Case:
     needs: tuple[str, ...] = ()
     prepare: Callable[[Path], None] = lambda folder: None
     environment: Mapping[str, str | None] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+    found: Callable[[Path], str] = lambda folder: ""
 
     @property
     def missing(self) -> list[str]:
-        """What it needs and is not installed."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        """What it needs and is not there."""
+        absent = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        found = [f"{name} is not installed" for name in absent]
+        with tempfile.TemporaryDirectory() as folder:
+            self.prepare(Path(folder))
+            if self.within and not can_run(self._filled(self.within, Path(folder))):
+                found.append(f"{self.within[0]} is not possible here")
+        return found
 
     def run(self, folder: Path) -> tuple[int, str]:
         """Exit status and output of the last command that ran; a traceback is an exception."""
         self.prepare(folder)
-        status, output = 0, ""
-        for line in self.bench:
-            words = shlex.split(line.format(files=FILES, here=folder))
-            run = self._process if self.environment else _inside
-            status, output = run(words, folder)
-            if status and line is not self.bench[-1]:
-                return status, f"{line} failed: {output}"
-        return status, output
+        wanted = {**_ENVIRONMENT, **self.environment}
+        given = {key: value for key, value in wanted.items() if value is not None}
+        values = dict(zip(given, self._filled(given.values(), folder), strict=True))
+        with patch.dict(os.environ, values), chdir(folder):
+            for key in wanted.keys() - given.keys():
+                os.environ.pop(key, None)
+            *before, last = (self._filled(shlex.split(line), folder) for line in self.bench)
+            for words in before:
+                status, output = _inside(words)
+                if status:
+                    return status, f"{shlex.join(words)} failed: {output}"
+            prefix = self._filled(self.within, folder)
+            status, output = _process(prefix, last) if prefix else _inside(last)
+            return status, output + self.found(folder)
+
+    def _filled(self, words: Iterable[str], folder: Path) -> tuple[str, ...]:
+        return tuple(word.format(files=FILES, here=folder) for word in words)
 
     def wrong(self, status: int, output: str) -> list[str]:
         """What is not as it should be, of an outcome."""
         found = [] if status == self.status else [f"exit status {status}, not {self.status}"]
-        found += [f"does not say '{text}'" for text in self.says if not re.search(text, output)]
-        return found + [f"says '{text}'" for text in self.silent if re.search(text, output)]
+        found += [f"does not say '{text}'" for text in self.says if not _says(text, output)]
+        return found + [f"says '{text}'" for text in self.silent if _says(text, output)]
 
     def says_in(self, line: str) -> bool:
         """Whether a line of the output has something of what is to be said."""
-        return any(re.search(text, line) for text in self.says)
-
-    def _process(self, words: list[str], folder: Path) -> tuple[int, str]:
-        own = {key: value and value.format(here=folder) for key, value in self.environment.items()}
-        wanted = {**_environment(folder), **own, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-m", "deepset_bench.cli", *words],
-            cwd=folder,
-            env={k: v for k, v in {**os.environ, **wanted}.items() if v is not None},
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        return done.returncode, done.stdout + done.stderr
+        return any(_says(text, line) for text in self.says)
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    return {
-        "BENCH_DATA": str(folder / "data"),
-        "BENCH_RUNS": str(folder / "runs"),
-        "COLUMNS": "200",
-        "WANDB_MODE": "offline",
-    }
+def _says(pattern: str, output: str) -> bool:
+    return re.search(pattern, output, re.MULTILINE) is not None
 
 
-def _inside(words: list[str], folder: Path) -> tuple[int, str]:
-    """The same within this process, which takes seconds less."""
+_ENVIRONMENT = {
+    "BENCH_DATA": "{here}/data",
+    "BENCH_RUNS": "{here}/runs",
+    "COLUMNS": "200",
+    "WANDB_MODE": "offline",
+}
+
+
+def _process(prefix: Sequence[str], words: Sequence[str]) -> tuple[int, str]:
+    done = subprocess.run(
+        [*prefix, sys.executable, "-s", "-m", "deepset_bench.cli", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    output = done.stdout + done.stderr
+    if "Traceback (most recent call last)" in output:
+        raise AssertionError(output)
+    return done.returncode, output
+
+
+def _inside(words: Sequence[str]) -> tuple[int, str]:
     from deepset_bench import cli, composing, config
 
     # What is known of the folders of the case before.
@@ -104,8 +130,6 @@ def _inside(words: list[str], folder: Path) -> tuple[int, str]:
         getattr(known, "cache_clear", lambda: None)()
     printed = io.StringIO()
     with (
-        chdir(folder),
-        patch.dict(os.environ, _environment(folder)),
         patch.object(sys, "argv", ["bench", *words]),
         redirect_stdout(printed),
         redirect_stderr(printed),

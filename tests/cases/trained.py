@@ -1,8 +1,11 @@
-"""What is trained and what is told about it: T1 to T3, R18 to R20, R22.
+"""What is trained and what is told about it: T1 to T3, R18 to R20, R22, M1."""
 
-What sets of many sizes take (M1) is measured by `python -m benchmarks`.
-"""
+from pathlib import Path
 
+import numpy as np
+
+from deepset_bench.molecules.frames import Frames
+from tests import toy
 from tests.cases.case import Case
 
 TINY = "device=cpu threads=1 compile=false width=8 rbf.size=8 gating.experts=2 trainer.epochs=1"
@@ -12,6 +15,31 @@ def trained(id: str, file: str, words: str, *says: str, status: int = 0) -> Case
     """The file is imported as `it` and trained on for an epoch with these overrides."""
     commands = (f"data import it {{files}}/{file}", f"train data=it {TINY} {words}")
     return Case(id, commands, says=says, status=status)
+
+
+def chains(folder: Path) -> None:
+    """A few chains of 192 atoms among many molecules of three."""
+    toy.write(folder / "sizes.xyz", Frames.concatenate([toy.frames(1, 120), toy.frames(64, 4)]))
+
+
+def work(folder: Path) -> str:
+    """What the tables of `it` hold, padding and all, against those of each size alone.
+
+    Memory and time go with it; `python -m benchmarks sizes` measures both.
+    """
+    from deepset_bench.data import catalogue
+    from deepset_bench.model.buckets import ROW, Buckets, table_shapes
+
+    def held(frames: Frames) -> int:
+        cutoff, batch_size = 5.0, 20
+        tables = Buckets.build(frames, cutoff, table_shapes(frames, cutoff, batch_size)).tables
+        return sum(part.pair.numel() + ROW * part.numbers.numel() for part in tables)
+
+    frames = catalogue.load("it")
+    alone = [
+        held(frames.select(np.flatnonzero(frames.n_atoms == n))) for n in np.unique(frames.n_atoms)
+    ]
+    return f"{held(frames) / sum(alone):.2f} times the work of each size alone"
 
 
 def sizes(train: float, val: float, test: float) -> str:
@@ -30,4 +58,20 @@ CASES = [
     trained("R19", "C3/ok.extxyz", sizes(0.8, 0.1, 0.1), "train_size", status=2),
     trained("R20", "C3/ok.extxyz", "", "50 train, 5 val, 5 test frames"),
     trained("R20", "T1/A37_atoms.extxyz", "", "8 train, 1 val, 1 test frames"),
+    Case(
+        "R20",
+        (
+            "data import it {files}/C3/ok.extxyz",
+            f"train data=it {TINY}",
+            f"train data=it {TINY.replace('epochs=1', 'epochs=2')}",
+        ),
+        says=("begun from the start: .* has another number of epochs",),
+    ),
+    Case(
+        "M1",
+        ("data import it {here}/sizes.xyz", f"train data=it {TINY} {sizes(100, 12, 12)}"),
+        says=("best epoch 1 of 1", r"^1\.[0-4]\d times the work of each size alone"),
+        prepare=chains,
+        found=work,
+    ),
 ]
