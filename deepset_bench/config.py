@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,13 @@ class Experiment:
 
     def identity(self, data_checksum: str) -> str:
         """Hash of what determines the numbers: resolved configuration, data, numerics version."""
-        content = json.dumps([determinants(self.config), data_checksum, NUMERICS], sort_keys=True)
+        content = json.dumps([self.determinants, data_checksum, NUMERICS], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @cached_property
+    def determinants(self) -> dict[str, Any]:
+        """See `determinants`."""
+        return determinants(self.config)
 
     def seeds(self) -> list[Experiment]:
         """The runs it stands for: `stack` of them, from its seed on."""
@@ -63,15 +68,20 @@ class Experiment:
 
 def resolved(config: Config) -> dict[str, Any]:
     """What config.yaml holds: every key, but for younger ones at their default (see `Config`)."""
-    content = asdict(config)
+    usual = _defaults()
+    return {k: v for k, v in asdict(config).items() if k not in usual or usual[k] != v}
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """The younger keys and their defaults."""
+    found: dict[str, Any] = {}
     for key in fields(Config):
         if key.default_factory is not MISSING:
-            default: Any = asdict(key.default_factory())
-        else:
-            default = key.default
-        if content[key.name] == default:
-            del content[key.name]
-    return content
+            found[key.name] = asdict(key.default_factory())
+        elif key.default is not MISSING:
+            found[key.name] = key.default
+    return found
 
 
 def determinants(config: Config) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench.config import Experiment, determinants, resolved
+from deepset_bench.config import Experiment, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
@@ -205,7 +205,7 @@ class RunFolder:
         stored = self.settings()
         if not stored:
             return f"{self.config} cannot be read"
-        for key, value in flat(determinants(wanted.config)).items():
+        for key, value in flat(wanted.determinants).items():
             if key != "seed" and key in stored and stored[key] != value:
                 return f"{key} was {stored[key]}, is now {value}"
         trained_on = self.result().get(DATA)

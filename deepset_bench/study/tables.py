@@ -82,6 +82,7 @@ def _rows(
     # Labels may differ between the rows of a sweep: what knows nothing is measured on the
     # baseline's, where there is one.
     typical = (baseline if len(baseline) else done).drop_duplicates("seed")
+    compared = {metric: by_seed(baseline, f"{metric}_{part}") for metric in METRICS}
 
     def row(name: str, kind: str, members: pd.DataFrame, prefix: str = "") -> dict[str, object]:
         first = members.iloc[0] if len(members) else None
@@ -100,8 +101,7 @@ def _rows(
         }
         for metric in METRICS:
             values = by_seed(members, f"{prefix}{metric}_{part}")
-            reference = by_seed(baseline, f"{metric}_{part}")
-            difference = NOTHING if name == sweep.baseline else paired(values, reference)
+            difference = NOTHING if name == sweep.baseline else paired(values, compared[metric])
             content["n_shared"] = difference.n
             content |= _numbers(metric, estimate(list(values.values())), difference)
         return content
