@@ -66,6 +66,7 @@ def train(
     from deepset_bench.training.train import train
 
     console = Console()
+    _each_once(overrides)
     wanted = experiment(overrides or []).seeds()
     with progress.live_progress(console, wanted[0].config.trainer.epochs) as on_epoch:
         outcomes = train(
@@ -107,6 +108,7 @@ def sweep(
     """Train every combination; what is done is not repeated, what was interrupted goes on."""
     from deepset_bench.sweep import sweep_command as command
 
+    _each_once(runs)
     if not command.sweep(runs or [], seeds, jobs, stack, dry_run):
         raise typer.Exit(1)
 
@@ -132,6 +134,7 @@ def config(overrides: Overrides = None) -> None:
 
     from deepset_bench.config import experiment
 
+    _each_once(overrides)
     wanted = experiment(overrides or [])
     say(OmegaConf.to_yaml(OmegaConf.create(asdict(wanted.config))))
     for group, options in groups().items():
@@ -159,6 +162,7 @@ def evaluate(
     """A trained run on frames: errors, time series, atomic energies; or along a scan."""
     from deepset_bench.evaluation import evaluate_command as command
 
+    _each_once(arguments)
     command.evaluate(arguments, unit, steps)
 
 
@@ -205,8 +209,7 @@ def tables(
     from deepset_bench.study.collect import Where
     from deepset_bench.study.tables_command import show
 
-    given = [text for text in wanted or [] if is_override(text)]
-    given += [f"data={data}"] if data else []
+    given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
     names = [text for text in wanted or [] if not is_override(text)]
     conditions = ["report", "corrected"] if condition == "both" else [condition]
     show(names, conditions, unit, style, part, out, Where(tuple(given), runs_dir))
@@ -231,7 +234,7 @@ def figures(
     from deepset_bench.figures.figures_command import show
     from deepset_bench.study.collect import Where
 
-    given = tuple(text for text in wanted or [] if is_override(text))
+    given = tuple(_each_once(wanted))
     names = [text for text in wanted or [] if not is_override(text)]
     conditions = ["report", "corrected"] if condition == "both" else [condition]
     show(names, conditions, unit, out, Where(given, runs_dir))
@@ -253,7 +256,17 @@ def report(
     from deepset_bench.study.collect import Where
 
     given = [*(overrides or []), *([f"data={data}"] if data else [])]
+    _each_once(given)
     show(out, unit, Where(tuple(given), runs_dir))
+
+
+def _each_once(words: list[str] | None) -> list[str]:
+    """The overrides among a command's words; two that contradict each other are a mistake."""
+    from deepset_bench.config import check_once
+
+    typed = [text for text in words or [] if is_override(text)]
+    check_once(typed)
+    return typed
 
 
 def main() -> None:

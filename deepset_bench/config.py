@@ -157,6 +157,30 @@ def _parsed(text: str) -> Override:
         raise UserError(f"cannot read override {text!r}: {reason}{hint}") from None
 
 
+def check_once(typed: Sequence[str]) -> None:
+    """Refuse a group or key that a person gave two values in one command.
+
+    Overrides of a file and of a person are composed without this: there a later one replaces an
+    earlier one on purpose.
+
+    Raises:
+        UserError: an override that does not parse, or two that contradict each other.
+    """
+    first: dict[str, Override] = {}
+    for override in parse(typed):
+        before = first.setdefault(override.key_or_group, override)
+        if before.value() != override.value():
+            raise UserError(
+                f"{before.input_line} and {override.input_line}: "
+                f"{override.key_or_group} is given twice; give one of them"
+            )
+
+
+def last_of_each(overrides: Sequence[str]) -> list[str]:
+    """The same experiment's overrides without those that a later one replaces, to be typed."""
+    return list({text.lstrip("+").partition("=")[0]: text for text in overrides}.values())
+
+
 def quoted(text: str) -> str:
     """Any text as Hydra's grammar takes it for itself."""
     # A backslash is itself, unless a quote follows.

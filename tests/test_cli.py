@@ -20,7 +20,7 @@ from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.groups import groups
 from deepset_bench.runs import run_folder
-from tests.training.tiny import OVERRIDES, assert_same_run, run
+from tests.training.tiny import OVERRIDES, asked, assert_same_run, run
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +64,30 @@ def test_help_of_a_command_lists_the_groups(name):
     assert result.exit_code == 0
     for group in groups():
         assert f"{group}: " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "width=64", "width=128"), "width=64 and width=128: width is given twice"),
+        (("config", "gnn=sage", "+gnn=gat"), "gnn=sage and +gnn=gat: gnn is given twice"),
+        (("sweep", "table_3", "seed=0,1", "seed=2"), "seed=0,1 and seed=2: seed is given twice"),
+        (("evaluate", "runs", "seed=1", "seed=2"), "seed=1 and seed=2"),
+        (("tables", "2", "data=alkenes", "--data", "but-2-ene"), "data=alkenes and data=but-2-ene"),
+        (("figures", "width=64", "width=128"), "width=64 and width=128"),
+        (("report", "width=64", "width=128"), "width=64 and width=128"),
+    ],
+)
+def test_two_values_for_one_key_are_a_mistake(monkeypatch, capsys, words, said):
+    status, out, err = inside(monkeypatch, capsys, *words)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {said}")
+    assert err.endswith("; give one of them\n")
+
+
+def test_one_value_may_be_given_twice(monkeypatch, capsys):
+    status, out, _ = inside(monkeypatch, capsys, "config", "width=64", "width=64.0", "+width=64")
+    assert (status, "width: 64\n" in out) == (0, True)
 
 
 def test_config_prints_the_composition_and_the_options():
@@ -139,7 +163,7 @@ def test_train_from_the_first_time_to_done(monkeypatch, capsys):
 
 @pytest.mark.usefixtures("tiny")
 def test_a_diverged_run_fails(monkeypatch, capsys):
-    status, out, _ = inside(monkeypatch, capsys, "train", *OVERRIDES, "trainer.learning_rate=1e18")
+    status, out, _ = inside(monkeypatch, capsys, "train", *asked("trainer.learning_rate=1e18"))
     assert status == 1
     assert "diverged" in out
     assert "log.txt" in out.replace("\n", "")
@@ -164,7 +188,7 @@ def test_killed_and_continued_is_bit_for_bit_the_run_that_was_not(tmp_path):
     """SIGKILL in the middle of training; the same command goes on."""
     epochs = "trainer.epochs=40"
     where = f"runs_dir={tmp_path}/cut"
-    arguments = ["train", *OVERRIDES, epochs, where]
+    arguments = ["train", *asked(epochs, where)]
     folder = run_folder(experiment([*OVERRIDES, epochs, where]))
     process = subprocess.Popen(command(*arguments), env=env(), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

@@ -9,7 +9,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.config import Experiment, determinants, experiment, load_config, resolved
+from deepset_bench.config import (
+    Experiment,
+    determinants,
+    experiment,
+    last_of_each,
+    load_config,
+    resolved,
+)
 from deepset_bench.errors import UserError
 from deepset_bench.groups import groups
 from deepset_bench.runs import run_folder
@@ -72,7 +79,9 @@ def test_the_last_of_several_overrides_counts():
     assert same(sq, experiment(["scalars=cub_sqrt", "scalars=sq"]))
     assert same(sq, experiment(["scalars=[x3]", "scalars=sq"]))
     assert same(sq, experiment(["scalars=cub_sqrt", "scalars=[x2]"]))
-    assert experiment(["seed=1", "seed=2"]).config.seed == 2
+    lines = ["seed=1", "scalars=sq", "+seed=2"]
+    assert experiment(lines).config.seed == 2
+    assert last_of_each(lines) == ["+seed=2", "scalars=sq"]
 
 
 def test_one_value_has_one_name():

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepset_bench.config import Experiment, experiment, quoted
+from deepset_bench.config import Experiment, experiment, last_of_each, quoted
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED
@@ -56,9 +56,7 @@ class Where:
         self, run: Row, condition: str, seeds: Sequence[int], *, again: bool = False
     ) -> str:
         """What a person types to make these runs, or to make them again."""
-        words = [*run.overrides, *self.overrides]
-        if f"condition={condition}" not in words:
-            words.append(f"condition={condition}")
+        words = last_of_each([*run.overrides, *self.overrides, f"condition={condition}"])
         one = ["bench", "train", *words, *self.dir]
         if again:  # bench train alone forgets an earlier run
             each = [shlex.join([*one, f"seed={seed}", "--fresh"]) for seed in seeds]

@@ -26,9 +26,9 @@ from deepset_bench.study.comparisons import asked_for, shipped
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
 from tests.test_cli import inside
-from tests.training.tiny import OVERRIDES, run
+from tests.training.tiny import asked, run
 
-DATA = (*OVERRIDES, "trainer.epochs=7")
+DATA = tuple(asked("trainer.epochs=7"))
 CONDITIONS = ("report", "corrected")
 ONE = ("--condition", "corrected")
 OWN = ["figure_7", "figure_12", "figure_15", "figure_16", "parity", "torsion", "experts"]

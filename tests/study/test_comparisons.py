@@ -42,6 +42,12 @@ def test_twenty_distinct_runs(condition):
     assert tables == set(every)
 
 
+def test_a_command_to_type_gives_each_key_once():
+    row = comparisons.Row("wide", ("width=64", "condition=report"))
+    words = Where(("width=8",)).command(row, "report", [3]).split()
+    assert words == ["bench", "train", "width=8", "condition=report", "seed=3"]
+
+
 @pytest.mark.parametrize("number", range(1, 8))
 def test_a_run_is_what_the_report_says(number):
     """Scalars, layers, aggregation and extension of the printed columns."""

@@ -15,7 +15,7 @@ from deepset_bench.sweep.status import standing
 from tests import toy
 from tests.surroundings.processes import benches
 from tests.test_cli import inside
-from tests.training.tiny import OVERRIDES, run
+from tests.training.tiny import OVERRIDES, asked, run
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def theirs(public, monkeypatch) -> Path:
 
 
 def test_runs_of_somebody_else(stranger, theirs, public):
-    mine = " ".join((*OVERRIDES, "trainer.epochs=1"))
+    mine = " ".join(asked("trainer.epochs=1"))
     lines = [
         "status",
         f"train {mine}",

@@ -16,11 +16,11 @@ from deepset_bench.surroundings import prepare
 from tests import toy
 from tests.surroundings.processes import ODD, benches, shell
 from tests.test_cli import inside
-from tests.training.tiny import OVERRIDES, run
+from tests.training.tiny import OVERRIDES, asked, run
 
 
 def test_a_terminal_of_ascii(public, tiny):
-    small = " ".join((*OVERRIDES, "trainer.epochs=1"))
+    small = " ".join(asked("trainer.epochs=1"))
     lines = ["--help", f"sweep {small}", "data show alkenes"]
     places = {"BENCH_DATA": os.environ["BENCH_DATA"], "BENCH_RUNS": str(public / ODD)}
     result = benches(lines, public, LC_ALL="C", PYTHONUTF8="0", **places)
@@ -99,7 +99,7 @@ def test_names_are_shown_and_steer_nothing(tmp_path, monkeypatch, capsys):
     for arguments in (
         ("data", "list"),
         ("data", "show", "tiny"),
-        ("train", *OVERRIDES, "trainer.epochs=1"),
+        ("train", *asked("trainer.epochs=1")),
         ("status",),
         ("sweep", str(tmp_path / "own.yaml"), "--dry-run"),
         ("evaluate", str(folder.path)),

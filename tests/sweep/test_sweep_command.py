@@ -26,7 +26,7 @@ from deepset_bench.training.train import train
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
 from tests.test_cli import command, env, inside
-from tests.training.tiny import OVERRIDES
+from tests.training.tiny import OVERRIDES, asked
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -41,7 +41,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         def started(*arguments: str) -> subprocess.Popen[str]:
             process = stack.enter_context(
                 subprocess.Popen(
-                    command("sweep", *OVERRIDES, *arguments),
+                    command("sweep", *arguments),
                     env=env(),
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -69,7 +69,7 @@ def written(run: Run) -> tuple[int, ...]:
 
 def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
     """The run in the middle asks for more frames than there are."""
-    arguments = [*OVERRIDES, "data.val_size=8,1000,9"]
+    arguments = asked("data.val_size=8,1000,9")
     before, impossible, after = plan(arguments).runs
     status, out, err = inside(monkeypatch, capsys, "sweep", *arguments, "--jobs", "2")
     assert (status, err) == (1, "")
@@ -86,7 +86,7 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
     assert status == 0
     assert "3 runs: 1 failed, 2 done" in out
     assert "2 at once; time: about" in out  # from the pace of the two that are done
-    done = [*OVERRIDES, "data.val_size=8,9"]
+    done = asked("data.val_size=8,9")
     status, out, _ = inside(monkeypatch, capsys, "sweep", *done)
     assert status == 0
     assert out.count("done        tiny/corrected/") == 2
@@ -111,11 +111,11 @@ def test_a_sweep_that_diverged_exits_with_status_1(monkeypatch, capsys):
 
 def test_killed_in_the_middle_and_repeated(start):
     """SIGKILL of the sweep alone: its process ends by itself, and the same command goes on."""
-    arguments = ("trainer.epochs=4,300", "--jobs", "1")
-    short, long = plan([*OVERRIDES, arguments[0]]).runs
+    axes = asked("trainer.epochs=4,300")
+    short, long = plan(axes).runs
     train([short.experiment])
     before = written(short)
-    sweep = start(*arguments)
+    sweep = start(*axes, "--jobs", "1")
     until(lambda: long.folder.last.exists())
     assert long.folder.is_held()
     sweep.kill()
@@ -124,7 +124,7 @@ def test_killed_in_the_middle_and_repeated(start):
     assert standing(long.folder).state == "interrupted"
     assert 0 < standing(long.folder).epoch < 300
 
-    sweep = start(*arguments)
+    sweep = start(*axes, "--jobs", "1")
     _, err = sweep.communicate(timeout=240)
     assert (sweep.returncode, err) == (0, "")
     assert written(short) == before
@@ -134,7 +134,7 @@ def test_killed_in_the_middle_and_repeated(start):
 
 
 def test_two_sweeps_at_once_run_nothing_twice(start):
-    arguments = ("--seeds", "2", "--jobs", "1", "trainer.epochs=50")
+    arguments = (*asked("trainer.epochs=50"), "--seeds", "2", "--jobs", "1")
     runs = plan([*OVERRIDES, "trainer.epochs=50"], 2).runs
     sweeps = [start(*arguments), start(*arguments)]
     for sweep in sweeps:
@@ -149,7 +149,7 @@ def test_two_sweeps_at_once_run_nothing_twice(start):
 
 def test_ctrl_c_stops_and_says_how_to_go_on(start):
     (run,) = plan([*OVERRIDES, LONG]).runs
-    sweep = start(LONG)
+    sweep = start(*asked(LONG))
     until(lambda: run.folder.last.exists())
     sweep.send_signal(signal.SIGINT)
     _, err = sweep.communicate(timeout=30)
@@ -174,7 +174,9 @@ def test_ctrl_c_stops_and_says_how_to_go_on(start):
 def test_a_mistake_is_one_line_and_status_2(monkeypatch, capsys, arguments, expected):
     if expected.startswith("device=mps") and sys.platform == "darwin":
         pytest.skip("this machine may have it")
-    status, out, err = inside(monkeypatch, capsys, "sweep", *OVERRIDES, *arguments)
+    overrides = [word for word in arguments if "=" in word]
+    others = [word for word in arguments if "=" not in word]
+    status, out, err = inside(monkeypatch, capsys, "sweep", *asked(*overrides), *others)
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
     assert expected in err

@@ -22,9 +22,9 @@ from deepset_bench.training.train import Outcome
 from deepset_bench.training.weights_and_biases import wandb_mode
 from tests.test_cli import inside
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import OVERRIDES, assert_same_run, metrics, run
+from tests.training.tiny import OVERRIDES, asked, assert_same_run, metrics, run
 
-BRIEF = (*OVERRIDES, "trainer.epochs=2")
+BRIEF = asked("trainer.epochs=2")
 OFFLINE = "logger.wandb=offline"
 RESULT = {
     "status": "done",
