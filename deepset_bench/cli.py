@@ -104,12 +104,15 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs and estimate the time.")
     ] = False,
+    executor: Annotated[
+        str, typer.Option(help="Where runs are trained: local, as processes of this machine.")
+    ] = "local",
 ) -> None:
     """Train every combination; what is done is not repeated, what was interrupted goes on."""
     from deepset_bench.sweep import sweep_command as command
 
     _each_once(runs)
-    if not command.sweep(runs or [], seeds, jobs, stack, dry_run):
+    if not command.sweep(runs or [], seeds, jobs, stack, dry_run, executor):
         raise typer.Exit(1)
 
 

@@ -6,15 +6,17 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep.execute import units
-from deepset_bench.sweep.machine import Share, device
+from deepset_bench.sweep.executors.executor import Executor
+from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import standing
 
 
-def seconds(runs: Sequence[Run], share: Share) -> float | None:
+def seconds(runs: Sequence[Run], executor: Executor[Any]) -> float | None:
     """Time for what is not done yet; None where no done run tells.
 
     A run is taken to go at the pace (seconds a training frame) of the done runs of its variant,
@@ -22,13 +24,13 @@ def seconds(runs: Sequence[Run], share: Share) -> float | None:
     """
     measured = {home: _paces(home) for home in {_data(run) for run in runs}}
     times = []
-    for unit in units(runs, share.stack):
+    for unit in units(runs, executor.stack):
         left = [_seconds_left(run, measured[_data(run)]) for run in unit]
         known = [time for time in left if time is not None]
         if len(known) < len(left):
             return None
         times.append(max(known))
-    return max(sum(times) / share.jobs, *times)
+    return max(sum(times) / executor.jobs, *times)
 
 
 def _data(run: Run) -> Path:

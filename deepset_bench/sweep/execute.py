@@ -1,40 +1,31 @@
-"""Runs of a sweep as processes: several at once, past failures, and never one run twice.
+"""Runs of a sweep as jobs: several at once, past failures, and never one run twice.
 
-One process a run (or a stack of seeds) keeps a crash from taking other runs with it. What is done,
-failed or being trained is read from the run folders, so any number of sweeps may share them.
+What is done, failed or being trained is read from the run folders, so any number of sweeps may
+share them. Where the jobs are trained is the executor's.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from deepset_bench.runs import Busy
-from deepset_bench.sweep.child import BUSY, GRACE
-from deepset_bench.sweep.machine import Share
+from deepset_bench.sweep.executors.executor import End, Executor, Job
 from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import Standing, standing
 
-TRAIN = (sys.executable, "-m", "deepset_bench.sweep.child")
-_PAUSE = 0.1  # seconds between two looks at the processes
-
-
-@dataclass
-class _Job:
-    runs: list[Run]
-    process: subprocess.Popen[bytes]
+_PAUSE = 0.1  # seconds between two looks at the jobs
 
 
 class Sweep:
     """The runs of a sweep while they are trained.
 
     Args:
+        runs: each once.
+        executor: trains them.
         name: of their group in W&B, unless the environment has one.
 
     Attributes:
@@ -42,36 +33,36 @@ class Sweep:
         elsewhere: runs that another process is training; they are waited for.
     """
 
-    def __init__(self, runs: Sequence[Run], share: Share, name: str = "") -> None:
-        self.runs, self.share, self.name = list(runs), share, name
+    def __init__(self, runs: Sequence[Run], executor: Executor[Any], name: str = "") -> None:
+        self.runs, self.executor, self.name = list(runs), executor, name
         self.ended: dict[Run, Standing] = {}
         self.elsewhere: set[Run] = set()
-        self._waiting = units(self.runs, share.stack)
-        self._jobs: dict[int, _Job] = {}
+        self._waiting = units(self.runs, executor.stack)
+        self._jobs: dict[int, Job] = {}
         self._noted: dict[Run, dict[str, Any]] = {}
 
     def execute(self, watch: Callable[[], None]) -> None:
         """Train until every run has ended, calling `watch` several times a second.
 
         Raises:
-            KeyboardInterrupt: after all processes have stopped.
+            KeyboardInterrupt: after all jobs have stopped.
         """
         try:
             for run in self.runs:
                 self._queue(run)
             while self._waiting or self._jobs:
-                for slot in range(self.share.jobs):
+                for slot in range(self.executor.jobs):
                     if slot not in self._jobs and (runs := self._next()):
-                        self._jobs[slot] = self._start(runs, slot)
+                        self._jobs[slot] = self.executor.start(runs, slot, self.name)
                 watch()
                 time.sleep(_PAUSE)
                 for slot, job in list(self._jobs.items()):
-                    if job.process.poll() is not None:
+                    if (end := job.end()) is not None:
                         del self._jobs[slot]
-                        self._reap(job)
+                        self._reap(job.runs, end)
             watch()
         finally:
-            _stop(list(self._jobs.values()))
+            self.executor.stop(list(self._jobs.values()))
 
     def standing(self, run: Run) -> Standing:
         """How a run stands now."""
@@ -113,7 +104,7 @@ class Sweep:
         return False
 
     def _next(self) -> list[Run]:
-        """Runs to train now in one process; none if all others are trained elsewhere."""
+        """Runs to train now in one job; none if all others are trained elsewhere."""
         for unit in list(self._waiting):
             unit[:] = [run for run in unit if not self._settled(run)]
             held = [run for run in unit if run.folder.is_held()]
@@ -126,45 +117,27 @@ class Sweep:
                 return free
         return []
 
-    def _start(self, runs: list[Run], slot: int) -> _Job:
-        request = [run.overrides for run in runs]
-        log = runs[0].folder.log
-        with log.open("ab") as stream:
-            process = subprocess.Popen(
-                [*TRAIN, json.dumps(request)],
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=stream,
-                env={"WANDB_RUN_GROUP": self.name, **self.share.environment(slot)},
-                start_new_session=True,  # Ctrl-C is for the sweep, which then stops its processes
-            )
-        return _Job(runs, process)
-
-    def _reap(self, job: _Job) -> None:
-        """Note how the runs of an ended process stand; put back what is still to be trained."""
-        status = job.process.returncode
-        _close(job)
-        for run in job.runs:
+    def _reap(self, runs: Sequence[Run], end: End) -> None:
+        """Note how the runs of an ended job stand; put back what is still to be trained."""
+        for run in runs:
             if run.folder.has_ended():
                 self._settled(run)
-            elif status == BUSY:
+            elif end.busy:
                 self._waiting.append([run])
-            elif len(job.runs) > 1:
+            elif len(runs) > 1:
                 self._queue(run)
                 self._waiting.append([run])  # what fails in a stack is tried alone
             else:
-                self._failed(run, status)
+                self._failed(run, end.reason)
 
-    def _failed(self, run: Run, status: int) -> None:
-        """A process that was killed could not say so itself."""
+    def _failed(self, run: Run, reason: str) -> None:
+        """A job that was killed could not say so itself."""
         if not run.folder.path.exists():
             self.ended[run] = Standing("failed", "its folder was removed while it was trained")
             return
         try:
             with run.folder.lock():
                 if run.folder.status().get("state") != "failed":
-                    how = f"signal {-status}" if status < 0 else f"exit status {status}"
-                    reason = f"its process ended with {how}"
                     run.folder.say(f"failed: {reason}")
                     run.folder.write_status("failed", run.identity, reason)
         except Busy:
@@ -174,7 +147,7 @@ class Sweep:
 
 
 def units(runs: Sequence[Run], stack: int) -> list[list[Run]]:
-    """Runs that share a process: seeds of one variant, `stack` at most; in order of the first."""
+    """Runs that share a job: seeds of one variant, `stack` at most; in order of the first."""
     units: list[list[Run]] = []
     for run in runs:
         fitting = (u for u in units if len(u) < stack and u[0].variant == run.variant)
@@ -184,23 +157,3 @@ def units(runs: Sequence[Run], stack: int) -> list[list[Run]]:
         else:
             unit.append(run)
     return units
-
-
-def _stop(jobs: Sequence[_Job]) -> None:
-    """End processes, which keep their checkpoints; a second Ctrl-C does not wait for them."""
-    for job in jobs:
-        _close(job)
-    deadline = time.monotonic() + GRACE + 2
-    for job in jobs:
-        try:
-            job.process.wait(max(deadline - time.monotonic(), 0))
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            deadline = 0.0
-            job.process.kill()
-            job.process.wait()
-
-
-def _close(job: _Job) -> None:
-    """Close the pipe that a process takes for its sweep's life."""
-    assert job.process.stdin is not None
-    job.process.stdin.close()

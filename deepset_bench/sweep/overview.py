@@ -111,7 +111,7 @@ def _overview(sweep: Sweep, height: int) -> RenderableType:
     rows.sort(key=lambda row: _ORDER.index(row[1].state))
     room = max(height // 2 - 4, 3)  # long names take two lines
     more = f" ({len(rows) - room} not shown)" if len(rows) > room else ""
-    left = seconds_left(standings, sweep.share.jobs)
+    left = seconds_left(standings, sweep.executor.jobs)
     when = "" if left is None else f"; about {duration(left)} left"
     return Group(table(rows[:room]), Text(f"{counts(standings)}{more}{when}"))
 

@@ -10,43 +10,50 @@ from deepset_bench.runs import runs_root
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
-from deepset_bench.sweep.machine import share_out
+from deepset_bench.sweep.executors.known import executor
 from deepset_bench.sweep.plan import Plan, plan
 from deepset_bench.sweep.status import find, standing
 
 
 def sweep(
-    arguments: Sequence[str], seeds: int | None, jobs: int | None, stack: str, dry_run: bool
+    arguments: Sequence[str],
+    seeds: int | None,
+    jobs: int | None,
+    stack: str,
+    dry_run: bool,
+    where: str,
 ) -> bool:
     """Train every run that the arguments list; returns whether none failed or diverged.
 
     Args:
         arguments: see `plan`.
         seeds: see `plan`.
-        jobs: processes at once; None chooses.
-        stack: most seeds of a variant in one process; `auto` chooses.
+        jobs: how many at once; None chooses.
+        stack: most seeds of a variant in one job; `auto` chooses.
         dry_run: only list the runs.
+        where: name of the executor.
 
     Raises:
         UserError: nothing is trained: an argument cannot be used, or a device is missing.
     """
     if stack != "auto" and not (stack.isdecimal() and int(stack) > 0):
         raise UserError(f"--stack {stack}: give auto or a number from 1 on")
+    make = executor(where)
     console = Console()
     planned = plan(arguments, seeds)
-    share = share_out(planned.runs, jobs, None if stack == "auto" else int(stack))
+    chosen = make(planned.runs, jobs, None if stack == "auto" else int(stack))
     if planned.title:
         console.print(planned.title)
     if dry_run:
         _list(console, planned)
-        seconds = estimate.seconds(planned.runs, share)
+        seconds = estimate.seconds(planned.runs, chosen)
         known = "unknown (no run on these data is done)"
         console.print(
-            f"{share.jobs} at once; time: "
+            f"{chosen.jobs} at once; time: "
             + (known if seconds is None else f"about {display.duration(seconds)}"),
         )
         return True
-    running = Sweep(planned.runs, share, planned.name)
+    running = Sweep(planned.runs, chosen, planned.name)
     with display.watching(console, running) as watch:
         running.execute(watch)
     return _report(console, running)

@@ -11,7 +11,9 @@ import pytest
 from deepset_bench.runs import ERRORS, RunFolder
 from deepset_bench.sweep import execute
 from deepset_bench.sweep.execute import Sweep, units
-from deepset_bench.sweep.machine import Share, share_out
+from deepset_bench.sweep.executors import local
+from deepset_bench.sweep.executors.local import Local as Share
+from deepset_bench.sweep.executors.local import share_out
 from deepset_bench.sweep.plan import Run, plan
 from tests.training.tiny import OVERRIDES
 
@@ -70,7 +72,7 @@ def runs(tmp_path, monkeypatch) -> list[Run]:
     folders = [str(run.folder.path) for run in listed]
     text = STAND_IN.replace("{folders}", repr(folders)).replace("{result}", repr(RESULT))
     script.write_text(text)
-    monkeypatch.setattr(execute, "TRAIN", (sys.executable, "-S", "-E", str(script)))
+    monkeypatch.setattr(local, "TRAIN", (sys.executable, "-S", "-E", str(script)))
     monkeypatch.setattr(execute, "_PAUSE", 0.01)
     monkeypatch.chdir(tmp_path)
     return listed
@@ -216,7 +218,7 @@ def test_units_hold_seeds_of_one_variant():
 
 
 def test_the_machine_is_shared_out(runs, monkeypatch):
-    from deepset_bench.sweep import machine
+    from deepset_bench.sweep.executors import local as machine
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(machine, "_cores", lambda: 12)

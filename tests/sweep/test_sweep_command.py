@@ -19,7 +19,7 @@ from deepset_bench.runs import RunFolder
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
-from deepset_bench.sweep.machine import Share
+from deepset_bench.sweep.executors.local import Local as Share
 from deepset_bench.sweep.plan import Run, plan
 from deepset_bench.sweep.status import Standing, last_epoch, standing
 from deepset_bench.training.train import train

@@ -1,4 +1,4 @@
-"""A process that trains one run, or several stacked: `python -m deepset_bench.sweep.child JSON`.
+"""A process of `local` that trains one run, or several stacked: `python -m ...child JSON`.
 
 JSON is a list of runs, each a list of overrides. Standard input is a pipe from the sweep. Nothing
 is ever written to it: it ends when the sweep closes it or dies, however it dies, and this process
