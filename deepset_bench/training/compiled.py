@@ -207,12 +207,19 @@ class CompiledGradients:
             dense or compact ones of any size, if there is one in a batch on average.
         batch_size: frames of a whole batch.
         say: takes the line that explains a failure.
+        on_eager: called where compiling fails, before any more is computed.
     """
 
     def __init__(
-        self, compute: Gradients, tables: Buckets, batch_size: int, say: Callable[[str], None]
+        self,
+        compute: Gradients,
+        tables: Buckets,
+        batch_size: int,
+        say: Callable[[str], None],
+        on_eager: Callable[[], None] = lambda: None,
     ) -> None:
-        self.compute, self.batch_size, self.say = compute, batch_size, say
+        self.compute, self.batch_size = compute, batch_size
+        self.say, self.on_eager = say, on_eager
         self.any_size = len(tables.tables) > 1
         n_batches = math.ceil(len(tables) / batch_size)
         frames = Counter[bool]()
@@ -237,6 +244,7 @@ class CompiledGradients:
                     self.fast[batch.dense] = self._compiled(flat, buffers, batch, target)
                 except Exception as error:  # whatever the platform's compiler raises
                     self.say(f"not compiled: {first_line(error)}")
+                    self.on_eager()
                     self.often = set()
                     return self.compute(flat, buffers, batch, target)
             given = framewise(batch, target) if self.any_size else (batch.tensors(), target)

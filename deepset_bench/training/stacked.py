@@ -44,6 +44,7 @@ class StackedOptimisation:
         configs: their configurations.
         compile_steps: whether to compile the training step.
         say: takes the line that explains why it could not be compiled.
+        on_eager: called when that shows, before any more is computed.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class StackedOptimisation:
         *,
         compile_steps: bool,
         say: Callable[[str], object],
+        on_eager: Callable[[], None] = lambda: None,
     ) -> None:
         self.setups, self.config = setups, configs[0]
-        self.compile_steps, self.say = compile_steps, say
+        self.compile_steps, self.say, self.on_eager = compile_steps, say, on_eager
         self.device = setups[0].device
         self.parameters = torch.stack([flatten(setup.potential) for setup in setups])  # (n, P)
         buffers = [dict(setup.potential.named_buffers()) for setup in setups]
@@ -154,6 +156,7 @@ class StackedOptimisation:
                         stacked = compiled(stacked, *given)
                     except Exception as error:  # whatever the platform's compiler raises
                         self.say(f"not compiled: {first_line(error)}")
+                        self.on_eager()
                 self.graphs[shape] = stacked
             return self.graphs[shape](*given)
 

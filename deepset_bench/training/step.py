@@ -70,10 +70,17 @@ class SingleOptimisation:
         config: its configuration.
         compile_steps: whether to compile the training step.
         say: takes the line that explains why it could not be compiled.
+        on_eager: called when that shows, before any more is computed.
     """
 
     def __init__(
-        self, setup: Setup, config: Config, *, compile_steps: bool, say: Callable[[str], None]
+        self,
+        setup: Setup,
+        config: Config,
+        *,
+        compile_steps: bool,
+        say: Callable[[str], None],
+        on_eager: Callable[[], None] = lambda: None,
     ) -> None:
         self.setup, self.config = setup, config
         setup.potential.train()
@@ -93,7 +100,7 @@ class SingleOptimisation:
         self.gradients = gradients(setup.potential, setup.loss, clip)
         if compile_steps:
             size = config.trainer.batch_size
-            self.gradients = CompiledGradients(self.gradients, tables, size, say)
+            self.gradients = CompiledGradients(self.gradients, tables, size, say, on_eager)
 
     @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:

@@ -206,6 +206,13 @@ def _fit(members: list[Member]) -> None:
         for member in members:
             member.say(line)
 
+    def note_way(*, compiled: bool) -> None:
+        for member in members:
+            _note_way(member, compiled=compiled, stack=len(members))
+
+    def on_eager() -> None:
+        note_way(compiled=False)
+
     optimisation: Optimisation
     if len(members) > 1:
         optimisation = StackedOptimisation(
@@ -213,11 +220,13 @@ def _fit(members: list[Member]) -> None:
             [member.config for member in members],
             compile_steps=compile_steps,
             say=say,
+            on_eager=on_eager,
         )
     else:
-        optimisation = SingleOptimisation(first.setup, config, compile_steps=compile_steps, say=say)
-    for member in members:
-        _note_way(member, compiled=compile_steps, stack=len(members))
+        optimisation = SingleOptimisation(
+            first.setup, config, compile_steps=compile_steps, say=say, on_eager=on_eager
+        )
+    note_way(compiled=compile_steps)
     try:
         fit(members, optimisation)
     except UserError:
@@ -240,6 +249,8 @@ def _note_way(member: Member, *, compiled: bool, stack: int) -> None:
     now = computing.way(
         member.config, member.setup.device, member.epochs_done + 1, compiled=compiled, stack=stack
     )
+    if member.computed and member.computed[-1]["from_epoch"] == now["from_epoch"]:
+        member.computed.pop()  # no epoch was: compiling failed
     if member.computed:
         new = computing.changed(member.computed[-1], now)
         if not new:

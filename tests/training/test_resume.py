@@ -15,7 +15,7 @@ from deepset_bench.training import checkpoint
 from deepset_bench.training.computing import changed, earlier
 from tests.test_cli import inside
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import asked, assert_same_run, run
+from tests.training.tiny import EVEN, asked, assert_same_run, run, run_seeds
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -70,6 +70,38 @@ def test_another_compile_setting_is_said_and_kept(monkeypatch):
     resumed = run("compile=true", on_note=lambda _, line: notes.append(line))
     assert any("compile=true (was false): other rounding" in line for line in notes)
     assert ways(resumed.folder) == [(1, 1, False), (3, 1, True)]
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    """A platform where compiling fails at the first batch."""
+
+    def broken(*_, **__):
+        raise RuntimeError("no compiler found")
+
+    monkeypatch.setattr("torch._inductor.standalone_compile", broken)
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_what_could_not_be_compiled_is_not_recorded_as_compiled():
+    notes: list[str] = []
+    whole = run("compile=true", "trainer.epochs=1", on_note=lambda _, line: notes.append(line))
+    assert notes == ["not compiled: no compiler found"]
+    assert ways(whole.folder) == [(1, 1, False)]
+    for stacked in run_seeds("compile=true", "trainer.epochs=1", EVEN, seeds=[3, 4]):
+        assert stacked.result["stack"] == 2
+        assert ways(stacked.folder) == [(1, 1, False)]
+
+
+def test_a_compiler_that_is_gone_is_said_and_kept(monkeypatch, request):
+    with monkeypatch.context() as patch:
+        patch.setattr("deepset_bench.training.compiled.compiled", lambda function, *_: function)
+        killed("compile=true")
+    request.getfixturevalue("no_compiler")
+    notes: list[str] = []
+    resumed = run("compile=auto", on_note=lambda _, line: notes.append(line))
+    assert any("compile=false (was true): other rounding" in line for line in notes)
+    assert ways(resumed.folder) == [(1, 1, True), (3, 1, False)]
 
 
 def test_auto_is_what_it_was(monkeypatch):
