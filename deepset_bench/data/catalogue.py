@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from deepset_bench.data.splits import usual_sizes
+from deepset_bench.data.splits import divisible, usual_sizes
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import (
     check_writable,
@@ -156,7 +156,7 @@ def _register(home: Path, name: str, frames: Frames, datasheet: Mapping[str, Any
         write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
         # Before the set: an option without its set is an unknown name, a set without its option
         # could not be chosen.
-        write_text(home / _CONF / "data" / f"{name}.yaml", _option(name, len(frames)))
+        write_text(home / _CONF / "data" / f"{name}.yaml", _option(name, len(divisible(frames))))
         if (home / name).exists():
             (home / name).rename(old)
         new.rename(home / name)

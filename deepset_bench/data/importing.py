@@ -11,6 +11,7 @@ from typing import Any
 from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import METHOD_UNKNOWN, Gathered, Request, gather, is_set
 from deepset_bench.data.one_surface import check_one_surface
+from deepset_bench.data.splits import divisible
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames
 
@@ -78,7 +79,10 @@ def stored(name: str, frames: Frames, sheet: Mapping[str, Any], read: Gathered, 
     """
     folder = catalogue.register(name, frames, sheet, force)
     count = f"{len(frames):,} frame{'s' * (len(frames) != 1)}"
-    facts = [f"{count} in {folder}", *read.remarks, f"examine it with: bench data check {name}"]
+    remarks = list(read.remarks)
+    if apart := len(frames) - len(divisible(frames)):
+        remarks.append(f"{apart} of lone atoms, for reference=isolated_atoms and in no part")
+    facts = [f"{count} in {folder}", *remarks, f"examine it with: bench data check {name}"]
     return f"{name}: {'; '.join(facts)}; train on it with: bench train data={name}"
 
 

@@ -65,6 +65,15 @@ class Split:
             raise UserError(f"{path}: not a readable split ({error})") from None
 
 
+def divisible(frames: Frames) -> IntArray:
+    """Rows of a set that its parts are drawn from: all but lone atoms, unless it has no others.
+
+    Their energies are references, far from those of molecules: one in the training part would
+    decide its spread, one in another part the errors there.
+    """
+    return np.flatnonzero(~frames.lone_atoms | bool(frames.lone_atoms.all()))
+
+
 def usual_sizes(n_frames: int) -> tuple[int, int, int]:
     """Training, validation and test frames: 1000, 100, 100, or all, a twelfth each held out.
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from deepset_bench.data import catalogue
+from deepset_bench.data.splits import divisible
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.molecules.topology import double_bond_torsions
@@ -44,15 +45,19 @@ def divide(name: str, task: Task) -> Division:
     frames = catalogue.load(name)
     same = task.data in (None, name)
     other = frames if same else catalogue.load(str(task.data))
-    pool = select(frames, task.train, f"{name}: task.train")
+    pool = _of_molecules(frames, select(frames, task.train, f"{name}: task.train"))
     if not task.has_ood:
         return Division(frames, pool, frames, pool[:0])
-    ood = select(other, task.ood, f"{task.data or name}: task.ood")
+    ood = _of_molecules(other, select(other, task.ood, f"{task.data or name}: task.ood"))
     if same:
         pool = np.setdiff1d(pool, ood)
     if not len(pool):
         raise UserError(f"{name}: task.ood leaves no frames to train on")
     return Division(frames, pool, other, _thinned(other, ood, task.ood_size))
+
+
+def _of_molecules(frames: Frames, rows: IntArray) -> IntArray:
+    return rows[divisible(frames.select(rows))]
 
 
 def select(frames: Frames, selection: Selection, where: str) -> IntArray:

@@ -98,7 +98,7 @@ _FITS: dict[str, Callable[[Frames, Mapping[int, float]], Fit]] = {
 def isolated_energies(frames: Frames) -> dict[int, float]:
     """Atomic number -> lowest energy in eV of the frames that are one neutral atom."""
     found: dict[int, float] = {}
-    for m in np.flatnonzero((frames.n_atoms == 1) & (frames.charge == 0)):
+    for m in np.flatnonzero(frames.lone_atoms):
         Z, energy = int(frames.numbers[frames.offsets[m]]), float(frames.energy[m])
         found[Z] = min(energy, found.get(Z, energy))
     return found

@@ -101,6 +101,11 @@ class Frames:
         return len(self.n_atoms)
 
     @property
+    def lone_atoms(self) -> NDArray[np.bool_]:
+        """(M,) whether a frame is one neutral atom, whose energy is a reference for molecules."""
+        return np.asarray((self.n_atoms == 1) & (self.charge == 0))
+
+    @property
     def electrons(self) -> IntArray:
         """(M,) electrons of each frame."""
         nuclear = np.zeros(len(self), dtype=np.int64)

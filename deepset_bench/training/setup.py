@@ -18,12 +18,13 @@ from deepset_bench.errors import UserError, chosen
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.build import build_model
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.energy_reference import EnergyReference, fit_reference, isolated_energies
+from deepset_bench.model.energy_reference import EnergyReference, fit_reference
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
 from deepset_bench.scoring.metrics import Labels, errors
 from deepset_bench.scoring.unseen import Scorer
+from deepset_bench.training.free_atoms import free_atoms
 from deepset_bench.training.loss import Loss, make_loss
 from deepset_bench.training.pairs import fit_pairs
 
@@ -40,6 +41,7 @@ class Setup:
         label_floor: eV/angstrom, what the true forces would score against the labels of val and
             test; None where the data do not hold both.
         verdict: what the cheap checks say of the data set.
+        notes: what else a person has to know before it starts, one line each.
     """
 
     potential: Potential
@@ -51,6 +53,7 @@ class Setup:
     scorers: dict[str, Scorer]
     label_floor: float | None
     verdict: Verdict
+    notes: list[str]
     device: torch.device
 
 
@@ -138,10 +141,8 @@ def prepare(config: Config) -> Setup:
     subsets = {name: frames.select(part) for name, part in rows.items()}
     train = subsets["train"]
     labels = config.condition.labels
-    given = {int(z): energy for z, energy in config.reference.energies_ev.items()}
-    # The atoms of the set itself are of the method of its labels.
-    atoms = given | isolated_energies(whole.frames)
-    reference = fit_reference(config.reference.kind, train, atoms)
+    atoms = free_atoms(config, whole.frames, train.species)
+    reference = fit_reference(config.reference.kind, train, atoms.energies)
     residual = train.energy - reference(train)
     spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
     forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
@@ -194,6 +195,7 @@ def prepare(config: Config) -> Setup:
         scorers=scorers,
         label_floor=floor,
         verdict=cheap_checks(whole.frames, labels),
+        notes=[atoms.note] if atoms.note else [],
         device=device,
     )
 

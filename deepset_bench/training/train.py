@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from deepset_bench import __version__
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
+from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import width_of
@@ -141,6 +143,11 @@ def _start(
     start_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)
     setup = prepare(config)
+    if saved is not None and _divided_otherwise(folder, setup.split):
+        raise UserError(
+            f"{folder.path}: was begun by an earlier version, which drew other frames to train on; "
+            "bench train ... --fresh trains the run anew"
+        )
     member = Member(setup, config, folder, identity, lambda _: None, say=say, computed=computed)
     if fresh:  # not before: what cannot be trained leaves what is there
         folder.clear()
@@ -160,6 +167,8 @@ def _start(
         folder.say(note)
     if config.width_budget is not None:
         folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
+    for note in setup.notes:
+        say(note)
     if saved is not None:
         member.epochs_done = saved["epochs"]
         say(f"going on after epoch {member.epochs_done}")
@@ -169,6 +178,15 @@ def _start(
             "learning rate falls, so this run does not go on from it"
         )
     return member
+
+
+def _divided_otherwise(folder: RunFolder, now: Split) -> bool:
+    """Whether a run was trained on other frames; not where nothing readable says on which."""
+    try:
+        before = Split.load(folder.split)
+    except UserError:
+        return False
+    return not np.array_equal(before.train, now.train)
 
 
 def _groups(members: list[Member]) -> list[list[Member]]:

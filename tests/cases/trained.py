@@ -42,6 +42,26 @@ def work(folder: Path) -> str:
     return f"{held(frames) / sum(alone):.2f} times the work of each size alone"
 
 
+def lone_atoms(folder: Path) -> None:
+    """C3H6 and, as other programs mark them, its free atoms."""
+    toy.write(folder / "atoms.xyz", toy.frames(3, 60))
+    with (folder / "atoms.xyz").open("a") as stream:
+        for symbol, energy in (("H", -13.5), ("C", -1031.0)):
+            stream.write(
+                "1\nProperties=species:S:1:pos:R:3:forces:R:3 config_type=IsolatedAtom "
+                f'energy={energy} pbc="F F F"\n{symbol} 0 0 0 0 0 0\n'
+            )
+
+
+def reference(folder: Path) -> str:
+    """The energies of free atoms that a run counts from."""
+    from deepset_bench.evaluation.trained import load_trained
+
+    (run,) = (folder / "runs").rglob("seed-0")
+    found = load_trained(run).reference
+    return f"free atoms: {dict(zip(found.species.tolist(), found.energies.tolist(), strict=True))}"
+
+
 def sizes(train: float, val: float, test: float) -> str:
     """The overrides for a division."""
     return f"data.train_size={train} data.val_size={val} data.test_size={test}"
@@ -66,6 +86,30 @@ CASES = [
             f"train data=it {TINY.replace('epochs=1', 'epochs=2')}",
         ),
         says=("begun from the start: .* has another number of epochs",),
+    ),
+    Case(
+        "R22",
+        ("data import it {here}/atoms.xyz",),
+        says=("62 frames", "2 of lone atoms, for reference=isolated_atoms and in no part"),
+        prepare=lone_atoms,
+    ),
+    Case(
+        "R22",
+        ("data import it {here}/atoms.xyz", f"train data=it {TINY} reference=isolated_atoms"),
+        says=("50 train, 5 val, 5 test", r"^free atoms: {1: -13\.5, 6: -1031\.0}"),
+        silent=("GFN1",),
+        prepare=lone_atoms,
+        found=reference,
+    ),
+    Case(
+        "R22",
+        (
+            "data import it {files}/C3/ok.extxyz --relabel gfn2 --frames 1-12",
+            f"train data=it {TINY} reference=isolated_atoms",
+        ),
+        says=("energies of GFN1-xTB for H and C, but the labels of it are of GFN2-xTB; give",),
+        status=2,
+        needs=("tblite",),
     ),
     Case(
         "M1",

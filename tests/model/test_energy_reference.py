@@ -105,6 +105,7 @@ def test_isolated_atoms_are_frames_of_the_set(own_folders):
     catalogue.register("tiny", frames, {})
     setup, _ = prepared("reference=isolated_atoms")
     np.testing.assert_array_equal(setup.reference.energies, [-13.5, -1031.0])
+    assert setup.notes == []
 
 
 def test_an_isolated_atom_without_energy_is_the_users_mistake():

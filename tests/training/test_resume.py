@@ -79,7 +79,8 @@ def no_compiler(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no compiler found")
 
-    monkeypatch.setattr("torch._inductor.standalone_compile", broken)
+    for module in ("compiled", "stacked"):
+        monkeypatch.setattr(f"deepset_bench.training.{module}.compiled", broken)
 
 
 @pytest.mark.usefixtures("no_compiler")
