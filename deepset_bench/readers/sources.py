@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.files import naming
 
 _LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
@@ -27,11 +27,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def _zstd(stream: IO[bytes]) -> Any:
-    """Python 3.14 reads zstd, before it the package zstandard."""
+    """Python 3.14 reads zstd, before it the same code as a package.
+
+    Not the package zstandard, whose streams end without a word where a file is cut short.
+    """
     try:
         module = importlib.import_module("compression.zstd")
     except ImportError:
-        module = importlib.import_module("zstandard")
+        module = importlib.import_module("backports.zstd")
     return module.open(stream, "rb")
 
 
@@ -130,9 +133,9 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except ImportError:
-        raise UserError(
-            f"{path}: is packed by zstd, which needs the package zstandard (pip install "
-            "zstandard); or unpack it with: unzstd"
+        raise NotInstalled(
+            f"{path}: is packed by zstd, which Python reads from 3.14 on and before with: "
+            "pip install 'deepset-bench[zstd]'; or unpack it with: unzstd"
         ) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -3,12 +3,13 @@
 import io
 import lzma
 import os
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.readers import read, read_pair, sources
 from deepset_bench.readers.options import Options
 from tests.readers.dialects import XYZ, ani1x, md17, npz, read_file, write_hdf5
@@ -73,10 +74,35 @@ def test_packed_twice_and_packed_bombs_are_refused(tmp_path, monkeypatch):
         read_file(path, "bomb")
 
 
-def test_zstd_needs_its_package(tmp_path):
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def test_zstd_before_python_has_it_needs_an_extra(tmp_path, monkeypatch):
+    for module in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, module, None)  # as if not installed
     path = tmp_path / "w.xyz.zst"
-    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
-    with pytest.raises(UserError, match=r"zstandard.*unzstd|damaged"):
+    path.write_bytes(ZSTD + bytes(20))
+    with pytest.raises(NotInstalled) as caught:
+        read_file(path, "water")
+    assert str(caught.value) == (
+        f"{path}: is packed by zstd, which Python reads from 3.14 on and before with: "
+        "pip install 'deepset-bench[zstd]'; or unpack it with: unzstd"
+    )
+
+
+@pytest.mark.parametrize("module", ["compression.zstd", "backports.zstd"])
+def test_zstd(tmp_path, module):
+    zstd = pytest.importorskip(module)
+    path = tmp_path / "w.xyz"
+    path.write_bytes(zstd.compress(XYZ.encode()))
+    (tmp_path / "plain.xyz").write_text(XYZ)
+    found, expected = (read_file(p, "water") for p in (path, tmp_path / "plain.xyz"))
+    np.testing.assert_array_equal(found.positions, expected.positions)
+    first, rest = XYZ.encode()[:100], XYZ.encode()[100:]
+    path.write_bytes(zstd.compress(first) + zstd.compress(rest))  # as parallel packers write
+    np.testing.assert_array_equal(read_file(path, "water").positions, expected.positions)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(UserError, match="cut short or damaged"):
         read_file(path, "water")
 
 
