@@ -34,8 +34,10 @@ NUMERICS = 1
 _NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
 """Keys that say where and how a run is computed, not what it is."""
 
-_LONGEST_NAME = 255
-"""Bytes that file systems allow; a longer name ends in its hash."""
+_LONGEST_NAME, _LONGEST_FOLDER = 255, 80
+"""Bytes of a variant's name, and of the folders that are made for it; a longer name ends in its
+hash. The first is what most file systems allow; with folders of that length whole paths become too
+long for archives, other file systems and people."""
 
 # Hydra announces every composition through logging; only errors concern the user.
 logging.getLogger("hydra").setLevel(logging.ERROR)
@@ -53,6 +55,11 @@ class Experiment:
         """Hash of what determines the numbers: resolved configuration, data, numerics version."""
         content = json.dumps([self.determinants, data_checksum, NUMERICS], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def folder_name(self) -> str:
+        """The variant's name, short enough for a folder."""
+        return _shortened(self.variant, _LONGEST_FOLDER)
 
     @cached_property
     def determinants(self) -> dict[str, Any]:
@@ -296,7 +303,7 @@ def _default_keys() -> frozenset[str]:
 
 
 def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
-    """What sets this experiment apart from its condition's baseline, as a folder's name.
+    """What sets this experiment apart from its condition's baseline, as a name.
 
     Options that differ from the baseline's, then `key-value` for single keys; `baseline` when
     nothing differs. The same experiment gets the same name however it was asked for.
@@ -313,9 +320,14 @@ def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
             parts.append(f"{key}-{text}")
     name = "+".join(parts) or "baseline"
     name = "".join(character if character not in "/ '[]{}" else "_" for character in name)
-    if len(name.encode()) <= _LONGEST_NAME:
+    return _shortened(name, _LONGEST_NAME)
+
+
+def _shortened(name: str, most: int) -> str:
+    """The name, which ends in its hash where it has more bytes."""
+    if len(name.encode()) <= most:
         return name
-    start = name.encode()[: _LONGEST_NAME - 9].decode(errors="ignore")
+    start = name.encode()[: most - 9].decode(errors="ignore")
     return f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

@@ -155,17 +155,22 @@ class RunFolder:
             os.close(descriptor)
         return False
 
-    def of_other_lengths(self) -> list[RunFolder]:
-        """Runs that have ended and differ from this one in `trainer.epochs` alone."""
+    def of_other_lengths(self, variant: str) -> list[RunFolder]:
+        """Runs that have ended and differ from this one in `trainer.epochs` alone.
+
+        Args:
+            variant: of this run.
+        """
 
         def bare(name: str) -> str:
             parts = [p for p in name.split("+") if not p.startswith("trainer.epochs-")]
             return "+".join(part for part in parts if part != "baseline")
 
-        home, own = self.path.parents[1], self.path.parent.name
-        others = [path for path in sorted(home.iterdir()) if bare(path.name) == bare(own)]
-        found = [RunFolder(other / self.path.name) for other in others if other.name != own]
-        return [folder for folder in found if folder.has_ended()]
+        paths = sorted(self.path.parents[1].glob(f"*/{self.path.name}"))
+        others = [RunFolder(path) for path in paths if path != self.path]
+        ended = [folder for folder in others if folder.has_ended()]
+        # A folder's name may be cut short.
+        return [f for f in ended if bare(str(f.result().get("variant"))) == bare(variant)]
 
     def is_kept(self) -> bool:
         """Whether the folder of a run that was begun is still there."""
@@ -287,7 +292,14 @@ def runs_root(runs_dir: str | None) -> Path:
 
 
 def run_folder(experiment: Experiment) -> RunFolder:
-    """Where the experiment's run lives."""
+    """Where the experiment's run lives.
+
+    The folders of earlier versions have the variant's whole name. Where there is one it is still
+    the variant's, for seeds to come too: those of a variant lie side by side.
+    """
     config = experiment.config
-    place = Path(config.data.name) / config.condition.name / experiment.variant
-    return RunFolder(runs_root(config.runs_dir) / place / f"seed-{config.seed}")
+    home = runs_root(config.runs_dir) / config.data.name / config.condition.name
+    whole = home / experiment.variant
+    # Path.is_dir raises an OSError where a name is too long for the file system.
+    there = os.path.isdir(whole)  # noqa: PTH112
+    return RunFolder((whole if there else home / experiment.folder_name) / f"seed-{config.seed}")

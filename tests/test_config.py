@@ -159,15 +159,25 @@ def test_what_determines_the_numbers_is_part_of_a_run(line):
     assert base.identity("data") != base.identity("other data")
 
 
-def test_a_long_name_fits_the_file_system(tmp_path):
+def test_a_long_name_fits_the_file_system():
     numbers = ("cutoff", "trainer.learning_rate", "trainer.weight_decay", "trainer.energy_weight")
     keys = [*numbers, "trainer.forces_weight", "trainer.gradient_clip", "trainer.schedule.minimum"]
     lines = [f"{key}=0.{'1' * 16}" for key in keys]
-    names = {experiment([*lines, f"width={4 * n}"]).variant for n in (1, 2)}
-    assert len(names) == 2
-    for name in names:
-        (tmp_path / name).mkdir()
-        assert name.startswith("cutoff-0.1111")
+    made = [experiment([*lines, f"width={4 * n}"]) for n in (1, 2)]
+    for length, names in (
+        (255, {one.variant for one in made}),
+        (80, {run_folder(one).path.parent.name for one in made}),
+    ):
+        assert len(names) == 2
+        assert all(len(name.encode()) == length for name in names)
+        assert all(name.startswith("cutoff-0.1111") for name in names)
+
+
+def test_a_name_that_is_short_enough_is_the_folders_name():
+    line, length = "task.train.molecules=['{}']", len("task.train.molecules-")
+    for n, whole in ((80 - length, True), (81 - length, False)):
+        one = experiment([line.format("C" * n), "task.ood.molecules=[]"])
+        assert (run_folder(one).path.parent.name == one.variant) == whole
 
 
 def test_the_seed_has_its_own_folder_and_not_its_own_variant():

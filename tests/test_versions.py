@@ -128,6 +128,33 @@ def test_a_run_of_an_earlier_version_is_known_by_its_identity(bench, sheet):
     assert "the data of this run were replaced" in bench("tables", sheet)[1]
 
 
+def test_folders_of_earlier_versions_keep_their_long_names(bench, sheet):
+    """Their runs are found, shown and gone on with, and later seeds lie beside them."""
+    lines = asked(SHORT)
+    made = experiment(lines)
+    short = run_folder(made)
+    assert len(short.path.parent.name.encode()) == 80 < len(made.variant)
+    assert bench("train", *lines)[0] == 0
+    result = short.result()
+    short.path.parent.rename(short.path.parents[1] / made.variant)
+    long = run_folder(made)
+    assert long.path.parent.name == made.variant
+    _, out, _ = bench("train", *lines)
+    assert "already done" in out
+    (long.path / "result.json").unlink()
+    long.write_status("running", result["run"])
+    assert bench("train", *lines)[0] == 0
+    assert long.result()["metrics"] == result["metrics"]
+    assert bench("sweep", *lines, "--seeds", "2")[0] == 0
+    assert not short.path.exists()
+    assert {path.name for path in long.path.parent.iterdir()} == {"seed-0", "seed-1"}
+    out = bench("status")[1]
+    assert f"{made.variant}/seed-1 " in out
+    assert "2 runs: 2 done" in out
+    _, out, _ = bench("tables", sheet, "--format", "csv")
+    assert f"{long.path.parent}," in out
+
+
 def test_runs_that_claims_leave_out_are_said(bench, tmp_path):
     folder = write(tmp_path, ["condition=corrected", "scalars=cub_sqrt"], 0, 0.02)
     folder.write_result(folder.result() | {DATA: {"but-2-ene": "0" * 64}})

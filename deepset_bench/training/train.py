@@ -172,7 +172,7 @@ def _start(
     if saved is not None:
         member.epochs_done = saved["epochs"]
         say(f"going on after epoch {member.epochs_done}")
-    elif others := folder.of_other_lengths():
+    elif others := folder.of_other_lengths(experiment.variant):
         say(
             f"begun from the start: {others[-1].path} has another number of epochs, over which its "
             "learning rate falls, so this run does not go on from it"

@@ -39,11 +39,12 @@ def test_its_checkpoint_predicts_what_its_result_says(run: Path) -> None:
 
 
 def test_asking_for_it_again_returns_it_and_trains_nothing(run: Path) -> None:
-    """Its folder's name and its identity mean the same run in this version."""
+    """Its folder's name, however long, and its identity mean the same run in this version."""
     wanted = experiment((run / "command.txt").read_text().split())
-    home = run_folder(wanted).path
-    assert home.parent.name == RunFolder(run).result()["variant"]
+    short = run_folder(wanted).path
+    home = short.parents[1] / RunFolder(run).result()["variant"] / short.name
     shutil.copytree(run, home)
+    assert run_folder(wanted).path == home
     (outcome,) = train(wanted.seeds())
     assert outcome.result == RunFolder(run).result()
     assert (home / "last.pt").read_bytes() == (run / "last.pt").read_bytes()
