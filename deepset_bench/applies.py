@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from deepset_bench import registry
 from deepset_bench.errors import UserError
-from deepset_bench.schema import DEEPSET_ONLY, Config, flat
+from deepset_bench.schema import Config, flat
+
+_PARTS = {
+    "scalars": ("scalars",),
+    "basis": ("rbf",),
+    "gnn": ("gnn", "aggregation"),
+    "gate": ("gating",),
+    "envelope": ("envelope",),
+    "readout": ("readout",),
+}
+"""Parameters of a network, and the keys that they are made of."""
 
 
 def check_read(config: Config, usual: Mapping[str, Any]) -> None:
@@ -35,17 +46,29 @@ def check_read(config: Config, usual: Mapping[str, Any]) -> None:
 
 def _unread(config: Config) -> dict[str, tuple[str, str]]:
     """Group or dotted key -> what does not read it here, and what to do."""
-    kind, budget = config.model.kind, config.width_budget
-    found: dict[str, tuple[str, str]] = {}
-    if kind != "deepset":
-        where = f"model={kind}" + (f" under width_budget={budget}" if budget else "")
-        found |= dict.fromkeys(DEEPSET_ONLY, (where, "leave it out"))
+    network, budget = config.network, config.width_budget
+    where = f"model={network.name}" + (f" under width_budget={budget}" if budget else "")
+    found = {
+        key: (where, "leave it out")
+        for parameter, keys in _PARTS.items()
+        if parameter not in network.parameters
+        for key in keys
+    }
+    if len(network.traits["forms"]) == 1:
+        found["form"] = where, "leave it out"
+    if network.traits["width_key"] != "width":
+        found["width"] = where, "set model.width"
         if budget:
-            found["model.width"] = where, "leave it out"
-        else:
-            found["width"] = where, "set model.width"
-    elif config.gnn.kind in ("none", "gat"):
-        found["aggregation"] = f"gnn={config.gnn.kind}", "gnn=sage and gnn=edge read it"
+            found["model.width"] = found.pop("width")[0], "leave it out"
+    if "gnn" in network.parameters:
+        layer = None if config.gnn.kind == "none" else registry.find("graph_layer", config.gnn.kind)
+        if layer is None or "aggregation" not in layer.parameters:
+            reading = [
+                f"gnn={name}"
+                for name in registry.names("graph_layer")
+                if "aggregation" in registry.find("graph_layer", name).parameters
+            ]
+            found["aggregation"] = f"gnn={config.gnn.kind}", f"{' and '.join(reading)} read it"
     if config.reference.kind != "isolated_atoms":
         where = f"reference={config.reference.kind}"
         found["reference.energies_ev"] = where, "reference=isolated_atoms reads it"

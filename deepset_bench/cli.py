@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from deepset_bench import cli_data, surroundings
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import complete_override, groups, is_override
+from deepset_bench.registry import ENVIRONMENT
 from deepset_bench.surroundings import say
 
 app = typer.Typer(
@@ -46,8 +48,36 @@ Overrides = Annotated[
 
 
 @app.callback(epilog=GROUPS)
-def bench() -> None:
+def bench(
+    variants: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file of variants of your own; also behind the command, or in BENCH_VARIANTS."
+        ),
+    ] = None,
+) -> None:
     """Train variants of a DeepSet interatomic potential and compare them honestly."""
+    if variants:
+        # For the processes that a sweep starts, too.
+        os.environ[ENVIRONMENT] = os.pathsep.join(str(file.absolute()) for file in variants)
+
+
+def variants_first(words: list[str]) -> list[str]:
+    """The words of a command line with `--variants FILE` in front of the command."""
+    first: list[str] = []
+    rest: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if word == "--variants" and left:
+            first += [word, left.pop(0)]
+        elif word.startswith("--variants="):
+            first.append(word)
+        elif word == "--":
+            return [*first, *rest, word, *left]
+        else:
+            rest.append(word)
+    return [*first, *rest]
 
 
 @app.command(epilog=GROUPS)
@@ -280,7 +310,7 @@ def main() -> None:
     try:
         surroundings.prepare()
         try:
-            app()
+            app(variants_first(sys.argv[1:]))
         finally:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
                 sys.stdout.flush()

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from deepset_bench import registry
 from deepset_bench.errors import UserError
 from deepset_bench.groups import option_folders
 
@@ -96,7 +98,15 @@ def _option(folders: Folders, group: str, option: str) -> tuple[str, list[Any], 
         path = folder / group / f"{option}.yaml"
         if path.is_file():
             return _file(path, group)
-    raise _NotPlain
+    values = registry.implied(group, option)
+    if values is None:
+        raise _NotPlain
+    return _package(group), [], values
+
+
+def _package(group: str) -> str:
+    """Where the values of a variant without a file go: a list is a key of its own."""
+    return "_global_" if group == "scalars" else group
 
 
 def _file(path: Path, group: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -145,6 +155,12 @@ def _by_hydra(lines: tuple[str, ...]) -> Composed:
         UserError: see `composed`.
     """
     Plugins.instance().register(_OptionFolders)
+    for kind, name in registry.variants():
+        group = registry.KINDS[kind].group
+        without = registry.implied(group, name)
+        described = any((folder / group / f"{name}.yaml").is_file() for folder in option_folders())
+        if without is not None and not described:
+            ConfigStore.instance().store(name, without, group, _package(group))
     try:
         with initialize_config_dir(str(option_folders()[0]), version_base="1.3"):
             config = compose("config", list(lines), return_hydra_config=True)

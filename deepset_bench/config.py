@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from deepset_bench import registry
 from deepset_bench.applies import check_read
 from deepset_bench.composing import Composed, composed, first_line
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
-from deepset_bench.schema import Config, flat, validate
+from deepset_bench.schema import OPTIONS, YOUNG, Config, complete, flat, validate
 from deepset_bench.typed import NotExact, exactly
 
 NUMERICS = 1
@@ -76,7 +77,8 @@ class Experiment:
 def resolved(config: Config) -> dict[str, Any]:
     """What config.yaml holds: every key, but for younger ones at their default (see `Config`)."""
     usual = _defaults()
-    return {k: v for k, v in asdict(config).items() if k not in usual or usual[k] != v}
+    content = _without_young(config)
+    return {k: v for k, v in content.items() if k not in usual or usual[k] != v}
 
 
 @cache
@@ -85,10 +87,24 @@ def _defaults() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in fields(Config):
         if key.default_factory is not MISSING:
-            found[key.name] = asdict(key.default_factory())
+            default: Any = key.default_factory()
+            found[key.name] = _without_young(default) if is_dataclass(default) else default
         elif key.default is not MISSING:
             found[key.name] = key.default
     return found
+
+
+def _without_young(part: Any) -> dict[str, Any]:
+    """A dataclass as a mapping, without the YOUNG keys of it and its members at their default."""
+    content = {}
+    for key in fields(part):
+        value = getattr(part, key.name)
+        if key.metadata == YOUNG:
+            default = key.default if key.default_factory is MISSING else key.default_factory()
+            if value == default:
+                continue
+        content[key.name] = _without_young(value) if is_dataclass(value) else value
+    return content
 
 
 def determinants(config: Config) -> dict[str, Any]:
@@ -119,7 +135,11 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
             group, _, name = key.rpartition(".")
             del (OmegaConf.select(content, group) if group else content)[name]
         config = _typed(content)
+        trained_with = dict(config.sources)
+        _check_known(trained_with, path)
         validate(config)
+        complete(config)
+        _check_sources(trained_with, config.sources)
     except UserError as error:
         raise UserError(f"{path}: {error}; not a configuration of this version") from None
     return config
@@ -214,9 +234,12 @@ def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str
             raise UserError(f"unknown option {key}={value}; {nearest(str(value), known[key])}")
         return line
     keys = _default_keys()
-    if key not in keys and not key.startswith("reference.energies_ev."):
-        raise UserError(f"unknown group or key {key!r}; {nearest(key, {*keys, *known})}")
-    return f"++{line}"
+    if key in keys or key.startswith("reference.energies_ev."):
+        return f"++{line}"
+    optional = registry.optional_keys()
+    if key not in optional:
+        raise UserError(f"unknown group or key {key!r}; {nearest(key, {*keys, *optional, *known})}")
+    return f"++{line.replace('.', '.options.', 1)}"
 
 
 @cache
@@ -226,6 +249,8 @@ def _experiment(lines: tuple[str, ...]) -> Experiment:
     as_chosen = _typed(values)
     config = _typed(_with_keys(values, keys)) if keys else as_chosen
     validate(config)
+    for one in (as_chosen, config):
+        complete(one)
     usual = _usual(choices["data"], choices["condition"])
     check_read(config, usual | {"model.width": as_chosen.model.width})
     return Experiment(config, _variant(config, as_chosen, choices), choices)
@@ -299,7 +324,29 @@ def _typed(values: dict[str, Any] | DictConfig) -> Config:
 @cache
 def _default_keys() -> frozenset[str]:
     """Every plain key of the default composition, dotted."""
-    return frozenset(flat(asdict(_typed(_compose(())[0]))))
+    found = flat(asdict(_typed(_compose(())[0])))
+    return frozenset(found.keys() - {"sources", *(f"{group}.options" for group in OPTIONS)})
+
+
+def _check_known(names: Collection[str], path: Path) -> None:
+    """Raise a UserError where a variant that a run was trained with is not there."""
+    for text in names:
+        kind, _, name = text.partition(" ")
+        if (kind, name) not in registry.variants():
+            raise UserError(
+                f"trained with {registry.KINDS[kind].words} {name}, which is not the product's own; "
+                f"name its file with --variants (a copy is in {path.parent / 'variants'})"
+            )
+
+
+def _check_sources(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise a UserError where a variant is not the one that a run was trained with."""
+    for name, checksum in before.items():
+        if name in now and now[name] != checksum:
+            raise UserError(
+                f"{name.partition(' ')[2]} is another now than the run was trained with; "
+                "the file that it was trained with is in the run's folder variants"
+            )
 
 
 def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
@@ -317,7 +364,7 @@ def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
     for key, value in sorted(flat(asdict(config)).items()):
         if expected.get(key) != value and not _elsewhere(key):
             text = "_".join(map(str, value)) or "none" if isinstance(value, list) else value
-            parts.append(f"{key}-{text}")
+            parts.append(f"{key.replace('.options.', '.')}-{text}")
     name = "+".join(parts) or "baseline"
     name = "".join(character if character not in "/ '[]{}" else "_" for character in name)
     return _shortened(name, _LONGEST_NAME)
@@ -334,4 +381,5 @@ def _shortened(name: str, most: int) -> str:
 def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
-    return key in ("seed", "data", "condition", "data.name") or top in _NOT_THE_EXPERIMENT
+    named = ("seed", "data", "condition", "data.name")
+    return key in named or top in ("sources", *_NOT_THE_EXPERIMENT)

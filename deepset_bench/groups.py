@@ -1,4 +1,4 @@
-"""The configuration groups and their options, read from file names: cheap enough for `--help`."""
+"""The configuration groups and their options, read from file names, and variants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from deepset_bench import registry
 from deepset_bench.files import data_homes, resource
+
+_ALONE = ("model", "graph_layer", "radial_basis")
+"""Kinds of variants that are options by themselves; the product's others are parts of options."""
 
 
 def option_folders() -> list[Path]:
@@ -24,6 +28,12 @@ def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
     for folder in option_folders() if folders is None else folders:
         for file in folder.glob("*/*.yaml"):
             found.setdefault(file.parent.name, set()).add(file.stem)
+    if folders is None:
+        for kind, name in registry.variants():
+            group = registry.KINDS[kind].group
+            of_its_own = kind in _ALONE or not registry.find(kind, name).ours
+            if of_its_own and registry.implied(group, name) is not None:
+                found[group].add(name)
     return {group: sorted(found[group]) for group in sorted(found)}
 
 

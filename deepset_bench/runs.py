@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
+from deepset_bench import registry
 from deepset_bench.config import Experiment, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
@@ -47,10 +48,10 @@ _FILES = (
     *("config.yaml", "split.npz", "metrics.csv", "last.pt", "best.pt", "log.txt"),
     *("status.json", "result.json"),
 )
-_FOLDERS = ("evaluation", "wandb")
+_FOLDERS = ("evaluation", "wandb", "variants")
 _MADE = (
     *(*_FILES, "events.out.tfevents.*", "wandb/*"),
-    *("evaluation/*/*.json", "evaluation/*/*.csv"),
+    *("evaluation/*/*.json", "evaluation/*/*.csv", "variants/**/*.py"),
 )
 """What a run, its loggers and its evaluation leave in the folder."""
 _PATIENCE = 0.5
@@ -91,6 +92,11 @@ class RunFolder:
     def best(self) -> Path:
         """Parameters with the lowest validation loss."""
         return self.path / "best.pt"
+
+    @property
+    def variants(self) -> Path:
+        """Copies of the files of variants that are not the product's own; never run from here."""
+        return self.path / "variants"
 
     @property
     def log(self) -> Path:
@@ -196,6 +202,11 @@ class RunFolder:
     def write_config(self, experiment: Experiment) -> None:
         """Record the resolved configuration."""
         write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(resolved(experiment.config))))
+        for variant in experiment.config.variants:
+            for file in [] if variant.ours else registry.files_of(variant):
+                place = self.variants / file.relative_to(variant.file.parent)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_text(place, file.read_text(encoding="utf-8"))
 
     def another(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """How the run that is here is another than the wanted one; empty where it is that one.
@@ -212,6 +223,9 @@ class RunFolder:
             return f"{self.config} cannot be read"
         for key, value in flat(wanted.determinants).items():
             if key != "seed" and key in stored and stored[key] != value:
+                if key.startswith("sources."):
+                    kind, _, name = key.removeprefix("sources.").partition(" ")
+                    return f"{registry.KINDS[kind].words} {name} has changed since"
                 return f"{key} was {stored[key]}, is now {value}"
         trained_on = self.result().get(DATA)
         if trained_on is None:  # of a run that has not ended, or of an earlier version

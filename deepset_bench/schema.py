@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from deepset_bench.errors import UserError, chosen
+from deepset_bench import registry
+from deepset_bench.errors import UserError, chosen, nearest
+
+YOUNG: Any = {"young": True}
+"""Metadata of a key that is younger than the first runs: config.yaml and the identity of a run hold
+it only where it is not at its default, so that what was trained before is still the same run."""
 
 
 @dataclass
@@ -29,6 +34,7 @@ class RBF:
     kind: str
     size: int
     transforms: list[str]
+    options: dict[str, Any] = field(default_factory=dict, metadata=YOUNG)
 
 
 @dataclass
@@ -37,6 +43,7 @@ class GNN:
 
     kind: str
     layers: int
+    options: dict[str, Any] = field(default_factory=dict, metadata=YOUNG)
 
 
 @dataclass
@@ -45,6 +52,8 @@ class Gating:
 
     experts: int
     top_k: int | None
+    kind: str = field(default="distance", metadata=YOUNG)
+    options: dict[str, Any] = field(default_factory=dict, metadata=YOUNG)
 
 
 @dataclass
@@ -103,12 +112,13 @@ class Condition:
 
 @dataclass
 class Model:
-    """Which network; its sizes, null for the DeepSet."""
+    """Which network; its sizes, null for those that it does not have."""
 
     kind: str = "deepset"
     width: int | None = None
     layers: int | None = None
     basis_size: int | None = None
+    options: dict[str, Any] = field(default_factory=dict, metadata=YOUNG)
 
 
 @dataclass
@@ -145,10 +155,11 @@ class Task:
 
 @dataclass
 class Config:
-    """One run.
+    """One run; keys with a default are YOUNG.
 
-    Keys with a default are younger than the first runs. Where they have it, neither config.yaml nor
-    the run's identity holds them, so that what was trained before is still the same run.
+    `options` of a group are the parameters of its variant that have no key of their own; a person
+    sets them as keys of the group. `sources` are checksums of the variants' files that are not the
+    product's own.
     """
 
     data: Data
@@ -177,6 +188,29 @@ class Config:
     energy_error: str = "molecule"
     readout: str = "equivariant"
     pairs: str = "fitted"
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def network(self) -> registry.Variant:
+        """The network, as it is registered."""
+        return registry.find("model", self.model.kind)
+
+    @property
+    def variants(self) -> list[registry.Variant]:
+        """Every variant that the run is made of."""
+        chosen = [("model", self.model.kind)]
+        reads = self.network.parameters
+        transforms = [*self.scalars, *self.rbf.transforms]
+        chosen += [("scalar", name) for name in dict.fromkeys(transforms) if "scalars" in reads]
+        for parameter, kind, name in (
+            ("basis", "radial_basis", self.rbf.kind),
+            ("gnn", "graph_layer", self.gnn.kind),
+            ("gate", "gate", self.gating.kind),
+            ("readout", "readout", self.readout),
+        ):
+            if parameter in reads and name != "none":
+                chosen.append((kind, name))
+        return [registry.find(kind, name) for kind, name in chosen]
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -192,20 +226,14 @@ class Config:
         return chosen("condition.edges", self.condition.edges, halved)
 
 
-MODELS = {"deepset": 2, "deepset_x": 1, "schnet": 2, "visnet": 8}
-"""`model.kind` -> what its width is divisible by: both halves of a readout, ViSNet's heads."""
 MAX_ATOMIC_NUMBER = 99
 """The last element that the networks' tables of embeddings hold, unless a set has heavier ones."""
-GAT_HEADS = 4
-"""What the width of a DeepSet with GAT layers is divisible by, and any `width` that is given."""
-DEEPSET_ONLY = ("scalars", "rbf", "gnn", "aggregation", "gating", "envelope", "readout", "form")
-"""Keys that no other network reads; it reads `width` under a budget alone."""
-_TRANSFORMS = ("x2", "x3", "x4", "sqrt", "log")
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "model.kind": tuple(MODELS),
+WIDTHS = 4
+"""What any `width` is divisible by, so that every layer can be had at it."""
+OPTIONS = {"model": "model", "rbf": "radial_basis", "gnn": "graph_layer", "gating": "gate"}
+"""Groups whose variants have options, and their kind."""
+_CHOICES: dict[str, tuple[Any, ...]] = {
     "data.split": ("random", "blocks", "molecule"),
-    "rbf.kind": ("gaussian", "expnorm"),
-    "gnn.kind": ("none", "sage", "edge", "gat"),
     "aggregation": ("mean", "max", "sum"),
     "reference.kind": ("molecule_mean", "composition", "isolated_atoms"),
     "trainer.loss_units": ("atomic", "normalised"),
@@ -217,7 +245,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.energy_loss": ("plain", "smoothed"),
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
-    "readout": ("equivariant", "invariant"),
     "pairs": ("fitted", "none"),
     "width_budget": (None, "parameters"),
     "energy_error": ("molecule", "atom"),
@@ -265,6 +292,15 @@ _MOST: dict[str, float] = {
 """Larger values are slips: beyond any data set, molecule, network or machine."""
 
 
+def choices() -> dict[str, tuple[Any, ...]]:
+    """What keys may hold that take one of a few values."""
+    return _CHOICES | {
+        **{f"{group}.kind": registry.names(kind) for group, kind in OPTIONS.items()},
+        "gnn.kind": ("none", *registry.names("graph_layer")),
+        "readout": registry.names("readout"),
+    }
+
+
 def validate(config: Config) -> None:
     """Raise a one-line UserError for a value that no part of the product can use."""
 
@@ -274,7 +310,8 @@ def validate(config: Config) -> None:
             value = getattr(value, part)
         return value
 
-    for key, options in CHOICES.items():
+    transforms = registry.names("scalar")
+    for key, options in choices().items():
         if at(key) not in options:
             names = ", ".join(
                 "null" if option is None else str(option).lower() for option in options
@@ -282,10 +319,10 @@ def validate(config: Config) -> None:
             raise UserError(f"{key}={at(key)} is not valid; choose from {names}")
     for key in ("scalars", "rbf.transforms"):
         names = at(key)
-        unknown = [name for name in names if name not in _TRANSFORMS]
+        unknown = [name for name in names if name not in transforms]
         if unknown or len(set(names)) < len(names):
             what = f"unknown {unknown[0]}" if unknown else "a repeated name"
-            raise UserError(f"{key}={names} has {what}; choose each once of {_TRANSFORMS}")
+            raise UserError(f"{key}={names} has {what}; choose each once of {transforms}")
     for key in ("data.train_size", "data.val_size", "data.test_size"):
         if at(key) < 1:
             raise UserError(
@@ -334,17 +371,24 @@ def validate(config: Config) -> None:
     for key in ("rbf.size", "model.basis_size"):
         if at(key) == 1:
             raise UserError(f"{key}=1: a basis needs at least 2 functions")
-    kind = config.model.kind
-    for key, divisor in (("width", GAT_HEADS), ("model.width", MODELS[kind])):
+    network, kind = config.network, config.model.kind
+    divisors = [("width", WIDTHS), ("model.width", network.traits["divisible_by"])]
+    for variant in config.variants:
+        if variant.kind == "graph_layer":
+            divisors.append((network.traits["width_key"], variant.traits["divisible_by"]))
+    for key, divisor in divisors:
         if (at(key) or 0) % divisor:
             raise UserError(f"{key}={at(key)} must be divisible by {divisor}")
     for key in sizes:
-        if (at(key) is None) != (kind == "deepset"):
-            raise UserError(
-                f"{key}={at(key)} with model.kind={kind}: "
-                "sizes are for other networks, where model=deepset_x, schnet or visnet sets them"
+        name = key.removeprefix("model.")
+        reads = name in network.parameters and network.traits["width_key"] != name
+        if (at(key) is None) == reads:
+            others = [n for n in registry.names("model") if n != kind]
+            reason = (
+                f"set by model={kind}" if reads else f"for other networks ({', '.join(others)})"
             )
-    if config.pairs == "none" and kind != "deepset_x":
+            raise UserError(f"{key}={at(key)} with model.kind={kind}: this size is {reason}")
+    if config.pairs == "none" and "pairs" not in network.traits["reads"]:
         raise UserError("pairs=none: only model=deepset_x has a pair potential to leave out")
     if (config.gating.top_k or 0) > config.gating.experts:
         raise UserError(
@@ -362,6 +406,34 @@ def validate(config: Config) -> None:
             "trainer.schedule.factor and trainer.schedule.patience belong to kind=plateau: "
             f"set both with it and null with {'cosine' if plateau else schedule.kind}"
         )
+
+
+def complete(config: Config) -> None:
+    """Fill in the options of its variants that were not given, and their sources.
+
+    Raises:
+        UserError: an option that the variant does not have, or of another type.
+    """
+    for group, kind in OPTIONS.items():
+        part = getattr(config, group)
+        if (kind, part.kind) not in registry.variants():
+            continue  # `validate` says so
+        known = registry.find(kind, part.kind).options
+        for name, value in part.options.items():
+            if name not in known:
+                others = [*known, *(f.name for f in fields(part) if f.name != "options")]
+                what = f"{registry.KINDS[kind].words} {part.kind}"
+                raise UserError(
+                    f"{group}.{name}={value}: {what} has no such option; {nearest(name, others)}"
+                )
+            if not known[name].takes(value):
+                raise UserError(f"{group}.{name}={value} is to be {known[name]}")
+        part.options = {name: part.options.get(name, o.default) for name, o in known.items()}
+        for name, option in known.items():
+            if float in option.types and type(part.options[name]) is int:
+                part.options[name] = float(part.options[name])
+    if ("model", config.model.kind) in registry.variants():
+        config.sources = registry.sources(config.variants)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

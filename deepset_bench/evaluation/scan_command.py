@@ -21,6 +21,7 @@ from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import KINDS, Path, path, starting_molecule
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scans import GFN1, Curve, gfn1, scan
+from deepset_bench.model.deepset.gate import DistanceGate
 from deepset_bench.model.deepset.network import DeepSet
 from deepset_bench.runs import RunFolder
 from deepset_bench.units import UNITS
@@ -173,7 +174,7 @@ def _write(
         "model": trained.config.model.kind,
         **curve.summary(),
     }
-    if isinstance(model, DeepSet):
+    if isinstance(model, DeepSet) and isinstance(model.gate, DistanceGate):
         content |= {
             "envelope": trained.config.envelope,
             "gating": asdict(trained.config.gating),

@@ -19,6 +19,7 @@ from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.predictions import chosen
 from deepset_bench.figures.style import QUIET, width
 from deepset_bench.figures.words import CONDITIONS
+from deepset_bench.model.deepset.gate import DistanceGate
 from deepset_bench.model.deepset.network import DeepSet
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.molecules.geometry import distances, pairs
@@ -63,8 +64,9 @@ def _sheet(runs: Mapping[str, Path]) -> Sheet:
 
 def _weights(one: Trained, condition: str, start: float) -> Panel:
     model = one.potential.model
-    if not isinstance(model, DeepSet):
-        raise UserError(f"model={one.config.model.kind} has no experts")
+    if not isinstance(model, DeepSet) or not isinstance(model.gate, DistanceGate):
+        kinds = f"model={one.config.model.kind} with gating={one.config.gating.kind}"
+        raise UserError(f"{kinds} has no experts that a distance chooses")
     thresholds, order = model.gate.thresholds.sort()
     d = torch.linspace(start, one.config.cutoff, _POINTS)
     with torch.no_grad():

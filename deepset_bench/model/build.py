@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
 
 import torch
 from torch import nn
 
+from deepset_bench import registry
 from deepset_bench.config import experiment
-from deepset_bench.errors import chosen
-from deepset_bench.model.deepset.layers import GraphLayers
-from deepset_bench.model.deepset.network import DeepSet
-from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.radial import RadialBasis
-from deepset_bench.schema import GAT_HEADS, MODELS, Config
+from deepset_bench.errors import UserError
+from deepset_bench.model.deepset.graph import GraphLayers
+from deepset_bench.model.radial import Function, RadialBasis
+from deepset_bench.schema import Config
 
 
 def build_model(config: Config) -> nn.Module:
@@ -37,7 +39,7 @@ def width_of(config: Config) -> int:
         return _parameters(config, width)
 
     budget = _parameters(baseline, config.width)
-    step = GAT_HEADS if config.gnn.kind == "gat" else MODELS[config.model.kind]
+    step = math.lcm(*(one.traits.get("divisible_by", 1) for one in config.variants))
     widths = range(step, 8 * config.width + 1, step)
     enough = bisect_left(widths, budget, key=parameters)  # the first that reaches the budget
     return min(widths[max(enough - 1, 0) : enough + 1], key=lambda w: abs(parameters(w) - budget))
@@ -50,29 +52,53 @@ def _parameters(config: Config, width: int) -> int:
 
 
 def _network(config: Config, width: int) -> nn.Module:
-    model = config.model
-    if model.kind != "deepset":
-        assert model.layers is not None
-        assert model.basis_size is not None
-        if model.kind == "deepset_x":
-            return DeepSetX(width, model.layers, model.basis_size, config.cutoff)
-        # Here, because PyG takes longer than everything else that a DeepSet imports.
-        from deepset_bench.model.peers import PEERS
+    """The network, given what it has parameters for."""
+    found = config.network
+    parts: dict[str, Any] = {"cutoff": config.cutoff, **config.model.options, "width": width}
+    parts |= {"layers": config.model.layers, "basis_size": config.model.basis_size}
+    parts |= {"experts": config.gating.experts, "envelope": config.envelope}
+    for name, make in _PARTS.items():
+        if name in found.parameters:
+            parts[name] = make(config, width)
+    network = found.call(**parts)
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{found.file}: {found} makes {type(network).__name__}, not a torch module")
+    return network
 
-        return chosen("model.kind", model.kind, PEERS)(
-            width, model.layers, model.basis_size, config.cutoff
-        )
-    gnn = None
-    if config.gnn.kind != "none":
-        gnn = GraphLayers(config.gnn.kind, width, config.gnn.layers, config.aggregation)
-    return DeepSet(
-        cutoff=config.cutoff,
-        width=width,
-        scalars=config.scalars,
-        basis=RadialBasis(config.rbf.kind, config.rbf.size, config.cutoff, config.rbf.transforms),
-        n_experts=config.gating.experts,
-        top_k=config.gating.top_k,
-        gnn=gnn,
-        envelope=config.envelope,
-        readout=config.readout,
-    )
+
+def _scalars(names: Sequence[str]) -> list[Function]:
+    return [registry.find("scalar", name).load() for name in names]
+
+
+def _gnn(config: Config, width: int) -> GraphLayers | None:
+    if config.gnn.kind == "none":
+        return None
+    layer = registry.find("graph_layer", config.gnn.kind)
+    given = {"width": width, "aggregation": config.aggregation, **config.gnn.options}
+    draws = layer.traits["draws_by_edge"]
+    return GraphLayers(lambda: layer.call(**given), config.gnn.layers, draws_by_edge=draws)
+
+
+def _basis(config: Config, width: int) -> RadialBasis:
+    rbf = config.rbf
+    basis = registry.find("radial_basis", rbf.kind)
+    made = basis.call(size=rbf.size, cutoff=config.cutoff, **rbf.options)
+    return RadialBasis(made, rbf.size, _scalars(rbf.transforms))
+
+
+def _gate(config: Config, width: int) -> Callable[[], nn.Module]:
+    gating, gate = config.gating, registry.find("gate", config.gating.kind)
+    given = {"experts": gating.experts, "top_k": gating.top_k, "cutoff": config.cutoff}
+    return lambda: gate.call(**given, **gating.options)
+
+
+_PARTS: dict[str, Callable[[Config, int], Any]] = {
+    "gnn": _gnn,
+    "basis": _basis,
+    "gate": _gate,
+    "scalars": lambda config, width: _scalars(config.scalars),
+    "readout": lambda config, width: partial(
+        registry.find("readout", config.readout).call, width=width
+    ),
+}
+"""Parameters of a network that are made of a group, in the order of what they draw."""

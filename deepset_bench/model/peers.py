@@ -14,8 +14,10 @@ from torch_geometric.nn.models.visnet import ViSNetBlock
 
 from deepset_bench.denormals import without_tails
 from deepset_bench.model.readout import EquivariantReadout
+from deepset_bench.variants import model
 
 
+@model("schnet", divisible_by=2)  # both halves of its readout
 class SchNet(nn.Module):
     """Continuous-filter convolutions over distances (Schuett et al. 2018, J. Chem. Phys. 148).
 
@@ -50,6 +52,7 @@ class SchNet(nn.Module):
         return energies.squeeze(-1)
 
 
+@model("visnet", divisible_by=8)  # its heads
 class ViSNet(nn.Module):
     """Equivariant attention over vectors, l = 1 (Wang et al. 2024, Nat. Commun. 15, 313).
 
@@ -78,9 +81,6 @@ class ViSNet(nn.Module):
         X, V = self.representation(numbers, (edge_index, vectors), atoms)
         return self.readout(X, V)
 
-
-PEERS: dict[str, type[SchNet | ViSNet]] = {"schnet": SchNet, "visnet": ViSNet}
-"""By `model.kind`."""
 
 Graph = tuple[Tensor, Tensor]
 """edge_index (2, E) and vectors r_i - r_j (E, 3), in the place of a network's positions."""

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from deepset_bench.errors import chosen
 from deepset_bench.model.batches import Batch, Tables
-from deepset_bench.model.deepset import fused
-from deepset_bench.model.deepset.network import DeepSet
-from deepset_bench.model.deepset_x import network as deepset_x
-from deepset_bench.model.deepset_x.network import DeepSetX
-
-FAST: dict[type[nn.Module], ModuleType] = {DeepSet: fused, DeepSetX: deepset_x}
-"""Whose `prepare` and `energies_and_forces` work on the geometry as data."""
 
 
 class Prediction(NamedTuple):
@@ -35,13 +27,17 @@ class Potential(nn.Module):
     """E = scale * sum_i e_i (+ reference, added in float64 outside), F = -force_unit * dE/dr.
 
     Args:
-        model: the atomic energies; a `DeepSet`, or another network with its `forward`.
+        model: the atomic energies; see `deepset_bench.variants.model`. Where it has the fused form,
+            `prepare(tables, species)` adds to tables what it needs of the geometry, and
+            `energies_and_forces(batch, species, create_graph=...)` returns (N,) and (N, 3) of it;
+            `no_fused_form`, where it has that, says why it cannot as it is. `know(species)` tells
+            it which (s,) species occur.
         species: (s,) atomic numbers that occur in training.
         scale: eV; the standard deviation of the training energies about the reference.
         force_unit: 1, or 1 / Bohr where the report's mixed units are reproduced: its model's
             hartree/angstrom were read as hartree/bohr.
-        form: `fused` (fast) or `reference` (the definition); the same function. Published networks
-            have the second alone, DeepSet X the first.
+        form: `fused` (fast) or `reference` (the definition), the same function; of a network that
+            has one of them alone, it is that one.
     """
 
     species: Tensor
@@ -58,12 +54,15 @@ class Potential(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        if isinstance(model, DeepSetX):
-            model.pairs = torch.zeros(len(species), len(species) * len(model.centres))
+        if hasattr(model, "know"):
+            cast("Any", model).know(species)
         self.register_buffer("species", species)
         self.register_buffer("scale", torch.tensor(scale))  # float32: MPS has no float64
         self.force_unit = force_unit
-        self.form = {DeepSet: form, DeepSetX: "fused"}.get(type(model), "reference")
+        forms: tuple[str, ...] = getattr(type(model), "forms", ("reference",))
+        self.form: str = form if len(forms) > 1 else forms[0]
+        if self.form == "fused" and str(getattr(model, "no_fused_form", "")):
+            self.form = "reference"
         chosen("form", self.form, _COMPUTE)
 
     def prepare(self, tables: Tables) -> Tables:
@@ -71,7 +70,7 @@ class Potential(nn.Module):
         if self.form == "reference":
             return tables
         with torch.no_grad():
-            prepared: Tables = FAST[type(self.model)].prepare(self.model, tables, self.species)
+            prepared: Tables = cast("Any", self.model).prepare(tables, self.species)
         return prepared
 
     def forward(self, batch: Batch) -> Prediction:
@@ -83,9 +82,8 @@ class Potential(nn.Module):
         return Prediction(energy, forces * (scale * self.force_unit), atomic)
 
     def _fused(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        compute = FAST[type(self.model)].energies_and_forces
-        found: tuple[Tensor, Tensor] = compute(
-            self.model, batch, self.species, create_graph=self.training
+        found: tuple[Tensor, Tensor] = cast("Any", self.model).energies_and_forces(
+            batch, self.species, create_graph=self.training
         )
         return found
 

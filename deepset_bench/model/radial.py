@@ -1,4 +1,4 @@
-"""Functions of one interatomic distance: cutoff, transforms, scalar features, radial bases.
+"""Functions of one interatomic distance: cutoff, scalar features, radial bases.
 
 Each is analytic, and written so that it takes complex distances too: see `with_slope`.
 """
@@ -11,16 +11,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from deepset_bench.errors import chosen
+from deepset_bench.variants import radial_basis
 
-TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
-    "x2": lambda d: d**2,
-    "x3": lambda d: d**3,
-    "x4": lambda d: d**4,
-    "sqrt": torch.sqrt,
-    "log": torch.log,
-}
-"""The report's non-linear transforms of a distance (Tables 1, 2 and 7), in its own order."""
+Function = Callable[[Tensor], Tensor]
+"""(...) distances in angstrom -> (...)."""
 
 
 def cosine_cutoff(d: Tensor, cutoff: float) -> Tensor:
@@ -46,16 +40,17 @@ def quintic_cutoff(d: Tensor, cutoff: float) -> Tensor:
     return torch.where(d.real < cutoff, 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x**2), 0.0)
 
 
-def scalar_features(d: Tensor, names: Sequence[str]) -> Tensor:
-    """s(d), (..., S): the named transforms followed by d itself; empty without names.
+def scalar_features(d: Tensor, functions: Sequence[Function]) -> Tensor:
+    """s(d), (..., S): the functions of d followed by d itself; empty without any.
 
     Report, Fig. 6. They are raw: neither scaled nor cut off.
     """
-    if not names:
+    if not functions:
         return d.new_zeros((*d.shape, 0))
-    return torch.stack([TRANSFORMS[name](d) for name in names] + [d], dim=-1)
+    return torch.stack([function(d) for function in functions] + [d], dim=-1)
 
 
+@radial_basis("gaussian")
 class GaussianBasis(nn.Module):
     """exp(-(d - mu_k)^2 / (2 w^2)) with K centres mu_k evenly on [0, r_c] and w their spacing.
 
@@ -74,6 +69,7 @@ class GaussianBasis(nn.Module):
         return torch.exp(self.coefficient * (d[..., None] - self.centres) ** 2)
 
 
+@radial_basis("expnorm")
 class ExpNormBasis(nn.Module):
     """exp(-beta (exp(-alpha d) - mu_k)^2), alpha = 5 / r_c (PhysNet 2019, TorchMD-Net 2022).
 
@@ -94,12 +90,6 @@ class ExpNormBasis(nn.Module):
         return torch.exp(-self.beta * (torch.exp(-self.alpha * d)[..., None] - self.centres) ** 2)
 
 
-BASES: dict[str, type[GaussianBasis | ExpNormBasis]] = {
-    "gaussian": GaussianBasis,
-    "expnorm": ExpNormBasis,
-}
-
-
 class RadialBasis(nn.Module):
     """A basis applied to d and, when extended, to transforms of d, concatenated (Fig. 14, Table 7).
 
@@ -107,13 +97,13 @@ class RadialBasis(nn.Module):
     range beyond 1.75 angstrom and ln d is negative below 1 angstrom.
     """
 
-    def __init__(self, kind: str, size: int, cutoff: float, transforms: Sequence[str] = ()) -> None:
+    def __init__(self, basis: nn.Module, size: int, transforms: Sequence[Function] = ()) -> None:
         super().__init__()
-        self.basis = chosen("rbf.kind", kind, BASES)(size, cutoff)
+        self.basis = basis
         self.transforms = tuple(transforms)
         self.size = size * (1 + len(self.transforms))
 
     def forward(self, d: Tensor) -> Tensor:
         """(...) in angstrom -> (..., K (1 + T))."""
-        inputs = [d] + [TRANSFORMS[name](d) for name in self.transforms]
+        inputs = [d] + [transform(d) for transform in self.transforms]
         return torch.cat([self.basis(x) for x in inputs], dim=-1)

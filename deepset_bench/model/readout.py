@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.variants import readout
+
 
 def safe_norm(v: Tensor, dim: int) -> Tensor:
     """|v| along `dim`, with gradient zero (instead of NaN) where v is exactly zero."""
@@ -41,6 +43,7 @@ class GatedEquivariantBlock(nn.Module):
         return self.activation(y), q[..., None, :] * v2
 
 
+@readout("equivariant")
 class EquivariantReadout(nn.Module):
     """e_i from X_i and V_i through two gated blocks, F -> F/2 -> 1."""
 
@@ -55,6 +58,7 @@ class EquivariantReadout(nn.Module):
         return energy.squeeze(-1)
 
 
+@readout("invariant")
 class InvariantReadout(nn.Module):
     """e_i from X_i alone: what is left of the potential when atoms do not see directions."""
 
@@ -72,7 +76,3 @@ class InvariantReadout(nn.Module):
         """(N, F), (N, 3, F), of which only the first is read, -> (N,) dimensionless."""
         energy: Tensor = self.mlp(X)
         return energy.squeeze(-1)
-
-
-READOUTS = {"equivariant": EquivariantReadout, "invariant": InvariantReadout}
-"""What `readout` may be."""

@@ -10,31 +10,9 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.buckets import Buckets
+from deepset_bench.model.labels import Labels
 from deepset_bench.model.potential import Potential, Prediction
 from deepset_bench.molecules.frames import FloatArray
-
-
-@dataclass(frozen=True)
-class Labels:
-    """A prepared part of a data set with its labels, in the rows of its tables.
-
-    Attributes:
-        tables: M frames.
-        energy: (M,) eV, relative to the energy reference.
-        forces: (M_b, n_b, 3) eV/angstrom of each table, zero in padding.
-    """
-
-    tables: Buckets
-    energy: Tensor
-    forces: tuple[Tensor, ...]
-
-    def __len__(self) -> int:
-        return len(self.tables)
-
-    def to(self, device: torch.device) -> Labels:
-        """The same on another device."""
-        forces = tuple(of_table.to(device) for of_table in self.forces)
-        return Labels(self.tables.to(device), self.energy.to(device), forces)
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,11 @@ def traceable(config: Config) -> str:
     """Why a configuration cannot be one fixed graph; empty where it can."""
     if config.form == "reference":
         return "form=reference is not traced"
-    if config.model.kind not in ("deepset", "deepset_x"):
-        return "a published network sees another number of edges in every batch"
-    if config.gnn.kind == "gat":
-        return "attention dropout draws anew in every step"
+    if "fused" not in config.network.traits["forms"]:
+        return f"model={config.model.kind} sees another number of edges in every batch"
+    for one in config.variants:
+        if one.traits.get("draws_by_edge"):
+            return f"gnn={one.name} may draw anew for every edge (as attention dropout does)"
     return ""
 
 

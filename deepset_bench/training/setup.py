@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,16 +17,15 @@ from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError, chosen
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.build import build_model
-from deepset_bench.model.deepset_x.network import DeepSetX
 from deepset_bench.model.energy_reference import EnergyReference, fit_reference
+from deepset_bench.model.labels import Labels
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
-from deepset_bench.scoring.metrics import Labels, errors
+from deepset_bench.scoring.metrics import errors
 from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.free_atoms import free_atoms
 from deepset_bench.training.loss import Loss, make_loss
-from deepset_bench.training.pairs import fit_pairs
 
 
 @dataclass
@@ -167,8 +166,8 @@ def prepare(config: Config) -> Setup:
         parts[name] = label(part, tables, reference, potential, labels)
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
     _check_neighbours(subsets["train"], parts["train"].tables, config.cutoff)
-    if isinstance(potential.model, DeepSetX) and fitted:
-        fit_pairs(potential, potential.model, parts["train"])
+    if fitted and hasattr(potential.model, "fit_before_training"):
+        cast("Any", potential.model).fit_before_training(potential, parts["train"])
 
     def know_nothing(part: Frames, mean: float, scorer: Scorer | None = None) -> dict[str, Any]:
         energy, forces = part.energy - reference(part) - mean, part.labelled_forces(labels)

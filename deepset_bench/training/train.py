@@ -148,6 +148,10 @@ def _start(
             f"{folder.path}: was begun by an earlier version, which drew other frames to train on; "
             "bench train ... --fresh trains the run anew"
         )
+    if config.form != setup.potential.form and len(config.network.traits["forms"]) > 1:
+        config = replace(config, form=setup.potential.form)
+        reason = setup.potential.model.no_fused_form
+        say(f"trained in the reference form, edge by edge and slower: {reason}")
     member = Member(setup, config, folder, identity, lambda _: None, say=say, computed=computed)
     if fresh:  # not before: what cannot be trained leaves what is there
         folder.clear()

@@ -14,7 +14,7 @@ from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import fit_reference, identified
-from deepset_bench.schema import CHOICES, Config
+from deepset_bench.schema import Config, choices
 from deepset_bench.training.compiled import wants_compiling
 from deepset_bench.training.loss import make_loss
 from deepset_bench.training.schedule import LearningRate
@@ -47,6 +47,7 @@ USES: dict[str, tuple[tuple[str, ...], Callable[[Config], object]]] = {
     "model.kind": (DEEPSET_X, build_model),
     "gnn.kind": (("gnn=sage",), build_model),
     "rbf.kind": ((), build_model),
+    "gating.kind": ((), build_model),
     "envelope": ((), build_model),
     "readout": ((), build_model),
     "form": ((), lambda config: build_potential(config, SPECIES, 1.0)),
@@ -71,7 +72,7 @@ ELSEWHERE = {
 
 
 def test_every_choice_is_looked_up_somewhere():
-    assert {*USES, *ELSEWHERE} == set(CHOICES)
+    assert {*USES, *ELSEWHERE} == set(choices())
 
 
 @pytest.mark.usefixtures("tiny")

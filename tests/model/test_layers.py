@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepset_bench.model.deepset.layers import GraphLayers
+from deepset_bench import registry
+from deepset_bench.model.deepset.graph import GraphLayers
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -14,6 +15,11 @@ pytestmark = pytest.mark.usefixtures("float64")
 EDGES = np.array([[1, 2, 4, 0, 2, 0, 1], [0, 0, 0, 1, 1, 2, 4]])
 POOL = {"mean": np.mean, "max": np.max, "sum": np.sum}
 WIDTH = 8
+
+
+def layers(kind: str, n_layers: int, aggregation: str) -> GraphLayers:
+    layer = registry.find("graph_layer", kind)
+    return GraphLayers(lambda: layer.call(width=WIDTH, aggregation=aggregation), n_layers)
 
 
 def silu(x: np.ndarray) -> np.ndarray:
@@ -71,7 +77,7 @@ def gat(layer: torch.nn.Module, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("n_layers", [1, 3])
 def test_convolutions(kind, formula, n_layers, aggregation):
     torch.manual_seed(0)
-    made = GraphLayers(kind, WIDTH, n_layers, aggregation).eval()
+    made = layers(kind, n_layers, aggregation).eval()
     expected = features().numpy()
     for layer in made.layers:
         expected = formula(layer, expected, aggregation)
@@ -82,7 +88,7 @@ def test_convolutions(kind, formula, n_layers, aggregation):
 
 def test_attention():
     torch.manual_seed(0)
-    made = GraphLayers("gat", WIDTH, 1, "mean").eval()
+    made = layers("gat", 1, "mean").eval()
     with torch.no_grad():
         made.layers[0].bias.normal_()
     found = made(features(), torch.tensor(EDGES)).detach()
@@ -91,7 +97,7 @@ def test_attention():
 
 def test_attention_drops_out_in_training_alone():
     torch.manual_seed(0)
-    made = GraphLayers("gat", WIDTH, 1, "mean")
+    made = layers("gat", 1, "mean")
     edges = torch.tensor(EDGES)
     assert made.layers[0].dropout == 0.1
     assert not torch.equal(made.train()(features(), edges), made(features(), edges))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from deepset_bench import registry
 from deepset_bench.model.radial import (
-    BASES,
     RadialBasis,
     cosine_cutoff,
     quintic_cutoff,
@@ -21,6 +21,15 @@ TRANSFORMS = {"x2": d * d, "x3": d * d * d, "x4": (d * d) ** 2, "sqrt": d**0.5, 
 EXACT = {"rtol": 1e-14, "atol": 1e-15}
 
 pytestmark = pytest.mark.usefixtures("float64")
+
+
+def function(name: str):
+    return registry.find("scalar", name).load()
+
+
+def basis_of(kind: str, size: int, names: list[str]) -> RadialBasis:
+    made = registry.find("radial_basis", kind).call(size=size, cutoff=CUTOFF)
+    return RadialBasis(made, size, [function(name) for name in names])
 
 
 def gaussian(x: np.ndarray, size: int, cutoff: float) -> np.ndarray:
@@ -64,25 +73,31 @@ def test_quintic_cutoff():
 @pytest.mark.parametrize("names", [["x2"], ["log", "x4"], ["x3", "sqrt"], list(TRANSFORMS)])
 def test_scalars_are_the_named_transforms_followed_by_the_distance(names):
     expected = np.stack([TRANSFORMS[name] for name in names] + [d], axis=1)
-    np.testing.assert_allclose(scalar_features(torch.tensor(d), names), expected, **EXACT)
+    np.testing.assert_allclose(
+        scalar_features(torch.tensor(d), [function(n) for n in names]), expected, **EXACT
+    )
 
 
 def test_without_names_there_are_no_scalars_not_even_the_distance():
     assert scalar_features(torch.tensor(d), []).shape == (len(d), 0)
 
 
-@pytest.mark.parametrize("kind", BASES)
+def test_every_basis_is_tested():
+    assert set(FORMULAS) == set(registry.names("radial_basis"))
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
 @pytest.mark.parametrize("size", [2, 32])
 def test_bases(kind, size):
-    found = BASES[kind](size, CUTOFF)(torch.tensor(d))
+    found = basis_of(kind, size, [])(torch.tensor(d))
     # beta = 256 multiplies the rounding of the exponent's square.
     np.testing.assert_allclose(found, FORMULAS[kind](d, size, CUTOFF), rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.parametrize("kind", BASES)
+@pytest.mark.parametrize("kind", FORMULAS)
 @pytest.mark.parametrize("names", [[], ["x2", "x3"], ["x2", "x4", "log"], ["x3", "sqrt"]])
 def test_an_extended_basis_applies_the_same_functions_to_every_transform(kind, names):
-    basis = RadialBasis(kind, 8, CUTOFF, names)
+    basis = basis_of(kind, 8, names)
     inputs = [d] + [TRANSFORMS[name] for name in names]
     expected = np.concatenate([FORMULAS[kind](x, 8, CUTOFF) for x in inputs], axis=1)
     assert basis.size == expected.shape[1]
@@ -91,12 +106,12 @@ def test_an_extended_basis_applies_the_same_functions_to_every_transform(kind, n
 
 def test_as_in_the_report_the_cube_leaves_the_range_of_the_gaussians_early():
     """Finding 18: d^3 > 5 beyond 1.71 angstrom; a spacing (1/6 angstrom) further all are dim."""
-    features = RadialBasis("gaussian", 32, CUTOFF, ["x3"])(torch.tensor([1.5, 2.0, 4.0]))[:, 32:]
+    features = basis_of("gaussian", 32, ["x3"])(torch.tensor([1.5, 2.0, 4.0]))[:, 32:]
     assert features[0].max() > 0.8
     assert features[1:].max() < 1e-12
 
 
 def test_bases_hold_no_parameters_and_nothing_in_the_state():
-    basis = RadialBasis("gaussian", 32, CUTOFF, ["x2"])
+    basis = basis_of("gaussian", 32, ["x2"])
     assert not list(basis.parameters())
     assert not basis.state_dict()

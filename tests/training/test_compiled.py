@@ -129,4 +129,4 @@ def test_when_it_compiles():
     assert "dropout" in traceable(experiment(["gnn=gat"]).config)
     assert wants_compiling(experiment(["model=deepset_x"]).config)
     assert not wants_compiling(experiment(["model=schnet"]).config)
-    assert "published network" in traceable(experiment(["model=visnet"]).config)
+    assert "number of edges" in traceable(experiment(["model=visnet"]).config)

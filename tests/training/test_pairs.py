@@ -8,11 +8,12 @@ import torch
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.model.buckets import Buckets, table_shapes
+from deepset_bench.model.deepset_x import pairs
 from deepset_bench.model.deepset_x.network import DeepSetX
+from deepset_bench.model.labels import Labels
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.scoring.metrics import Labels, predict
-from deepset_bench.training import pairs
+from deepset_bench.scoring.metrics import predict
 from deepset_bench.training.setup import build_model, prepare
 from tests import toy
 from tests.training.tiny import DEEPSET_X, OVERRIDES

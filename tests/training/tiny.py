@@ -13,9 +13,9 @@ import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.model.batches import Tables
+from deepset_bench.model.labels import Labels
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
-from deepset_bench.scoring.metrics import Labels
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup, prepare
 from deepset_bench.training.step import Measured, SingleOptimisation

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from deepset_bench.model.batches import Batch, Tables, tabulate
-from deepset_bench.model.deepset.layers import GraphLayers
+from deepset_bench.model.deepset.graph import GraphLayers
 from deepset_bench.model.deepset.network import DeepSet
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
@@ -112,7 +112,7 @@ def energies_and_forces(
     weights = _compose(model, species)
     h = None
     if model.gnn is not None:
-        h = _graph_features(cast("GraphLayers", model.gnn), model.embedding(batch.numbers), batch)
+        h = _graph_features(model.gnn, model.embedding(batch.numbers), batch)
     # Rows are independent, but where a graph layer's features are summed frame by frame.
     whole = create_graph or (batch.dense and h is not None)
     pieces = [slice(None)]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.variants import gate
 
+
+@gate("distance")
 class DistanceGate(nn.Module):
     """w_g(d) = softmax_g(1 / max(|d - t_g|, 1e-8)) with one learned distance t_g per expert.
 
@@ -14,9 +17,9 @@ class DistanceGate(nn.Module):
     d = t_g, so the weights have a cusp there. One expert gives w = 1.
     """
 
-    def __init__(self, n_experts: int, top_k: int | None = None) -> None:
+    def __init__(self, experts: int, top_k: int | None = None) -> None:
         super().__init__()
-        self.thresholds = nn.Parameter(0.01 * torch.randn(n_experts))
+        self.thresholds = nn.Parameter(0.01 * torch.randn(experts))
         self.top_k = top_k
 
     def forward(self, d: Tensor) -> Tensor:

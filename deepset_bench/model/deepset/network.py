@@ -15,22 +15,26 @@ u_ij = (r_i - r_j) / d_ij; F features, G experts, K radial functions, S scalar f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from deepset_bench.denormals import without_tails
 from deepset_bench.errors import chosen
+from deepset_bench.model.batches import Batch, Tables, with_slope
 from deepset_bench.model.deepset.gate import DistanceGate
+from deepset_bench.model.deepset.graph import GraphLayers
 from deepset_bench.model.radial import (
+    Function,
     RadialBasis,
     cosine_cutoff,
     cosine_cutoff_slope,
     scalar_features,
 )
-from deepset_bench.model.readout import READOUTS
 from deepset_bench.schema import MAX_ATOMIC_NUMBER
+from deepset_bench.variants import model
 
 
 class Experts(nn.Module):
@@ -48,14 +52,17 @@ class Experts(nn.Module):
         return (w[..., None] * outputs).sum(-2)
 
 
+@model("deepset", divisible_by=2, forms=("fused", "reference"), width_key="width")
 class DeepSet(nn.Module):
     """See the module's docstring for the equations; report, Sections 3 and 4.
 
     Args:
-        scalars: names of TRANSFORMS given to each edge beside the distance projection.
+        scalars: functions of the distance, given to each edge beside its projection.
         basis: the radial basis.
+        gate: makes the gate of the experts.
+        experts: how many there are.
         gnn: graph layers over the species embedding, or None.
-        readout: one of READOUTS.
+        readout: makes the readout.
         envelope: `message` multiplies every message by C(d), which makes energy and forces
             continuous at the cutoff; `none` leaves the report's jump there.
     """
@@ -65,13 +72,13 @@ class DeepSet(nn.Module):
         *,
         cutoff: float,
         width: int,
-        scalars: Sequence[str],
+        scalars: Sequence[Function],
         basis: RadialBasis,
-        n_experts: int,
-        top_k: int | None,
-        gnn: nn.Module | None,
+        gate: Callable[[], nn.Module],
+        experts: int,
+        gnn: GraphLayers | None,
         envelope: str,
-        readout: str,
+        readout: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
         self.cutoff = cutoff
@@ -87,9 +94,11 @@ class DeepSet(nn.Module):
         self.source_projection = nn.Linear(width, width)
         self.gnn = gnn
         self.gamma = nn.Linear(3 * width + (2 * width if gnn else 0), width)
-        self.gate = DistanceGate(n_experts, top_k)
-        self.experts = Experts(n_experts, width)
-        self.readout = chosen("readout", readout, READOUTS)(width)
+        # Made here, in this order: what is drawn at initialisation is drawn one after another.
+        self.gate = gate()
+        self.experts = Experts(experts, width)
+        self.readout = readout()
+        self.no_fused_form = _no_fused_form(self)
 
     def weights(self, d: Tensor) -> Tensor:
         """(...) -> (..., G): gate times envelope, what expert g contributes at distance d."""
@@ -100,7 +109,7 @@ class DeepSet(nn.Module):
 
     def weights_with_slope(self, d: Tensor) -> tuple[Tensor, Tensor]:
         """`weights` and their derivative by d, per angstrom, each (..., G)."""
-        w, dw = self.gate.with_slope(d)
+        w, dw = cast("DistanceGate", self.gate).with_slope(d)
         if self.smooth:
             C, dC = cosine_cutoff(d, self.cutoff), cosine_cutoff_slope(d, self.cutoff)
             w, dw = w * C[..., None], dw * C[..., None] + w * dC[..., None]
@@ -137,4 +146,43 @@ class DeepSet(nn.Module):
         i = edge_index[1]
         X = x.new_zeros(len(x), m.shape[-1]).index_add(0, i, m)
         V = x.new_zeros(len(x), 3, m.shape[-1]).index_add(0, i, u[:, :, None] * m[:, None, :])
-        return self.readout(X, V)
+        energies: Tensor = self.readout(X, V)
+        return energies
+
+    def prepare(self, tables: Tables, species: Tensor) -> Tables:
+        """See `deepset_bench.model.deepset.fused`."""
+        from deepset_bench.model.deepset import fused
+
+        return fused.prepare(self, tables, species)
+
+    def energies_and_forces(
+        self, batch: Batch, species: Tensor, *, create_graph: bool
+    ) -> tuple[Tensor, Tensor]:
+        """See `deepset_bench.model.deepset.fused`."""
+        from deepset_bench.model.deepset import fused
+
+        return fused.energies_and_forces(self, batch, species, create_graph=create_graph)
+
+
+def _no_fused_form(model: DeepSet) -> str:
+    """Why the fused form cannot express a model; empty where it can.
+
+    It has functions of distances in tables, as numbers, with derivatives by complex steps.
+    """
+    if any(True for _ in model.basis.parameters()):
+        return "its radial basis has parameters, and the fused form tabulates it once"
+    if not hasattr(model.gate, "with_slope"):
+        return "its gate has no method with_slope"
+    d, step = torch.linspace(0.7, 0.98 * model.cutoff, 5, dtype=torch.float64), 1e-5
+    functions: list[tuple[str, Function]] = [("a scalar feature", s) for s in model.scalars]
+    functions.append(("its radial basis", model.basis))
+    for what, function in functions:
+        try:
+            _, slopes = with_slope(function, d)
+            (ahead, _), (behind, _) = (with_slope(function, d + s) for s in (step, -step))
+        except (RuntimeError, TypeError, NotImplementedError):
+            return f"{what} cannot be computed at complex distances"
+        size = 1 + slopes.abs().max()
+        if not bool(((ahead - behind) / (2 * step) - slopes).abs().max() < 1e-4 * size):
+            return f"{what} is not analytic in the distance"
+    return ""

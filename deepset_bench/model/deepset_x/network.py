@@ -27,8 +27,8 @@ comes out as in PaiNN (Schuett et al. 2021, arXiv 2102.03150):
     e_i         = readout(LN(x_i)) + 1/2 sum_{z,k} c[z_i z,k] A_i[00,z,k]
 
 LN normalises a layer: what goes into a perceptron is of one size, in training and far from it. c is
-a pair potential that training leaves alone (`deepset_bench.training.pairs`), so that the network
-corrects something that knows what bonds are worth.
+a pair potential that training leaves alone (`deepset_bench.model.deepset_x.pairs`), so that the
+network corrects something that knows what bonds are worth.
 
 Energies, forces and the forces' derivatives are continuous at the cutoff, as f is to its second
 derivative; an isolated atom has the energy of its species.
@@ -37,6 +37,7 @@ derivative; an isolated atom has the energy of its species.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,11 @@ from deepset_bench.model.batches import Batch, Tables, tabulate
 from deepset_bench.model.deepset_x.sphere import DEGREE, SIZE, by_degree, harmonics, product
 from deepset_bench.model.radial import quintic_cutoff
 from deepset_bench.schema import MAX_ATOMIC_NUMBER
+from deepset_bench.variants import model
+
+if TYPE_CHECKING:
+    from deepset_bench.model.labels import Labels
+    from deepset_bench.model.potential import Potential
 
 NEAREST = 0.9
 """Centre of the first Gaussian in angstrom; the shortest bonds are within its width."""
@@ -56,6 +62,7 @@ NEGLIGIBLE = 1e-2
 """Variance of features below which normalisation does not blow them up."""
 
 
+@model("deepset_x", forms=("fused",), reads=("pairs",))
 class DeepSetX(nn.Module):
     """See the module's docstring for the equations.
 
@@ -116,6 +123,53 @@ class DeepSetX(nn.Module):
         energies: Tensor = self.readout(x).squeeze(-1) + (of_own * A[0]).sum(-1) / 2
         return energies
 
+    def know(self, species: Tensor) -> None:
+        """Make room for the pair potential of (s,) species; it is zero."""
+        self.pairs = torch.zeros(len(species), len(species) * len(self.centres))
+
+    def fit_before_training(self, potential: Potential, labels: Labels) -> None:
+        """Fit the pair potential; see `deepset_bench.model.deepset_x.pairs`."""
+        from deepset_bench.model.deepset_x.pairs import fit_pairs
+
+        fit_pairs(potential, self, labels)
+
+    def prepare(self, tables: Tables, species: Tensor) -> Tables:
+        """Tables with [phi(d_ij) ; one-hot z_j] as features and dphi/dd as slopes."""
+        phi, slopes = tabulate(self.basis, tables.distances)
+        frame = torch.arange(len(tables), device=phi.device)[:, None, None]
+        one_hot = tables.numbers[frame, tables.neighbours][..., None] == species
+        return replace(tables, features=torch.cat([phi, one_hot], dim=-1), slopes=slopes)
+
+    def energies_and_forces(
+        self, batch: Batch, species: Tensor, *, create_graph: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Atomic energies and -dE/dr of a batch whose tables went through `prepare`.
+
+        Args:
+            batch: N rows of J neighbour slots, with `features` and `slopes`.
+            species: (s,) the atomic numbers that occur.
+            create_graph: whether gradients by the parameters will be asked for.
+
+        Returns:
+            (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
+        """
+        assert batch.features is not None
+        assert batch.slopes is not None
+        N, K = batch.numbers.shape[0], batch.slopes.shape[-1]
+        with torch.enable_grad():
+            d, u = (t.detach().requires_grad_() for t in (batch.distances, batch.directions))
+            # phi of this value and slope: all that a force is made of.
+            phi = batch.features[..., :K] + batch.slopes * (d - batch.distances)[..., None]
+            z = torch.where(batch.pair[..., None], batch.features[..., K:], 0.0)
+            Yz = harmonics(u)[..., None] * z[..., None, :]  # (N, J, M, s)
+            A = (Yz.flatten(2).transpose(1, 2) @ phi).view(N, SIZE, -1).transpose(0, 1)
+            energies: Tensor = self(A, batch.numbers, species)
+            real = torch.where(batch.numbers > 0, energies, 0.0).sum()
+            by_d, by_u = torch.autograd.grad(real, (d, u), create_graph=create_graph)
+        d, u = batch.distances, batch.directions
+        across = by_u - u * (u * by_u).sum(-1, keepdim=True)
+        return energies, batch.forces(u * by_d[..., None] + across / d[..., None])
+
 
 class Block(nn.Module):
     """A product of two functions on the sphere, gated by the invariants.
@@ -143,46 +197,6 @@ class Block(nn.Module):
             parts = by_degree(_linear(C, self.out))
             B = B + torch.cat([g * part for g, part in zip(gates, parts, strict=True)])
         return x + dx, B
-
-
-def prepare(model: DeepSetX, tables: Tables, species: Tensor) -> Tables:
-    """Tables with [phi(d_ij) ; one-hot z_j] as features and dphi/dd as slopes."""
-    phi, slopes = tabulate(model.basis, tables.distances)
-    frame = torch.arange(len(tables), device=phi.device)[:, None, None]
-    one_hot = tables.numbers[frame, tables.neighbours][..., None] == species
-    return replace(tables, features=torch.cat([phi, one_hot], dim=-1), slopes=slopes)
-
-
-def energies_and_forces(
-    model: DeepSetX, batch: Batch, species: Tensor, *, create_graph: bool
-) -> tuple[Tensor, Tensor]:
-    """Atomic energies and -dE/dr of a batch whose tables went through `prepare`.
-
-    Args:
-        model: the parameters.
-        batch: N rows of J neighbour slots, with `features` and `slopes`.
-        species: (s,) the atomic numbers that occur.
-        create_graph: whether gradients by the parameters will be asked for.
-
-    Returns:
-        (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
-    """
-    assert batch.features is not None
-    assert batch.slopes is not None
-    N, K = batch.numbers.shape[0], batch.slopes.shape[-1]
-    with torch.enable_grad():
-        d, u = (t.detach().requires_grad_() for t in (batch.distances, batch.directions))
-        # phi of this value and slope: all that a force is made of.
-        phi = batch.features[..., :K] + batch.slopes * (d - batch.distances)[..., None]
-        z = torch.where(batch.pair[..., None], batch.features[..., K:], 0.0)
-        Yz = harmonics(u)[..., None] * z[..., None, :]  # (N, J, M, s)
-        A = (Yz.flatten(2).transpose(1, 2) @ phi).view(N, SIZE, -1).transpose(0, 1)
-        energies = model(A, batch.numbers, species)
-        real = torch.where(batch.numbers > 0, energies, 0.0).sum()
-        by_d, by_u = torch.autograd.grad(real, (d, u), create_graph=create_graph)
-    d, u = batch.distances, batch.directions
-    across = by_u - u * (u * by_u).sum(-1, keepdim=True)
-    return energies, batch.forces(u * by_d[..., None] + across / d[..., None])
 
 
 def _normal(*shape: int, terms: int) -> nn.Parameter:

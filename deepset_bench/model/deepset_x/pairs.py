@@ -14,8 +14,8 @@ from torch import Tensor
 
 from deepset_bench.model.batches import Batch
 from deepset_bench.model.deepset_x.network import DeepSetX
+from deepset_bench.model.labels import Labels
 from deepset_bench.model.potential import Potential
-from deepset_bench.scoring.metrics import Labels
 
 RIDGE = 1e-4
 """Weight of |c|^2 beside the two mean squared errors, all without dimension."""

@@ -1,0 +1,126 @@
+"""The one door for variants: the product's own and anybody's come through it.
+
+A variant is a function or class at the top level of a file, with one of these decorators and a name
+in quotes. Which variants there are is read off the files without running them, so that help and
+tables need no torch; a file is imported when one of its variants is built. Parameters that the
+configuration has are given by their names; all others have a type and a default, and are keys of
+the group: `layers: int = 3` of a network is `model.layers=5` on the command line.
+
+See docs/variants.md; `deepset_bench.testing` holds the physics tests that a variant is to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def scalar(name: str) -> Callable[[T], T]:
+    """A scalar feature: (...) distances in angstrom -> (...); an option of `scalars`."""
+    return _unchanged
+
+
+def radial_basis(name: str) -> Callable[[T], T]:
+    """A radial basis: makes a module, (...) distances in angstrom -> (..., size); of `rbf`.
+
+    Given: size, cutoff (angstrom).
+    """
+    return _unchanged
+
+
+def graph_layer(
+    name: str, *, divisible_by: int = 1, draws_by_edge: bool = True
+) -> Callable[[T], T]:
+    """A graph layer: makes a module of PyG's interface, (N, F) and (2, E) -> (N, F); of `gnn`.
+
+    Given: width (F), aggregation (where it is a parameter, `aggregation` is read).
+
+    Args:
+        name: the option.
+        divisible_by: what the width is divisible by.
+        draws_by_edge: False says that edges from and to an atom that no other edge touches change
+            nothing for the other atoms, and that nothing random is drawn an edge. Tables may then
+            be padded and the training compiled.
+    """
+    return _unchanged
+
+
+def gate(name: str) -> Callable[[T], T]:
+    """A gate of the experts: makes a module, (...) distances -> (..., experts); of `gating`.
+
+    Given: experts, top_k, cutoff. With a method `with_slope`, which returns the derivative by the
+    distance, too, it can be part of the fused form.
+    """
+    return _unchanged
+
+
+def readout(name: str) -> Callable[[T], T]:
+    """A readout: makes a module, X (N, F) and V (N, 3, F) -> (N,); a value of `readout`.
+
+    Given: width (F).
+    """
+    return _unchanged
+
+
+def model(
+    name: str,
+    *,
+    divisible_by: int = 1,
+    forms: tuple[str, ...] = ("reference",),
+    reads: tuple[str, ...] = (),
+    width_key: str = "model.width",
+) -> Callable[[T], T]:
+    """A network: makes a module, (numbers, vectors, edge_index) -> (N,) energies; of `model`.
+
+    numbers (N,), vectors (E, 3) r_i - r_j in angstrom, edge_index (2, E) rows [j, i]. Energies
+    without dimension: they are scaled to eV outside, and forces are their gradient.
+
+    Given: cutoff; and what the other groups describe, by these names: scalars, basis, gnn, gate,
+    experts, envelope, readout. width, layers and basis_size are keys of the group already.
+
+    Args:
+        name: the option.
+        divisible_by: what the width is divisible by.
+        forms: `fused` where the network has methods `prepare` and `energies_and_forces` of its own
+            (see `deepset_bench.model.potential`), `reference` where it has `forward`.
+        reads: keys of the configuration that it reads beside its parameters.
+        width_key: where its width is from.
+    """
+
+    def mark(target: T) -> T:
+        target.forms = forms  # type: ignore[attr-defined]
+        return target
+
+    return mark
+
+
+def metric(
+    name: str, *, unit: str = "", digits: int = 2, less_is_better: bool = True
+) -> Callable[[T], T]:
+    """A metric: (predictions, labels, run) -> number; a column of tables.
+
+    See `deepset_bench.scoring`.
+
+    Args:
+        name: the column.
+        unit: of the number.
+        digits: behind the point.
+        less_is_better: which way is better.
+    """
+    return _unchanged
+
+
+def reader(name: str, *, suffixes: tuple[str, ...] = ()) -> Callable[[T], T]:
+    """A reader of files: (path) -> ASE atoms with energies in eV and forces in eV/angstrom.
+
+    Args:
+        name: of the format.
+        suffixes: ends of names by which its files are recognised, as in (".abc",).
+    """
+    return _unchanged
+
+
+def _unchanged(target: T) -> T:
+    return target
