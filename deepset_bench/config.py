@@ -135,13 +135,16 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
             group, _, name = key.rpartition(".")
             del (OmegaConf.select(content, group) if group else content)[name]
         config = _typed(content)
-        trained_with = dict(config.sources)
-        _check_known(trained_with, path)
-        validate(config)
-        complete(config)
-        _check_sources(trained_with, config.sources)
     except UserError as error:
         raise UserError(f"{path}: {error}; not a configuration of this version") from None
+    trained_with = dict(config.sources)
+    _check_known(trained_with, path)
+    try:
+        validate(config)
+        complete(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}; not a configuration of this version") from None
+    _check_sources(trained_with, config.sources, path)
     return config
 
 
@@ -333,19 +336,20 @@ def _check_known(names: Collection[str], path: Path) -> None:
     for text in names:
         kind, _, name = text.partition(" ")
         if (kind, name) not in registry.variants():
+            what = f"{registry.KINDS[kind].words} {name}"
             raise UserError(
-                f"trained with {registry.KINDS[kind].words} {name}, which is not the product's own; "
-                f"name its file with --variants (a copy is in {path.parent / 'variants'})"
+                f"{path}: trained with {what}, which is not the product's own; name its file with "
+                f"--variants (a copy is in {path.parent / 'variants'})"
             )
 
 
-def _check_sources(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+def _check_sources(before: Mapping[str, str], now: Mapping[str, str], path: Path) -> None:
     """Raise a UserError where a variant is not the one that a run was trained with."""
     for name, checksum in before.items():
         if name in now and now[name] != checksum:
             raise UserError(
-                f"{name.partition(' ')[2]} is another now than the run was trained with; "
-                "the file that it was trained with is in the run's folder variants"
+                f"{path}: the file of {name.partition(' ')[2]} has changed since this run; the one "
+                f"that it was trained with is in {path.parent / 'variants'}, for --variants"
             )
 
 

@@ -160,13 +160,16 @@ class Variant:
         if self.ours:
             return target(**arguments)
         try:
-            return target(**arguments)
+            made = target(**arguments)
         except UserError:
             raise
         except Exception as error:
-            raise UserError(
-                f"{_place(self.file, error)}: {self} cannot be made: {_says(error)}"
-            ) from error
+            where = _place(self.file, error)
+            raise UserError(f"{where}: {self} cannot be made: {_says(error)}") from error
+        if not hasattr(made, "state_dict"):
+            what = type(made).__name__
+            raise UserError(f"{self.file}: {self} makes {what}, not a module of torch")
+        return made
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind].words} {self.name}"
@@ -412,7 +415,7 @@ def _option(argument: ast.arg, default: ast.expr | None) -> Option:
         value = ast.literal_eval(default)
     except ValueError:
         raise ValueError(f"the default of {argument.arg} is to be a plain value") from None
-    return Option(types or (type(value),), value)
+    return Option(types or ((type(value),) if type(value) in _TYPES.values() else ()), value)
 
 
 def _types(node: ast.expr | None) -> tuple[type, ...]:

@@ -225,7 +225,7 @@ class RunFolder:
             if key != "seed" and key in stored and stored[key] != value:
                 if key.startswith("sources."):
                     kind, _, name = key.removeprefix("sources.").partition(" ")
-                    return f"{registry.KINDS[kind].words} {name} has changed since"
+                    return f"the file of {registry.KINDS[kind].words} {name} has changed since"
                 return f"{key} was {stored[key]}, is now {value}"
         trained_on = self.result().get(DATA)
         if trained_on is None:  # of a run that has not ended, or of an earlier version

@@ -416,9 +416,8 @@ def complete(config: Config) -> None:
     """
     for group, kind in OPTIONS.items():
         part = getattr(config, group)
-        if (kind, part.kind) not in registry.variants():
-            continue  # `validate` says so
-        known = registry.find(kind, part.kind).options
+        there = (kind, part.kind) in registry.variants()  # or it is none, or `validate` says so
+        known = registry.find(kind, part.kind).options if there else {}
         for name, value in part.options.items():
             if name not in known:
                 others = [*known, *(f.name for f in fields(part) if f.name != "options")]

@@ -12,14 +12,17 @@ from deepset_bench.config import determinants, experiment
 from deepset_bench.errors import UserError
 from deepset_bench.reading import read_yaml
 from deepset_bench.runs import RunFolder
-from deepset_bench.schema import Config, flat
+from deepset_bench.schema import OPTIONS, Config, flat
 from deepset_bench.training.loop import Member, fit
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import SingleOptimisation
 
-_LABELS = ("condition.name", "data.name")  # read where folders are named
-_TABLES = ("reference.energies_ev.",)  # whose keys are the user's
+_LABELS = ("condition.name", "data.name", "sources")  # read where folders are named
+_TABLES = (  # whose keys are the user's, or a variant's, which knows them
+    *("reference.energies_ev.", "sources."),
+    *(f"{group}.options." for group in OPTIONS),
+)
 _BATCHES = 2  # of training, in the trial run
 
 

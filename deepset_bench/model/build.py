@@ -13,7 +13,6 @@ from torch import nn
 
 from deepset_bench import registry
 from deepset_bench.config import experiment
-from deepset_bench.errors import UserError
 from deepset_bench.model.deepset.graph import GraphLayers
 from deepset_bench.model.radial import Function, RadialBasis
 from deepset_bench.schema import Config
@@ -60,9 +59,7 @@ def _network(config: Config, width: int) -> nn.Module:
     for name, make in _PARTS.items():
         if name in found.parameters:
             parts[name] = make(config, width)
-    network = found.call(**parts)
-    if not isinstance(network, nn.Module):
-        raise UserError(f"{found.file}: {found} makes {type(network).__name__}, not a torch module")
+    network: nn.Module = found.call(**parts)
     return network
 
 

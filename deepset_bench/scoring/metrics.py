@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.buckets import Buckets
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.model.potential import Potential, Prediction
 from deepset_bench.molecules.frames import FloatArray
 

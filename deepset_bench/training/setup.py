@@ -18,7 +18,7 @@ from deepset_bench.errors import UserError, chosen
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import EnergyReference, fit_reference
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import CompiledGradients, clipped, flatten, gradients
 from deepset_bench.training.loss import Loss, Target, terms

@@ -9,9 +9,10 @@ import torch
 from deepset_bench.config import experiment
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.potential import Potential
+from deepset_bench.testing import evaluate
 from deepset_bench.training.setup import build_model
 from tests import toy
-from tests.model.physics import configuration, evaluate, make_potential, stack
+from tests.model.physics import configuration, make_potential, stack
 
 DEAD = 52_224
 """Parameters of the report's model that enter no output, left out here."""

@@ -12,17 +12,9 @@ from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
 from deepset_bench.model.deepset_x.sphere import SIZE, harmonics
 from deepset_bench.model.potential import Potential
+from deepset_bench.testing import SCALE, close, joined
 from tests import toy
-from tests.model.physics import (
-    SCALE,
-    Physics,
-    close,
-    configuration,
-    joined,
-    make_potential,
-    smooth_molecule,
-    stack,
-)
+from tests.model.physics import Physics, configuration, make_potential, smooth_molecule, stack
 
 CUTOFF = 5.0
 

@@ -13,16 +13,9 @@ import torch_geometric.nn.models.visnet as pyg_visnet
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.peers import SchNet, ViSNet
 from deepset_bench.model.potential import Potential
+from deepset_bench.testing import SCALE, jump_ratio
 from tests import toy
-from tests.model.physics import (
-    SCALE,
-    Physics,
-    configuration,
-    jump_ratio,
-    make_potential,
-    smooth_molecule,
-    stack,
-)
+from tests.model.physics import Physics, configuration, make_potential, smooth_molecule, stack
 
 CUTOFF = 5.0
 
@@ -57,11 +50,13 @@ class TestPeer(Physics):
         """ViSNet's vector messages have a bias that no cutoff function multiplies."""
         smooth = pytest.approx((0.1, 0.1), abs=0.005)
         if config.model.kind == "visnet":
-            assert jump_ratio(potential, config) == pytest.approx((1.0, 1.0), abs=0.1)
+            assert jump_ratio(potential, config, self.elements) == pytest.approx(
+                (1.0, 1.0), abs=0.1
+            )
             with torch.no_grad():
                 for layer in potential.model.representation.vis_mp_layers:
                     layer.s_proj.bias.zero_()
-        assert jump_ratio(potential, config) == smooth
+        assert jump_ratio(potential, config, self.elements) == smooth
 
     def test_a_training_step_is_finite_beside_padding_and_isolated_atoms(self, potential, config):
         frames = stack(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from deepset_bench.model.readout import EquivariantReadout, GatedEquivariantBlock, safe_norm
-from tests.model.physics import orthogonal
+from deepset_bench.testing import orthogonal
 
 pytestmark = pytest.mark.usefixtures("float64")
 

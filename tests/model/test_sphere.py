@@ -16,7 +16,7 @@ from deepset_bench.model.deepset_x.sphere import (
     product,
     quadrature,
 )
-from tests.model.physics import orthogonal
+from deepset_bench.testing import orthogonal
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from deepset_bench.schema import Config
-from tests.model.physics import (
-    FAR,
-    SCALE,
-    Physics,
-    evaluate,
-    joined,
-    make_potential,
-    permuted,
-    smooth_molecule,
-)
+from deepset_bench.testing import FAR, SCALE, evaluate, joined, permuted
+from tests.model.physics import Physics, make_potential, smooth_molecule
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     **{

@@ -10,7 +10,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.deepset_x import pairs
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.metrics import predict

@@ -12,7 +12,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.model.batches import Shape, Tables
 from deepset_bench.model.buckets import Buckets, table_shapes
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.metrics import differences, predict
 from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins

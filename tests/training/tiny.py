@@ -13,7 +13,7 @@ import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.model.batches import Tables
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training.loop import Epoch

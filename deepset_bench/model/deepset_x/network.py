@@ -49,7 +49,7 @@ from deepset_bench.schema import MAX_ATOMIC_NUMBER
 from deepset_bench.variants import model
 
 if TYPE_CHECKING:
-    from deepset_bench.model.labels import Labels
+    from deepset_bench.model.labelled import Labels
     from deepset_bench.model.potential import Potential
 
 NEAREST = 0.9

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepset_bench.model.batches import Batch
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.labels import Labels
+from deepset_bench.model.labelled import Labels
 from deepset_bench.model.potential import Potential
 
 RIDGE = 1e-4

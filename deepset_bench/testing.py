@@ -1,0 +1,329 @@
+"""The physics that any potential is to obey, as tests to inherit: run them with pytest.
+
+    from deepset_bench.testing import PotentialTests
+
+    class TestMyLayer(PotentialTests):
+        variants = "variants.py"
+        overrides = ("gnn=my_layer",)
+
+The network is not trained, in float64 and in eval mode. Bounds are relative to the largest energy
+or force at hand; `ROUNDING` is for quantities that are equal in exact arithmetic.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from deepset_bench.config import experiment
+from deepset_bench.model.batches import Tables
+from deepset_bench.model.build import build_model
+from deepset_bench.model.potential import Potential
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.registry import ENVIRONMENT
+from deepset_bench.schema import Config
+
+ROUNDING = 1e-11
+FAR = 100.0  # angstrom
+SCALE = 0.7  # eV
+
+
+def geometry(numbers: IntArray, positions: FloatArray) -> Frames:
+    """One frame without labels; (n,) atomic numbers and (n, 3) in angstrom."""
+    n = len(numbers)
+    return Frames(
+        numbers=numbers,
+        positions=positions,
+        n_atoms=np.array([n]),
+        energy=np.zeros(1),
+        forces=np.zeros((n, 3)),
+        bias_forces=None,
+        molecule=np.array([""]),
+        index=np.array([0]),
+    )
+
+
+def random_molecule(elements: Sequence[int], n_atoms: int, seed: int) -> Frames:
+    """Atoms 0.9 to 1.6 angstrom from an earlier one, and from none nearer than 0.9."""
+    rng = np.random.default_rng(seed)
+    positions = [np.zeros(3)]
+    while len(positions) < n_atoms:
+        step = rng.normal(size=3)
+        new = positions[rng.integers(len(positions))] + step / np.linalg.norm(step) * rng.uniform(
+            0.9, 1.6
+        )
+        if min(np.linalg.norm(new - old) for old in positions) > 0.9:
+            positions.append(new)
+    return geometry(np.resize(np.array(elements), n_atoms), np.array(positions))
+
+
+def evaluate(
+    potential: Potential, config: Config, frames: Sequence[Frames] | Frames, *, alone: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """(M,) energies and (A, 3) forces without padding; in one batch, or each frame `alone`."""
+    whole = frames if isinstance(frames, Frames) else Frames.concatenate(frames)
+    tables = potential.prepare(
+        Tables.build(
+            whole,
+            config.cutoff,
+            dtype=torch.get_default_dtype(),
+            every_second=config.every_second,
+        )
+    )
+    energies, forces = [], []
+    for rows in torch.arange(len(whole)).split(1 if alone else len(whole)):
+        batch = tables.gather(rows)
+        prediction = potential(batch)
+        energies.append(prediction.energy.detach())
+        forces.append(prediction.forces.detach()[batch.numbers > 0])
+    return torch.cat(energies).numpy(), torch.cat(forces).numpy()
+
+
+def moved(frames: Frames, positions: FloatArray) -> Frames:
+    """The same atoms elsewhere."""
+    return geometry(frames.numbers, positions)
+
+
+def permuted(frames: Frames, order: IntArray) -> Frames:
+    """The same molecule with its atoms in another order."""
+    return geometry(frames.numbers[order], frames.positions[order])
+
+
+def joined(a: Frames, b: Frames, shift: float) -> Frames:
+    """One frame of two, the second moved along x."""
+    return geometry(
+        np.concatenate([a.numbers, b.numbers]),
+        np.concatenate([a.positions, b.positions + np.array([shift, 0.0, 0.0])]),
+    )
+
+
+def orthogonal(seed: int, determinant: int) -> FloatArray:
+    """A random rotation (determinant 1) or rotation and reflection (-1)."""
+    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    q[:, 0] *= determinant * np.linalg.det(q)
+    return q
+
+
+def close(found: FloatArray, expected: FloatArray, relative: float = ROUNDING) -> None:
+    """Equal up to `relative` times the largest expected number."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=relative * np.abs(expected).max())
+
+
+def crossing(elements: Sequence[int], cutoff: float, beyond: float) -> Frames:
+    """Three atoms; the first and the last are `beyond` angstrom further apart than the cutoff.
+
+    The last atom stays within the cutoff of the second, so that it never stands alone.
+    """
+    positions = np.array([[0.0, 0.0, 0.0], [0.6, 0.9, 0.0], [cutoff + beyond, 0.0, 0.0]])
+    return geometry(np.resize(np.array(elements[::-1]), 3), positions)
+
+
+def jump_ratio(
+    potential: Potential, config: Config, elements: Sequence[int], step: float = 1e-5
+) -> tuple[float, float]:
+    """How the change of energy and of forces across the cutoff shrinks when the step does.
+
+    The change between `step` inside and `step` outside is jump + O(step). A tenth of the step
+    leaves a tenth of it where there is no jump and all of it where there is one; much less where
+    the functions go to zero faster. Zero where nothing changes beyond rounding.
+    """
+    changes = []
+    for h in (step, step / 10):
+        pair = [crossing(elements, config.cutoff, side * h) for side in (-1, 1)]
+        energy, forces = evaluate(potential, config, pair, alone=True)
+        inside, outside = forces.reshape(2, -1)
+        sizes = np.array([abs(energy[1] - energy[0]), np.abs(outside - inside).max()])
+        rounding = 1e3 * np.finfo(float).eps * max(np.abs(energy).max(), 1.0)
+        changes.append(np.where(sizes > rounding, sizes, 0.0))
+    first, second = changes
+    ratio = np.divide(second, first, out=np.zeros(2), where=first > 0)
+    return float(ratio[0]), float(ratio[1])
+
+
+class PotentialTests:
+    """Tests of the untrained network that `overrides` describe.
+
+    Attributes:
+        variants: a file of variants of your own, or None.
+        overrides: as on the command line.
+        elements: atomic numbers that its molecules are of.
+        jumps: whether its energy may jump where a pair crosses the cutoff, as behind a graph layer
+            that sees no distances. A potential for dynamics has no jump.
+    """
+
+    variants: ClassVar[str | Path | None] = None
+    overrides: ClassVar[Sequence[str]] = ()
+    elements: ClassVar[Sequence[int]] = (6, 1)
+    jumps: ClassVar[bool] = False
+
+    @pytest.fixture(autouse=True)
+    def in_float64(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Parameters made in a test are float64 from the start; its variants are known."""
+        if self.variants is not None:
+            monkeypatch.setenv(ENVIRONMENT, str(Path(self.variants).absolute()))
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        yield
+        torch.set_default_dtype(before)
+
+    @pytest.fixture
+    def config(self) -> Config:
+        """The configuration."""
+        return copy.deepcopy(experiment(self.overrides).config)
+
+    @pytest.fixture
+    def potential(self, config: Config) -> Potential:
+        """It, not trained, of a scale in eV that is not one."""
+        torch.manual_seed(0)
+        species = torch.tensor(sorted(self.elements))
+        return Potential(build_model(config), species, SCALE, form=config.form).eval()
+
+    @pytest.fixture
+    def molecule(self, config: Config) -> Frames:
+        """Seven atoms."""
+        return random_molecule(self.elements, 7, 1)
+
+    @pytest.fixture
+    def other(self, config: Config) -> Frames:
+        """Five atoms."""
+        return random_molecule(self.elements, 5, 2)
+
+    def test_forces_are_minus_the_gradient(
+        self, potential: Potential, config: Config, molecule: Frames
+    ) -> None:
+        """Central differences D(h) = -F + c h^2: the error of D(h/2) is a third of D(h) - D(h/2).
+
+        That difference must itself be small, so that a large one cannot excuse a wrong force.
+        """
+        energy, forces = evaluate(potential, config, molecule)
+        gradients = []
+        h = 2e-5
+        for step in (h, h / 2):
+            shifts = step * np.eye(forces.size).reshape(-1, *forces.shape)
+            displaced = [moved(molecule, molecule.positions + s) for s in (*shifts, *-shifts)]
+            energies, _ = evaluate(potential, config, displaced, alone=config.every_second)
+            up, down = energies.reshape(2, -1)
+            gradients.append(((up - down) / (2 * step)).reshape(forces.shape))
+        largest = np.abs(forces).max()
+        assert largest > 1e-3 * SCALE, "the energy hardly depends on the positions"
+        # Two energies, each a sum of terms of about its own size, right to some 1e-15 relative.
+        rounding = 2e-14 * max(abs(energy[0]), 1.0) / h
+        truncation = np.abs(gradients[0] - gradients[1])
+        assert truncation.max() < 1e-4 * largest + rounding
+        assert (np.abs(forces + gradients[1]) <= truncation + rounding).all()
+
+    def test_translation(self, potential: Potential, config: Config, molecule: Frames) -> None:
+        """Somewhere else, energy and forces are the same."""
+        energy, forces = evaluate(potential, config, molecule)
+        away = moved(molecule, molecule.positions + np.array([10.0, -20.0, 30.0]))
+        new_energy, new_forces = evaluate(potential, config, away)
+        # Positions near 30 carry 4e-15 angstrom of rounding into a difference near 1; the gate
+        # near a threshold (logit 1 / 0.01) multiplies it by 1e4.
+        close(new_energy, energy, 1e-10)
+        close(new_forces, forces, 1e-9)
+
+    @pytest.mark.parametrize("determinant", [1, -1], ids=["rotation", "reflection"])
+    def test_rotation(
+        self, potential: Potential, config: Config, molecule: Frames, determinant: int
+    ) -> None:
+        """Turned or mirrored, the energy is the same and the forces turn with the molecule."""
+        energy, forces = evaluate(potential, config, molecule)
+        Q = orthogonal(3, determinant)
+        turned = moved(molecule, molecule.positions @ Q)
+        new_energy, new_forces = evaluate(potential, config, turned)
+        close(new_energy, energy, 1e-10)
+        close(new_forces, forces @ Q, 1e-9)
+
+    def test_net_force_and_torque_are_zero(
+        self, potential: Potential, config: Config, molecule: Frames
+    ) -> None:
+        """What follows from both."""
+        _, forces = evaluate(potential, config, molecule)
+        largest = np.abs(forces).max()
+        assert np.abs(forces.sum(0)).max() < ROUNDING * largest
+        torque = np.cross(molecule.positions, forces).sum(0)
+        assert np.abs(torque).max() < ROUNDING * largest * np.abs(molecule.positions).max()
+
+    def test_atomic_energies_sum_to_the_energy(
+        self, potential: Potential, config: Config, molecule: Frames, other: Frames
+    ) -> None:
+        """And padding has none."""
+        frames = Frames.concatenate([molecule, other])
+        tables = potential.prepare(Tables.build(frames, config.cutoff, dtype=torch.float64))
+        prediction = potential(tables.gather(torch.tensor([0, 1])))
+        atomic = prediction.atomic_energies.detach().view(2, 7).numpy()
+        assert (np.abs(atomic[1, :5]) > 0).all()
+        np.testing.assert_array_equal(atomic[1, 5:], 0.0)
+        close(atomic.sum(1), prediction.energy.detach().numpy())
+
+    def test_an_isolated_atom(self, potential: Potential, config: Config) -> None:
+        """It has an energy and no force."""
+        for number in self.elements:
+            energy, forces = evaluate(
+                potential, config, geometry(np.array([number]), np.zeros((1, 3)))
+            )
+            assert np.isfinite(energy).all()
+            np.testing.assert_array_equal(forces, 0.0)
+
+    def test_a_separated_pair_is_two_atoms(self, potential: Potential, config: Config) -> None:
+        """Beyond the cutoff there is no force."""
+        numbers = np.resize(np.array(self.elements), 2)
+        one, two = (geometry(np.array([z]), np.zeros((1, 3))) for z in numbers)
+        alone, _ = evaluate(potential, config, [one, two])
+        for distance in (config.cutoff + 1e-6, FAR, 1e6):
+            energy, forces = evaluate(potential, config, joined(one, two, distance))
+            close(energy, alone.sum(keepdims=True))
+            np.testing.assert_array_equal(forces, 0.0)
+
+    def test_permutation(self, potential: Potential, config: Config, molecule: Frames) -> None:
+        """Atoms have no order."""
+        energy, forces = evaluate(potential, config, molecule)
+        order = np.random.default_rng(0).permutation(len(molecule.numbers))
+        new_energy, new_forces = evaluate(potential, config, permuted(molecule, order))
+        close(new_energy, energy)
+        close(new_forces, forces[order])
+
+    def test_two_copies_have_twice_the_energy(
+        self, potential: Potential, config: Config, molecule: Frames
+    ) -> None:
+        """Far apart."""
+        energy, forces = evaluate(potential, config, molecule)
+        both, both_forces = evaluate(potential, config, joined(molecule, molecule, FAR))
+        # Positions near 100: as in the test of translation.
+        close(both, 2 * energy, 1e-10)
+        close(both_forces, np.concatenate([forces, forces]), 1e-9)
+
+    def test_two_molecules_far_apart_have_the_sum_of_their_energies(
+        self, potential: Potential, config: Config, molecule: Frames, other: Frames
+    ) -> None:
+        """And the forces that each has alone."""
+        energies, forces = evaluate(potential, config, [molecule, other])
+        both, both_forces = evaluate(potential, config, joined(molecule, other, FAR))
+        close(both, energies.sum(keepdims=True), 1e-10)
+        close(both_forces, forces, 1e-9)
+
+    def test_a_frame_in_a_mixed_batch_equals_itself_alone(
+        self, potential: Potential, config: Config, molecule: Frames, other: Frames
+    ) -> None:
+        """Frames of many sizes in one batch."""
+        atom = geometry(np.array([self.elements[0]]), np.zeros((1, 3)))
+        frames = [other, molecule, atom, joined(molecule, other, 4.0), other]
+        energies, forces = evaluate(potential, config, frames)
+        single = [evaluate(potential, config, frame) for frame in frames]
+        assert np.ptp(energies) > 0.01 * SCALE
+        close(energies, np.concatenate([energy for energy, _ in single]))
+        close(forces, np.concatenate([f for _, f in single]))
+
+    def test_crossing_the_cutoff(self, potential: Potential, config: Config) -> None:
+        """Energy and forces are continuous there, unless the class says that they jump."""
+        energy, forces = jump_ratio(potential, config, self.elements)
+        if not self.jumps:
+            # Up to the next order in the step, 1e-5 of the lengths (0.1 angstrom) of the functions.
+            assert energy < 0.105
+            assert forces < 0.105

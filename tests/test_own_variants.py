@@ -1,0 +1,338 @@
+"""Variants of a person's own, from a file: found, trained, examined, and never mistaken."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deepset_bench import composing, config, registry
+from deepset_bench.config import experiment, load_config
+from deepset_bench.errors import UserError
+from deepset_bench.model.build import build_model
+from deepset_bench.model.potential import Potential
+from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.testing import PotentialTests, evaluate, random_molecule
+from tests.test_cli import inside
+from tests.training.tiny import OVERRIDES, asked, assert_same_run
+
+MY_NET = ("width=128", "rbf.size=32", "gating.experts=10", "model=my_net")
+OWN = Path(__file__).with_name("own_variants.py")
+
+
+def forget() -> None:
+    """What this process knows of files that a test changes."""
+    known = (registry, config, composing)
+    for function in [one for module in known for one in vars(module).values()]:
+        getattr(function, "cache_clear", lambda: None)()
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """A file of variants that a test may change, named for this process."""
+    path = tmp_path / "variants.py"
+    shutil.copy(OWN, path)
+    monkeypatch.setenv(registry.ENVIRONMENT, str(path))
+    return path
+
+
+class Own(PotentialTests):
+    variants = OWN
+
+
+class TestScalar(Own):
+    overrides = ("width=16", "scalars=inverse")
+
+
+class TestBasis(Own):
+    overrides = ("width=16", "rbf=bessel", "rbf.size=8")
+
+
+class TestBasisWithParameters(Own):
+    overrides = ("width=16", "rbf=learned", "rbf.size=8", "rbf.narrow=2")
+
+
+class TestLayer(Own):
+    overrides = ("width=16", "gnn=neighbours")
+    jumps = True  # it sees which atoms are neighbours, and no distances
+
+
+class TestGate(Own):
+    overrides = ("width=16", "gating=even")
+
+
+class TestReadout(Own):
+    overrides = ("width=16", "readout=norm")
+
+
+class TestNetwork(Own):
+    overrides = ("model=my_net",)
+
+
+def form(*overrides: str) -> str:
+    wanted = experiment(asked(*overrides)).config
+    return Potential(build_model(wanted), torch.tensor([1, 6]), 1.0).form
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_the_fused_form_cannot_express_is_computed_in_the_reference_form(own):
+    assert {form("scalars=inverse"), form("rbf=bessel"), form("gnn=neighbours")} == {"fused"}
+    assert {form("rbf=learned"), form("gating=even"), form(*MY_NET)} == {"reference"}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_both_forms_are_one_function(own):
+    """A basis and a layer of a person's own are in the tables of the fused form."""
+    torch.manual_seed(0)
+    wanted = experiment([*OVERRIDES, "rbf=bessel", "scalars=inverse", "gnn=neighbours"]).config
+    model = build_model(wanted).double()
+    found = []
+    for name in ("fused", "reference"):
+        potential = Potential(model, torch.tensor([1, 6]), 1.0, form=name).eval()
+        torch.set_default_dtype(torch.float64)
+        try:
+            found.append(evaluate(potential, wanted, random_molecule((6, 1), 6, 0)))
+        finally:
+            torch.set_default_dtype(torch.float32)
+    (energy, forces), (energy_0, forces_0) = found
+    assert energy == pytest.approx(energy_0, rel=1e-5)
+    assert forces == pytest.approx(forces_0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (("scalars=inverse",), "inverse"),
+        (("scalars=[x3,inverse]",), "x3_inverse"),
+        (("rbf=bessel",), "rbf-bessel"),
+        (("gnn=neighbours", "gnn.hidden=4"), "neighbours+gnn.hidden-4"),
+        (("model=my_net", "model.my_option=3"), "my_net+model.my_option-3"),
+        (("gating=even",), "gating-even"),
+        (("readout=norm",), "readout-norm"),
+    ],
+)
+def test_they_have_their_names(own, overrides, name):
+    found = experiment(overrides)
+    assert found.variant == name
+    assert len(found.config.sources) == 1
+    assert experiment(()).config.sources == {}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ("model=my_net model.my_optoin=3", "did you mean model.my_option"),
+        ("model=my_net model.my_option=much", "model.my_option=much is to be int"),
+        ("model=my_net model.my_option=2.5", "model.my_option=2.5 is to be int"),
+        ("model=my_net model.basis_size=8", "this size is for other networks"),
+        ("model=my_net scalars=inverse", "scalars=['inverse'] is not read by model=my_net"),
+        ("gnn.hidden=4", "gnn.hidden=4: graph layer none has no such option"),
+        ("gnn=sage gnn.hidden=4", "gnn.hidden=4: graph layer sage has no such option"),
+        ("gnn=neighbors", "did you mean neighbours"),
+        ("scalars=[inverse,invers]", "has unknown invers"),
+        ("sources=1", "unknown group or key 'sources'"),
+    ],
+)
+def test_mistakes_are_one_line(own, overrides, said):
+    with pytest.raises(UserError) as caught:
+        experiment(overrides.split())
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_changed_line_is_another_run(own, tmp_path):
+    def identity(*overrides: str) -> str:
+        forget()
+        return experiment(overrides).identity("")
+
+    layer, ours = identity("gnn=neighbours"), identity("gnn=sage")
+    assert identity("gnn=neighbours") == layer
+    own.write_text(own.read_text().replace("torch.tanh", "torch.sin"))
+    changed = identity("gnn=neighbours")
+    assert changed != layer
+    assert identity("gnn=sage") == ours
+    # What lies beside the file and is imported by it counts, what is not imported does not.
+    (tmp_path / "beside.py").write_text("K = 1\n")
+    assert identity("gnn=neighbours") == changed
+    own.write_text(f"import beside\n{own.read_text()}")
+    before = identity("gnn=neighbours")
+    (tmp_path / "beside.py").write_text("K = 2\n")
+    assert identity("gnn=neighbours") != before
+
+
+@pytest.mark.usefixtures("tiny")
+def test_from_training_to_a_check(tmp_path, monkeypatch, capsys):
+    own = tmp_path / "my variants.py"
+    shutil.copy(OWN, own)
+    file = f"--variants={own}"
+    monkeypatch.delenv(registry.ENVIRONMENT, raising=False)
+    monkeypatch.setattr("os.environ", {**__import__("os").environ})
+    words = asked("gnn=neighbours", "rbf=learned", "trainer.epochs=2")
+    status, out, err = inside(monkeypatch, capsys, "train", *words, file)
+    assert (status, err) == (0, "")
+    assert "reference form" in out
+    assert "its radial basis has parameters" in out
+    folder = run_folder(experiment(words))
+    assert (folder.variants / own.name).read_text() == own.read_text()
+    assert inside(monkeypatch, capsys, "check", str(folder.path), file)[0] in (0, 1)
+
+    own.write_text(own.read_text().replace("torch.tanh", "torch.sin"))
+    forget()
+    status, _, err = inside(monkeypatch, capsys, "train", *words, file)
+    assert status == 2
+    assert "has changed since; bench train ... --fresh" in err
+    status, _, err = inside(monkeypatch, capsys, "evaluate", str(folder.path), file)
+    assert status == 2
+    assert "has changed since this run; the one that it was trained with is in" in err
+
+    forget()
+    monkeypatch.delenv(registry.ENVIRONMENT)
+    status, _, err = inside(monkeypatch, capsys, "evaluate", str(folder.path))
+    assert status == 2
+    assert "which is not the product's own; name its file with --variants (a copy is in" in err
+    with pytest.raises(UserError, match="--variants"):
+        load_config(folder.config)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_going_on_is_not_having_stopped(own, monkeypatch, capsys, tmp_path):
+    folders = []
+    for runs, lengths in (("whole", (4,)), ("stopped", (2, 4))):
+        monkeypatch.setenv("BENCH_RUNS", str(tmp_path / runs))
+        for epochs in lengths:
+            words = asked(*MY_NET)
+            with monkeypatch.context() as patch:
+                if epochs == 2:
+                    stop_after(patch, 2)
+                inside(patch, capsys, "train", *words)
+        folders.append(run_folder(experiment(words)))
+    assert_same_run(*folders)
+
+
+def stop_after(patch: pytest.MonkeyPatch, epochs: int) -> None:
+    """As Ctrl-C in an epoch would."""
+    write, seen = RunFolder.sync_metrics, []
+
+    def sync(folder: RunFolder) -> None:
+        write(folder)
+        seen.append(folder)
+        if len(seen) > epochs:
+            raise KeyboardInterrupt
+
+    patch.setattr(RunFolder, "sync_metrics", sync)
+
+
+BROKEN = {
+    "def f(:": "line 1: invalid syntax",
+    "@scalar('x3')\ndef f(d):\n    return d": "scalar feature x3 is the product's own",
+    "@scalar('a b')\ndef f(d):\n    return d": "line 2: @scalar('a b'): a name is made of letters",
+    "@scalar(NAME)\ndef f(d):\n    return d": "line 2: @scalar takes one name in quotes",
+    "@scalar('f')\ndef f(d, e):\n    return d": "line 2: a scalar feature is a function of 1",
+    "@graph_layer('f')\ndef f(width, x):\n    pass": "line 2: parameter x of f: nothing gives it",
+    "@graph_layer('f')\ndef f(width, x=[]):\n    pass": "line 2: parameter x of f needs a type",
+    "@graph_layer('f')\ndef f(width, x=Y):\n    pass": "line 2: the default of x is to be a plain",
+    "@graph_layer('f')\ndef f(*width):\n    pass": "line 2: f takes any arguments",
+    "@graph_layer('f', divisable_by=2)\ndef f(width):\n    pass": "did you mean divisible_by",
+    "@readout('f')\ndef f(width, x: int = 1):\n    pass": "line 2: parameter x of f: is not given",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN.items())
+def test_a_file_that_holds_no_variant_is_one_line(own, text, said):
+    own.write_text(text)
+    with pytest.raises(UserError) as caught:
+        experiment(())
+    assert said in str(caught.value)
+    assert str(own) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("1 / 0", "line 5: graph layer f cannot be made: ZeroDivisionError: division by zero"),
+        ("return 3", "graph layer f makes int, not a module of torch"),
+        ("import nowhere", "line 5: graph layer f cannot be made: ModuleNotFoundError"),
+    ],
+)
+def test_a_variant_that_cannot_be_made_is_one_line(own, body, said):
+    text = "from deepset_bench.variants import graph_layer\n\n@graph_layer('f')\ndef f(width):\n"
+    own.write_text(f"{text}    {body}\n")
+    with pytest.raises(UserError) as caught:
+        build_model(experiment(["gnn=f"]).config)
+    assert said in str(caught.value)
+    own.write_text(f"import nowhere\n{text}    pass\n")
+    forget()
+    with pytest.raises(UserError, match="line 1: ModuleNotFoundError"):
+        build_model(experiment(["gnn=f"]).config)
+
+
+def test_a_file_that_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv(registry.ENVIRONMENT, str(tmp_path / "none.py"))
+    with pytest.raises(UserError, match=r"none\.py: no such file of variants"):
+        experiment(())
+
+
+def test_an_installed_package(monkeypatch, tmp_path):
+    """Its entry point names the module."""
+    (tmp_path / "theirs.py").write_text(OWN.read_text())
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[deepset_bench.variants]\ntheirs = theirs\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = experiment(["gnn=neighbours", "width=16"]).config
+    assert [one.module for one in found.variants if one.kind == "graph_layer"] == ["theirs"]
+    assert sum(p.numel() for p in build_model(found).gnn.parameters()) == 16 * 8 + 8 + 8 * 16 + 16
+
+
+options = st.dictionaries(
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(
+        lambda name: (
+            name not in ("self", "width", "layers", "basis_size", *__import__("keyword").kwlist)
+            and name not in registry.KINDS["model"].given
+            and name not in ("kind", "options")
+        )
+    ),
+    st.one_of(
+        st.integers(-9, 9), st.booleans(), st.floats(-1e3, 1e3), st.sampled_from(["a", "b c"])
+    ),
+    max_size=4,
+)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(found=options)
+def test_options_of_any_name_have_their_defaults(tmp_path, monkeypatch, found):
+    path = tmp_path / "any.py"
+    listed = "".join(f", {name}: {type(v).__name__} = {v!r}" for name, v in found.items())
+    path.write_text(f"@model('any_net')\ndef net(width: int = 4{listed}):\n    pass\n")
+    monkeypatch.setenv(registry.ENVIRONMENT, str(path))
+    forget()
+    made = experiment(["model=any_net"])
+    assert made.config.model.options == found
+    assert made.variant == "any_net"
+    for name, value in found.items():
+        forget()
+        text = (
+            str(value).lower()
+            if isinstance(value, bool)
+            else f"'{value}'"
+            if isinstance(value, str)
+            else value
+        )
+        again = experiment(["model=any_net", f"model.{name}={text}"])
+        assert again.identity("") == made.identity("")
