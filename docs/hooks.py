@@ -113,9 +113,11 @@ def _keys(
     if values is not None:
         rows = ["| key | type | default | choices | what |", "| :-- | :-- | :-- | :-- | :-- |"]
     for key, kind in _leaves(kinds):
+        if key == "options":  # whose keys are the variants' own
+            continue
         cells = [f"`{prefix}{key}`", _type(kind)]
         cells += [] if values is None else [f"`{_value(values[key])}`"]
-        choices = schema.CHOICES.get(f"{prefix}{key}", ())
+        choices = schema.choices().get(f"{prefix}{key}", ())
         cells += [", ".join(f"`{_value(one)}`" for one in choices)]
         rows.append(f"| {' | '.join([*cells, _plain(said.get(key.split('.')[-1], ''))])} |")
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shlex
@@ -15,15 +14,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import torch
 import typer
 import yaml
 
-from deepset_bench import cli, schema
+from deepset_bench import cli, registry
 from deepset_bench.config import experiment
 from deepset_bench.evaluation import evaluate_command as evaluation
 from deepset_bench.files import data_home, write_text
-from deepset_bench.model import radial
 from deepset_bench.schema import flat
 from deepset_bench.study import comparisons
 from deepset_bench.sweep import named
@@ -176,7 +173,7 @@ def tree() -> Any:
 def parsed(tree: Any, line: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The command's words and parameters, as the command line understands them."""
     arguments = shlex.split(re.sub(r"\$\w+", "0", line), comments=True)[1:]
-    return tree.main(arguments, standalone_mode=False)
+    return tree.main(cli.variants_first(arguments), standalone_mode=False)
 
 
 def compose(words: tuple[str, ...], given: dict[str, Any]) -> None:
@@ -212,12 +209,11 @@ def followed(own_folders, monkeypatch) -> None:
     write_text(conf / "rbf" / "fine.yaml", block("yaml", "size: 64"))
     monkeypatch.chdir(data_home())
     write_text(data_home() / "mine.yaml", block("yaml", "title: Does"))
-    write_text(conf / "rbf" / "bessel.yaml", block("yaml", "kind: bessel"))
-    scope = {"nn": torch.nn, "Tensor": torch.Tensor, "torch": torch, "math": math}
-    exec(compile(block("python", "class BesselBasis"), "tutorial.md", "exec"), scope)
-    monkeypatch.setitem(radial.BASES, "bessel", scope["BesselBasis"])
-    kinds = (*schema.CHOICES["rbf.kind"], "bessel")
-    monkeypatch.setitem(schema.CHOICES, "rbf.kind", kinds)
+    page = (DOCS / "variants.md").read_text(encoding="utf-8")
+    own = re.search(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert own is not None
+    write_text(data_home() / "variants.py", own[1] + block("python", "class BesselBasis"))
+    monkeypatch.setenv(registry.ENVIRONMENT, str(data_home() / "variants.py"))
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
