@@ -229,7 +229,7 @@ def one_charge(subject: Subject) -> Finding:
     odd: Group | None = None
     for group in subject.groups:
         electrons = int(group.numbers.sum()) - group.charge
-        if electrons % 2 and not group.spin:
+        if electrons % 2 and not group.spin and len(group.numbers) > 1:  # an atom is what it is
             odd = odd or group
         state = group.charge, group.spin or 1 + electrons % 2
         same = states.setdefault(np.sort(group.numbers).tobytes(), {})

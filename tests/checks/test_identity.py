@@ -225,3 +225,8 @@ def test_one_charge_and_one_multiplicity(
     assert found.verdict == verdict
     if verdict == "defect":
         assert found.frames in (tuple(range(20)), tuple(range(20, 40)))
+
+
+def test_a_lone_atom_may_have_an_odd_number_of_electrons() -> None:
+    hydrogen = toy.geometry(np.array([1]), np.zeros((1, 3)))
+    assert one_charge(Subject(joined(clean(20), hydrogen))).verdict == "ok"
