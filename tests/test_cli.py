@@ -184,7 +184,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_killed_and_continued_is_bit_for_bit_the_run_that_was_not(tmp_path):
+def test_killed_and_continued_is_bit_for_bit_the_run_that_was_not(tmp_path, monkeypatch, capsys):
     """SIGKILL in the middle of training; the same command goes on."""
     epochs = "trainer.epochs=40"
     where = f"runs_dir={tmp_path}/cut"
@@ -200,8 +200,8 @@ def test_killed_and_continued_is_bit_for_bit_the_run_that_was_not(tmp_path):
     done = len(pd.read_csv(folder.metrics))
     assert 0 < done < 40
 
-    result = bench(*arguments)
-    assert (result.returncode, result.stderr) == (0, "")
+    status, _, err = inside(monkeypatch, capsys, *arguments)
+    assert (status, err) == (0, "")
     assert json.loads((folder.path / "result.json").read_text())["status"] == "done"
     assert "going on after epoch" in folder.log.read_text()
     assert_same_run(folder, run(epochs, f"runs_dir={tmp_path}/whole").folder)

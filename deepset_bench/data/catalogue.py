@@ -32,6 +32,9 @@ from deepset_bench.files import (
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.reading import read_yaml
 
+METHOD_UNKNOWN = "not known: labels as in the source files"
+"""What a datasheet says where nobody says which method the labels are of."""
+
 _CONF = "conf"
 # The folders of option files, of what was read and what was fetched lie among the sets.
 _RESERVED = (_CONF, "cache", "downloads")

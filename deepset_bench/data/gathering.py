@@ -22,7 +22,6 @@ from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import units_text
 from deepset_bench.readers.sources import check_range, expand, frame_range
 
-METHOD_UNKNOWN = "not known: labels as in the source files"
 _ENDINGS = re.compile(
     r"(-(pos|frc)(-\d+)?)?(\.(xyz|extxyz|traj|db|json|npz|h5|hdf5|dump|lammpstrj))?"
     r"(\.(xz|gz|bz2|zst))?$",
@@ -104,7 +103,7 @@ def gather(request: Request, unlabelled: bool = False) -> Gathered:
     name = request.name or (first.name if is_set(first) else _ENDINGS.sub("", first.name))
     parts = _read(request, name, unlabelled)
     frames = _joined([part.frames for part in parts], name)
-    sheet: dict[str, Any] = {"method": METHOD_UNKNOWN}
+    sheet: dict[str, Any] = {"method": catalogue.METHOD_UNKNOWN}
     if len(request.sources) == 1 and is_set(first):
         sheet = catalogue.datasheet(str(first))
     given = (*request.sources, request.positions, request.forces)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.data import catalogue
-from deepset_bench.data.gathering import METHOD_UNKNOWN, Gathered, Request, gather, is_set
+from deepset_bench.data.gathering import Gathered, Request, gather, is_set
 from deepset_bench.data.one_surface import check_one_surface
 from deepset_bench.data.splits import divisible
 from deepset_bench.errors import UserError
@@ -47,7 +47,7 @@ def import_set(
     catalogue.check_new(name, force)
     about = about or {}
     level: dict[str, Any] = _level(request.sources) if relabel is None else {}
-    level = level or {"method": about.get("method", METHOD_UNKNOWN)}
+    level = level or {"method": about.get("method", catalogue.METHOD_UNKNOWN)}
     read = gather(replace(request, name=name), unlabelled=relabel is not None)
     frames = read.frames
     if relabel is not None:

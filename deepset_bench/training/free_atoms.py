@@ -8,7 +8,6 @@ from ase.data import chemical_symbols
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.gathering import METHOD_UNKNOWN
 from deepset_bench.errors import UserError
 from deepset_bench.model.energy_reference import isolated_energies
 from deepset_bench.molecules.frames import Frames, IntArray
@@ -50,7 +49,7 @@ def free_atoms(config: Config, frames: Frames, species: IntArray) -> FreeAtoms:
     symbols = " and ".join(chemical_symbols[z] for z in foreign)
     instead = ", ".join(f"reference.energies_ev.{z}=..." for z in foreign)
     instead = f"give {instead} in eV, add lone atoms to the set, or take reference=composition"
-    if method and method != METHOD_UNKNOWN:
+    if method and method != catalogue.METHOD_UNKNOWN:
         raise UserError(
             f"reference=isolated_atoms has energies of {SHIPPED} for {symbols}, but the labels of "
             f"{config.data.name} are of {method}; {instead}"

@@ -22,9 +22,13 @@ SMALL = (*SMALL, "rbf.size=8", "gating.experts=2", "trainer.epochs=1", "device=c
 ODD = "José (Cardiff), lab #2"
 # One process for several commands: Python and PyTorch take longer to start than each of them.
 COMMANDS = """
-import sys, shlex
+import os, sys, shlex
 from deepset_bench import cli
 for line in sys.stdin.read().splitlines():
+    name, sign, value = line.partition("=")
+    if sign and name.isidentifier():
+        os.environ[name] = value
+        continue
     sys.argv = ["bench", *shlex.split(line)]
     try:
         cli.main()
@@ -49,7 +53,10 @@ def can_run(prefix: tuple[str, ...]) -> bool:
 def benches(
     lines: list[str], cwd: Path, prefix: tuple[str, ...] = (), **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Each line as a command of one process, which prints its exit status behind it."""
+    """Each line as a command of one process, which prints its exit status behind it.
+
+    A line as NAME=value sets a variable for those after it.
+    """
     return subprocess.run(
         [*prefix, sys.executable, "-s", "-c", COMMANDS],
         input="\n".join(lines),

@@ -109,7 +109,7 @@ def test_a_sweep_that_diverged_exits_with_status_1(monkeypatch, capsys):
     assert f"diverged {run.name}: the training loss of epoch 3 is nan; see" in out
 
 
-def test_killed_in_the_middle_and_repeated(start):
+def test_killed_in_the_middle_and_repeated(start, monkeypatch, capsys):
     """SIGKILL of the sweep alone: its process ends by itself, and the same command goes on."""
     axes = asked("trainer.epochs=4,300")
     short, long = plan(axes).runs
@@ -124,9 +124,8 @@ def test_killed_in_the_middle_and_repeated(start):
     assert standing(long.folder).state == "interrupted"
     assert 0 < standing(long.folder).epoch < 300
 
-    sweep = start(*axes, "--jobs", "1")
-    _, err = sweep.communicate(timeout=240)
-    assert (sweep.returncode, err) == (0, "")
+    status, _, err = inside(monkeypatch, capsys, "sweep", *axes, "--jobs", "1")
+    assert (status, err) == (0, "")
     assert written(short) == before
     assert long.folder.result()["status"] == "done"
     assert long.folder.log.read_text().count("going on after epoch") == 1

@@ -9,7 +9,6 @@ import pytest
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.data.gathering import METHOD_UNKNOWN
 from deepset_bench.data.splits import Split, divisible
 from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
@@ -47,7 +46,7 @@ def test_the_shipped_energies_serve_their_own_method(method):
     assert setup.notes == []
 
 
-@pytest.mark.parametrize("method", [None, METHOD_UNKNOWN])
+@pytest.mark.parametrize("method", [None, catalogue.METHOD_UNKNOWN])
 def test_labels_of_nobody_knows_what_are_said(method):
     registered(method=method)
     setup, _ = prepared(ATOMS)
