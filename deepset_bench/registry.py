@@ -75,9 +75,12 @@ KINDS = {
         },
     ),
     "metric": Kind("metric", "", traits={"unit": "", "digits": 2, "less_is_better": True}),
-    "reader": Kind("reader", "", traits={"suffixes": ()}),
+    "reader": Kind(
+        *("reader", "", (), (), False),
+        {"begins": b"", "suffixes": (), "takes": (), "slow": True},
+    ),
 }
-_TAKES = {"scalar": 1, "metric": 3, "reader": 1}
+_TAKES = {"scalar": 1, "metric": 3, "reader": 4}
 """Kinds that are called with so many values, and not to make something."""
 
 
@@ -164,12 +167,16 @@ class Variant:
         except UserError:
             raise
         except Exception as error:
-            where = _place(self.file, error)
-            raise UserError(f"{where}: {self} cannot be made: {_says(error)}") from error
+            raise UserError(self.failure(error)) from error
         if not hasattr(made, "state_dict"):
             what = type(made).__name__
             raise UserError(f"{self.file}: {self} makes {what}, not a module of torch")
         return made
+
+    def failure(self, error: Exception) -> str:
+        """Where and how it failed, in one line."""
+        does = "fails" if self.kind in _TAKES else "cannot be made"
+        return f"{_place(self.file, error)}: {self} {does}: {_says(error)}"
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind].words} {self.name}"
@@ -366,7 +373,9 @@ def _said(kind: str, call: ast.Call) -> tuple[str, dict[str, Any]]:
         said = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
     except ValueError:
         raise ValueError(f"@{kind} takes one name in quotes, and literal values") from None
-    if not isinstance(name, str) or not name.isidentifier() or name == "none":
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"@{kind}({name!r}): a name is a text")
+    if KINDS[kind].group and (not name.isidentifier() or name == "none"):
         raise ValueError(f"@{kind}({name!r}): a name is made of letters, digits and _")
     for word in said.keys() - traits.keys():
         raise ValueError(f"@{kind} does not take {word}; {nearest(word, traits)}")

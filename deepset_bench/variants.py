@@ -112,12 +112,25 @@ def metric(
     return _unchanged
 
 
-def reader(name: str, *, suffixes: tuple[str, ...] = ()) -> Callable[[T], T]:
-    """A reader of files: (path) -> ASE atoms with energies in eV and forces in eV/angstrom.
+def reader(
+    name: str,
+    *,
+    begins: bytes,
+    suffixes: tuple[str, ...] = (),
+    takes: tuple[str, ...] = (),
+    slow: bool = True,
+) -> Callable[[T], T]:
+    """A reader of files: (path, name, options, unlabelled) -> `Reading`; see `bench data import`.
+
+    `deepset_bench.readers.ase_files.from_images` makes a `Reading` of ASE's atoms, with what they
+    hold as labels, units, charge and spin.
 
     Args:
-        name: of the format.
-        suffixes: ends of names by which its files are recognised, as in (".abc",).
+        name: of the format, for messages.
+        begins: a regular expression that the content of its files begins with, unpacked.
+        suffixes: ends of names whose files are of this format where their content is of none.
+        takes: options that mean something to it alone, of `elements` and `formula`.
+        slow: whether reading is slower than finding what was read before.
     """
     return _unchanged
 

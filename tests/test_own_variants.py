@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from deepset_bench import composing, config, registry
 from deepset_bench.config import experiment, load_config
+from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
@@ -231,6 +233,30 @@ def stop_after(patch: pytest.MonkeyPatch, epochs: int) -> None:
             raise KeyboardInterrupt
 
     patch.setattr(RunFolder, "sync_metrics", sync)
+
+
+def numbers_file(path: Path) -> Path:
+    rows = [(d, (d - 0.75) ** 2 * 15 - 31, -30 * (d - 0.75)) for d in (0.7, 0.72, 0.75, 0.8, 0.81)]
+    path.write_text("numbers\n" + "".join(" ".join(map(str, row)) + "\n" for row in rows))
+    return path
+
+
+def test_a_reader(own, tmp_path, monkeypatch, capsys):
+    path = numbers_file(tmp_path / "scan.dat")
+    status, out, err = inside(monkeypatch, capsys, "data", "import", "h2", str(path))
+    assert (status, err) == (0, "")
+    assert "5 frames" in out
+    frames = catalogue.load("h2")
+    assert frames.forces[:2] == pytest.approx(np.array([[0, 0, -1.5], [0, 0, 1.5]]))
+    path.write_text("numbers\n0.7 x 1\n")
+    status, _, err = inside(monkeypatch, capsys, "data", "import", "h3", str(path))
+    assert status == 2
+    assert "reader lines of numbers fails: ValueError: could not convert string to float" in err
+    monkeypatch.delenv(registry.ENVIRONMENT)
+    forget()
+    status, _, err = inside(monkeypatch, capsys, "data", "import", "h3", str(path))
+    assert status == 2
+    assert "is none of the formats that are read" in err
 
 
 BROKEN = {

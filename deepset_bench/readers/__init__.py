@@ -1,66 +1,17 @@
-"""The one list of formats: how the content of a file is recognised, and which reader reads it."""
+"""How the content of a file is recognised, and which reader reads it; see `variants.reader`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from deepset_bench import registry
 from deepset_bench.errors import UserError
-from deepset_bench.readers.ase_files import read_database, read_json, read_trajectory
 from deepset_bench.readers.cache import cached
-from deepset_bench.readers.cp2k import read_cp2k
-from deepset_bench.readers.extxyz import read_extxyz
-from deepset_bench.readers.hdf5 import read_hdf5
-from deepset_bench.readers.lammps import read_lammps
-from deepset_bench.readers.npz import read_npz
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.sources import Source
 from deepset_bench.readers.xyz import shown
-
-
-@dataclass(frozen=True)
-class Format:
-    """One kind of file.
-
-    Attributes:
-        name: for messages.
-        begins: what its content begins with.
-        read: takes path, name, options and whether labels may be missing.
-        takes: options that mean something to it alone.
-        slow: whether reading is slower than finding what was read before.
-    """
-
-    name: str
-    begins: re.Pattern[bytes]
-    read: Callable[..., Reading]
-    takes: frozenset[str] = frozenset()
-    slow: bool = True
-
-
-_ELEMENTS = frozenset({"elements"})
-XYZ = Format(
-    "XYZ or extended XYZ",
-    re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\x00]*[0-9]+[\s\x00]*(?:\n|$)"),
-    read_extxyz,
-    _ELEMENTS,
-)
-FORMATS = (
-    Format(
-        "HDF5 of ANI-1 or ANI-1x",
-        re.compile(rb"\x89HDF\r\n\x1a\n"),
-        read_hdf5,
-        frozenset({"formula"}),
-        slow=False,
-    ),
-    Format("npz of MD17 or rMD17", re.compile(rb"PK[\x03\x05]"), read_npz, slow=False),
-    Format("ASE database", re.compile(rb"SQLite format 3\x00"), read_database),
-    Format("ASE database as JSON", re.compile(rb"\s*\{"), read_json),
-    Format("ASE trajectory", re.compile(rb"- of Ulm"), read_trajectory),
-    Format("LAMMPS dump with elements", re.compile(rb"ITEM: "), read_lammps, _ELEMENTS),
-    XYZ,
-)
+from deepset_bench.registry import Variant
 
 
 def read(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
@@ -77,32 +28,52 @@ def read(path: Path, name: str, options: Options, unlabelled: bool = False) -> R
     """
     found = recognised(path)
     for option in ("elements", "formula"):
-        if option in options.given and option not in found.takes:
-            takers = " and ".join(known.name for known in FORMATS if option in known.takes)
-            raise UserError(f"{path}: --{option} is for {takers}; this is {found.name}")
-    if found.slow:
-        return cached(found.read, [path], name, options, unlabelled)
-    return found.read(path, name, options, unlabelled)
+        if option in options.given and option not in found.traits["takes"]:
+            takers = [one.name for one in _readers() if option in one.traits["takes"]]
+            raise UserError(
+                f"{path}: --{option} is for {' and '.join(takers)}; this is {found.name}"
+            )
+    if found.ours and found.traits["slow"]:
+        return cached(found.load(), [path], name, options, unlabelled)
+    read_it = found.load()
+    try:
+        reading = read_it(path, name, options, unlabelled)
+    except UserError:
+        raise
+    except Exception as error:
+        if found.ours:
+            raise
+        raise UserError(f"{path}: {found.failure(error)}") from error
+    if not isinstance(reading, Reading):
+        raise UserError(f"{found.file}: {found} returns {type(reading).__name__}, not a Reading")
+    return reading
 
 
-def recognised(path: Path) -> Format:
-    """Of which format a file is.
+def recognised(path: Path) -> Variant:
+    """The reader of a file; those of one's own are asked first.
 
     Raises:
-        UserError: none that is known; or it cannot be read at all.
+        UserError: none knows it; or it cannot be read at all.
     """
     head = Source.open(path).head
-    for known in FORMATS:
-        if known.begins.match(head):
+    readers = _readers()
+    for known in readers:
+        if re.compile(known.traits["begins"]).match(head):
             return known
-    if {".xyz", ".extxyz"} & {suffix.lower() for suffix in path.suffixes}:
-        return XYZ  # damaged; its reader says where
+    for known in readers:
+        if set(known.traits["suffixes"]) & {suffix.lower() for suffix in path.suffixes}:
+            return known
     begins = shown(head.decode("ascii", "backslashreplace"))
     raise UserError(
         f"{path}: begins with '{begins}' and is none of the formats that are read "
-        f"({', '.join(known.name for known in FORMATS)}); write extended XYZ with elements, "
+        f"({', '.join(known.name for known in readers)}); write extended XYZ with elements, "
         "energies and forces"
     )
+
+
+def _readers() -> list[Variant]:
+    found = [one for (kind, _), one in registry.variants().items() if kind == "reader"]
+    return sorted(found, key=lambda one: one.ours)
 
 
 def read_pair(
@@ -112,4 +83,6 @@ def read_pair(
     if "formula" in options.given:
         raise UserError("--formula is for HDF5 of ANI-1 or ANI-1x, not for a CP2K pair")
     pair = [path for path in (positions, forces) if path is not None]
+    from deepset_bench.readers.cp2k import read_cp2k
+
     return cached(read_cp2k, pair, name, options, unlabelled)

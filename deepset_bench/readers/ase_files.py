@@ -5,9 +5,10 @@ Other formats that ASE reads are not read through it: of some it guesses element
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,20 @@ from deepset_bench.readers.own_units import as_text, file_units, stated_units
 from deepset_bench.readers.sources import Source, check_range, frame_range
 from deepset_bench.readers.states import ATOMS
 from deepset_bench.readers.xyz import reason
+from deepset_bench.variants import reader
 
 TRAJECTORY = Layout(convention="ASE's own")
 DATABASE = Layout()
 _ROWS = ("key_value_pairs", "data")
 
 
+@reader("ASE trajectory", begins=rb"- of Ulm")
 def read_trajectory(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read a `.traj` file; see `read_database`."""
     return _read(path, name, options, unlabelled, TRAJECTORY, "traj")
 
 
+@reader("ASE database", begins=rb"SQLite format 3\x00")
 def read_database(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read an ASE database into eV, angstrom and eV/angstrom.
 
@@ -53,6 +57,7 @@ def read_database(path: Path, name: str, options: Options, unlabelled: bool = Fa
     return _read(path, name, options, unlabelled, DATABASE, "db")
 
 
+@reader("ASE database as JSON", begins=rb"\s*\{")
 def read_json(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """The same of a database as JSON."""
     return _read(path, name, options, unlabelled, DATABASE, "json")
@@ -61,11 +66,40 @@ def read_json(path: Path, name: str, options: Options, unlabelled: bool = False)
 def _read(
     path: Path, name: str, options: Options, unlabelled: bool, layout: Layout, kind: str
 ) -> Reading:
+    metadata: dict[str, Any] = {}
+    stop = frame_range(options.frames).stop
+    images = _images(path, kind, stop, metadata)
+    return from_images(images, path, name, options, unlabelled, layout, metadata)
+
+
+def from_images(
+    images: Iterable[Atoms],
+    path: Path,
+    name: str,
+    options: Options,
+    unlabelled: bool = False,
+    layout: Layout = DATABASE,
+    metadata: Mapping[str, Any] = MappingProxyType({}),
+) -> Reading:
+    """Frames of ASE's atoms, in eV, angstrom and eV/angstrom.
+
+    Labels are what `--energy-key` and `--forces-key` name, else `energy` and `forces`, in the
+    results of a calculator, in `info` and `arrays`.
+
+    Args:
+        images: every frame of the file, from the first on.
+        path: the file, for messages.
+        name, options, unlabelled: as for `read_extxyz`.
+        layout: what labels are called, and units where nothing else is said.
+        metadata: of the file, which may state units.
+
+    Raises:
+        UserError: see `read_database`.
+    """
     chosen = frame_range(options.frames)
     collector = Collector(path, name, layout, options, unlabelled)
-    metadata: dict[str, Any] = {}
     m = -1
-    for m, atoms in enumerate(_images(path, kind, chosen.stop, metadata)):
+    for m, atoms in enumerate(images):
         if m < chosen.start:
             continue
         place = f"{path}: frame {m + 1}"

@@ -41,7 +41,8 @@ def cached(
     for path in (path for part in files for path in part):
         Source.open(path)  # a pipe has no content to go by
     here = Path(__file__).parent
-    code = digest(sorted([*here.glob("*.py"), *here.parent.glob("*.py")]))
+    rooms = here, here.parent / "molecules", here.parent
+    code = digest(sorted(path for room in rooms for path in room.glob("*.py")))
     contents = [digest(part) for part in files]
     key = [reader.__name__, contents, name, asdict(options), unlabelled, code, version("ase")]
     digits = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()

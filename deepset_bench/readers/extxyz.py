@@ -21,12 +21,19 @@ from deepset_bench.readers.rows import ELEMENT_COLUMNS, Columns, table
 from deepset_bench.readers.sources import check_range, frame_range, read_text
 from deepset_bench.readers.states import ATOMS, STATE_KEYS
 from deepset_bench.readers.xyz import Record, damaged, records, shown
+from deepset_bench.variants import reader
 
 LAYOUT = Layout()
 _PLAIN: Columns = (("species", 1), ("pos", 3))
 _PROPERTY = re.compile(r"([^:]+):[SRIL]:([1-9][0-9]{0,3})")
 
 
+@reader(
+    "XYZ or extended XYZ",
+    begins=rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\x00]*[0-9]+[\s\x00]*(?:\n|$)",
+    suffixes=(".xyz", ".extxyz"),  # damaged, the reader says where
+    takes=("elements",),
+)
 def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read labelled molecules into eV, angstrom and eV/angstrom.
 

@@ -30,6 +30,7 @@ from deepset_bench.readers.sources import Source, check_range, frame_range
 from deepset_bench.readers.states import STATE_KEYS
 from deepset_bench.readers.xyz import printable, reason, shown
 from deepset_bench.units import unit_name
+from deepset_bench.variants import reader
 
 _NUMBERS_KEYS = ("atomic_numbers", "species")
 LAYOUT = Layout(
@@ -42,6 +43,7 @@ _MOST_ATOMS = 30_000_000  # of one set: a few GB in memory
 _UNIT_ATTRIBUTES = ("units", "unit")
 
 
+@reader("HDF5 of ANI-1 or ANI-1x", begins=rb"\x89HDF\r\n\x1a\n", takes=("formula",), slow=False)
 def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read labelled molecules into eV, angstrom and eV/angstrom, group after group.
 

@@ -19,6 +19,7 @@ from deepset_bench.readers.own_units import file_units
 from deepset_bench.readers.rows import Table, table
 from deepset_bench.readers.sources import check_range, frame_range, read_text
 from deepset_bench.readers.xyz import Record, count, damaged, shown
+from deepset_bench.variants import reader
 
 LAYOUT = Layout()
 _PLACES = (("x", "y", "z"), ("xu", "yu", "zu"))
@@ -31,6 +32,7 @@ _STYLES = {  # of LAMMPS's command `units`: energy, length
 }
 
 
+@reader("LAMMPS dump with elements", begins=rb"ITEM: ", takes=("elements",))
 def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read a dump of text, its atoms in the order of their `id`.
 

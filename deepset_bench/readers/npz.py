@@ -27,6 +27,7 @@ from deepset_bench.readers.own_units import file_units, stated_units
 from deepset_bench.readers.sources import Source, check_range, frame_range
 from deepset_bench.readers.states import STATE_KEYS
 from deepset_bench.readers.xyz import reason
+from deepset_bench.variants import reader
 
 # Keys of positions and atomic numbers.
 _LAYOUTS = {
@@ -36,6 +37,7 @@ _LAYOUTS = {
 _LARGEST = 2**32  # bytes of one array
 
 
+@reader("npz of MD17 or rMD17", begins=rb"PK[\x03\x05]", slow=False)
 def read_npz(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read M geometries of one molecule of A atoms into eV, angstrom and eV/angstrom.
 

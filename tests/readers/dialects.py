@@ -20,7 +20,7 @@ FORCES = 0.01 * PLACES[:, ::-1]
 
 def read_file(path: Path, name: str, unlabelled: bool = False, **options: Any) -> Frames:
     """The frames of a file of any kind, read anew."""
-    return recognised(path).read(path, name, Options(**options), unlabelled).frames
+    return recognised(path).load()(path, name, Options(**options), unlabelled).frames
 
 
 def read_pair(positions: Path, forces: Path, name: str, **options: Any) -> Frames:
