@@ -169,7 +169,10 @@ def config(overrides: Overrides = None) -> None:
 
     _each_once(overrides)
     wanted = experiment(overrides or [])
-    say(OmegaConf.to_yaml(OmegaConf.create(asdict(wanted.config))))
+    values = asdict(wanted.config)
+    if wanted.config.width_budget is None:
+        del values["budget_of"]  # nobody sets it, and without a budget nothing reads it
+    say(OmegaConf.to_yaml(OmegaConf.create(values)))
     for group, options in groups().items():
         chosen = wanted.choices.get(group)
         say(f"# {group}: {', '.join(f'[{o}]' if o == chosen else o for o in options)}")

@@ -26,7 +26,7 @@ from deepset_bench.applies import check_read
 from deepset_bench.composing import Composed, composed, first_line
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
-from deepset_bench.schema import OPTIONS, YOUNG, Config, complete, flat, validate
+from deepset_bench.schema import OPTIONS, YOUNG, Baseline, Config, complete, flat, validate
 from deepset_bench.typed import NotExact, exactly
 
 NUMERICS = 1
@@ -81,14 +81,31 @@ def resolved(config: Config) -> dict[str, Any]:
     return {k: v for k, v in content.items() if k not in usual or usual[k] != v}
 
 
+def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as `resolved` leaves them, and the younger keys that are at their default."""
+    return {**_flat_defaults(), **settings}
+
+
+@cache
+def _flat_defaults() -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in _younger().items():
+        values[key] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
+    return flat(values)
+
+
 @cache
 def _defaults() -> dict[str, Any]:
-    """The younger keys and their defaults."""
+    """The younger keys and their defaults, as `resolved` compares them."""
+    younger = _younger().items()
+    return {key: _without_young(v) if is_dataclass(v) else v for key, v in younger}
+
+
+def _younger() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in fields(Config):
         if key.default_factory is not MISSING:
-            default: Any = key.default_factory()
-            found[key.name] = _without_young(default) if is_dataclass(default) else default
+            found[key.name] = key.default_factory()
         elif key.default is not MISSING:
             found[key.name] = key.default
     return found
@@ -256,7 +273,10 @@ def _experiment(lines: tuple[str, ...]) -> Experiment:
         complete(one)
     usual = _usual(choices["data"], choices["condition"])
     check_read(config, usual | {"model.width": as_chosen.model.width})
-    return Experiment(config, _variant(config, as_chosen, choices), choices)
+    variant = _variant(config, as_chosen, choices)
+    if config.width_budget is not None:
+        config = replace(config, budget_of=_baseline())
+    return Experiment(config, variant, choices)
 
 
 def _with_keys(values: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
@@ -326,9 +346,16 @@ def _typed(values: dict[str, Any] | DictConfig) -> Config:
 
 @cache
 def _default_keys() -> frozenset[str]:
-    """Every plain key of the default composition, dotted."""
+    """Every plain key of the default composition that can be set, dotted."""
     found = flat(asdict(_typed(_compose(())[0])))
-    return frozenset(found.keys() - {"sources", *(f"{group}.options" for group in OPTIONS)})
+    unset = {"sources", *(f"{group}.options" for group in OPTIONS)}
+    return frozenset(k for k in found.keys() - unset if not k.startswith("budget_of."))
+
+
+def _baseline() -> Baseline:
+    usual = _typed(_compose(())[0])
+    complete(usual)
+    return Baseline(**{key.name: getattr(usual, key.name) for key in fields(Baseline)})
 
 
 def _check_known(names: Collection[str], path: Path) -> None:

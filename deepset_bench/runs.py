@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from deepset_bench import registry
-from deepset_bench.config import Experiment, resolved
+from deepset_bench.config import Experiment, completed, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
@@ -211,8 +211,8 @@ class RunFolder:
     def another(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """How the run that is here is another than the wanted one; empty where it is that one.
 
-        What differs is looked for in config.yaml, where a key that the run's version did not have
-        yet is no difference, and in the version of the data that it was trained on.
+        What differs is looked for in config.yaml, where one of the first keys that is not there is
+        no difference, and in the version of the data that it was trained on.
 
         Args:
             wanted: what the folder's name stands for now.
@@ -221,7 +221,8 @@ class RunFolder:
         stored = self.settings()
         if not stored:
             return f"{self.config} cannot be read"
-        for key, value in flat(wanted.determinants).items():
+        stored = completed(stored)
+        for key, value in completed(flat(wanted.determinants)).items():
             if key != "seed" and key in stored and stored[key] != value:
                 if key.startswith("sources."):
                     kind, _, name = key.removeprefix("sources.").partition(" ")

@@ -122,6 +122,26 @@ class Model:
 
 
 @dataclass
+class Baseline:
+    """The network whose parameters a budget allows: what decides their number, but for `width`.
+
+    A run under a budget is as wide as the defaults of its day allow, so they are part of what it
+    is: the composition resolves them into the configuration (nobody sets them), config.yaml keeps
+    them and the identity holds them. A changed default then asks for a new run, and a trained one
+    is built as wide as it is. The width itself would say the same but cost the network, and PyTorch
+    with it, wherever a run is only looked for. The defaults here are those of the first runs, whose
+    config.yaml and identity have no such key.
+    """
+
+    model: Model = field(default_factory=Model)
+    scalars: list[str] = field(default_factory=list)
+    rbf: RBF = field(default_factory=lambda: RBF("gaussian", 32, []))
+    gnn: GNN = field(default_factory=lambda: GNN("none", 0))
+    gating: Gating = field(default_factory=lambda: Gating(10, None))
+    readout: str = "equivariant"
+
+
+@dataclass
 class Selection:
     """Frames that meet every condition that is given; without any, all of them."""
 
@@ -189,6 +209,7 @@ class Config:
     readout: str = "equivariant"
     pairs: str = "fitted"
     sources: dict[str, str] = field(default_factory=dict)
+    budget_of: Baseline = field(default_factory=Baseline)
 
     @property
     def network(self) -> registry.Variant:

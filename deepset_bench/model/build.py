@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from functools import cache, partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from deepset_bench import registry
 from deepset_bench.config import experiment
 from deepset_bench.model.deepset.graph import GraphLayers
 from deepset_bench.model.radial import Function, RadialBasis
-from deepset_bench.schema import Config
+from deepset_bench.schema import Baseline, Config
 
 
 def build_model(config: Config) -> nn.Module:
@@ -27,11 +28,12 @@ def width_of(config: Config) -> int:
     """Features per atom of the network.
 
     Under width_budget=parameters, the width that comes nearest to the number of parameters of the
-    baseline, the default DeepSet, whose width is then what `config.width` says.
+    baseline, as `config.budget_of` has it, whose width is then what `config.width` says.
     """
     if config.width_budget is None:
         return config.model.width or config.width
-    baseline = experiment(()).config
+    parts = {key.name: getattr(config.budget_of, key.name) for key in fields(Baseline)}
+    baseline = replace(experiment(()).config, **parts)
 
     @cache
     def parameters(width: int) -> int:
