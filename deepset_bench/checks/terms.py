@@ -17,6 +17,7 @@ _SHARE, _CERTAIN, _BEYOND = 0.5, 50.0, 30.0  # of the misfit; F statistic; squar
 _FOLLOWED = 0.6  # squared correlation of a distance with a drift or step: it may be its cause
 _HARMLESS_SCALE, _HARMLESS, _HARMLESS_EV = 0.05, 0.003, 5e-4  # the second of the spread; eV
 _FOLLOWS = 0.3  # slope below which energies do not follow the forces at all
+_ROWS = 8  # of the misfit that a term has a say in
 _STEPS, _ATOMS = 100, 40  # places of a step, and atoms, that are tried at most
 
 
@@ -130,7 +131,10 @@ def explaining_term(
     for pair, away in zip(zip(i.tolist(), j.tolist(), strict=True), d.T, strict=True):
         columns.append(("pair", np.stack([away, away**2], axis=1), pair))
     for kind, energies, where in columns:
-        found = term(kind, whiten(energies), *where)
+        basis = whiten(energies)
+        if np.count_nonzero(basis.any(axis=1)) < _ROWS:
+            continue  # one odd pair of frames on both sides of a step is no step
+        found = term(kind, basis, *where)
         terms.append(replace(found, energy=energies @ np.array(found.values)))
     return max(terms, key=lambda found: found.share)
 
