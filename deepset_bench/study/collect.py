@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,13 @@ class Where:
     Attributes:
         overrides: as `bench sweep` takes them behind a file's name.
         runs_dir: where the runs are; None for what `bench train` would take.
+        done: what `collect` has read of runs that are done, by folder: several sweeps of a command
+            show the same run.
     """
 
     overrides: tuple[str, ...] = ()
     runs_dir: Path | None = None
+    done: dict[Path, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for text in self.overrides:
@@ -130,7 +133,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     now = catalogue.checksums(sorted(every))
     rows = [
         {"label": label, "condition": condition, "seed": seed, "folder": folder}
-        | _row(RunFolder(folder), wanted, seed, now)
+        | _known(where.done, folder, wanted, seed, now)
         for (label, condition), (wanted, home) in homes.items()
         for seed in sorted(there) or [0]
         for folder in [home / f"seed-{seed}"]
@@ -147,6 +150,22 @@ def _is_taken(overrides: tuple[str, ...]) -> bool:
                 experiment([*run.overrides, *overrides])
                 return True
     return False
+
+
+def _known(
+    done: dict[Path, dict[str, Any]],
+    folder: Path,
+    wanted: Experiment,
+    seed: int,
+    now: Mapping[str, str],
+) -> dict[str, Any]:
+    """The row of a folder, read once where it is done."""
+    if folder in done:
+        return done[folder]
+    row = _row(RunFolder(folder), wanted, seed, now)
+    if row["state"] == "done":
+        done[folder] = row
+    return row
 
 
 def _row(
