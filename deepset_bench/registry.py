@@ -27,7 +27,7 @@ from deepset_bench.files import PACKAGE
 ENTRY_POINTS = "deepset_bench.variants"
 ENVIRONMENT = "BENCH_VARIANTS"
 """Names files of variants, separated like those of PATH."""
-_ROOMS = ("model", "readers", "scoring")
+_ROOMS = ("model", "readers", "scoring", "sweep")
 """Of the package, that hold variants."""
 _TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 _REQUIRED = object()
@@ -75,12 +75,13 @@ KINDS = {
         },
     ),
     "metric": Kind("metric", "", traits={"unit": "", "digits": 2, "less_is_better": True}),
+    "executor": Kind("executor", ""),
     "reader": Kind(
         *("reader", "", (), (), False),
         {"begins": b"", "suffixes": (), "takes": (), "slow": True},
     ),
 }
-_TAKES = {"scalar": 1, "metric": 3, "reader": 4}
+_TAKES = {"scalar": 1, "metric": 3, "reader": 4, "executor": 3}
 """Kinds that are called with so many values, and not to make something."""
 
 

@@ -135,5 +135,14 @@ def reader(
     return _unchanged
 
 
+def executor(name: str) -> Callable[[T], T]:
+    """Where a sweep's runs are trained: (runs, jobs, stack) -> `Executor`; of `bench sweep`.
+
+    See `deepset_bench.sweep.executors.executor`. jobs at once, and runs a job, are None where the
+    executor is to choose.
+    """
+    return _unchanged
+
+
 def _unchanged(target: T) -> T:
     return target

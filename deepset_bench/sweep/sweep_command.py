@@ -10,7 +10,7 @@ from deepset_bench.runs import runs_root
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
-from deepset_bench.sweep.executors.known import executor
+from deepset_bench.sweep.executors.executor import executor
 from deepset_bench.sweep.plan import Plan, plan
 from deepset_bench.sweep.status import find, standing
 

@@ -9,7 +9,6 @@ import pytest
 
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors.executor import End
-from deepset_bench.sweep.executors.known import EXECUTORS
 from deepset_bench.sweep.plan import Run, plan
 from tests.sweep.test_execute import RESULT
 from tests.test_cli import inside
@@ -66,7 +65,7 @@ def here(monkeypatch) -> InThisProcess:
         executor.jobs, executor.stack = jobs or executor.jobs, stack or executor.stack
         return executor
 
-    monkeypatch.setitem(EXECUTORS, "here", make)
+    monkeypatch.setattr("deepset_bench.sweep.sweep_command.executor", lambda name: make)
     monkeypatch.setattr("deepset_bench.sweep.execute._PAUSE", 0.0)
     return executor
 
@@ -125,4 +124,5 @@ def test_what_goes_on_is_stopped_with_the_sweep(here):
 )
 def test_an_unknown_executor_is_one_line(name, expected, monkeypatch, capsys):
     status, out, err = inside(monkeypatch, capsys, "sweep", *OVERRIDES, "--executor", name)
-    assert (status, out, err) == (2, "", f"error: unknown executor {name!r}; {expected}\n")
+    assert (status, out) == (2, "")
+    assert f"error: no executor is called {name}; {expected}" in err

@@ -7,10 +7,11 @@ to see the run folders, and to hold a run while it trains it (`RunFolder.lock`),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from deepset_bench import registry
 from deepset_bench.sweep.plan import Run
 
 
@@ -67,3 +68,17 @@ class Executor(Protocol[J]):
 
         A second Ctrl-C meanwhile does not wait for them.
         """
+
+
+Make = Callable[[Sequence[Run], int | None, int | None], Executor[Any]]
+"""Of all runs of a sweep, jobs at once, and runs a job; None where the executor is to choose."""
+
+
+def executor(name: str) -> Make:
+    """What makes the executor of a name; see `deepset_bench.variants.executor`.
+
+    Raises:
+        UserError: there is none.
+    """
+    make: Make = registry.find("executor", name).load()
+    return make

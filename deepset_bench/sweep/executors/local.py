@@ -17,6 +17,7 @@ from deepset_bench.sweep.executors.child import BUSY, GRACE
 from deepset_bench.sweep.executors.executor import End
 from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
+from deepset_bench.variants import executor
 
 TRAIN = (sys.executable, "-m", "deepset_bench.sweep.executors.child")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -96,6 +97,7 @@ class Local:
                 job.process.wait()
 
 
+@executor("local")
 def share_out(runs: Sequence[Run], jobs: int | None = None, stack: int | None = None) -> Local:
     """The machine's share of each process.
 
