@@ -137,12 +137,20 @@ def sweep(
     executor: Annotated[
         str, typer.Option(help="Where runs are trained: local, as processes of this machine.")
     ] = "local",
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Forget runs of other data or of a variant as it was before a change; what is "
+            "done as asked for stays.",
+        ),
+    ] = False,
 ) -> None:
     """Train every combination; what is done is not repeated, what was interrupted goes on."""
     from deepset_bench.sweep import sweep_command as command
 
     _each_once(runs)
-    if not command.sweep(runs or [], seeds, jobs, stack, dry_run, executor):
+    if not command.sweep(runs or [], seeds, jobs, stack, dry_run, executor, fresh=fresh):
         raise typer.Exit(1)
 
 

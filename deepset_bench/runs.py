@@ -239,8 +239,7 @@ class RunFolder:
         """Why a folder whose identity is another's is left alone, and what to do; see `another`."""
         reason = self.another(wanted, checksums) or "an earlier version of this program trained it"
         return (
-            f"{self.path} holds another run: {reason}; bench train ... --fresh trains anew, "
-            "runs_dir=DIR keeps both"
+            f"{self.path} holds another run: {reason}; --fresh trains anew, runs_dir=DIR keeps both"
         )
 
     def clear(self) -> None:

@@ -193,7 +193,7 @@ def test_from_training_to_a_check(tmp_path, monkeypatch, capsys):
     forget()
     status, _, err = inside(monkeypatch, capsys, "train", *words, file)
     assert status == 2
-    assert "has changed since; bench train ... --fresh" in err
+    assert "has changed since; --fresh trains anew" in err
     status, _, err = inside(monkeypatch, capsys, "evaluate", str(folder.path), file)
     assert status == 2
     assert "has changed since this run; the one that it was trained with is in" in err

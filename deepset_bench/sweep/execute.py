@@ -30,11 +30,20 @@ class Sweep:
 
     Attributes:
         ended: how the runs that need no more training stand.
+        fresh: whether a run that is another than the wanted one (of other data, an earlier version,
+            a variant that has changed) is forgotten.
         elsewhere: runs that another process is training; they are waited for.
     """
 
-    def __init__(self, runs: Sequence[Run], executor: Executor[Any], name: str = "") -> None:
-        self.runs, self.executor, self.name = list(runs), executor, name
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        executor: Executor[Any],
+        name: str = "",
+        *,
+        fresh: bool = False,
+    ) -> None:
+        self.runs, self.executor, self.name, self.fresh = list(runs), executor, name, fresh
         self.ended: dict[Run, Standing] = {}
         self.elsewhere: set[Run] = set()
         self._waiting = units(self.runs, executor.stack)
@@ -77,6 +86,9 @@ class Sweep:
 
     def _queue(self, run: Run) -> None:
         """Write down that the run is planned, unless it has ended or is another process's."""
+        if self.fresh and run.folder.identity() not in ("", run.identity):
+            with suppress(Busy), run.folder.lock():
+                run.folder.clear()
         if self._settled(run):
             return
         if run.folder.is_held():

@@ -22,6 +22,8 @@ def sweep(
     stack: str,
     dry_run: bool,
     where: str,
+    *,
+    fresh: bool = False,
 ) -> bool:
     """Train every run that the arguments list; returns whether none failed or diverged.
 
@@ -32,6 +34,7 @@ def sweep(
         stack: most seeds of a variant in one job; `auto` chooses.
         dry_run: only list the runs.
         where: name of the executor.
+        fresh: see `Sweep`.
 
     Raises:
         UserError: nothing is trained: an argument cannot be used, or a device is missing.
@@ -53,7 +56,7 @@ def sweep(
             + (known if seconds is None else f"about {display.duration(seconds)}"),
         )
         return True
-    running = Sweep(planned.runs, chosen, planned.name)
+    running = Sweep(planned.runs, chosen, planned.name, fresh=fresh)
     with display.watching(console, running) as watch:
         running.execute(watch)
     return _report(console, running)

@@ -135,6 +135,18 @@ def test_another_run_in_a_folder_is_left_alone(runs):
     assert len(calls()) == 3
 
 
+def test_another_run_in_a_folder_is_forgotten_where_that_is_asked_for(runs):
+    """And what is done as asked for is not trained again."""
+    runs[0].folder.write_status("done", "of other data")
+    runs[0].folder.write_result(RESULT)
+    assert execute_all(runs[1:2]) == ["done"]
+    sweep = Sweep(runs, Share(2, 1, (), 1), fresh=True)
+    sweep.execute(lambda: None)
+    assert [sweep.standing(run).state for run in runs] == ["done"] * 4
+    assert runs[0].folder.identity() == runs[0].identity
+    assert sorted(seeds for seeds, _ in calls()) == [[0], [1], [2], [3]]
+
+
 def test_a_run_that_was_only_planned_with_other_data_is_planned_anew(runs):
     runs[0].folder.write_status("queued", "of other data")
     assert execute_all(runs) == ["done"] * 4
