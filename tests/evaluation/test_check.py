@@ -275,7 +275,7 @@ def test_training_frames_in_the_test_part() -> None:
         ["scalars=all", "rbf=expnorm", "gating=top_k", "gating.experts=6"],
         ["gnn=sage", "aggregation=max"],
         ["condition=report", "seed=4", "trainer.schedule.patience=3"],
-        ["reference=isolated_atoms", "reference.energies_ev.6=-50.0"],
+        ["reference=isolated_atoms", "reference.energies_ev.6=-50", "reference.energies_ev.1=-10"],
     ],
 )
 def test_what_an_experiment_can_set_is_read(overrides: list[str]) -> None:
