@@ -202,12 +202,16 @@ def evaluate(
     steps: Annotated[
         str | None, typer.Option(help="Of the time series, for Tables 8 to 10 (default: 5,15,40).")
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of metrics, to measure and add to the results of these runs."),
+    ] = None,
 ) -> None:
     """A trained run on frames: errors, time series, atomic energies; or along a scan."""
     from deepset_bench.evaluation import evaluate_command as command
 
     _each_once(arguments)
-    command.evaluate(arguments, unit, steps)
+    command.evaluate(arguments, unit, steps, metric or ())
 
 
 @app.command()
@@ -246,6 +250,10 @@ def tables(
     out: Annotated[
         Path | None, typer.Option(help="Folder for files, one a table, instead of printing.")
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of metrics to show, with commas between: energy_rmse,forces_p95."),
+    ] = None,
     data: DataName = None,
     runs_dir: RunsDir = None,
 ) -> None:
@@ -256,7 +264,8 @@ def tables(
     given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
     names = [text for text in wanted or [] if not is_override(text)]
     conditions = ["report", "corrected"] if condition == "both" else [condition]
-    show(names, conditions, unit, style, part, out, Where(tuple(given), runs_dir))
+    where = Where(tuple(given), runs_dir)
+    show(names, conditions, unit, style, part, out, where, metric or ())
 
 
 @app.command()

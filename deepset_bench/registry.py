@@ -74,7 +74,10 @@ KINDS = {
             "width_key": "model.width",
         },
     ),
-    "metric": Kind("metric", "", traits={"unit": "", "digits": 2, "less_is_better": True}),
+    "metric": Kind(
+        *("metric", ""),
+        traits={"unit": "", "digits": None, "less_is_better": True, "of": "frames"},
+    ),
     "executor": Kind("executor", ""),
     "reader": Kind(
         *("reader", "", (), (), False),
@@ -122,6 +125,7 @@ class Variant:
         module: to import, where it is part of a package.
         parameters: by name.
         traits: what its decorator says, with defaults filled in.
+        summary: the first line of its docstring.
     """
 
     kind: str
@@ -131,6 +135,7 @@ class Variant:
     module: str | None
     parameters: Mapping[str, Option]
     traits: Mapping[str, Any]
+    summary: str = ""
 
     @property
     def ours(self) -> bool:
@@ -159,20 +164,31 @@ class Variant:
         Raises:
             UserError: another's variant fails.
         """
-        target = self.load()
         arguments = {name: value for name, value in given.items() if name in self.parameters}
+        made = self._attempt(**arguments)
+        if not self.ours and not hasattr(made, "state_dict"):
+            what = type(made).__name__
+            raise UserError(f"{self.file}: {self} makes {what}, not a module of torch")
+        return made
+
+    def apply(self, *values: Any) -> Any:
+        """What it says of these values, of one that is a function.
+
+        Raises:
+            UserError: another's variant fails.
+        """
+        return self._attempt(*values)
+
+    def _attempt(self, *values: Any, **given: Any) -> Any:
+        target = self.load()
         if self.ours:
-            return target(**arguments)
+            return target(*values, **given)
         try:
-            made = target(**arguments)
+            return target(*values, **given)
         except UserError:
             raise
         except Exception as error:
             raise UserError(self.failure(error)) from error
-        if not hasattr(made, "state_dict"):
-            what = type(made).__name__
-            raise UserError(f"{self.file}: {self} makes {what}, not a module of torch")
-        return made
 
     def failure(self, error: Exception) -> str:
         """Where and how it failed, in one line."""
@@ -223,7 +239,7 @@ def find(kind: str, name: str) -> Variant:
 
 def kind_of(group: str) -> str | None:
     """The kind of variants that a configuration group has options for."""
-    return next((kind for kind, what in KINDS.items() if what.group == group), None)
+    return next((kind for kind, what in KINDS.items() if group and what.group == group), None)
 
 
 def optional_keys() -> dict[str, list[str]]:
@@ -359,7 +375,11 @@ def read_file(file: Path, module: str | None) -> list[Variant]:
                     parameters = _parameters(kind, node)
                 except ValueError as error:
                     raise UserError(f"{file}, line {node.lineno}: {error}") from None
-                found.append(Variant(kind, name, node.name, file, module, parameters, traits))
+                text = ast.get_docstring(node) or ""
+                summary = text.partition("\n")[0]
+                found.append(
+                    Variant(kind, name, node.name, file, module, parameters, traits, summary)
+                )
     return found
 
 
@@ -380,7 +400,20 @@ def _said(kind: str, call: ast.Call) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"@{kind}({name!r}): a name is made of letters, digits and _")
     for word in said.keys() - traits.keys():
         raise ValueError(f"@{kind} does not take {word}; {nearest(word, traits)}")
+    if kind == "metric":
+        _check_metric(said)
     return name, traits | said
+
+
+def _check_metric(said: Mapping[str, Any]) -> None:
+    digits, of = said.get("digits", 0), said.get("of", "frames")
+    if type(digits) is not int or not 0 <= digits <= 12:
+        raise ValueError(f"digits={digits!r} of a metric is to be a whole number from 0 to 12")
+    if of not in ("frames", "run"):
+        raise ValueError(f"of={of!r} of a metric is to be 'frames' or 'run'")
+    for word, kind in (("unit", str), ("less_is_better", bool)):
+        if word in said and type(said[word]) is not kind:
+            raise ValueError(f"{word}={said[word]!r} of a metric is to be {kind.__name__}")
 
 
 def _parameters(kind: str, node: ast.FunctionDef | ast.ClassDef) -> dict[str, Option]:

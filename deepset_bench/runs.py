@@ -28,6 +28,8 @@ from deepset_bench.surroundings import visible
 LOCK = ".lock"
 DATA = "data_sha256"
 """Key of result.json: name -> checksum of each set that the run was trained on."""
+METRIC_SOURCES = "metric_sources"
+"""Key of result.json: the checksum of the file of each metric that is not the product's own."""
 REPLACED = "the data of this run were replaced"
 ERRORS = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
 """Keys of result.json that tables show of every part."""
@@ -202,7 +204,8 @@ class RunFolder:
     def write_config(self, experiment: Experiment) -> None:
         """Record the resolved configuration."""
         write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(resolved(experiment.config))))
-        for variant in experiment.config.variants:
+        metrics = [one for one in registry.variants().values() if one.kind == "metric"]
+        for variant in [*experiment.config.variants, *metrics]:
             for file in [] if variant.ours else registry.files_of(variant):
                 place = self.variants / file.relative_to(variant.file.parent)
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -97,17 +97,27 @@ def model(
 
 
 def metric(
-    name: str, *, unit: str = "", digits: int = 2, less_is_better: bool = True
+    name: str,
+    *,
+    unit: str = "",
+    digits: int | None = None,
+    less_is_better: bool = True,
+    of: str = "frames",
 ) -> Callable[[T], T]:
-    """A metric: (predictions, labels, run) -> number; a column of tables.
+    """A metric: (predictions, labels, run) -> number; a column of `bench tables --metric`.
 
-    See `deepset_bench.scoring`.
+    The three are described in `deepset_bench.scoring.scored`; their arrays are numpy's. A mapping
+    of names to numbers is a family, such as a number for each element: a column each. NaN says that
+    there is nothing to measure.
 
     Args:
-        name: the column.
+        name: of the column.
         unit: of the number.
-        digits: behind the point.
-        less_is_better: which way is better.
+        digits: behind the point. Without it, eV and eV/angstrom are shown in the unit that tables
+            are asked for, as the product's own errors are, and anything else has 2.
+        less_is_better: which way is better; tables say so where more is.
+        of: `frames` is measured on test and validation frames each, and beside it what the mean
+            energy and zero force score; `run` once, with the test frames.
     """
     return _unchanged
 

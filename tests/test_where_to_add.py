@@ -61,9 +61,14 @@ EXECUTOR = """from deepset_bench.errors import UserError
 def nowhere(runs, jobs, stack):
     raise UserError(f"nowhere was asked for {len(runs)} runs")
 """
+METRIC = """@metric("worst", unit="kJ/mol", less_is_better=False)
+def worst(predictions, labels, run):
+    return abs(predictions.energy - labels.energy).max()
+"""
 FILES = {
     "a graph layer": ("model/deepset/layers/gin.py", "graph_layer", LAYER),
     "a network": ("model/pairs/network.py", "model", NETWORK),
+    "a metric": ("scoring/worst.py", "metric", METRIC),
     "a reader": ("readers/mine.py", "reader", READER),
     "an executor": ("sweep/executors/nowhere.py", "executor", EXECUTOR),
 }
@@ -72,6 +77,7 @@ PAIRS = ["model=pairs", "trainer.epochs=1", "data=tiny", "data.train_size=8", "d
 COMMANDS = {
     "a graph layer": (["train", *SMALL], 0, "best epoch 1 of 1"),
     "a network": (["train", *PAIRS, "data.test_size=4"], 0, "best epoch 1 of 1"),
+    "a metric": (["tables", "1", "--metric", "worst"], 0, "worst in kJ/mol, mean of test and val"),
     "a reader": (["data", "import", "h2", "{here}/file.dat"], 0, "3 frames"),
     "an executor": (["sweep", *asked(), "--executor", "nowhere"], 2, "nowhere was asked for 1 run"),
 }

@@ -15,6 +15,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation import printing as display
 from deepset_bench.evaluation.analysis import STEPS, Analysis
+from deepset_bench.evaluation.completing import complete
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scan_command import show as show_scans
@@ -75,19 +76,27 @@ def parse(arguments: Sequence[str], steps: str | None) -> Request:
     return Request(folders, data, device, scans, numbers)
 
 
-def evaluate(arguments: Sequence[str], unit: str, steps: str | None) -> None:
+def evaluate(
+    arguments: Sequence[str], unit: str, steps: str | None, metrics: Sequence[str] = ()
+) -> None:
     """Evaluate runs on frames or along scans, print tables and write files.
 
     Args:
         arguments: run folders and overrides.
         unit: `hartree` or `mev`, of what is printed; files are in eV and angstrom.
         steps: comma list; None for the report's.
+        metrics: names of those to measure and keep instead, of each run by itself.
 
     Raises:
         UserError: an argument, a run or a set that cannot be used; nothing is written then.
     """
     request = parse(arguments, steps)
     console = Console()
+    if metrics:
+        if request.scans or request.data:
+            raise UserError("--metric measures the frames of the run itself; name runs alone")
+        complete(console, request.folders, metrics, request.device, unit)
+        return
     if request.scans:
         show_scans(console, request.folders, request.data, request.device, request.scans, unit)
         return

@@ -14,7 +14,8 @@ from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.figures.style import COLOURS, QUIET, width
 from deepset_bench.figures.words import CONDITIONS, label, seeds
 from deepset_bench.runs import RunFolder
-from deepset_bench.study.collect import KEY, Where, collect
+from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.columns import usual
 from deepset_bench.study.comparisons import Comparison, shipped
 from deepset_bench.study.gaps import gaps
 from deepset_bench.training.records import read_metrics
@@ -73,6 +74,7 @@ def _sheet(
 
 def _panel(runs: pd.DataFrame, sweep: Comparison, metric: str, condition: str, unit: str) -> Panel:
     size = UNITS[unit][metric][0]
+    key = next(column.metric.key for column in usual() if column.name == metric)
     series, last = [], 1
     for colour, run in zip(COLOURS, sweep.runs, strict=False):
         members = [read_metrics(RunFolder(f)) for f in runs[runs.label == run.label].folder]
@@ -80,7 +82,7 @@ def _panel(runs: pd.DataFrame, sweep: Comparison, metric: str, condition: str, u
             continue
         n = min(map(len, members))
         last = max(last, n)
-        values = np.stack([table[f"val_{KEY[metric]}"].to_numpy()[:n] for table in members]) / size
+        values = np.stack([table[f"val_{key}"].to_numpy()[:n] for table in members]) / size
         epochs = members[0]["epoch"].to_numpy()[:n]
         mean = values.mean(axis=0)
         series.append(Series(run.label, epochs, mean, colour, ends=extremes(values)))

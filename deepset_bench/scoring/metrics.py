@@ -12,7 +12,9 @@ from deepset_bench.denormals import flushed
 from deepset_bench.model.buckets import Buckets
 from deepset_bench.model.labelled import Labels
 from deepset_bench.model.potential import Potential, Prediction
-from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.scoring.scored import Labels as Scored
+from deepset_bench.scoring.scored import Predictions
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,17 @@ def differences(
     energy, forces, _ = predict(potential, labels.tables, batch_size)
     forces_error = forces - labels.tables.by_atom(labels.forces)
     return (energy - labels.energy).double().cpu().numpy(), forces_error.double().cpu().numpy()
+
+
+def compare(
+    potential: Potential, labels: Labels, frames: Frames, batch_size: int
+) -> tuple[Predictions, Scored]:
+    """Predictions for frames and their labels, as metrics are given them."""
+    energy, forces = differences(potential, labels, batch_size)
+    truth = Scored(
+        labels.energy.double().cpu().numpy(),
+        labels.tables.by_atom(labels.forces).double().cpu().numpy(),
+        frames,
+    )
+    # From the differences, so that they are the loss's to the last bit.
+    return Predictions(truth.energy + energy, truth.forces + forces), truth

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,9 @@ from deepset_bench.config import Experiment, experiment, last_of_each, quoted
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED
-from deepset_bench.runs import ENDED, ERRORS, RunFolder, run_folder
+from deepset_bench.runs import ENDED, RunFolder, run_folder
+from deepset_bench.study.columns import usual
 from deepset_bench.study.comparisons import Comparison, Row, family
-from deepset_bench.study.published import METRICS
-
-KEY = dict(zip(METRICS, ERRORS, strict=True))
-"""Metric -> key in result.json."""
-
 
 IMPOSSIBLE = "impossible"
 """State of a variant that cannot take the overrides; the reason is why."""
@@ -99,9 +94,8 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
         One row a run: `label`, `condition`, `seed`, `folder` (its path), `state` (`done`, or what
         stands in the way; IMPOSSIBLE once for all seeds), `reason`, `defect` (the first finding
         where the data's verdict is `defect`), `device`, `parameters`, `seconds`, `floor`
-        (eV/angstrom), `metrics` and
-        `baselines` as result.json has them, and METRIC_PART and trivial_METRIC_PART in eV and
-        eV/angstrom for PART test, val and mean.
+        (eV/angstrom), `result` and of it `metrics` and `baselines`, as result.json has them, and
+        METRIC_PART and trivial_METRIC_PART in eV and eV/angstrom for PART test, val and mean.
 
     Raises:
         UserError: overrides that no run of any sweep can take, a data set that is not there.
@@ -199,11 +193,8 @@ def _row(
         "floor": result["label_floor_ev_per_angstrom"],
         "metrics": result["metrics"],
         "baselines": result["baselines"],
+        "result": result,
     }
-    for metric in METRICS:
-        for prefix, source in (("", "metrics"), ("trivial_", "baselines")):
-            errors = [result[source][part][KEY[metric]] for part in ("test", "val")]
-            test, val = (math.nan if error is None else error for error in errors)
-            row[f"{prefix}{metric}_test"], row[f"{prefix}{metric}_val"] = test, val
-            row[f"{prefix}{metric}_mean"] = (test + val) / 2
+    for column in usual():
+        row |= column.values(result)
     return row

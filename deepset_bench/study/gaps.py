@@ -5,10 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from deepset_bench.reading import DAMAGED
+from deepset_bench.runs import RunFolder
+from deepset_bench.scoring.table import Metric
 from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where
+from deepset_bench.study.columns import is_lacking
 from deepset_bench.study.comparisons import Comparison
 
 _ENDED = ("diverged", ANOTHER)
@@ -65,6 +69,60 @@ def gaps(
             what, command = f"{label}, {condition}: {state}", ""
         found.append((f"{what} ({reason})" if reason else what, command))
     return found
+
+
+def lacking(
+    sweep: Comparison, runs: pd.DataFrame, metrics: Sequence[Metric], where: Where
+) -> list[tuple[str, str]]:
+    """Which runs that are done do not hold a metric, and the command that measures it.
+
+    Args:
+        sweep: of `sweeps/`.
+        runs: from `collect`.
+        metrics: that are shown.
+        where: which runs.
+    """
+    done = runs[runs.state == "done"]
+    kept = np.array([RunFolder(folder).best.exists() for folder in done.folder], dtype=bool)
+    results = done.result if len(done) else ()
+    groups: dict[tuple[bool, ...], list[Metric]] = {}
+    for metric in metrics:
+        lacks = np.array([is_lacking(one, metric) for one in results], dtype=bool)
+        for those in (lacks & kept, lacks & ~kept):
+            if those.any():
+                groups.setdefault(tuple(those), []).append(metric)
+    found = []
+    for mask, missed in groups.items():
+        those = done[list(mask)]
+        names = ", ".join(metric.name for metric in missed)
+        what = f"{_named(those, len(done))}: {names}"
+        if RunFolder(those.folder.iloc[0]).best.exists():
+            words = ["bench", "evaluate", *map(str, those.folder), "--metric", names]
+            words[-1] = words[-1].replace(" ", "")
+        else:
+            what += "; without a checkpoint it is trained anew, each run as the first"
+            first = those.iloc[0]
+            run = next(run for run in sweep.runs if run.label == first.label)
+            again = where.command(run, str(first.condition), [int(first.seed)], again=True)
+            words = shlex.split(again)
+        files = dict.fromkeys(str(m.variant.file) for m in missed if not m.variant.ours)
+        own = [word for file in files for word in ("--variants", file)]
+        found.append((what, shlex.join([*words, *own])))
+    return found
+
+
+def _named(runs: pd.DataFrame, of: int) -> str:
+    """Which runs, in few words."""
+    if len(runs) == of:
+        return "no run has"
+    groups = runs.groupby(["label", "condition"], sort=False)
+    if len(groups) > _MANY:
+        return f"{len(runs)} of {of} runs lack"
+    each = (
+        f"{label}, {condition}, seed {', '.join(map(str, group.seed))}"
+        for (label, condition), group in groups
+    )
+    return f"{'; '.join(each)} lack"
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:

@@ -14,10 +14,8 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.files import csv_text
-from deepset_bench.study.published import METRICS
 from deepset_bench.study.sections import Cell, Page, Section
-from deepset_bench.study.tables import Table
-from deepset_bench.units import UNITS
+from deepset_bench.study.tables import NUMBERS, Table
 
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -199,9 +197,9 @@ def csv(tables: Sequence[Table], unit: str) -> str:
     """One line a row, part and condition of every table; units stand in the headings."""
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
     renamed = {"seconds": "wall_time / s"}
-    for metric in METRICS:
-        size, name, _ = UNITS[unit][metric]
-        for column in [c for c in frame.columns if c.startswith(f"{metric}_")]:
-            frame[column] /= size
-            renamed[column] = f"{column} / ({name})"
+    for column in {c.name: c for table in tables for c in table.columns}.values():
+        size, name, _ = column.metric.shown(unit)
+        for number in (f"{column.name}_{of}" for of in NUMBERS):
+            frame[number] /= size
+            renamed[number] = f"{number} / ({name})" if name else number
     return csv_text(frame.rename(columns=renamed))

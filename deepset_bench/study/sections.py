@@ -9,17 +9,14 @@ from itertools import groupby
 
 import pandas as pd
 
+from deepset_bench.study.columns import Column
 from deepset_bench.study.gaps import LEFT_OUT
-from deepset_bench.study.published import METRICS
 from deepset_bench.study.tables import Table
 from deepset_bench.study.verdict import RULE, UNDECIDED
-from deepset_bench.units import UNITS
 
-_NAMES = {
-    ("trivial", "energy"): "mean energy",
-    ("trivial", "forces"): "zero force",
-    ("floor", "forces"): "true forces",
-}
+_FLOOR = "true forces"
+_TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
+"""How the name of a metric begins -> what stands for knowing nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class Page:
 
 
 def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
-    """Energies, forces, and what the runs cost.
+    """Energies, forces or what else is asked for, and what the runs cost.
 
     Args:
         table: what to show.
@@ -112,7 +109,7 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     """
     numbered = table.sweep.table
     title = f"{f'Table {numbered}' if numbered else table.sweep.name}: {table.sweep.title}"
-    found = [*(_errors(table, metric, unit, parts) for metric in METRICS), _cost(table)]
+    found = [*(_errors(table, column, unit, parts) for column in table.columns), _cost(table)]
     return Page(table.sweep.name, title, found, table.notes, table.missing)
 
 
@@ -141,42 +138,60 @@ def claims_page(claims: pd.DataFrame) -> Page:
     return Page("claims", "Does the report's claim hold?", [block], [RULE], missing)
 
 
-def _errors(table: Table, metric: str, unit: str, parts: Sequence[str]) -> Section:
-    conditions = table.conditions
-    size, name, digits = UNITS[unit][metric]
+def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Section:
+    conditions, metric = table.conditions, column.metric
+    size, name, digits = metric.shown(unit)
+    if metric.of_run:
+        parts = parts[:1]  # the same for each
     frame = table.frame[table.frame.part.isin(parts)]
     whose = "mean of test and val" if list(parts) == ["mean"] else " and ".join(parts)
     if len(parts) > 2:
         whose = "test, val and their mean"
     columns = [("", "variant")] + ([("", "of")] if len(parts) > 1 else [])
-    has_printed = frame[f"{metric}_printed"].notna().any()
+    has_printed = frame[f"{column.name}_printed"].notna().any()
     columns += [("", "printed")] if has_printed else []
-    columns += [(c, heading) for c in conditions for heading in ("MAE", "n", "Δ")]
+    columns += [(c, heading) for c in conditions for heading in (metric.statistic, "n", "Δ")]
     rows = []
     for row in frame.row.drop_duplicates():
         for part in parts:
             group = frame[(frame.row == row) & (frame.part == part)].set_index("condition")
-            if group.empty or (group.kind.iloc[0], metric) == ("floor", "energy"):
+            label = "" if group.empty else _label(str(row), group.kind.iloc[0], column)
+            if not label:
                 continue
             first = group.iloc[0]
-            label = _NAMES.get((first.kind, metric), row)
             cells = [Cell(label, italic=first.kind != "run")]
             cells += [Cell(part)] if len(parts) > 1 else []
             if has_printed:
-                cells.append(number(first[f"{metric}_printed"], math.nan, size, digits, Cell()))
+                known = first[f"{column.name}_printed"]
+                cells.append(number(known, math.nan, size, digits, Cell()))
             for condition in conditions:
                 at = group.loc[condition] if condition in group.index else None
-                cells += _ours(at, metric, size, digits, row == table.sweep.baseline)
+                cells += _ours(at, column.name, size, digits, row == table.sweep.baseline)
             rows.append(cells)
-    return Section(f"{metric} MAE in {name}, {whose}", columns, rows)
+    heading = f"{column.words}{f' in {name}' if name else ''}"
+    heading += "" if metric.of_run else f", {whose}"
+    heading += "" if metric.less_is_better else " (more is better)"
+    return Section(heading, columns, rows)
+
+
+def _label(row: str, kind: str, column: Column) -> str:
+    """What a row is called beside a metric; empty where it has none."""
+    if kind == "run":
+        return row
+    if kind == "floor":
+        return _FLOOR if column.name == "forces" else ""
+    if column.metric.of_run:
+        return ""
+    return _TRIVIAL.get(column.metric.name.split("_")[0], ", ".join(_TRIVIAL.values()))
 
 
 def _ours(at: pd.Series | None, metric: str, size: float, digits: int, base: bool) -> list[Cell]:
     """Mean, number of seeds and difference of one condition."""
-    if at is None or at.n == 0:
+    n = 0 if at is None else int(at.get(f"{metric}_n", at.n))
+    if at is None or n == 0:
         return [DASH, Cell("0"), Cell("baseline") if base else DASH]
     mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
-    count = Cell(f"{at.n}{'†' if at.defect else ''}", source=at.runs)
+    count = Cell(f"{n}{'†' if at.defect else ''}", source=at.runs)
     if base:
         return [mean, count, Cell("baseline")]
     difference, half = at[f"{metric}_difference"], at[f"{metric}_difference_half"]

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from deepset_bench.scoring.table import Metric
 from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.columns import Column, added, of_runs, usual
 from deepset_bench.study.comparisons import Comparison
-from deepset_bench.study.gaps import gaps
-from deepset_bench.study.published import METRICS, PARTS, printed
+from deepset_bench.study.gaps import gaps, lacking
+from deepset_bench.study.published import PARTS, printed
 from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
 
+NUMBERS = ("printed", "mean", "half", "difference", "difference_half")
+"""What a table holds of each metric."""
+_OF_FLOOR = "forces"
+"""The column that has a floor."""
 PRINTED_DATA = "but-2-ene"
 """The molecule of the report's tables; beside other data its numbers say nothing."""
 
@@ -25,11 +31,12 @@ class Table:
     Attributes:
         frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
             energy of the training frames, zero force) or `floor` (true forces against the labels).
-            `n` seeds in the folder `runs`; `defect`; `parameters`; `seconds`; and in eV or
-            eV/angstrom for METRIC energy and forces METRIC_printed, METRIC_mean and METRIC_half
-            (its 95 % t-interval), METRIC_difference and METRIC_difference_half (paired, to the
-            baseline, over `n_shared` seeds). NaN: nothing printed, no run, or no interval from one
-            seed.
+            `n` seeds in the folder `runs`; `defect`; `parameters`; `seconds`; and in the unit of
+            the metric, such as eV, for the METRIC of each column METRIC_printed, METRIC_mean and
+            METRIC_half (its 95 % t-interval), METRIC_difference and METRIC_difference_half (paired,
+            to the baseline, over `n_shared` seeds); METRIC_n seeds where it is no usual one. NaN:
+            nothing printed, no run, or no interval from one seed.
+        columns: what is shown of the runs.
         runs: `collect`'s frame, with the folder of every run that the numbers are from.
         notes: what a reader has to know, a line each.
         missing: what stands in the way of a run, and the command that fills the gap.
@@ -38,13 +45,25 @@ class Table:
     sweep: Comparison
     conditions: list[str]
     frame: pd.DataFrame
+    columns: list[Column]
     runs: pd.DataFrame
     notes: list[str]
     missing: list[tuple[str, str]]
 
 
-def build(sweep: Comparison, conditions: Sequence[str], where: Where) -> Table:
+def build(
+    sweep: Comparison,
+    conditions: Sequence[str],
+    where: Where,
+    metrics: Sequence[Metric] = (),
+) -> Table:
     """The table of a sweep from the run folders.
+
+    Args:
+        sweep: whose.
+        conditions: that are shown.
+        where: which runs.
+        metrics: to show; none: the usual ones.
 
     Raises:
         UserError: overrides that do not compose.
@@ -52,20 +71,19 @@ def build(sweep: Comparison, conditions: Sequence[str], where: Where) -> Table:
     shown = conditions_of(sweep, conditions)
     runs = collect(sweep, shown, where)
     runs = runs.reindex(columns=[*runs.columns, *(c for c in _NEEDED if c not in runs)])
+    columns = of_runs(runs, metrics) if metrics else usual()
+    runs = added(runs, [*usual(), *columns])
     rows = []
     for part in PARTS:
         for condition in shown:
-            rows += _rows(sweep, runs[runs.condition == condition], condition, part, where)
-    notes, missing = _notes(sweep, runs), gaps(sweep, runs, shown, where)
-    return Table(sweep, shown, pd.DataFrame(rows), runs, notes, missing)
+            here = runs[runs.condition == condition]
+            rows += _rows(sweep, here, columns, condition, part, where)
+    missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
+    notes = _notes(sweep, runs, columns)
+    return Table(sweep, shown, pd.DataFrame(rows), columns, runs, notes, missing)
 
 
-_NEEDED = ["defect", "parameters", "seconds", "floor", "device"] + [
-    f"{prefix}{metric}_{part}"
-    for prefix in ("", "trivial_")
-    for metric in METRICS
-    for part in PARTS
-]
+_NEEDED = ("defect", "parameters", "seconds", "floor", "device")
 
 
 def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
@@ -75,14 +93,19 @@ def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
 
 
 def _rows(
-    sweep: Comparison, runs: pd.DataFrame, condition: str, part: str, where: Where
+    sweep: Comparison,
+    runs: pd.DataFrame,
+    columns: Sequence[Column],
+    condition: str,
+    part: str,
+    where: Where,
 ) -> list[dict[str, object]]:
     done = runs[runs.state == "done"]
     baseline = done[done.label == sweep.baseline]
     # Labels may differ between the rows of a sweep: what knows nothing is measured on the
     # baseline's, where there is one.
     typical = (baseline if len(baseline) else done).drop_duplicates("seed")
-    compared = {metric: by_seed(baseline, f"{metric}_{part}") for metric in METRICS}
+    compared = {c.name: by_seed(baseline, f"{c.name}_{part}") for c in columns}
 
     def row(name: str, kind: str, members: pd.DataFrame, prefix: str = "") -> dict[str, object]:
         first = members.iloc[0] if len(members) else None
@@ -99,27 +122,30 @@ def _rows(
             "parameters": first.parameters if first is not None and kind == "run" else math.nan,
             "seconds": estimate(list(members.seconds)).mean if kind == "run" else math.nan,
         }
-        for metric in METRICS:
-            values = by_seed(members, f"{prefix}{metric}_{part}")
-            difference = NOTHING if name == sweep.baseline else paired(values, compared[metric])
+        for column in columns:
+            values = by_seed(members, f"{prefix}{column.name}_{part}")
+            others = compared[column.name]
+            difference = NOTHING if name == sweep.baseline else paired(values, others)
             content["n_shared"] = difference.n
-            content |= _numbers(metric, estimate(list(values.values())), difference)
+            content |= _numbers(column.name, estimate(list(values.values())), difference)
+            if not column.usual:
+                content[f"{column.name}_n"] = len(values)
         return content
 
     rows = []
     for run in sweep.runs:
         content = row(run.label, "run", done[done.label == run.label])
         known = printed(run.label, sweep.table) if not _other_data(where) else {}
-        for metric in METRICS:
-            content[f"{metric}_printed"] = known.get((metric, part), math.nan)
+        for column in columns:
+            content[f"{column.name}_printed"] = known.get((column.name, part), math.nan)
         rows.append(content)
     rows.append(row("trivial", "trivial", typical, "trivial_"))
     # result.json has the floor of test and val together.
     floor = by_seed(typical, "floor") if part == "mean" else {}
-    if floor:
+    if floor and any(column.name == _OF_FLOOR for column in columns):
         content = row("floor", "floor", typical.iloc[:0])
         content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
-        rows.append(content | _numbers("forces", estimate(list(floor.values())), NOTHING))
+        rows.append(content | _numbers(_OF_FLOOR, estimate(list(floor.values())), NOTHING))
     return rows
 
 
@@ -134,21 +160,19 @@ def _other_data(where: Where) -> bool:
 
 
 def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, float]:
-    return {
-        f"{metric}_printed": math.nan,
-        f"{metric}_mean": value.mean,
-        f"{metric}_half": value.half,
-        f"{metric}_difference": difference.mean,
-        f"{metric}_difference_half": difference.half,
-    }
+    numbers = (math.nan, value.mean, value.half, difference.mean, difference.half)
+    return {f"{metric}_{name}": number for name, number in zip(NUMBERS, numbers, strict=True)}
 
 
-def _notes(sweep: Comparison, runs: pd.DataFrame) -> list[str]:
+def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     done = runs[runs.state == "done"]
+    what = dict.fromkeys(column.metric.statistic for column in columns)
     notes = [
-        "MAE: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference to "
-        f"{sweep.baseline} over shared seeds; bold where its interval excludes zero."
+        f"{', '.join(what)}: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference "
+        f"to {sweep.baseline} over shared seeds; bold where its interval excludes zero."
     ]
+    of_others = {c.metric.words: c.metric.variant.summary for c in columns if not c.usual}
+    notes += [f"{words}: {summary}" for words, summary in of_others.items() if summary]
     # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
     findings = done[done.defect != ""].groupby("condition").defect
     notes += [f"† {name}: {lines.mode()[0]}." for name, lines in findings]

@@ -12,6 +12,8 @@ import pandas as pd
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.files import check_writable, csv_text, write_text
+from deepset_bench.scoring.table import Metric
+from deepset_bench.scoring.table import chosen as of_names
 from deepset_bench.study import comparisons, generalisation, render
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
@@ -35,6 +37,7 @@ def show(
     part: str,
     out: Path | None,
     where: Where,
+    metrics: Sequence[str] = (),
 ) -> None:
     """Print tables, or write each to a file of its own.
 
@@ -48,9 +51,10 @@ def show(
         part: `mean` (of test and val), `test`, `val` or `all`.
         out: folder for the files; None prints.
         where: which runs.
+        metrics: names of those to show, with commas between or not; none: the usual ones.
 
     Raises:
-        UserError: an unknown sweep, an override that does not compose, an unreadable run.
+        UserError: an unknown sweep or metric, an override that does not compose, an unreadable run.
     """
     alone = {CLAIMS, generalisation.FAMILY} & set(wanted)
     if style == "csv" and out is None and len(set(wanted)) > 1 and alone:
@@ -59,9 +63,11 @@ def show(
         )
     if out is not None:
         check_writable(out)
-    tables = chosen(wanted, conditions, where)
+    if metrics and alone:
+        raise UserError(f"--metric is for tables; {min(alone)} has columns of its own")
+    tables = chosen(wanted, conditions, where, of_names(metrics))
     closing = None
-    if CLAIMS in wanted or (not wanted and (style != "csv" or out is not None)):
+    if CLAIMS in wanted or (not (wanted or metrics) and (style != "csv" or out is not None)):
         closing = claims(conditions, where)
     if style == "csv":
         texts = {"tables": render.csv(tables, unit)} if tables else {}
@@ -94,17 +100,22 @@ def show(
         say(path)
 
 
-def chosen(wanted: Sequence[str], conditions: Sequence[str], where: Where) -> list[Table]:
+def chosen(
+    wanted: Sequence[str],
+    conditions: Sequence[str],
+    where: Where,
+    metrics: Sequence[Metric] = (),
+) -> list[Table]:
     """The tables of these names; of none: Tables 1 to 7, and other sweeps that have runs."""
     if wanted:
         other = (CLAIMS, generalisation.FAMILY)
         sweeps = [comparisons.asked_for(name, other) for name in wanted if name not in other]
-        return [build(sweep, conditions, where) for sweep in sweeps]
+        return [build(sweep, conditions, where, metrics) for sweep in sweeps]
     every = comparisons.every()
-    numbered = [build(sweep, conditions, where) for sweep in every if sweep.table]
+    numbered = [build(sweep, conditions, where, metrics) for sweep in every if sweep.table]
     # The sweep of all the report's runs repeats its tables.
     rest = [sweep for sweep in every if not sweep.table and sweep.name != "report"]
-    extra = [build(sweep, conditions, where) for sweep in rest]
+    extra = [build(sweep, conditions, where, metrics) for sweep in rest]
     return numbered + [t for t in extra if any(t.frame[t.frame.kind == "run"].n > 0)]
 
 

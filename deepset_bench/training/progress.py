@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from deepset_bench.console import Console
+from deepset_bench.reading import is_number
 from deepset_bench.runs import RunFolder
+from deepset_bench.scoring.table import metrics
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.train import Outcome
@@ -77,17 +79,26 @@ def result_table(result: dict[str, Any]) -> Table:
         ("energy / meV", ENERGY, 1e-3, 1),
         ("forces / (Ha/bohr)", FORCES, Hartree / Bohr, 5),
         ("forces / (meV/Å)", FORCES, 1e-3, 1),
+        *_others(),
     ):
-        # Null where the reference says nothing about a composition.
-        found = [result["metrics"][part][key] for part in ("test", "val")]
-        found += [result["baselines"][part][key] for part in ("test", "val", "all")]
-        test, val, *trivial = (math.nan if x is None else x for x in found)
+        # Null where the reference says nothing about a composition; absent from earlier runs.
+        found = [result["metrics"][part].get(key) for part in ("test", "val")]
+        found += [result["baselines"][part].get(key) for part in ("test", "val", "all")]
+        test, val, *trivial = (x if is_number(x) else math.nan for x in found)
         mean, know_nothing = (test + val) / 2, (trivial[0] + trivial[1]) / 2
         ratio = mean / know_nothing if know_nothing else math.nan  # all energies may be equal
         numbers = (test, val, mean, know_nothing, trivial[2])
         words = ["—" if math.isnan(x) else f"{x / unit:.{digits}f}" for x in numbers]
         table.add_row(name, *words, "—" if math.isnan(ratio) else f"{100 * ratio:.1f} %")
     return table
+
+
+def _others() -> Iterator[tuple[str, str, float, int]]:
+    """Metrics that are not the product's own: name, key, unit, digits."""
+    for metric in metrics():
+        if not metric.variant.ours and not metric.of_run:
+            size, unit, digits = metric.shown("mev")
+            yield f"{metric.words}{f' / ({unit})' if unit else ''}", metric.key, size, digits
 
 
 def ood_table(result: dict[str, Any]) -> Table:

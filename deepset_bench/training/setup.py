@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,7 +23,11 @@ from deepset_bench.model.labelled import Labels
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
+from deepset_bench.scoring.measure import measure
 from deepset_bench.scoring.metrics import errors
+from deepset_bench.scoring.scored import Labels as Scored
+from deepset_bench.scoring.scored import Predictions, Run
+from deepset_bench.scoring.table import metrics
 from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.free_atoms import free_atoms
 from deepset_bench.training.loss import Loss, make_loss
@@ -34,8 +39,9 @@ class Setup:
 
     Attributes:
         parts: labelled frames of `train`, `val`, `test` and, with a task, `ood`, on the device.
-        baselines: errors of predicting the training mean energy and zero force, for `val`, `test`
-            and `ood`; for `all` frames that these were drawn from, of their own mean.
+        frames: those of the parts but `train`, in the same order.
+        baselines: what predicting the training mean energy and zero force scores, for `val`, `test`
+            and `ood`; for `all` frames that these were drawn from, errors of their own mean.
         scorers: with a task, `test` and `ood` as they are scored in detail.
         label_floor: eV/angstrom, what the true forces would score against the labels of val and
             test; None where the data do not hold both.
@@ -48,6 +54,7 @@ class Setup:
     reference: EnergyReference
     split: Split
     parts: dict[str, Labels]
+    frames: dict[str, Frames]
     baselines: dict[str, dict[str, Any]]
     scorers: dict[str, Scorer]
     label_floor: float | None
@@ -169,10 +176,17 @@ def prepare(config: Config) -> Setup:
     if fitted and hasattr(potential.model, "fit_before_training"):
         cast("Any", potential.model).fit_before_training(potential, parts["train"])
 
-    def know_nothing(part: Frames, mean: float, scorer: Scorer | None = None) -> dict[str, Any]:
-        energy, forces = part.energy - reference(part) - mean, part.labelled_forces(labels)
-        return scorer.scores(-energy, -forces) if scorer else errors(energy, forces).as_dict()
+    held_out_parts = {name: part for name, part in subsets.items() if name != "train"}
+    of_frames = [metric for metric in metrics() if not metric.of_run]
 
+    def know_nothing(part: Frames, scorer: Scorer | None) -> dict[str, Any]:
+        truth = Scored(part.energy - reference(part), part.labelled_forces(labels), part)
+        mean = np.full_like(truth.energy, residual.mean())
+        nothing = Predictions(mean, np.zeros_like(truth.forces))
+        return measure(of_frames, nothing, truth, Run(0, math.nan, config), scorer)
+
+    all_energies = frames.energy - reference(frames)
+    all_energies -= all_energies.mean()
     held_out = Frames.concatenate([subsets["val"], subsets["test"]])
     floor = None
     if held_out.bias_forces is not None:
@@ -183,13 +197,10 @@ def prepare(config: Config) -> Setup:
         reference=reference,
         split=division.within(whole.pool, whole.ood),
         parts={name: part.to(device) for name, part in parts.items()},
+        frames=held_out_parts,
         baselines={
-            **{
-                name: know_nothing(part, residual.mean(), scorers.get(name))
-                for name, part in subsets.items()
-                if name != "train"
-            },
-            "all": know_nothing(frames, float((frames.energy - reference(frames)).mean())),
+            **{n: know_nothing(part, scorers.get(n)) for n, part in held_out_parts.items()},
+            "all": errors(all_energies, frames.labelled_forces(labels)).as_dict(),
         },
         scorers=scorers,
         label_floor=floor,

@@ -13,21 +13,22 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from deepset_bench import __version__
+from deepset_bench import __version__, registry
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import width_of
-from deepset_bench.runs import DATA, RunFolder, run_folder
-from deepset_bench.scoring.metrics import differences, errors
+from deepset_bench.runs import DATA, METRIC_SOURCES, RunFolder, run_folder
+from deepset_bench.scoring.table import metrics
 from deepset_bench.surroundings import failure
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import traceable, untested, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
+from deepset_bench.training.measuring import measured, steps_an_epoch
 from deepset_bench.training.records import Recorder
-from deepset_bench.training.setup import Setup, evaluation_batch, prepare
+from deepset_bench.training.setup import Setup, prepare
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
@@ -289,7 +290,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
     setup, folder = member.setup, member.folder
     folder.check_kept()
     state = "diverged" if member.diverged else "done"
-    measured: dict[str, Any] = {"metrics": None}
+    judged: dict[str, Any] = {"metrics": None}
     if not member.diverged:
         best = checkpoint.load_best(folder.best, setup.device)
         try:
@@ -301,19 +302,17 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
                 f"{folder.best}: is of another run than {folder.last.name}; "
                 "bench train ... --fresh trains the run anew"
             )
-        batch_size = evaluation_batch(member.config)
-        metrics = {}
-        for part, labels in setup.parts.items():
-            if part == "train":
-                continue
-            wrong = differences(setup.potential, labels, batch_size)
-            scorer = setup.scorers.get(part)
-            metrics[part] = scorer.scores(*wrong) if scorer else errors(*wrong).as_dict()
-        measured = {"metrics": metrics, "best_epoch": best["epochs"]}
+        table = metrics()
+        steps = member.epochs_done * steps_an_epoch(setup, member.config)
+        judged = {
+            **measured(setup, member.config, table, round(member.share, 3) / steps, member.say),
+            METRIC_SOURCES: registry.sources([one.variant for one in table]),
+            "best_epoch": best["epochs"],
+        }
     result = {
         "status": state,
         "reason": member.diverged,
-        **measured,
+        **judged,
         "baselines": setup.baselines,
         "label_floor_ev_per_angstrom": setup.label_floor,
         DATA: dict(checksums),

@@ -36,7 +36,8 @@ def test_a_run_without_a_task_is_what_it_was(tiny):
     assert not {"task", "energy_error"} & determinants(config).keys()
     outcome = run("trainer.epochs=1")
     assert outcome.result["metrics"].keys() == {"test", "val"}
-    assert len(outcome.result["metrics"]["test"]) == 4
+    of_tasks = {"molecules", "environments", "frames_scored", "relative_energy_mae_ev"}
+    assert not of_tasks & outcome.result["metrics"]["test"].keys()
     with np.load(outcome.folder.split) as stored:
         assert set(stored) == {"train", "val", "test"}
 

@@ -1,0 +1,105 @@
+"""Metrics that a run lacks, measured as its training would have and added to its result.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from deepset_bench import registry
+from deepset_bench.console import Console
+from deepset_bench.data.splits import Split
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.trained import load_trained
+from deepset_bench.runs import METRIC_SOURCES, RunFolder
+from deepset_bench.scoring.table import Metric, Value, chosen
+from deepset_bench.training import checkpoint
+from deepset_bench.training.measuring import measured, steps_an_epoch
+from deepset_bench.training.setup import prepare
+
+
+def complete(
+    console: Console, folders: Sequence[RunFolder], names: Sequence[str], device: str, unit: str
+) -> None:
+    """Measure metrics of runs, add them to what the runs keep, print them.
+
+    Args:
+        console: to print to.
+        folders: of runs that are done.
+        names: of metrics.
+        device: as in the configuration.
+        unit: `hartree` or `mev`, of what is printed.
+
+    Raises:
+        UserError: an unknown metric, or a run that is not done or whose data or code have changed.
+    """
+    metrics = chosen(names)
+    for folder in folders:
+        result = _completed(folder, metrics, device)
+        console.print(str(folder.path), style="bold", soft_wrap=True, highlight=False)
+        for metric in metrics:
+            console.print(f"{metric.words}: {_said(result, metric, unit)}", soft_wrap=True)
+        console.print(f"kept in {folder.path / 'result.json'}", soft_wrap=True)
+
+
+def _completed(folder: RunFolder, metrics: Sequence[Metric], device: str) -> dict[str, Any]:
+    if not folder.path.is_dir():
+        raise UserError(f"{folder.path}: no such folder of a run")
+    with folder.lock():
+        result = folder.result()
+        if result.get("status") != "done":
+            state = folder.status().get("state", "not run")
+            raise UserError(f"{folder.path} is {state}: metrics are kept of runs that are done")
+        trained = load_trained(folder.path, device)
+        if trained.history is None:
+            raise UserError(
+                f"{folder.path}: its data or this program have changed since it was trained, so "
+                "its test frames are not known; bench train ... --fresh trains it anew"
+            )
+        config = replace(trained.config, device=device)
+        setup = prepare(config)
+        if not _alike(setup.split, trained.history.split):
+            raise UserError(
+                f"{folder.path}: an earlier version drew other frames for it; "
+                "bench train ... --fresh trains it anew"
+            )
+        setup.potential.load_state_dict(
+            checkpoint.load_best(folder.best, setup.device)["potential"]
+        )
+        steps = result["epochs"] * steps_an_epoch(setup, config)
+        found = measured(setup, config, metrics, result["wall_seconds"] / steps)
+        keys = [metric.key for metric in metrics]
+        for table, source in (("metrics", found["metrics"]), ("baselines", setup.baselines)):
+            for part, values in source.items():
+                own = {key: values[key] for key in keys if key in values}
+                result[table].setdefault(part, {}).update(own)
+        result |= {metric.key: found[metric.key] for metric in metrics if metric.of_run}
+        made_by = registry.sources([metric.variant for metric in metrics])
+        result[METRIC_SOURCES] = {**result.get(METRIC_SOURCES, {}), **made_by}
+        folder.write_result(result)
+    return result
+
+
+def _alike(a: Split, b: Split) -> bool:
+    parts = ("train", "val", "test")
+    return all(np.array_equal(getattr(a, part), getattr(b, part)) for part in parts)
+
+
+def _said(result: dict[str, Any], metric: Metric, unit: str) -> str:
+    """The values of a metric for people."""
+    if metric.of_run:
+        return _number(result[metric.key], metric, unit)
+    return ", ".join(
+        f"{part} {_number(values[metric.key], metric, unit)}"
+        for part, values in result["metrics"].items()
+        if metric.key in values
+    )
+
+
+def _number(value: Value, metric: Metric, unit: str) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_number(own, metric, unit)}" for name, own in value.items())
+    size, name, digits = metric.shown(unit)
+    return "—" if value is None else f"{value / size:,.{digits}f}{f' {name}' if name else ''}"

@@ -1,0 +1,40 @@
+"""Metrics of energies, per molecule, of the frames whose absolute energies are scored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.variants import metric
+
+
+@metric("energy_mae", unit="eV")
+def energy_mae(predictions: Predictions, labels: Labels, run: Run) -> float:
+    """Mean absolute error of the energy of a molecule."""
+    return float(_errors(predictions, labels).mean())
+
+
+@metric("energy_rmse", unit="eV")
+def energy_rmse(predictions: Predictions, labels: Labels, run: Run) -> float:
+    """Root mean square error of the energy of a molecule."""
+    return float(np.sqrt((_errors(predictions, labels) ** 2).mean()))
+
+
+@metric("energy_median", unit="eV")
+def energy_median(predictions: Predictions, labels: Labels, run: Run) -> float:
+    """Half of the molecules have a smaller absolute error of the energy."""
+    return float(np.median(_errors(predictions, labels)))
+
+
+@metric("energy_p95", unit="eV")
+def energy_p95(predictions: Predictions, labels: Labels, run: Run) -> float:
+    """95 of 100 molecules have a smaller absolute error of the energy."""
+    return float(np.percentile(_errors(predictions, labels), 95))
+
+
+def _errors(predictions: Predictions, labels: Labels) -> FloatArray:
+    """Absolute ones; a NaN where nothing is scored."""
+    wrong: FloatArray = np.abs(predictions.energy - labels.energy)
+    scored = wrong[~np.isnan(wrong)]
+    return scored if scored.size else np.array([np.nan])

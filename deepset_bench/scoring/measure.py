@@ -1,0 +1,54 @@
+"""Every metric of one part of the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from deepset_bench.errors import UserError
+from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.table import Metric, Value
+from deepset_bench.scoring.unseen import Scorer
+
+
+def measure(
+    metrics: Sequence[Metric],
+    predictions: Predictions,
+    labels: Labels,
+    run: Run,
+    scorer: Scorer | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Key in result.json -> value.
+
+    Args:
+        metrics: to measure.
+        predictions: of the frames.
+        labels: of the frames.
+        run: what made the predictions.
+        scorer: where the frames are scored in detail, too: adds what it says.
+        say: takes a line for a metric of another's that fails, which is None then; without it the
+            error is raised.
+
+    Raises:
+        UserError: see `say`.
+    """
+    known: dict[str, Any] = {}
+    if scorer is not None:
+        wrong = predictions.energy - labels.energy, predictions.forces - labels.forces
+        known = scorer.scores(*wrong)
+        energy = np.where(scorer.identified, predictions.energy, np.nan)
+        predictions = replace(predictions, energy=energy)
+    found: dict[str, Value] = {}
+    for metric in metrics:
+        try:
+            found[metric.key] = metric(predictions, labels, run)
+        except UserError as error:
+            if say is None:
+                raise
+            say(str(error))
+            found[metric.key] = None
+    return {**found, **known}

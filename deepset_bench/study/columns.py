@@ -1,0 +1,111 @@
+"""Metrics of runs as columns of frames: METRIC_PART, and trivial_METRIC_PART of knowing nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from deepset_bench import registry
+from deepset_bench.reading import is_number
+from deepset_bench.runs import METRIC_SOURCES
+from deepset_bench.scoring.table import USUAL, Metric, chosen
+from deepset_bench.study.published import PARTS
+
+_PREFIX = {"metrics": "", "baselines": "trivial_"}
+"""Key of result.json -> how columns of it begin."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric, or one member of a family.
+
+    Attributes:
+        metric: of the table of metrics.
+        member: of a family of numbers; empty for a metric that is one number.
+    """
+
+    metric: Metric
+    member: str = ""
+
+    @property
+    def name(self) -> str:
+        """How columns of frames begin."""
+        return f"{self.metric.column}.{self.member}" if self.member else self.metric.column
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.metric.words}: {self.member}" if self.member else self.metric.words
+
+    @property
+    def usual(self) -> bool:
+        """Whether tables show it unless they are asked for something else."""
+        return self.metric.name in USUAL
+
+    def values(self, result: Mapping[str, Any]) -> dict[str, float]:
+        """Its columns of a run that is done; NaN where there is no number.
+
+        Args:
+            result: as result.json has it.
+        """
+        found: dict[str, float] = {}
+        for source, prefix in _PREFIX.items():
+            test, val = (self._number(_stored(result, self.metric, source, p)) for p in PARTS[:2])
+            each = dict(zip(PARTS, (test, val, (test + val) / 2), strict=True))
+            found |= {f"{prefix}{self.name}_{part}": value for part, value in each.items()}
+        return found
+
+    def _number(self, found: Any) -> float:
+        value: Any = found.get(self.member) if isinstance(found, Mapping) else found
+        return float(value) if is_number(value) else math.nan
+
+
+def usual() -> list[Column]:
+    """Those that tables show unless they are asked for something else."""
+    return [Column(metric) for metric in chosen(USUAL)]
+
+
+def of_runs(runs: pd.DataFrame, metrics: Sequence[Metric]) -> list[Column]:
+    """The columns that metrics have in these runs: each member of a family is one."""
+    done = runs[runs.state == "done"]
+    results = done.result if len(done) else ()
+    found = []
+    for metric in metrics:
+        stored = [_stored(one, metric, "metrics", part) for one in results for part in PARTS[:2]]
+        members = dict.fromkeys(str(m) for one in stored if isinstance(one, Mapping) for m in one)
+        found += [Column(metric, member) for member in sorted(members) or [""]]
+    return found
+
+
+def added(runs: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
+    """The frame of runs with these columns, NaN where a run is not done or has no number."""
+    nothing: dict[str, Any] = {source: {} for source in _PREFIX}
+    done = runs.state == "done"
+    results = runs.result.where(done, None) if done.any() else [None] * len(runs)
+    rows = [
+        {name: v for column in columns for name, v in column.values(one or nothing).items()}
+        for one in results
+    ]
+    new = pd.DataFrame(rows, index=runs.index)
+    return runs.assign(**{str(name): new[name] for name in new})
+
+
+def is_lacking(result: Mapping[str, Any], metric: Metric) -> bool:
+    """Whether the result of a run does not hold a metric, not even that there is none."""
+    return any(_stored(result, metric, "metrics", part) is _LACKING for part in PARTS[:2])
+
+
+_LACKING = object()
+
+
+def _stored(result: Mapping[str, Any], metric: Metric, source: str, part: str) -> Any:
+    made_by = registry.sources([metric.variant])
+    if made_by.items() - result.get(METRIC_SOURCES, {}).items():
+        return _LACKING  # measured by another version of its file
+    if metric.of_run:
+        return result.get(metric.key, _LACKING) if source == "metrics" else _LACKING
+    return result[source].get(part, {}).get(metric.key, _LACKING)

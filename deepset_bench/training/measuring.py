@@ -1,0 +1,47 @@
+"""What result.json says of a run: its metrics, on the frames that it was not trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deepset_bench.schema import Config
+from deepset_bench.scoring.measure import measure
+from deepset_bench.scoring.metrics import compare
+from deepset_bench.scoring.scored import Run
+from deepset_bench.scoring.table import Metric
+from deepset_bench.training.setup import Setup, evaluation_batch
+
+
+def steps_an_epoch(setup: Setup, config: Config) -> int:
+    """How often the optimiser steps."""
+    return math.ceil(len(setup.parts["train"]) / config.trainer.batch_size)
+
+
+def measured(
+    setup: Setup,
+    config: Config,
+    metrics: Sequence[Metric],
+    seconds_a_step: float,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Keys of result.json: `metrics` of each part, and those of the run.
+
+    Args:
+        setup: of the run, with the parameters to judge it by.
+        config: of the run.
+        metrics: to measure.
+        seconds_a_step: wall time over optimisation steps.
+        say: see `measure`.
+    """
+    run = Run(sum(p.numel() for p in setup.potential.parameters()), seconds_a_step, config)
+    of_frames, of_run = ([m for m in metrics if m.of_run is of] for of in (False, True))
+    parts: dict[str, dict[str, Any]] = {}
+    once: dict[str, Any] = {}
+    for part, frames in setup.frames.items():
+        compared = compare(setup.potential, setup.parts[part], frames, evaluation_batch(config))
+        parts[part] = measure(of_frames, *compared, run, setup.scorers.get(part), say)
+        if part == "test":
+            once = measure(of_run, *compared, run, None, say)
+    return {**once, "metrics": parts}
