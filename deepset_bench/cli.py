@@ -169,18 +169,13 @@ def status(
 @app.command(epilog=GROUPS)
 def config(overrides: Overrides = None) -> None:
     """Print the composed configuration, the groups and their options."""
-    from dataclasses import asdict
-
     from omegaconf import OmegaConf
 
-    from deepset_bench.config import experiment
+    from deepset_bench.config import as_typed, experiment
 
     _each_once(overrides)
     wanted = experiment(overrides or [])
-    values = asdict(wanted.config)
-    if wanted.config.width_budget is None:
-        del values["budget_of"]  # nobody sets it, and without a budget nothing reads it
-    say(OmegaConf.to_yaml(OmegaConf.create(values)))
+    say(OmegaConf.to_yaml(OmegaConf.create(as_typed(wanted.config))))
     for group, options in groups().items():
         chosen = wanted.choices.get(group)
         say(f"# {group}: {', '.join(f'[{o}]' if o == chosen else o for o in options)}")

@@ -111,6 +111,17 @@ def _younger() -> dict[str, Any]:
     return found
 
 
+def as_typed(config: Config) -> dict[str, Any]:
+    """Every key as a person sets it: options of variants beside the other keys of their groups."""
+    content = _without_young(config)
+    if config.width_budget is None:
+        del content["budget_of"]  # nobody sets it, and without a budget nothing reads it
+    content.pop("sources", None)
+    for group in OPTIONS:
+        content[group] |= content[group].pop("options", {})
+    return content
+
+
 def _without_young(part: Any) -> dict[str, Any]:
     """A dataclass as a mapping, without the YOUNG keys of it and its members at their default."""
     content = {}

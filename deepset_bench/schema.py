@@ -208,7 +208,7 @@ class Config:
     energy_error: str = "molecule"
     readout: str = "equivariant"
     pairs: str = "fitted"
-    sources: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict, metadata=YOUNG)
     budget_of: Baseline = field(default_factory=Baseline)
 
     @property

@@ -153,6 +153,15 @@ def test_mistakes_are_one_line(own, overrides, said):
     assert "\n" not in str(caught.value)
 
 
+def test_the_configuration_is_shown_as_it_is_typed(own, monkeypatch, capsys):
+    status, out, err = inside(monkeypatch, capsys, "config", "gnn=neighbours", "gnn.hidden=4")
+    assert (status, err) == (0, "")
+    assert "gnn:\n  kind: neighbours\n  layers: 1\n  hidden: 4\n" in out
+    assert "rbf:\n  kind: gaussian\n  size: 32\n  transforms: []\ngnn:" in out
+    assert "sources" not in out
+    assert "# model: [deepset], deepset_x, my_net, schnet, visnet" in out
+
+
 def test_a_changed_line_is_another_run(own, tmp_path):
     def identity(*overrides: str) -> str:
         forget()
