@@ -21,6 +21,7 @@ from deepset_bench.evaluation.ensemble import Predictions
 from deepset_bench.evaluation.selection import Selection
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.scoring.metrics import errors
+from deepset_bench.scoring.scored import Run
 
 STEPS = (5, 15, 40)
 """The steps of the report's Table 10."""
@@ -36,12 +37,17 @@ class Analysis:
         predictions: of them.
         forces: (A, 3) eV/angstrom, the labels that the run was trained on.
         interval: fs between frames, None where it is not known.
+        reference: (M,) eV, what the energy reference says of the frames (of several runs, the
+            first's).
+        run: what metrics are told of it.
     """
 
     selection: Selection
     predictions: Predictions
     forces: FloatArray
     interval: float | None
+    reference: FloatArray
+    run: Run
 
     @cached_property
     def series(self) -> pd.DataFrame:

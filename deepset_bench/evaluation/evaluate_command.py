@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.text import Text
@@ -19,9 +21,11 @@ from deepset_bench.evaluation.completing import complete
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scan_command import show as show_scans
+from deepset_bench.evaluation.scores import scores
 from deepset_bench.evaluation.selection import select
 from deepset_bench.groups import is_override
 from deepset_bench.runs import RunFolder
+from deepset_bench.scoring.scored import Run
 
 _DATA = ("data", "seed", "part")
 
@@ -103,14 +107,16 @@ def evaluate(
     analysis = analyse(request)
     notes = [*_unfinished(request.folders), *analysis.selection.notes]
     notes += _true_forces(analysis)
+    measured = scores(analysis, notes.append)
+    notes = list(dict.fromkeys(notes))  # a metric that fails does so twice
     # Before anything is printed: a reader that stops early, such as `head`, ends the program.
-    kept = _write(request, analysis, notes)
+    kept = _write(request, analysis, measured, notes)
     for folder in request.folders:
         console.print(Text(str(folder.path), "bold"), soft_wrap=True)
     console.print(f"{analysis.selection.title}: {len(analysis.series)} frames")
     for note in notes:
         console.print(note, soft_wrap=True)
-    display.show(console, analysis, request.steps, unit)
+    display.show(console, analysis, measured, request.steps, unit)
     console.print(kept, soft_wrap=True)
 
 
@@ -119,12 +125,15 @@ def analyse(request: Request) -> Analysis:
     ensemble = Ensemble([folder.path for folder in request.folders], request.device)
     selection = select(request.folders, ensemble.members, request.data)
     sampling = catalogue.datasheet(selection.data).get("sampling")
-    labels = ensemble.members[0].config.condition.labels
+    first = ensemble.members[0]
+    parameters = sum(p.numel() for p in first.potential.parameters())
     return Analysis(
         selection,
         ensemble(selection.frames),
-        selection.frames.labelled_forces(labels),
+        selection.frames.labelled_forces(first.config.condition.labels),
         sampling.get("interval_fs") if isinstance(sampling, dict) else None,
+        first.reference(selection.frames),
+        Run(parameters, math.nan, first.config),
     )
 
 
@@ -150,7 +159,9 @@ def _true_forces(analysis: Analysis) -> list[str]:
     ]
 
 
-def _write(request: Request, analysis: Analysis, notes: Sequence[str]) -> str:
+def _write(
+    request: Request, analysis: Analysis, measured: Mapping[str, Any], notes: Sequence[str]
+) -> str:
     selection = analysis.selection
     target = place(request.folders, selection.name)
     known = not (selection.seen == "unknown").any()
@@ -162,6 +173,7 @@ def _write(request: Request, analysis: Analysis, notes: Sequence[str]) -> str:
         "notes": list(notes),
         "training_fraction": (selection.seen == "train").mean() if known else None,
         "errors": analysis.errors(),
+        "metrics": measured,
         "elements": analysis.elements(),
         "largest": {name: rows.drop(columns="row").to_dict("records") for name, rows in largest},
         "uncertainty": analysis.uncertainty(),

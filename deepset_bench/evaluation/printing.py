@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.evaluation.analysis import Analysis
+from deepset_bench.scoring.table import metrics, with_unit
 from deepset_bench.units import UNITS
 
 MOST_ATOMS = 30
@@ -34,9 +35,16 @@ def table(headings: Sequence[str], title: str = "") -> Table:
     return drawn
 
 
-def show(console: Console, analysis: Analysis, steps: Sequence[int], unit: str) -> None:
+def show(
+    console: Console,
+    analysis: Analysis,
+    measured: Mapping[str, Any],
+    steps: Sequence[int],
+    unit: str,
+) -> None:
     """Every table of an evaluation."""
-    drawn = [_energies(analysis, unit), _forces(analysis, unit), _largest(analysis, unit)]
+    drawn = [_energies(analysis, unit), _forces(analysis, unit)]
+    drawn += [_metrics(measured, unit), _largest(analysis, unit)]
     for one in drawn:
         console.print(one)
     dim(
@@ -106,6 +114,23 @@ def _forces(analysis: Analysis, unit: str) -> Table:
         keys = (mae, "forces_rmse_ev_per_angstrom", f"trivial_{mae}")
         numbers = [number(row[key], size, digits) for key in keys]
         drawn.add_row(row["of"], str(3 * row["atoms"]), *numbers, _ratio(row, mae))
+    return drawn
+
+
+def _metrics(measured: Mapping[str, Any], unit: str) -> Table:
+    """Every metric of all frames together; a row for each member of a family."""
+    drawn = table(["metric", "all", "trivial"])
+    for metric in metrics():
+        if metric.key not in measured:
+            continue
+        size, name, digits = metric.shown(unit)
+        columns = list(measured[metric.key].values())
+        family = columns[0] if isinstance(columns[0], Mapping) else {"": None}
+        for member in family:
+            words = f"{metric.words}: {member}" if member else metric.words
+            values = [c.get(member) if isinstance(c, Mapping) else c for c in columns]
+            numbers = [number(value, size, digits) for value in values]
+            drawn.add_row(with_unit(words, name), *numbers)
     return drawn
 
 

@@ -116,6 +116,11 @@ class Metric:
         return float(found) if math.isfinite(found) else None
 
 
+def with_unit(words: str, unit: str) -> str:
+    """A heading of numbers: `energy / eV`, `forces / (eV/angstrom)`."""
+    return f"{words} / {f'({unit})' if '/' in unit else unit}" if unit else words
+
+
 def metrics() -> list[Metric]:
     """Every metric there is, the product's own first.
 

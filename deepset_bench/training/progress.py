@@ -16,7 +16,7 @@ from rich.text import Text
 from deepset_bench.console import Console
 from deepset_bench.reading import is_number
 from deepset_bench.runs import RunFolder
-from deepset_bench.scoring.table import metrics
+from deepset_bench.scoring.table import metrics, with_unit
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.train import Outcome
@@ -98,7 +98,7 @@ def _others() -> Iterator[tuple[str, str, float, int]]:
     for metric in metrics():
         if not metric.variant.ours and not metric.of_run:
             size, unit, digits = metric.shown("mev")
-            yield f"{metric.words}{f' / ({unit})' if unit else ''}", metric.key, size, digits
+            yield with_unit(metric.words, unit), metric.key, size, digits
 
 
 def ood_table(result: dict[str, Any]) -> Table:

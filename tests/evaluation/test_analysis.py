@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from deepset_bench.config import experiment
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.ensemble import Predictions
+from deepset_bench.evaluation.scores import scores
 from deepset_bench.evaluation.selection import Selection
 from deepset_bench.molecules.frames import Frames
+from deepset_bench.scoring.scored import Run
 from tests import toy
 
 OFFSETS = {"c2h4": 0.5, "c3h6": -2.0}  # eV
@@ -36,7 +41,22 @@ def analysis(*, identified: bool = True, several: bool = False) -> Analysis:
     known = (frames.molecule == "c2h4") | identified
     seen = np.where(frames.index < 2, "train", "held out")
     selection = Selection("x", "x", "x", frames, seen, known, [])
-    return Analysis(selection, predictions, frames.forces, 20.0)
+    run = Run(1, math.nan, experiment(()).config)
+    return Analysis(selection, predictions, frames.forces, 20.0, np.zeros(len(frames)), run)
+
+
+def test_every_metric_is_measured():
+    """As the table of errors has those of it, of the frames whose energies are scored."""
+    found = analysis(identified=False)
+    errors = found.errors()[0]
+    measured = scores(found, lambda _: None)
+    for key in ("energy_mae_ev", "forces_rmse_ev_per_angstrom"):
+        assert measured[key]["value"] == pytest.approx(errors[key])
+    trivial = measured["forces_mae_ev_per_angstrom"]["trivial"]
+    assert trivial == pytest.approx(errors["trivial_forces_mae_ev_per_angstrom"])
+    elements = {row["element"]: row["forces_mae_ev_per_angstrom"] for row in found.elements()}
+    of_elements = measured["forces_mae_by_element_ev_per_angstrom"]["value"]
+    assert of_elements == pytest.approx(elements)
 
 
 def test_an_offset_and_a_shape_error_are_told_apart():

@@ -50,6 +50,10 @@ def test_own_test_frames(monkeypatch, capsys, folder):
     for key in both:  # float32, in batches of another size
         assert errors[key] == pytest.approx(measured[key], rel=1e-4)
     assert f"{errors['energy_mae_ev'] / HARTREE:.5f}" in out
+    for key, value in measured.items():
+        assert found["metrics"][key]["value"] == pytest.approx(value, rel=1e-4)
+    assert "energy 95th percentile / Ha" in out
+    assert "forces MAE by element: C" in out
     assert found["training_fraction"] == 0
     assert found["run"] == [folder.status()["run"]]
     assert found["sum_of_atomic_energies_error_ev"] < 1e-4
