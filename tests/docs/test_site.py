@@ -262,7 +262,7 @@ def test_commands_are_found_and_nonsense_is_not_understood(tmp_path, tree, follo
 def test_the_variants_of_the_tutorial_train(option, tiny, followed):
     """Alike in both forms: a new basis is differentiated rightly."""
     errors = [
-        run(f"rbf={option}", f"form={form}", *UNMOVED).result["metrics"]["val"]
+        flat(run(f"rbf={option}", f"form={form}", *UNMOVED).result["metrics"]["val"])
         for form in ("fused", "reference")
     ]
     assert errors[0] == pytest.approx(errors[1], rel=1e-3)
