@@ -406,8 +406,8 @@ def _said(kind: str, call: ast.Call) -> tuple[str, dict[str, Any]]:
 
 
 def _check_metric(said: Mapping[str, Any]) -> None:
-    digits, of = said.get("digits", 0), said.get("of", "frames")
-    if type(digits) is not int or not 0 <= digits <= 12:
+    digits, of = said.get("digits"), said.get("of", "frames")
+    if digits is not None and (type(digits) is not int or not 0 <= digits <= 12):
         raise ValueError(f"digits={digits!r} of a metric is to be a whole number from 0 to 12")
     if of not in ("frames", "run"):
         raise ValueError(f"of={of!r} of a metric is to be 'frames' or 'run'")

@@ -31,8 +31,8 @@ DATA = "data_sha256"
 METRIC_SOURCES = "metric_sources"
 """Key of result.json: the checksum of the file of each metric that is not the product's own."""
 REPLACED = "the data of this run were replaced"
-ERRORS = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
-"""Keys of result.json that tables show of every part."""
+ENERGY_MAE, FORCES_MAE = ERRORS = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
+"""Keys of the two metrics that every part of result.json has, in all versions."""
 ENDED = ("done", "diverged")
 """States of a run that is not trained any more."""
 STATES = ("queued", "running", "failed", *ENDED)

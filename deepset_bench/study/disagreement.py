@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.evaluation.results import place
-from deepset_bench.runs import RunFolder
+from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder
 from deepset_bench.study.comparisons import Comparison
 from deepset_bench.study.sections import DASH, Cell, Section, number
 from deepset_bench.units import UNITS
@@ -21,8 +21,8 @@ NOTE = (
     "RMSE / σ is 1 where seeds are as far from the truth as from each other, more if farther."
 )
 _KEYS = {
-    "energy": ("energy_mae_ev", "mean_energy_uncertainty_ev"),
-    "forces": ("forces_mae_ev_per_angstrom", "mean_forces_uncertainty_ev_per_angstrom"),
+    "energy": (ENERGY_MAE, "mean_energy_uncertainty_ev"),
+    "forces": (FORCES_MAE, "mean_forces_uncertainty_ev_per_angstrom"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.reading import is_number
+from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of
 from deepset_bench.study.comparisons import Comparison, family
@@ -19,16 +20,15 @@ from deepset_bench.units import UNITS
 
 FAMILY = "generalisation"
 _SEEN, _NEW = "test", "ood"
-_FORCES = "forces_mae_ev_per_angstrom"
 COLUMNS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-    (_SEEN, "energy"): ("energy", ("test", "energy_mae_ev")),
-    (_SEEN, "relative"): ("energy", ("test", "relative_energy_mae_ev")),
-    (_SEEN, "forces"): ("forces", ("test", _FORCES)),
-    (_NEW, "energy"): ("energy", ("ood", "energy_mae_ev")),
-    (_NEW, "relative"): ("energy", ("ood", "relative_energy_mae_ev")),
-    (_NEW, "forces"): ("forces", ("ood", _FORCES)),
-    (_NEW, "seen"): ("forces", ("ood", "environments", "seen", _FORCES)),
-    (_NEW, "unseen"): ("forces", ("ood", "environments", "unseen", _FORCES)),
+    (_SEEN, "energy"): ("energy", ("test", ENERGY_MAE)),
+    (_SEEN, "relative"): ("energy", ("test", f"relative_{ENERGY_MAE}")),
+    (_SEEN, "forces"): ("forces", ("test", FORCES_MAE)),
+    (_NEW, "energy"): ("energy", ("ood", ENERGY_MAE)),
+    (_NEW, "relative"): ("energy", ("ood", f"relative_{ENERGY_MAE}")),
+    (_NEW, "forces"): ("forces", ("ood", FORCES_MAE)),
+    (_NEW, "seen"): ("forces", ("ood", "environments", "seen", FORCES_MAE)),
+    (_NEW, "unseen"): ("forces", ("ood", "environments", "unseen", FORCES_MAE)),
 }
 """Part and heading -> metric and key in result.json's metrics."""
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.runs import ENDED, RunFolder
+from deepset_bench.runs import ENDED, ENERGY_MAE, FORCES_MAE, RunFolder
 
 _INTERRUPTED = "interrupted"
 _EPOCH, _ENERGY, _FORCES, _SECONDS = (
     "epoch",
-    "val_energy_mae_ev",
-    "val_forces_mae_ev_per_angstrom",
+    f"val_{ENERGY_MAE}",
+    f"val_{FORCES_MAE}",
     "seconds",
 )
 
@@ -99,8 +99,8 @@ def _result(result: dict[str, Any]) -> dict[str, float]:
     val = result["metrics"]["val"]
     return {
         _EPOCH: result["epochs"],
-        _ENERGY: val["energy_mae_ev"],
-        _FORCES: val["forces_mae_ev_per_angstrom"],
+        _ENERGY: val[ENERGY_MAE],
+        _FORCES: val[FORCES_MAE],
         _SECONDS: result["wall_seconds"],
     }
 

@@ -15,13 +15,11 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.reading import is_number
-from deepset_bench.runs import RunFolder
+from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder
 from deepset_bench.scoring.table import metrics, with_unit
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.train import Outcome
-
-ENERGY, FORCES = "energy_mae_ev", "forces_mae_ev_per_angstrom"
 
 
 def announce(console: Console, folder: RunFolder, setup: Setup) -> None:
@@ -75,10 +73,10 @@ def result_table(result: dict[str, Any]) -> Table:
     for heading in ("MAE", "test", "val", "mean", "trivial", "(all)", "ratio"):
         table.add_column(heading, justify="left" if heading == "MAE" else "right")
     for name, key, unit, digits in (
-        ("energy / Ha", ENERGY, Hartree, 5),
-        ("energy / meV", ENERGY, 1e-3, 1),
-        ("forces / (Ha/bohr)", FORCES, Hartree / Bohr, 5),
-        ("forces / (meV/Å)", FORCES, 1e-3, 1),
+        ("energy / Ha", ENERGY_MAE, Hartree, 5),
+        ("energy / meV", ENERGY_MAE, 1e-3, 1),
+        ("forces / (Ha/bohr)", FORCES_MAE, Hartree / Bohr, 5),
+        ("forces / (meV/Å)", FORCES_MAE, 1e-3, 1),
         *_others(),
     ):
         # Null where the reference says nothing about a composition; absent from earlier runs.
@@ -107,11 +105,11 @@ def ood_table(result: dict[str, Any]) -> Table:
     for heading in ("MAE", "test", "ood", "trivial", "ratio"):
         table.add_column(heading, justify="left" if heading == "MAE" else "right")
     rows = [
-        ("energy / Ha", (ENERGY,), Hartree),
-        ("  relative", (f"relative_{ENERGY}",), Hartree),
-        ("forces / (Ha/bohr)", (FORCES,), Hartree / Bohr),
+        ("energy / Ha", (ENERGY_MAE,), Hartree),
+        ("  relative", (f"relative_{ENERGY_MAE}",), Hartree),
+        ("forces / (Ha/bohr)", (FORCES_MAE,), Hartree / Bohr),
         *(
-            (f"  {name} first shells", ("environments", name, FORCES), Hartree / Bohr)
+            (f"  {name} first shells", ("environments", name, FORCES_MAE), Hartree / Bohr)
             for name in ("seen", "unseen")
         ),
     ]
