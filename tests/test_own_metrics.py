@@ -142,6 +142,23 @@ def test_a_changed_file_is_another_metric(bench, own, sheet):
     assert "no run has: worst" in told
 
 
+def test_a_metric_that_fails_ends_no_run(bench, own, monkeypatch, capsys):
+    """Before training it is a mistake in one line, after it a number that is missing."""
+    words = [*asked(*SHORT, "condition=corrected"), "--variants", str(own)]
+    own.write_text(OWN.replace("return abs", "1 / 0\n    return abs"))
+    code, _, err = inside(monkeypatch, capsys, "train", *words)
+    assert code == 2
+    assert err == f"error: {own}, line 7: metric worst fails: ZeroDivisionError: division by zero\n"
+    own.write_text(OWN.replace("return abs", "1 / (run.parameters == 0)\n    return abs"))
+    said = bench("train", *words)
+    assert "metric worst fails: ZeroDivisionError" in said
+    result = folder().result()
+    assert result["status"] == "done"
+    assert result["metrics"]["test"]["worst_ev_per_angstrom"] is None
+    assert result["baselines"]["test"]["worst_ev_per_angstrom"] > 0
+    assert "metric worst fails" in folder().log.read_text()
+
+
 def test_every_command_reads_a_mix(bench, own, sheet, tmp_path):
     """One run has more metrics than the product knows, one those of the first version alone."""
     bench("train", *asked(*SHORT, "condition=corrected"), "--variants", own)

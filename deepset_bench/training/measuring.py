@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from deepset_bench.schema import Config
@@ -33,15 +34,16 @@ def measured(
         config: of the run.
         metrics: to measure.
         seconds_a_step: wall time over optimisation steps.
-        say: see `measure`.
+        say: see `measure`; each line once.
     """
     run = Run(sum(p.numel() for p in setup.potential.parameters()), seconds_a_step, config)
     of_frames, of_run = ([m for m in metrics if m.of_run is of] for of in (False, True))
+    said = say and cache(say)
     parts: dict[str, dict[str, Any]] = {}
     once: dict[str, Any] = {}
     for part, frames in setup.frames.items():
         compared = compare(setup.potential, setup.parts[part], frames, evaluation_batch(config))
-        parts[part] = measure(of_frames, *compared, run, setup.scorers.get(part), say)
+        parts[part] = measure(of_frames, *compared, run, setup.scorers.get(part), said)
         if part == "test":
-            once = measure(of_run, *compared, run, None, say)
+            once = measure(of_run, *compared, run, None, said)
     return {**once, "metrics": parts}
