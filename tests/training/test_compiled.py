@@ -18,7 +18,7 @@ from deepset_bench.training.compiled import (
 )
 from deepset_bench.training.step import with_targets
 
-from .tiny import DEEPSET_X, prepared
+from .tiny import COMPILER, DEEPSET_X, prepared
 
 VARIANTS = {
     "baseline": [],
@@ -93,6 +93,7 @@ def test_traced(variant):
     case.assert_same(found, case.eager(flat, buffers, batch, wanted))
 
 
+@COMPILER
 def test_compiled():
     said: list[str] = []
     case = Case("scalars=cub_sqrt")
