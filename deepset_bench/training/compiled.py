@@ -8,9 +8,11 @@ what is element-wise in it. The idea is NequIP's. The function stays the same to
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -161,6 +163,7 @@ def compiled(function: Graph, *given: Any, traced_with: tuple[Any, ...] | None =
         given: what to run it with.
         traced_with: stand-ins of `given` whose open sizes stay open.
     """
+    _keep_apart()
     from torch._inductor import standalone_compile
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
@@ -192,6 +195,20 @@ def compiled(function: Graph, *given: Any, traced_with: tuple[Any, ...] | None =
     )
     fast(*leaves)
     return lambda *given: fast(*tree_leaves(given))
+
+
+def _keep_apart() -> None:
+    """A cache of compiled code for each instruction set that torch uses.
+
+    Inductor finds what it keeps by its text; what was built for other vectors computes other
+    numbers, and says nothing.
+    """
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    capability = torch.backends.cpu.get_cpu_capability().lower()
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
+    if Path(folder).name != capability:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(folder) / capability)
 
 
 def first_line(error: Exception) -> str:

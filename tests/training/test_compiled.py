@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.training.compiled import (
     CompiledGradients,
+    _keep_apart,
     flatten,
     gradients,
     named,
@@ -18,7 +22,7 @@ from deepset_bench.training.compiled import (
 )
 from deepset_bench.training.step import with_targets
 
-from .tiny import COMPILER, DEEPSET_X, prepared
+from .tiny import DEEPSET_X, prepared
 
 VARIANTS = {
     "baseline": [],
@@ -93,7 +97,6 @@ def test_traced(variant):
     case.assert_same(found, case.eager(flat, buffers, batch, wanted))
 
 
-@COMPILER
 def test_compiled():
     said: list[str] = []
     case = Case("scalars=cub_sqrt")
@@ -131,3 +134,17 @@ def test_when_it_compiles():
     assert wants_compiling(experiment(["model=deepset_x"]).config)
     assert not wants_compiling(experiment(["model=schnet"]).config)
     assert "number of edges" in traceable(experiment(["model=visnet"]).config)
+
+
+def test_what_was_compiled_for_other_vectors_is_not_taken(monkeypatch, tmp_path):
+    """Inductor keeps code by its text, and code for other vectors computes other numbers."""
+    for before, after in (("", "torchinductor"), (str(tmp_path), str(tmp_path))):
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", before)
+        for capability in ("AVX2", "AVX512"):
+            monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
+            monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", before)
+            for _ in range(2):
+                _keep_apart()
+                folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+                assert folder.name == capability.lower()
+                assert after in str(folder.parent)

@@ -26,7 +26,6 @@ from deepset_bench.training.loss import make_loss
 from deepset_bench.training.setup import build_potential, prepare
 from deepset_bench.training.step import SingleOptimisation, with_targets
 from tests import toy
-from tests.training.tiny import COMPILER
 
 from .test_train import Killed, stop_at
 from .tiny import DEEPSET_X, OVERRIDES, SCHNET, assert_same_run, run, run_seeds
@@ -198,7 +197,6 @@ def simple(flat, buffers, batch, target):
     return gradient, wrong.detach()[None]
 
 
-@COMPILER
 def test_compiled_once_for_dense_tables_of_any_size():
     case, said = Case(), []
     fast = CompiledGradients(simple, case.labels.tables, 6, said.append)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -157,10 +156,3 @@ def asked(*overrides: str) -> list[str]:
     """OVERRIDES and these in their place: what a person types, each key once."""
     last = dict(line.lstrip("+").split("=", 1) for line in (*OVERRIDES, *overrides))
     return [f"{key}={value}" for key, value in last.items()]
-
-
-COMPILER = pytest.mark.skipif(
-    os.environ.get("ATEN_CPU_CAPABILITY") == "default",
-    reason="inductor then writes vector code without its headers, and the run goes on uncompiled",
-)
-"""Of tests of what the compiler makes; that a run goes on without is tested everywhere."""
