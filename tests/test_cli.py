@@ -184,8 +184,12 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_killed_and_continued_is_bit_for_bit_the_run_that_was_not(tmp_path, monkeypatch, capsys):
+def test_killed_and_continued_is_bit_for_bit_the_run_that_was_not(
+    tmp_path, monkeypatch, capsys, request
+):
     """SIGKILL in the middle of training; the same command goes on."""
+    if request.config.getoption("perturb"):
+        pytest.skip("--perturb changes the parameters of this process, not of another")
     epochs = "trainer.epochs=40"
     where = f"runs_dir={tmp_path}/cut"
     arguments = ["train", *asked(epochs, where)]
