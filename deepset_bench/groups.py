@@ -31,9 +31,9 @@ def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
             if options and Path(place).parent == folder:
                 found.setdefault(Path(place).name, set()).update(options)
     if folders is None:
-        for kind, name in registry.variants():
+        for (kind, name), one in registry.variants().items():
             group = registry.KINDS[kind].group
-            of_its_own = kind in _ALONE or not registry.find(kind, name).ours
+            of_its_own = kind in _ALONE or not one.ours
             if of_its_own and registry.implied(group, name) is not None:
                 found[group].add(name)
     return {group: sorted(found[group]) for group in sorted(found)}

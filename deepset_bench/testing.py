@@ -44,7 +44,7 @@ def geometry(numbers: IntArray, positions: FloatArray) -> Frames:
         energy=np.zeros(1),
         forces=np.zeros((n, 3)),
         bias_forces=None,
-        molecule=np.array([""]),
+        molecule=np.array(["m"]),
         index=np.array([0]),
     )
 

@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.testing import geometry as geometry
 
 ATOM_ENERGY = {1: -10.0, 6: -50.0}
 """eV per atom."""
@@ -93,21 +94,6 @@ def write(path: Path, frames: Frames) -> None:
         atoms.calc = SinglePointCalculator(atoms, **labels)
         images.append(atoms)
     ase.io.write(path, images, format="extxyz")
-
-
-def geometry(numbers: IntArray, positions: FloatArray) -> Frames:
-    """One unlabelled frame: for functions of the geometry alone."""
-    n = len(numbers)
-    return Frames(
-        numbers=numbers,
-        positions=positions,
-        n_atoms=np.array([n]),
-        energy=np.zeros(1),
-        forces=np.zeros((n, 3)),
-        bias_forces=None,
-        molecule=np.array(["m"]),
-        index=np.zeros(1),
-    )
 
 
 def random_molecule(n_atoms: int, seed: int, box: float = 5.0, apart: float = 0.9) -> Frames:
