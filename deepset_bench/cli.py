@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deepset_bench import cli_data, surroundings
+from deepset_bench import cli_data, grammar, surroundings
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import complete_override, groups, is_override
@@ -28,6 +28,10 @@ INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 GROUPS = "\n\n".join(
     ["Groups and their options, as in scalars=cub_sqrt (data= takes imported sets, too):"]
     + [f"{group}: {', '.join(options)}" for group, options in groups([resource("conf")]).items()]
+    + [
+        "Every command to which they mean something takes runs_dir=, data=, condition= and stack=, "
+        "and takes --runs-dir, --data, --condition and --stack for the same."
+    ]
 )
 Unit = Annotated[
     Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
@@ -47,6 +51,12 @@ Overrides = Annotated[
 ]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        say("\n".join(f"{name} {version}" for name, version in surroundings.versions().items()))
+        raise typer.Exit
+
+
 @app.callback(epilog=GROUPS)
 def bench(
     variants: Annotated[
@@ -55,29 +65,15 @@ def bench(
             help="A file of variants of your own; also behind the command, or in BENCH_VARIANTS."
         ),
     ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which, and end."),
+    ] = False,
 ) -> None:
     """Train variants of a DeepSet interatomic potential and compare them honestly."""
     if variants:
         # For the processes that a sweep starts, too.
         os.environ[ENVIRONMENT] = os.pathsep.join(str(file.absolute()) for file in variants)
-
-
-def variants_first(words: list[str]) -> list[str]:
-    """The words of a command line with `--variants FILE` in front of the command."""
-    first: list[str] = []
-    rest: list[str] = []
-    left = list(words)
-    while left:
-        word = left.pop(0)
-        if word == "--variants" and left:
-            first += [word, left.pop(0)]
-        elif word.startswith("--variants="):
-            first.append(word)
-        elif word == "--":
-            return [*first, *rest, word, *left]
-        else:
-            rest.append(word)
-    return [*first, *rest]
 
 
 @app.command(epilog=GROUPS)
@@ -201,24 +197,27 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Names of metrics, to measure and add to the results of these runs."),
     ] = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """A trained run on frames: errors, time series, atomic energies; or along a scan."""
     from deepset_bench.evaluation import evaluate_command as command
 
     _each_once(arguments)
-    command.evaluate(arguments, unit, steps, metric or ())
+    command.evaluate(arguments, unit, steps, metric or (), runs_dir)
 
 
 @app.command()
 def check(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
     json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """Examine a trained model: invariance, cutoff, unread keys; exit status 1 for a defect."""
     from deepset_bench.checks.check_command import show_findings
     from deepset_bench.evaluation.check import check_run
+    from deepset_bench.runs import named_run
 
-    if not show_findings(str(run), check_run(run), json):
+    if not show_findings(str(run), check_run(named_run(run, runs_dir).path), json):
         raise typer.Exit(1)
 
 
@@ -325,7 +324,7 @@ def main() -> None:
     try:
         surroundings.prepare()
         try:
-            app(variants_first(sys.argv[1:]))
+            app(grammar.uniform(sys.argv[1:], typer.main.get_command(app)))
         finally:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
                 sys.stdout.flush()

@@ -303,9 +303,20 @@ def _wrong_result(content: dict[str, Any]) -> str:
     return ""
 
 
-def runs_root(runs_dir: str | None) -> Path:
+def runs_root(runs_dir: str | Path | None) -> Path:
     """`runs_dir`, else the environment variable BENCH_RUNS, else `runs` under this directory."""
     return expanded(runs_dir or os.environ.get("BENCH_RUNS") or "runs")
+
+
+def named_run(name: str | Path, runs_dir: str | Path | None = None) -> RunFolder:
+    """The run that a person means: by its path, or as `bench status` has it, below the runs folder.
+
+    Args:
+        name: of a folder, there or not.
+        runs_dir: see `runs_root`.
+    """
+    below = runs_root(runs_dir) / name
+    return RunFolder(below if below.is_dir() and not Path(name).exists() else Path(name))
 
 
 def run_folder(experiment: Experiment) -> RunFolder:

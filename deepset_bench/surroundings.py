@@ -12,13 +12,19 @@ import getpass
 import io
 import logging
 import os
+import platform
 import re
 import sys
 import unicodedata
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
+from deepset_bench import __version__
 from deepset_bench.errors import UserError
+
+_PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
+"""What numbers are computed with."""
 
 _LOOK_ALIKE = {  # what Unicode does not take apart
     "—": "-",
@@ -117,6 +123,12 @@ def failure(error: BaseException) -> str | None:
     if "can't start new thread" in said:
         return _line("", said, _PROCESSES)
     return None
+
+
+def versions() -> dict[str, str]:
+    """Of the program, of Python and of the packages that numbers depend on; imports none."""
+    own = {"deepset-bench": __version__, "python": platform.python_version()}
+    return own | {name: version(name) for name in _PACKAGES}
 
 
 def visible(text: str) -> str:

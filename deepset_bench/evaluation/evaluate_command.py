@@ -24,7 +24,7 @@ from deepset_bench.evaluation.scan_command import show as show_scans
 from deepset_bench.evaluation.scores import scores
 from deepset_bench.evaluation.selection import select
 from deepset_bench.groups import is_override
-from deepset_bench.runs import RunFolder
+from deepset_bench.runs import RunFolder, named_run
 from deepset_bench.scoring.scored import Run
 
 _DATA = ("data", "seed", "part")
@@ -49,7 +49,9 @@ class Request:
     steps: list[int]
 
 
-def parse(arguments: Sequence[str], steps: str | None) -> Request:
+def parse(
+    arguments: Sequence[str], steps: str | None, runs_dir: str | Path | None = None
+) -> Request:
     """Tell run folders from overrides.
 
     Raises:
@@ -59,7 +61,7 @@ def parse(arguments: Sequence[str], steps: str | None) -> Request:
     for text in arguments:
         key, _, value = text.lstrip("+").partition("=")
         if not is_override(text):
-            folders.append(RunFolder(Path(text)))
+            folders.append(named_run(text, runs_dir))
         elif key == "scan":
             scans += [name for name in value.split(",") if name]
         elif key == "device":
@@ -81,7 +83,11 @@ def parse(arguments: Sequence[str], steps: str | None) -> Request:
 
 
 def evaluate(
-    arguments: Sequence[str], unit: str, steps: str | None, metrics: Sequence[str] = ()
+    arguments: Sequence[str],
+    unit: str,
+    steps: str | None,
+    metrics: Sequence[str] = (),
+    runs_dir: str | Path | None = None,
 ) -> None:
     """Evaluate runs on frames or along scans, print tables and write files.
 
@@ -90,11 +96,12 @@ def evaluate(
         unit: `hartree` or `mev`, of what is printed; files are in eV and angstrom.
         steps: comma list; None for the report's.
         metrics: names of those to measure and keep instead, of each run by itself.
+        runs_dir: where runs are that are not named by their path.
 
     Raises:
         UserError: an argument, a run or a set that cannot be used; nothing is written then.
     """
-    request = parse(arguments, steps)
+    request = parse(arguments, steps, runs_dir)
     console = Console()
     if metrics:
         if request.scans or request.data:

@@ -7,13 +7,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from deepset_bench import __version__, registry
+from deepset_bench import registry
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
@@ -22,7 +21,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.model.build import width_of
 from deepset_bench.runs import DATA, METRIC_SOURCES, RunFolder, run_folder
 from deepset_bench.scoring.table import metrics
-from deepset_bench.surroundings import failure
+from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import traceable, untested, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
@@ -33,7 +32,6 @@ from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
 T = TypeVar("T")
-PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
 
 
 @dataclass(frozen=True)
@@ -326,11 +324,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "threads": torch.get_num_threads(),
         "computed": member.computed,
         "machine": f"{platform.system()} {platform.machine()}",
-        "versions": {
-            "deepset-bench": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        "versions": versions(),
         "run": member.identity,
         "variant": experiment.variant,
     }

@@ -17,7 +17,7 @@ import pytest
 import typer
 import yaml
 
-from deepset_bench import cli, registry
+from deepset_bench import cli, grammar, registry
 from deepset_bench.config import experiment
 from deepset_bench.evaluation import evaluate_command as evaluation
 from deepset_bench.files import data_home, write_text
@@ -173,7 +173,7 @@ def tree() -> Any:
 def parsed(tree: Any, line: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The command's words and parameters, as the command line understands them."""
     arguments = shlex.split(re.sub(r"\$\w+", "0", line), comments=True)[1:]
-    return tree.main(cli.variants_first(arguments), standalone_mode=False)
+    return tree.main(grammar.uniform(arguments, tree), standalone_mode=False)
 
 
 def compose(words: tuple[str, ...], given: dict[str, Any]) -> None:
