@@ -185,7 +185,8 @@ def evaluate(
             metavar="RUN|OVERRIDE",
             help="Run folders (several seeds: their mean and disagreement); data=NAME or "
             "data.KEY=VALUE and seed= for other frames than the run's own test frames; device=; "
-            "scan=torsion,bond,pair for continuity along a path instead.",
+            "scan=torsion,bond,pair for continuity along a path instead, or scan=torsion:0-1-2-3, "
+            "torsion:C-O, bond:0-1, angle:0-1-2, pair:0-3 (atoms are counted from 0).",
             autocompletion=complete_override,
         ),
     ],

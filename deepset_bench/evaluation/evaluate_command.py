@@ -38,7 +38,7 @@ class Request:
         folders: run folders.
         data: overrides that choose the frames.
         device: as in the configuration.
-        scans: names of geometry scans; none: evaluate on frames.
+        scans: names of geometry scans, as `paths.path` takes them; none: evaluate on frames.
         steps: of the time series, for the tables of atomic energies and of neighbours.
     """
 

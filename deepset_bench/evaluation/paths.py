@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.bias import torsion
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
-from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.molecules.internal import in_ring, is_bonded, named
+from deepset_bench.molecules.molecule import Molecule, are_in_line
 from deepset_bench.molecules.topology import molecule_of, side
 
 CONTACT = 2.0
 """Angstrom between the closest atoms of two molecules where the pair scan starts."""
+_OFF_CENTRE = 0.3
+"""Angstrom from the centre of its molecule that an atom needs to face another."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +63,21 @@ def starting_molecule(frames: Frames) -> Molecule:
     return molecule_of(frames.numbers[atoms], frames.positions[atoms])
 
 
-def torsion_path(molecule: Molecule) -> Path:
-    """Rotation about the double bond from 0 to 180 degrees of the chain's torsion.
+def torsion_path(molecule: Molecule, text: str = "torsion") -> Path:
+    """Rotation about a bond; everything behind it turns as a rigid body, so hydrogens follow.
 
-    Everything on one side of the bond turns as a rigid body, so that the hydrogens follow.
+    About the C=C bond from 0 to 180 degrees of the chain's torsion, about any other once round.
+
+    Args:
+        molecule: in the geometry that the path starts from.
+        text: which torsion, as `molecules.internal.named` takes it.
+
+    Raises:
+        UserError: there is none such, its atoms are no chain, or its bond is in a ring.
     """
-    chain, _ = molecule.torsions_across()
+    chain = named(text, molecule).atoms
     _, j, k, _ = chain
-    moving = side(molecule.bonds, len(molecule.numbers), (j, k))
+    moving = _behind(molecule, chain, (j, k), text)
     start = molecule.positions
     axis = (start[k] - start[j]) / np.linalg.norm(start[k] - start[j])
     first = np.degrees(torsion(start, chain)[0])
@@ -74,15 +87,32 @@ def torsion_path(molecule: Molecule) -> Path:
         turned[:, moving] = start[j] + _rotated(start[moving] - start[j], axis, t - first)
         return turned
 
+    usual = text in ("torsion", "torsion:C=C")
+    low, high = (0.0, 180.0) if usual else (-180.0, 180.0)
+    about = "C=C" if usual else f"the bond {j}-{k}"
     name = "-".join(map(str, chain))
-    title = f"torsion {name} about C=C, 0 to 180 degrees, rigid on either side of the bond"
-    return Path(title, "degrees", molecule.numbers, np.linspace(0.0, 180.0, 1801), build)
+    title = (
+        f"torsion {name} about {about}, {low:g} to {high:g} degrees, rigid on either side of the "
+        "bond"
+    )
+    grid = np.linspace(low, high, round((high - low) / 0.1) + 1)
+    return Path(title, "degrees", molecule.numbers, grid, build)
 
 
-def bond_path(molecule: Molecule) -> Path:
-    """The double bond from 1.15 to 1.95 angstrom, rigid on either side."""
-    _, j, k, _ = molecule.torsions_across()[0]
-    moving = side(molecule.bonds, len(molecule.numbers), (j, k))
+def bond_path(molecule: Molecule, text: str = "bond") -> Path:
+    """A bond stretched, rigid on either side: C=C from 1.15 to 1.95 angstrom.
+
+    Any other from 0.85 to 1.45 times its length.
+
+    Args:
+        molecule: in the geometry that the path starts from.
+        text: which bond, as `molecules.internal.named` takes it.
+
+    Raises:
+        UserError: there is none such, or it is in a ring.
+    """
+    j, k = named(text, molecule).atoms
+    moving = _behind(molecule, (j, k), (j, k), text)
     start = molecule.positions
     length = float(np.linalg.norm(start[k] - start[j]))
     axis = (start[k] - start[j]) / length
@@ -92,19 +122,74 @@ def bond_path(molecule: Molecule) -> Path:
         stretched[:, moving] += (t - length)[:, None, None] * axis
         return stretched
 
-    title = f"bond {j}={k}, 1.15 to 1.95 angstrom, rigid on either side of the bond"
-    return Path(title, "angstrom", molecule.numbers, np.linspace(1.15, 1.95, 801), build)
+    usual = text in ("bond", "bond:C=C")
+    low, high = (1.15, 1.95) if usual else (round(0.85 * length, 2), round(1.45 * length, 2))
+    title = (
+        f"bond {j}{'=' if usual else '-'}{k}, {low:.2f} to {high:.2f} angstrom, rigid on either "
+        "side of the bond"
+    )
+    grid = np.linspace(low, high, round((high - low) / 0.001) + 1)
+    return Path(title, "angstrom", molecule.numbers, grid, build)
 
 
-def pair_path(molecule: Molecule, cutoff: float) -> Path:
+def angle_path(molecule: Molecule, text: str) -> Path:
+    """An angle i-j-k bent by up to 40 degrees either way; all that is behind j-k turns rigidly.
+
+    Args:
+        molecule: in the geometry that the path starts from.
+        text: which angle, as `angle:0-1-2`.
+
+    Raises:
+        UserError: there is none such, its atoms are no chain or in a line, or j-k is in a ring.
+    """
+    chosen = named(text, molecule)
+    i, j, k = chosen.atoms
+    moving = _behind(molecule, chosen.atoms, (j, k), text)
+    start = molecule.positions
+    axis = np.cross(start[i] - start[j], start[k] - start[j])
+    axis /= np.linalg.norm(axis)
+    first = float(chosen(start[None])[0])
+
+    def build(t: FloatArray) -> FloatArray:
+        bent = np.repeat(start[None], len(t), axis=0)
+        bent[:, moving] = start[j] + _rotated(start[moving] - start[j], axis, t - first)
+        return bent
+
+    low, high = max(round(first) - 40.0, 20.0), min(round(first) + 40.0, 179.0)
+    title = (
+        f"angle {i}-{j}-{k}, {low:g} to {high:g} degrees, rigid on either side of the bond {j}-{k}"
+    )
+    return Path(
+        title, "degrees", molecule.numbers, np.linspace(low, high, round((high - low) / 0.1) + 1),
+        build,
+    )  # fmt: skip
+
+
+def pair_path(molecule: Molecule, cutoff: float, text: str = "pair") -> Path:
     """Two molecules moved apart until no atom of one is within the cutoff of the other.
 
-    Along the direction in which the molecule is thinnest; the second one is turned about it by 90
-    degrees, so that pairs of atoms cross the cutoff one after another.
+    `pair` alone: along the direction in which the molecule is thinnest; the second one is turned
+    about it by 90 degrees, so that pairs of atoms cross the cutoff one after another. `pair:I-J`:
+    atom I of one faces atom J of the other, on the line through both molecules' centres.
+
+    Args:
+        molecule: in the geometry that both have.
+        cutoff: in angstrom.
+        text: which atoms face each other.
+
+    Raises:
+        UserError: there are no such atoms, or one lies at the molecule's centre.
     """
     one = molecule.positions - molecule.positions.mean(axis=0)
-    direction = np.linalg.svd(one)[2][-1]
-    other = _rotated(one, direction, np.array([90.0]))[0]
+    if text == "pair":
+        direction = np.linalg.svd(one)[2][-1]
+        other = _rotated(one, direction, np.array([90.0]))[0]
+        which = ""
+    else:
+        i, j = _facing(text, molecule)
+        direction = one[i] / np.linalg.norm(one[i])
+        other = one @ _turn(one[j] / np.linalg.norm(one[j]), -direction).T
+        which = f", atom {i} of one facing atom {j} of the other"
 
     def build(t: FloatArray) -> FloatArray:
         apart = other + t[:, None, None] * direction
@@ -114,29 +199,88 @@ def pair_path(molecule: Molecule, cutoff: float) -> Path:
     closest = np.array([cdist(one, other + t * direction).min() for t in ladder])
     start, stop = (ladder[closest < d][-1] + 0.01 for d in (CONTACT, cutoff + 0.25))
     title = (
-        f"two {molecule.formula}, {start:.2f} to {stop:.2f} angstrom between their centres "
+        f"two {molecule.formula}{which}, {start:.2f} to {stop:.2f} angstrom between their centres "
         f"(closest atoms {CONTACT:g} to {cutoff + 0.25:g})"
     )
     grid = np.linspace(start, stop, 1801)
     return Path(title, "angstrom", np.tile(molecule.numbers, 2), grid, build, from_end=True)
 
 
-KINDS: dict[str, Callable[[Molecule, float], Path]] = {
-    "torsion": lambda molecule, _: torsion_path(molecule),
-    "bond": lambda molecule, _: bond_path(molecule),
+KINDS: dict[str, Callable[[Molecule, float, str], Path]] = {
+    "torsion": lambda molecule, _, text: torsion_path(molecule, text),
+    "bond": lambda molecule, _, text: bond_path(molecule, text),
+    "angle": lambda molecule, _, text: angle_path(molecule, text),
     "pair": pair_path,
 }
 
 
-def path(kind: str, molecule: Molecule, cutoff: float) -> Path:
-    """The path of that kind.
+def path(text: str, molecule: Molecule, cutoff: float) -> Path:
+    """The path of that name.
+
+    Args:
+        text: of KINDS, with the atoms behind a colon: `torsion:0-1-2-3`, `bond:C-O`, `pair:0-3`.
+        molecule: that is moved.
+        cutoff: in angstrom, of the model that goes along it.
 
     Raises:
-        UserError: the molecule has no such bond.
+        UserError: an unknown kind, or the molecule has no such coordinate.
     """
-    if kind != "pair" and not molecule.double_bonds:
-        raise UserError(f"scan={kind} needs a C=C bond outside rings; {molecule.formula} has none")
-    return KINDS[kind](molecule, cutoff)
+    kind = text.partition(":")[0]
+    if kind not in KINDS:
+        raise UserError(f"unknown scan {text!r}; {nearest(kind, KINDS)}")
+    try:
+        return KINDS[kind](molecule, cutoff, text)
+    except UserError as error:
+        raise UserError(f"scan={error}") from None
+
+
+def _behind(
+    molecule: Molecule, chain: Sequence[int], bond: tuple[int, int], text: str
+) -> NDArray[np.bool_]:
+    """(n,) the atoms that move with bond[1]; the atoms of `chain` are bonded each to the next."""
+    for a, b in pairwise(chain):
+        if not is_bonded(molecule, a, b):
+            raise UserError(f"{text}: atoms {a} and {b} of {molecule.formula} are not bonded")
+    for a, b, c in zip(chain, chain[1:], chain[2:], strict=False):
+        if are_in_line(molecule.positions, a, b, c):
+            raise UserError(f"{text}: atoms {a}, {b} and {c} are in a line")
+    if in_ring(molecule, bond):
+        raise UserError(
+            f"{text}: the bond {bond[0]}-{bond[1]} is in a ring, so that nothing is behind it that "
+            "could move as a rigid body"
+        )
+    return side(molecule.bonds, len(molecule.numbers), bond)
+
+
+def _facing(text: str, molecule: Molecule) -> tuple[int, int]:
+    """The atoms of `pair:I-J`, which may be the same."""
+    found = re.fullmatch(r"pair:(\d+)-(\d+)", text)
+    if found is None:
+        raise UserError(f"{text}: give an atom of either molecule, counted from 0, as in pair:0-1")
+    i, j = int(found[1]), int(found[2])
+    n = len(molecule.numbers)
+    if max(i, j) >= n:
+        raise UserError(
+            f"{text}: there is no atom {max(i, j)}; {molecule.formula} has atoms 0 to {n - 1}"
+        )
+    from_centre = np.linalg.norm(molecule.positions - molecule.positions.mean(axis=0), axis=1)
+    for atom in (i, j):
+        if from_centre[atom] < _OFF_CENTRE:
+            raise UserError(f"{text}: atom {atom} is at the molecule's centre and faces nowhere")
+    return i, j
+
+
+def _turn(first: FloatArray, second: FloatArray) -> FloatArray:
+    """The (3, 3) rotation that takes one unit vector to another, by the shorter way."""
+    axis = np.cross(first, second)
+    if np.linalg.norm(axis) < 1e-6:  # alike, or opposite: then half a turn about any normal
+        if first @ second > 0:
+            return np.eye(3)
+        axis = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
+    axis /= np.linalg.norm(axis)
+    degrees = np.degrees(np.arccos(np.clip(first @ second, -1.0, 1.0)))
+    turned: FloatArray = _rotated(np.eye(3), axis, np.array([degrees]))[0].T
+    return turned
 
 
 def _rotated(vectors: FloatArray, axis: FloatArray, degrees: FloatArray) -> FloatArray:

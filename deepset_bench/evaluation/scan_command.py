@@ -1,4 +1,4 @@
-"""`bench evaluate RUN... scan=torsion,bond,pair`: one table a path, one row a run."""
+"""`bench evaluate RUN... scan=torsion:0-1-2-3,bond:C-O,pair`: one table a path, one row a run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rich.text import Text
 from deepset_bench.config import experiment
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
-from deepset_bench.errors import UserError, nearest
+from deepset_bench.errors import UserError
 from deepset_bench.evaluation import continuity
 from deepset_bench.evaluation import printing as display
 from deepset_bench.evaluation.ensemble import Ensemble
-from deepset_bench.evaluation.paths import KINDS, Path, path, starting_molecule
+from deepset_bench.evaluation.paths import Path, path, starting_molecule
 from deepset_bench.evaluation.results import place, write
 from deepset_bench.evaluation.scans import GFN1, Curve, gfn1, scan
 from deepset_bench.model.deepset.gate import DistanceGate
@@ -45,15 +45,12 @@ def show(
         folders: run folders, of any variants.
         data: at most `data=NAME`: whose molecule; by default the runs' own.
         device: `auto` is the CPU here: MPS has no float64.
-        kinds: of KINDS.
+        kinds: which paths, as `paths.path` takes them.
         unit: `hartree` or `mev`.
 
     Raises:
         UserError: an unknown kind, other overrides, a run or a molecule that cannot be used.
     """
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UserError(f"unknown scan {kind!r}; {nearest(kind, KINDS)}")
     other = [text for text in data if not text.lstrip("+").startswith("data=")]
     if other:
         raise UserError(f"{other[0]}: a scan takes data=NAME alone, for the molecule of that set")
@@ -65,7 +62,7 @@ def show(
     name = experiment(data).config.data.name if data else min(own)
     molecule = starting_molecule(catalogue.load(name))
     temperature = float(catalogue.datasheet(name).get("electronic_temperature_kelvin", 300.0))
-    # Every path before any work, so that a molecule without a double bond is told of at once.
+    # Every path before any work, so that a molecule without such a bond is told of at once.
     cutoffs = [ensemble.members[0].config.cutoff for _, ensemble in runs]
     paths = {kind: {c: path(kind, molecule, c) for c in cutoffs} for kind in kinds}
     for kind in kinds:
@@ -187,5 +184,5 @@ def _write(
             "gfn1_electronic_temperature_kelvin": temperature,
             "rms_difference_to_gfn1_ev": curve.difference(reference),
         }
-    target = place([folder], f"scan-{kind}")
+    target = place([folder], f"scan-{kind.replace(':', '-').replace('=', '')}")
     return write(target, "scan", [folder], content, {"curve": table, "breaks": breaks})

@@ -123,8 +123,7 @@ class Molecule:
                 "counted from 0 in SMILES order, hydrogens last"
             )
         for i, j, k in (chain[:3], chain[1:]):
-            u, v = self.positions[[i, k]] - self.positions[j]
-            if np.linalg.norm(np.cross(u, v)) < IN_LINE * np.linalg.norm(u) * np.linalg.norm(v):
+            if are_in_line(self.positions, i, j, k):
                 raise UserError(f"{name} is not a torsion: {i}, {j} and {k} are in a line")
 
     def bond_stretch(self, positions: FloatArray, reference: FloatArray) -> FloatArray:
@@ -158,6 +157,12 @@ class Molecule:
             i, j = touching[0]
             return f"atoms {i} and {j}, not bonded before, have come within bonding distance"
         return None
+
+
+def are_in_line(positions: FloatArray, i: int, j: int, k: int) -> bool:
+    """Whether three atoms of a geometry (n, 3) are, or nearly: then no plane is through them."""
+    u, v = positions[[i, k]] - positions[j]
+    return bool(np.linalg.norm(np.cross(u, v)) < IN_LINE * np.linalg.norm(u) * np.linalg.norm(v))
 
 
 def _distances(positions: FloatArray) -> FloatArray:

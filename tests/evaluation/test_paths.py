@@ -80,3 +80,93 @@ def test_without_a_double_bond_outside_rings(name):
     ):
         path("torsion", found, 5.0)
     assert path("pair", found, 5.0).grid[0] > 0
+
+
+def of(name):
+    """A molecule of ASE's own collection."""
+    atoms = build(name)
+    return starting_molecule(Frames.unlabelled(name, atoms.numbers, atoms.positions[None]))
+
+
+@pytest.fixture(scope="module")
+def ethanol():
+    """C0, C1, O2, H3 on O, H4 and H5 on C0, H6 to H8 on C1."""
+    return of("CH3CH2OH")
+
+
+def chain_of(molecule, j, k):
+    return (molecule.neighbours(j, k)[0], j, k, molecule.neighbours(k, j)[0])
+
+
+def test_any_torsion_turns_what_is_behind_its_bond(ethanol):
+    carbon, hydrogen = ethanol.neighbours(2, -1)  # of the oxygen
+    i, j, k, l = chain = chain_of(ethanol, carbon, 2)  # noqa: E741
+    along = path(f"torsion:{i}-{j}-{k}-{l}", ethanol, 5.0)
+    assert (along.grid[0], along.grid[-1], len(along.grid)) == (-180.0, 180.0, 3601)
+    assert (l, along.unit) == (hydrogen, "degrees")
+    rest = [atom for atom in range(9) if atom != hydrogen]
+    for t, positions in zip(along.grid[50::700], along.build(along.grid[50::700]), strict=True):
+        assert np.degrees(torsion(positions, chain)[0]) == pytest.approx(t, abs=1e-9)
+        np.testing.assert_allclose(positions[rest], ethanol.positions[rest], atol=1e-12)
+    for same in (f"torsion:{carbon}-2", "torsion:C-O"):  # by its bond, by the bond's elements
+        np.testing.assert_array_equal(path(same, ethanol, 5.0).build(along.grid[:3]),
+                                      along.build(along.grid[:3]))  # fmt: skip
+
+
+def test_any_bond_and_any_angle(ethanol):
+    carbon, hydrogen = ethanol.neighbours(2, -1)
+    stretched = path(f"bond:{carbon}-2", ethanol, 5.0)
+    length = np.linalg.norm(ethanol.positions[carbon] - ethanol.positions[2])
+    assert stretched.grid[0] == pytest.approx(0.85 * length, abs=0.01)
+    bent = path(f"angle:{carbon}-2-{hydrogen}", ethanol, 5.0)
+    assert len(bent.grid) == 801
+    for t, p in zip(bent.grid[::200], bent.build(bent.grid[::200]), strict=True):
+        u, v = p[[carbon, hydrogen]] - p[2]
+        cosine = u @ v / np.linalg.norm(u) / np.linalg.norm(v)
+        assert np.degrees(np.arccos(cosine)) == pytest.approx(t, abs=1e-6)
+        assert np.linalg.norm(v) == pytest.approx(
+            np.linalg.norm(ethanol.positions[hydrogen] - ethanol.positions[2])
+        )
+    for t, p in zip(stretched.grid[::200], stretched.build(stretched.grid[::200]), strict=True):
+        assert np.linalg.norm(p[carbon] - p[2]) == pytest.approx(t, abs=1e-12)
+
+
+@pytest.mark.parametrize(("i", "j"), [(2, 2), (2, 4)])
+def test_two_molecules_face_each_other_with_the_atoms_named(ethanol, i, j):
+    along = path(f"pair:{i}-{j}", ethanol, 4.0)
+    n = len(ethanol.numbers)
+    (positions,) = along.build(along.grid[-1:])
+    one, other = positions[:n], positions[n:]
+    np.testing.assert_allclose(pdist(other), pdist(ethanol.positions), atol=1e-9)
+    between = other.mean(axis=0) - one.mean(axis=0)
+    for atom, whole, towards in ((i, one, between), (j, other, -between)):
+        out = whole[atom] - whole.mean(axis=0)
+        assert out @ towards == pytest.approx(np.linalg.norm(out) * np.linalg.norm(towards))
+    assert min(cdist(x[:n], x[n:]).min() for x in along.build(along.grid[::20])) >= CONTACT - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("CH3CH2OH", "torsion:0-1-2-9", "there is no atom 9; C2H6O has atoms 0 to 8"),
+        ("CH3CH2OH", "torsion:0-1-0-2", "names atom 0 twice"),
+        ("CH3CH2OH", "torsion:0-1-2", "give 4 atoms, counted from 0, as in torsion:0-1-2-3"),
+        ("CH3CH2OH", "torsion:4-5-6-7", "are not bonded"),
+        ("CH3CH2OH", "torsion", "C2H6O has none; name another: torsion:"),
+        ("CH3CH2OH", "bond:C-H", "C2H6O has 5 of them; name one: bond:"),
+        ("CH3CH2OH", "bond:C-N", "needs a C-N bond; C2H6O has none"),
+        ("CH3CH2OH", "angle:C-O", "give 3 atoms"),
+        ("CH3CH2OH", "pair:0", "give an atom of either molecule"),
+        ("CH4", "pair:0-1", "atom 0 is at the molecule's centre"),
+        ("C6H6", "torsion:0-1-2-3", "is in a ring, so that nothing is behind it"),
+        ("C6H6", "bond:0-1", "is in a ring"),
+        ("CO2", "angle:1-0-2", "are in a line"),
+        ("CO2", "torsion:1-0", "atom 1 ends the molecule"),
+    ],
+)
+def test_a_path_that_is_none_is_one_line(name, text, message):
+    with pytest.raises(UserError) as caught:
+        path(text, of(name), 4.0)
+    assert str(caught.value).startswith(f"scan={text}")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
