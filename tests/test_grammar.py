@@ -8,7 +8,6 @@ import pytest
 import typer.main
 
 from deepset_bench import cli, grammar
-from deepset_bench.runs import named_run
 from tests.test_cli import bench, inside
 from tests.training.tiny import OVERRIDES, run
 
