@@ -27,7 +27,7 @@ from deepset_bench.files import PACKAGE
 ENTRY_POINTS = "deepset_bench.variants"
 ENVIRONMENT = "BENCH_VARIANTS"
 """Names files of variants, separated like those of PATH."""
-_ROOMS = ("model", "readers", "scoring", "sweep")
+_ROOMS = ("model", "readers", "scoring", "sweep", "evaluation")
 """Of the package, that hold variants."""
 _TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 _REQUIRED = object()
@@ -409,8 +409,8 @@ def _check_metric(said: Mapping[str, Any]) -> None:
     digits, of = said.get("digits"), said.get("of", "frames")
     if digits is not None and (type(digits) is not int or not 0 <= digits <= 12):
         raise ValueError(f"digits={digits!r} of a metric is to be a whole number from 0 to 12")
-    if of not in ("frames", "run"):
-        raise ValueError(f"of={of!r} of a metric is to be 'frames' or 'run'")
+    if of not in ("frames", "run", "potential"):
+        raise ValueError(f"of={of!r} of a metric is to be 'frames', 'run' or 'potential'")
     for word, kind in (("unit", str), ("less_is_better", bool)):
         if word in said and type(said[word]) is not kind:
             raise ValueError(f"{word}={said[word]!r} of a metric is to be {kind.__name__}")

@@ -30,6 +30,8 @@ DATA = "data_sha256"
 """Key of result.json: name -> checksum of each set that the run was trained on."""
 METRIC_SOURCES = "metric_sources"
 """Key of result.json: the checksum of the file of each metric that is not the product's own."""
+MEASURED_ON = "measured_on"
+"""Key of result.json: key of a metric of a trained potential -> machine, device and threads."""
 REPLACED = "the data of this run were replaced"
 ENERGY_MAE, FORCES_MAE = ERRORS = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
 """Keys of the two metrics that every part of result.json has, in all versions."""

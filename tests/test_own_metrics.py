@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from deepset_bench import registry
 from deepset_bench.config import experiment
+from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.scoring.table import metrics
 from tests.test_cli import inside
@@ -188,6 +190,57 @@ def test_every_command_reads_a_mix(bench, own, sheet, tmp_path):
     bench("evaluate", old.path)
     bench("evaluate", old.path, "--metric", "energy_rmse")
     assert old.result()["metrics"]["test"]["energy_rmse_ev"] > 0
+
+
+LATER = """from deepset_bench.variants import metric
+
+
+@metric("spread", unit="eV", of="potential")
+def spread(predictions, labels, run):
+    \"\"\"The energy of the first test frame.\"\"\"
+    from ase import Atoms
+
+    from deepset_bench.calculator import DeepSetCalculator
+
+    first = labels.frames.select([0])
+    potential = DeepSetCalculator(run.folder, device=run.config.device)
+    return Atoms(first.numbers, first.positions, calculator=potential).get_potential_energy()
+"""
+
+
+def test_of_the_potential_only_when_it_is_asked_for(bench, own, sheet, monkeypatch):
+    """A person's and the product's, which are asked for in one command."""
+    from deepset_bench.calculator import DeepSetCalculator
+    from deepset_bench.evaluation import dynamics
+
+    monkeypatch.setattr(dynamics, "STEPS", 20)
+    own.write_text(LATER)
+    bench("train", *asked(*SHORT, "condition=corrected"), "--variants", own)
+    before = folder().result()
+    assert not {"spread_ev", "force_jump_ev_per_angstrom", "measured_on"} & before.keys()
+    assert "metric spread" not in before["metric_sources"]
+    told = bench("tables", sheet, "--metric", "spread,nve_drift", "--variants", own)
+    command = next(line for line in told.splitlines() if line.startswith("  bench evaluate "))
+    assert "--metric spread,nve_drift" in command
+    told = bench(*command.split()[1:])
+    after = folder().result()
+    assert "NVE drift: " in told
+    (test,) = [
+        dynamics.moving(
+            load_trained(folder().path, "cpu").history.frames.select(
+                np.load(folder().split)["test"]
+            ),
+            DeepSetCalculator(folder().path, device="cpu"),
+        )
+    ]
+    assert after["spread_ev"] == pytest.approx(test.get_potential_energy())
+    assert after["nve_drift_ev_per_atom_per_ps"] >= 0
+    assert after["measured_on"].keys() == {"spread_ev", "nve_drift_ev_per_atom_per_ps"}
+    assert after["measured_on"]["spread_ev"].keys() == {"machine", "device", "threads"}
+    assert {**after, **before, "metric_sources": after["metric_sources"]} == after
+    assert "spread: The energy of the first" in bench(
+        "tables", sheet, "--metric", "spread,nve_drift", "--variants", own
+    )
 
 
 def test_a_metric_is_one_file(tmp_path, monkeypatch):

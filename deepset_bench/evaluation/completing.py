@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from deepset_bench import registry
 from deepset_bench.console import Console
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import load_trained
-from deepset_bench.runs import METRIC_SOURCES, RunFolder
+from deepset_bench.runs import MEASURED_ON, METRIC_SOURCES, RunFolder
 from deepset_bench.scoring.table import Metric, Value, chosen
 from deepset_bench.training import checkpoint
+from deepset_bench.training.computing import machine
 from deepset_bench.training.measuring import measured, steps_an_epoch
 from deepset_bench.training.setup import prepare
 
@@ -37,14 +39,19 @@ def complete(
     """
     metrics = chosen(names)
     for folder in folders:
-        result = _completed(folder, metrics, device)
+        notes: list[str] = []
+        result = _completed(folder, metrics, device, notes.append)
         console.print(str(folder.path), style="bold", soft_wrap=True, highlight=False)
+        for note in dict.fromkeys(notes):
+            console.print(note, soft_wrap=True, highlight=False)
         for metric in metrics:
             console.print(f"{metric.words}: {_said(result, metric, unit)}", soft_wrap=True)
         console.print(f"kept in {folder.path / 'result.json'}", soft_wrap=True)
 
 
-def _completed(folder: RunFolder, metrics: Sequence[Metric], device: str) -> dict[str, Any]:
+def _completed(
+    folder: RunFolder, metrics: Sequence[Metric], device: str, say: Callable[[str], None]
+) -> dict[str, Any]:
     if not folder.path.is_dir():
         raise UserError(f"{folder.path}: no such folder of a run")
     with folder.lock():
@@ -69,7 +76,8 @@ def _completed(folder: RunFolder, metrics: Sequence[Metric], device: str) -> dic
             checkpoint.load_best(folder.best, setup.device)["potential"]
         )
         steps = result["epochs"] * steps_an_epoch(setup, config)
-        found = measured(setup, config, metrics, result["wall_seconds"] / steps)
+        seconds = result["wall_seconds"] / steps
+        found = measured(setup, config, metrics, seconds, say, folder.path)
         keys = [metric.key for metric in metrics]
         for table, source in (("metrics", found["metrics"]), ("baselines", setup.baselines)):
             for part, values in source.items():
@@ -78,6 +86,13 @@ def _completed(folder: RunFolder, metrics: Sequence[Metric], device: str) -> dic
         result |= {metric.key: found[metric.key] for metric in metrics if metric.of_run}
         made_by = registry.sources([metric.variant for metric in metrics])
         result[METRIC_SOURCES] = {**result.get(METRIC_SOURCES, {}), **made_by}
+        here = {
+            "machine": machine(),
+            "device": setup.device.type,
+            "threads": torch.get_num_threads(),
+        }
+        if asked := {metric.key: here for metric in metrics if metric.on_demand}:
+            result[MEASURED_ON] = {**result.get(MEASURED_ON, {}), **asked}
         folder.write_result(result)
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.schema import Config
@@ -56,9 +57,12 @@ class Run:
         parameters: how many; none for the mean energy and zero force.
         seconds_a_step: wall time over optimisation steps; it depends on the machine. NaN for the
             mean energy and zero force.
-        config: of the run.
+        config: of the run; `device` is the one to compute on.
+        folder: that holds the trained potential, as `DeepSetCalculator` takes it; None where a
+            metric is not `of="potential"`.
     """
 
     parameters: int
     seconds_a_step: float
     config: Config
+    folder: Path | None = None

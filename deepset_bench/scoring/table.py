@@ -29,12 +29,12 @@ USUAL = ("energy_mae", "forces_mae")
 """What tables show unless they are asked for something else."""
 _COLUMNS = dict(zip(USUAL, ("energy", "forces"), strict=True))
 _QUANTITY = {"eV": "energy", "eV/angstrom": "forces"}
-_WORDS = {"mae": "MAE", "rmse": "RMSE", "p95": "95th percentile"}
+_WORDS = {"mae": "MAE", "rmse": "RMSE", "p95": "95th percentile", "md": "MD", "nve": "NVE"}
 _TAKEN = (
     *("frames", "frames_scored", "molecules", "environments", "energy_offset_ev"),
     *("status", "reason", "metrics", "metric_sources", "best_epoch", "baselines", "data_sha256"),
     *("label_floor_ev_per_angstrom", "data_verdict", "width", "epochs", "wall_seconds", "stack"),
-    *("device", "threads", "computed", "machine", "versions", "run", "variant"),
+    *("device", "threads", "computed", "machine", "versions", "run", "variant", "measured_on"),
 )
 """Keys of result.json beside metrics."""
 
@@ -53,7 +53,12 @@ class Metric:
     @property
     def of_run(self) -> bool:
         """Whether it is measured once a run, and not on each part of the frames."""
-        return bool(self.variant.traits["of"] == "run")
+        return bool(self.variant.traits["of"] != "frames")
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it is measured of a trained potential, and only when it is asked for by name."""
+        return bool(self.variant.traits["of"] == "potential")
 
     @property
     def less_is_better(self) -> bool:

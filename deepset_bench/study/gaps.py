@@ -95,7 +95,7 @@ def lacking(
     for mask, missed in groups.items():
         those = done[list(mask)]
         names = ", ".join(metric.name for metric in missed)
-        what = f"{_named(those, len(done))}: {names}"
+        what, then = f"{_named(those, len(done))}: {names}", []
         if RunFolder(those.folder.iloc[0]).best.exists():
             words = ["bench", "evaluate", *map(str, those.folder), "--metric", names]
             words[-1] = words[-1].replace(" ", "")
@@ -105,9 +105,11 @@ def lacking(
             run = next(run for run in sweep.runs if run.label == first.label)
             again = where.command(run, str(first.condition), [int(first.seed)], again=True)
             words = shlex.split(again)
+            if asked := ",".join(metric.name for metric in missed if metric.on_demand):
+                then = ["bench", "evaluate", str(first.folder), "--metric", asked]
         files = dict.fromkeys(str(m.variant.file) for m in missed if not m.variant.ours)
         own = [word for file in files for word in ("--variants", file)]
-        found.append((what, shlex.join([*words, *own])))
+        found.append((what, " && ".join(shlex.join([*one, *own]) for one in (words, then) if one)))
     return found
 
 

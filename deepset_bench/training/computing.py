@@ -35,6 +35,11 @@ def earlier(saved: Mapping[str, Any] | None) -> list[Way]:
     return list(known) if whole else []
 
 
+def machine() -> str:
+    """The system and the kind of processor."""
+    return f"{platform.system()} {platform.machine()}"
+
+
 def way(config: Config, device: torch.device, epoch: int, *, compiled: bool, stack: int) -> Way:
     """How epochs from `epoch` on are computed here and now."""
     return {
@@ -44,7 +49,7 @@ def way(config: Config, device: torch.device, epoch: int, *, compiled: bool, sta
         "form": config.form,
         "stack": stack,
         "device": device.type,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": machine(),
         "torch": version("torch"),
     }
 

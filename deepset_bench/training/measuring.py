@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from deepset_bench.schema import Config
@@ -26,6 +28,7 @@ def measured(
     metrics: Sequence[Metric],
     seconds_a_step: float,
     say: Callable[[str], None] | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Keys of result.json: `metrics` of each part, and those of the run.
 
@@ -35,8 +38,10 @@ def measured(
         metrics: to measure.
         seconds_a_step: wall time over optimisation steps.
         say: see `measure`; each line once.
+        folder: that holds the trained potential, for metrics of it.
     """
     run = Run(sum(p.numel() for p in setup.potential.parameters()), seconds_a_step, config)
+    trained = replace(run, folder=folder)
     of_frames, of_run = ([m for m in metrics if m.of_run is of] for of in (False, True))
     said = say and cache(say)
     parts: dict[str, dict[str, Any]] = {}
@@ -45,5 +50,5 @@ def measured(
         compared = compare(setup.potential, setup.parts[part], frames, evaluation_batch(config))
         parts[part] = measure(of_frames, *compared, run, setup.scorers.get(part), said)
         if part == "test":
-            once = measure(of_run, *compared, run, None, said)
+            once = measure(of_run, *compared, trained, None, said)
     return {**once, "metrics": parts}

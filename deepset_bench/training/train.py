@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -300,7 +299,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
                 f"{folder.best}: is of another run than {folder.last.name}; "
                 "bench train ... --fresh trains the run anew"
             )
-        table = metrics()
+        table = [one for one in metrics() if not one.on_demand]
         steps = member.epochs_done * steps_an_epoch(setup, member.config)
         judged = {
             **measured(setup, member.config, table, round(member.share, 3) / steps, member.say),
@@ -323,7 +322,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "device": setup.device.type,
         "threads": torch.get_num_threads(),
         "computed": member.computed,
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": computing.machine(),
         "versions": versions(),
         "run": member.identity,
         "variant": experiment.variant,
