@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from deepset_bench import cli_data, grammar, surroundings
+from deepset_bench import cli_completion, cli_data, grammar, surroundings
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
-from deepset_bench.groups import complete_override, groups, is_override
+from deepset_bench.groups import groups, is_override
 from deepset_bench.registry import ENVIRONMENT
 from deepset_bench.surroundings import say
 
@@ -45,7 +45,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         help="group=option or key=value, in Hydra's grammar.",
-        autocompletion=complete_override,
+        autocompletion=cli_completion.overrides,
         show_default=False,
     ),
 ]
@@ -115,7 +115,7 @@ def sweep(
         typer.Argument(
             help="Overrides, of which each with several values (a,b or range or glob) is an axis; "
             "and at most one named sweep, as in sweeps/quick.yaml.",
-            autocompletion=complete_override,
+            autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
@@ -187,7 +187,7 @@ def evaluate(
             "data.KEY=VALUE and seed= for other frames than the run's own test frames; device=; "
             "scan=torsion,bond,pair for continuity along a path instead, or scan=torsion:0-1-2-3, "
             "torsion:C-O, bond:0-1, angle:0-1-2, pair:0-3 (atoms are counted from 0).",
-            autocompletion=complete_override,
+            autocompletion=cli_completion.evaluated,
         ),
     ],
     unit: Unit = "hartree",
@@ -209,7 +209,10 @@ def evaluate(
 
 @app.command()
 def check(
-    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a trained run.", autocompletion=cli_completion.runs),
+    ],
     json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
     runs_dir: RunsDir = None,
 ) -> None:
@@ -230,6 +233,7 @@ def tables(
             help="Numbers of the report's tables, names or files of sweeps, 'claims', "
             "'generalisation', and overrides that the runs were made with. Default: every table "
             "and the claims.",
+            autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
@@ -270,6 +274,7 @@ def figures(
         typer.Argument(
             help="Of 7, 8, 12, 13, 15, 16, 17, 18, parity, torsion, learning, experts, effects; "
             "and overrides that the runs were made with. Default: every figure.",
+            autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
@@ -292,7 +297,11 @@ def figures(
 def report(
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(help="What the runs were made with.", show_default=False),
+        typer.Argument(
+            help="What the runs were made with.",
+            autocompletion=cli_completion.trained,
+            show_default=False,
+        ),
     ] = None,
     unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = Path("report.html"),
@@ -325,7 +334,9 @@ def main() -> None:
     try:
         surroundings.prepare()
         try:
-            app(grammar.uniform(sys.argv[1:], typer.main.get_command(app)))
+            commands = typer.main.get_command(app)
+            words = grammar.uniform(sys.argv[1:], commands)
+            cli_completion.complete(lambda: app(words))
         finally:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
                 sys.stdout.flush()

@@ -363,6 +363,15 @@ def _default_keys() -> frozenset[str]:
     return frozenset(k for k in found.keys() - unset if not k.startswith("budget_of."))
 
 
+def usual_value(key: str) -> Any:
+    """The value that a dotted key has where nobody sets it; None where it has none."""
+    if key in registry.optional_keys():
+        of = registry.optional_keys()[key][0]
+        kind = registry.kind_of(key.partition(".")[0])
+        return registry.find(str(kind), of).options[key.partition(".")[2]].default
+    return flat(asdict(_typed(_compose(())[0]))).get(key)
+
+
 def _baseline() -> Baseline:
     usual = _typed(_compose(())[0])
     complete(usual)

@@ -42,21 +42,3 @@ def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
 def is_override(argument: str) -> bool:
     """Whether an argument is an override, and no path, which may hold a `=`, too."""
     return "=" in argument and not os.access(argument, os.F_OK)
-
-
-def complete_override(args: list[str], incomplete: str) -> list[str]:
-    """Shell completion of `group=option`.
-
-    bash breaks words at `=` and wants the rest of the word alone; other shells want it whole.
-    """
-    known = groups()
-    if args and args[-1] == "=":  # bash, after the first letters of an option
-        options = known.get(args[-2].lstrip("+"), []) if len(args) > 1 else []
-        return [option for option in options if option.startswith(incomplete)]
-    if incomplete == "=" and args:  # bash, right behind the sign
-        return known.get(args[-1].lstrip("+"), [])
-    group, sign, start = incomplete.partition("=")
-    if sign:
-        options = known.get(group.lstrip("+"), [])
-        return [f"{group}={option}" for option in options if option.startswith(start)]
-    return [f"{name}=" for name in known if name.startswith(incomplete)]
