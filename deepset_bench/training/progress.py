@@ -9,7 +9,7 @@ from typing import Any
 
 from ase.units import Bohr, Hartree
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +17,7 @@ from deepset_bench.console import Console
 from deepset_bench.reading import is_number
 from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder
 from deepset_bench.scoring.table import metrics, with_unit
+from deepset_bench.training.judgement import judgement
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.train import Outcome
@@ -40,6 +41,25 @@ def _losses(row: Epoch) -> str:
     return f"val energy MAE {energy:.1f} meV, forces MAE {forces:.1f} meV/Å"
 
 
+def times(elapsed: float, left: float | None) -> str:
+    """`elapsed 0:11, about 0:02 left`, of seconds."""
+    return f"elapsed {_clock(elapsed)}" + ("" if left is None else f", about {_clock(left)} left")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _Time(ProgressColumn):
+    """What `times` says, of a live bar."""
+
+    def render(self, task: Task) -> Text:
+        """See rich."""
+        return Text(times(task.elapsed or 0.0, None if task.finished else task.time_remaining))
+
+
 @contextmanager
 def live_progress(console: Console, epochs: int) -> Iterator[Any]:
     """A function to call after each epoch: a live bar; without a terminal, a line now and then."""
@@ -49,7 +69,7 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
         def line(row: Epoch) -> None:
             if row.epoch % every == 0 or row.epoch == epochs:
                 left = row.seconds / row.epoch * (epochs - row.epoch)
-                text = f"epoch {row.epoch}/{epochs}  {_losses(row)}  {left:.0f} s left"
+                text = f"epoch {row.epoch}/{epochs}  {_losses(row)}  {times(row.seconds, left)}"
                 console.print(text, soft_wrap=True)
 
         yield line
@@ -58,9 +78,7 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
         TextColumn("epoch {task.completed}/{task.total}"),
         BarColumn(bar_width=None),
         TextColumn("{task.fields[losses]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _Time(),
     )
     with Progress(*columns, console=console, expand=True) as progress:
         task = progress.add_task("training", total=epochs, losses="first epoch")
@@ -140,6 +158,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     console.print(
         "trivial: the mean energy and zero force; (all): of and on every frame of the set"
     )
+    if words := judgement(result, folder.settings()):
+        console.print(words, soft_wrap=True)
     if "ood" in result["metrics"]:
         console.print(ood_table(result))
         console.print(
