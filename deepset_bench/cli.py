@@ -285,12 +285,13 @@ def figures(
 ) -> None:
     """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
     from deepset_bench.figures.figures_command import show
+    from deepset_bench.figures.offered import report
     from deepset_bench.study.collect import Where
 
     given = tuple(_each_once(wanted))
     names = [text for text in wanted or [] if not is_override(text)]
     conditions = ["report", "corrected"] if condition == "both" else [condition]
-    show(names, conditions, unit, out, Where(given, runs_dir))
+    show(report(), names, conditions, unit, out, Where(given, runs_dir))
 
 
 @app.command()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from deepset_bench.evaluation.continuity import Break, Point, find_breaks
+from deepset_bench.evaluation.continuity import Break, Function, Point, find_breaks
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import Path
 from deepset_bench.evaluation.trained import Trained
@@ -59,18 +60,18 @@ class Curve:
         }
 
 
+def followed(ensemble: Ensemble, along: Path, t: FloatArray) -> Point:
+    """What a run says at (B,) values of t."""
+    (trained,) = ensemble.members
+    predicted = ensemble(along.frames(t), one_by_one=True)
+    forces = predicted.forces.reshape(len(t), -1)
+    return Point(predicted.energy, along.slope(t, forces / trained.potential.force_unit), forces)
+
+
 def scan(label: str, ensemble: Ensemble, along: Path) -> Curve:
     """A run along a path; float64 keeps rounding below any jump."""
-
     (trained,) = ensemble.members
-
-    def function(t: FloatArray) -> Point:
-        predicted = ensemble(along.frames(t), one_by_one=True)
-        forces = predicted.forces.reshape(len(t), -1)
-        return Point(
-            predicted.energy, along.slope(t, forces / trained.potential.force_unit), forces
-        )
-
+    function = partial(followed, ensemble, along)
     values = function(along.grid)
     breaks = find_breaks(function, along.grid, values)
     causes = [cause(trained, along, one) for one in breaks]
@@ -98,11 +99,11 @@ def cause(trained: Trained, along: Path, one: Break) -> str:
     return "gate" if (kept[0] != kept[1]).any() else "unexplained"
 
 
-def gfn1(along: Path, electronic_temperature: float) -> Curve:
-    """GFN1-xTB on a coarser grid of the same path.
+def gfn1_along(along: Path, electronic_temperature: float) -> Function:
+    """What GFN1-xTB says at (B,) values of t.
 
     Raises:
-        UserError: tblite is not installed, or a geometry does not converge.
+        UserError: tblite is not installed; when called, a geometry does not converge.
     """
     potential = XTB(along.numbers, "gfn1", electronic_temperature)
 
@@ -111,6 +112,16 @@ def gfn1(along: Path, electronic_temperature: float) -> Curve:
         forces = np.array([force.ravel() for _, force in points])
         return Point(np.array([energy for energy, _ in points]), along.slope(t, forces), forces)
 
+    return function
+
+
+def gfn1(along: Path, electronic_temperature: float) -> Curve:
+    """GFN1-xTB on a coarser grid of the same path.
+
+    Raises:
+        UserError: tblite is not installed, or a geometry does not converge.
+    """
+    function = gfn1_along(along, electronic_temperature)
     t = along.grid[:: max((len(along.grid) - 1) // _GFN1_INTERVALS, 1)]
     values = function(t)
     return Curve(GFN1, t, values.energy, find_breaks(function, t, values), [])

@@ -1,4 +1,4 @@
-"""Figures 7, 8, 12 and 13: validation errors along training."""
+"""Validation errors along training: a line a row of a sheet, a panel a condition and metric."""
 
 from __future__ import annotations
 
@@ -9,87 +9,103 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepset_bench.figures.figure import Figure, of_sheet
+from deepset_bench.figures.asked import Asked, narrowed
+from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
-from deepset_bench.figures.style import COLOURS, QUIET, width
-from deepset_bench.figures.words import CONDITIONS, label, seeds
+from deepset_bench.figures.style import QUIET, colours, width
+from deepset_bench.figures.words import TRIVIAL, and_, axis, quantity, seeds
 from deepset_bench.runs import RunFolder
-from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.columns import usual
-from deepset_bench.study.comparisons import Comparison, shipped
-from deepset_bench.study.gaps import gaps
-from deepset_bench.training.records import read_metrics
-from deepset_bench.units import UNITS
+from deepset_bench.scoring.table import USUAL, Metric
+from deepset_bench.study.comparisons import Comparison
+from deepset_bench.training.records import COLUMNS, read_metrics
 
 _LAST = 1 / 6
 """Part of the training that insets show."""
-_TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
+_PER = {"energy": " per molecule", "forces": " per component"}
+_MOST = 12
+"""Lines that a person can tell apart."""
 
 
 def curves(
-    number: int, metric: str, sweep: str, conditions: Sequence[str], where: Where, unit: str
+    asked: Asked, *, sheet: str = "", rows: Sequence[str] = (), metrics: Sequence[str] = USUAL
 ) -> Figure:
-    """One metric of a sweep's runs over epochs, a panel for each condition.
+    """Metrics of a sheet's runs over epochs.
 
     Args:
-        number: of the report's figure.
-        metric: `energy` or `forces`.
-        sweep: name of the file in `sweeps/`.
-        conditions: of `report` and `corrected`.
-        where: which runs.
-        unit: `hartree` or `mev`.
+        asked: the figure.
+        sheet: name of it.
+        rows: labels of those to draw; none: all, of more than twelve those with the least error.
+        metrics: names of those that metrics.csv has.
     """
-    wanted = shipped(sweep)
-    runs = collect(wanted, conditions, where)
-    lacking = gaps(wanted, runs, conditions, where)
-    done = runs[runs.state == "done"]
+    wanted, shown = asked.sheet(sheet, rows), asked.metrics(metrics)
+    for metric in shown:
+        if f"val_{metric.key}" not in COLUMNS:
+            raise asked.entry.mistake("metrics", f"{metric.name} is not measured along training")
+    done, lacking = asked.collect(wanted)
     recorded = np.array([RunFolder(folder).metrics.exists() for folder in done.folder], dtype=bool)
     for row in done[~recorded].to_dict("records"):
         run = next(run for run in wanted.runs if run.label == row["label"])
-        what = f"{run.label}, {row['condition']}, seed {row['seed']}: its metrics.csv is gone"
-        lacking.append((what, where.command(run, row["condition"], [row["seed"]], again=True)))
+        what = asked.run_named(run.label, row["condition"], f"seed {row['seed']}")
+        command = asked.where.command(run, row["condition"], [row["seed"]], again=True)
+        lacking.append((f"{what}: its metrics.csv is gone", command))
     there = done[recorded]
-    whose = "molecule" if metric == "energy" else "component"
-    caption = (
-        f"Validation MAE of the {metric} per {whose} in {UNITS[unit][metric][1]} over epochs: mean "
-        f"and range over seeds ({seeds(there)}). Dashed: {_TRIVIAL[metric]}. Insets, on paper: the "
-        "last epochs."
-    )
-    return of_sheet(
-        f"figure_{number}",
-        f"Figure {number}: {wanted.title}, {metric}",
-        caption,
+    drawn = wanted if rows else _least(there, wanted, shown[0])
+    there = there[there.label.isin([run.label for run in drawn.runs])]
+    units = [f"{m.words}{_PER.get(quantity(m), '')} in {m.shown(asked.unit)[1]}" for m in shown]
+    trivial = [TRIVIAL[quantity(m)] for m in shown if quantity(m) in TRIVIAL]
+    left_out = len(drawn.runs) < len(wanted.runs)
+    some = f" The {_MOST} rows with the least error of {len(wanted.runs)}." if left_out else ""
+    return asked.figure(
+        f"{wanted.title}: {and_([m.words for m in shown])} along training",
+        f"Validation {and_(units)} over epochs: mean and range over seeds ({seeds(there)}). "
+        f"Dashed: {and_(trivial)}. Insets, on paper: the last epochs.{some}",
         lacking,
         [Path(folder) for folder in there.folder],
-        partial(_sheet, there, wanted, metric, conditions, unit),
+        partial(_sheet, asked, there, drawn, shown),
+        data=and_(asked.data(wanted)),
+        seeds=seeds(there),
+        sheet=wanted.title,
     )
 
 
-def _sheet(
-    runs: pd.DataFrame, sweep: Comparison, metric: str, conditions: Sequence[str], unit: str
-) -> Sheet:
-    panels = [_panel(runs[runs.condition == c], sweep, metric, c, unit) for c in conditions]
-    return Sheet([panels], width(len(panels)), 2.7, joined=True)
+def _least(runs: pd.DataFrame, sheet: Comparison, metric: Metric) -> Comparison:
+    """The sheet with as many of its rows as can be told apart."""
+    if len(sheet.runs) <= _MOST:
+        return sheet
+    means = runs.groupby("label")[f"{metric.column}_val"].mean()
+    best = set(means.sort_values(ascending=metric.less_is_better).index[:_MOST])
+    return narrowed(sheet, [run for run in sheet.runs if run.label in best])
 
 
-def _panel(runs: pd.DataFrame, sweep: Comparison, metric: str, condition: str, unit: str) -> Panel:
-    size = UNITS[unit][metric][0]
-    key = next(column.metric.key for column in usual() if column.name == metric)
+def _sheet(asked: Asked, runs: pd.DataFrame, sheet: Comparison, metrics: Sequence[Metric]) -> Sheet:
+    conditions = asked.conditions_of(sheet)
+    rows = [[_panel(asked, runs, sheet, m, c) for c in conditions] for m in metrics]
+    if len(conditions) == 1:  # metrics side by side
+        rows = [[panel for (panel,) in rows]]
+    return Sheet(rows, width(len(rows[0])), 0.2 + 2.5 * len(rows), joined=len(conditions) > 1)
+
+
+def _panel(
+    asked: Asked, runs: pd.DataFrame, sheet: Comparison, metric: Metric, condition: str
+) -> Panel:
+    size = metric.shown(asked.unit)[0]
+    runs = runs[runs.condition == condition]
     series, last = [], 1
-    for colour, run in zip(COLOURS, sweep.runs, strict=False):
+    for colour, run in zip(colours(len(sheet.runs)), sheet.runs, strict=True):
         members = [read_metrics(RunFolder(f)) for f in runs[runs.label == run.label].folder]
         if not members:
             continue
         n = min(map(len, members))
         last = max(last, n)
-        values = np.stack([table[f"val_{key}"].to_numpy()[:n] for table in members]) / size
+        values = np.stack([table[f"val_{metric.key}"].to_numpy()[:n] for table in members]) / size
         epochs = members[0]["epoch"].to_numpy()[:n]
         mean = values.mean(axis=0)
         series.append(Series(run.label, epochs, mean, colour, ends=extremes(values)))
-    if series:
-        trivial = np.full(2, runs[f"trivial_{metric}_val"].mean() / size)
-        series.append(Series(_TRIVIAL[metric], np.array([1, last]), trivial, QUIET, dashed=True))
+    name = TRIVIAL.get(quantity(metric))
+    if series and name:
+        trivial = np.full(2, runs[f"trivial_{metric.column}_val"].mean() / size)
+        series.append(Series(name, np.array([1, last]), trivial, QUIET, dashed=True))
     return Panel(
-        "epoch", label(f"{metric} MAE", metric, unit), series, CONDITIONS[condition],
+        "epoch", axis(metric, asked.unit), series, asked.named(condition),
         scales=("linear", "log"), tail=last * (1 - _LAST) if last > 5 else None,
     )  # fmt: skip

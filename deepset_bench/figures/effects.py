@@ -1,4 +1,4 @@
-"""Effect sizes: what each variant changes against no scalars, with its interval."""
+"""Effect sizes: what each row changes against the baseline, with its interval."""
 
 from __future__ import annotations
 
@@ -10,83 +10,150 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepset_bench.figures.figure import Figure, of_sheet
-from deepset_bench.figures.panels import Panel, Series, Sheet
+from deepset_bench.figures.asked import Asked
+from deepset_bench.figures.figure import Figure
+from deepset_bench.figures.panels import Cut, Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
-from deepset_bench.figures.words import CONDITIONS, seeds
-from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import Comparison, shipped
-from deepset_bench.study.gaps import gaps
-from deepset_bench.study.published import METRICS
+from deepset_bench.figures.words import and_, seeds
+from deepset_bench.scoring.table import USUAL, Metric
+from deepset_bench.study.columns import Column, added, of_runs
+from deepset_bench.study.comparisons import Comparison
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.verdict import effect
 
 _APART = 0.16
 """Of two conditions in one row."""
+_FAR = 3.0
+"""An effect so many times as large as the next smaller one, and all larger ones, are cut."""
 
 
-def effects(conditions: Sequence[str], where: Where, unit: str) -> Figure:
-    """Relative paired differences of the report's variants to the baseline over shared seeds.
+def effects(
+    asked: Asked,
+    *,
+    sheet: str = "",
+    rows: Sequence[str] = (),
+    baseline: str = "",
+    metrics: Sequence[str] = USUAL,
+) -> Figure:
+    """Relative paired differences of rows to the baseline over shared seeds.
 
     Args:
-        conditions: of `report` and `corrected`.
-        where: which runs.
-        unit: not used; differences are in per cent of the baseline.
+        asked: the figure.
+        sheet: name of it.
+        rows: labels of those to draw; none: all.
+        baseline: label of the row that they are compared with; none: the sheet's own.
+        metrics: names of them, a panel each.
     """
-    sweep = shipped("report")
-    runs = collect(sweep, conditions, where)
-    done = runs[runs.state == "done"]
-    caption = (
-        f"Difference of the MAE (mean of test and val) to {sweep.baseline}, paired over shared "
-        f"seeds, in per cent of {sweep.baseline}, with its 95 % t-interval; hollow: one seed, "
-        f"which has none ({seeds(done)}). Left of zero is better."
-    )
-    compared = done[done.label != sweep.baseline]
-    based = not done[done.label == sweep.baseline].empty and not compared.empty
-    return of_sheet(
-        "effects", f"What each variant changes against {sweep.baseline}", caption,
-        gaps(sweep, runs, conditions, where),
+    whole = asked.sheet(sheet)
+    base = asked.row(whole, baseline).label if baseline else whole.baseline
+    if not base:
+        raise asked.entry.mistake("baseline", f"{whole.name} names none; name one of its rows")
+    wanted = asked.sheet(sheet, [base, *(label for label in rows if label != base)] if rows else ())
+    shown = asked.metrics(metrics)
+    done, lacking = asked.collect(wanted)
+    compared = done[done.label != base]
+    based = not done[done.label == base].empty and not compared.empty
+    return asked.figure(
+        "What each variant changes against {baseline}",
+        f"Difference of the {and_([metric.words for metric in shown])} (mean of test and val) to "
+        "{baseline}, paired over shared seeds, in per cent of {baseline}, with its 95 % "
+        f"t-interval; hollow: one seed, which has none ({seeds(done)}). {_better(shown)} A number "
+        "beside an arrow is an effect beyond the axis.",
+        lacking,
         [Path(folder) for folder in done.folder] if based else [],
-        partial(_sheet, sweep, done, conditions),
-    )  # fmt: skip
+        partial(_sheet, asked, wanted, done, base, shown),
+        data=and_(asked.data(wanted)),
+        seeds=seeds(done),
+        baseline=base,
+        sheet=wanted.title,
+    )
 
 
-def _sheet(sweep: Comparison, runs: pd.DataFrame, conditions: Sequence[str]) -> Sheet:
-    there = set(runs.label)
-    labels = [r.label for r in sweep.runs if r.label != sweep.baseline and r.label in there]
-    panels = [_panel(sweep, runs, labels, conditions, metric) for metric in METRICS]
+def _better(metrics: Sequence[Metric]) -> str:
+    """Which side of zero is better, in a sentence."""
+    less = [m.words for m in metrics if m.less_is_better]
+    more = [m.words for m in metrics if not m.less_is_better]
+    if less and more:
+        return f"Left of zero is better for {and_(less)}, right of it for {and_(more)}."
+    return f"{'Left' if less else 'Right'} of zero is better."
+
+
+def _sheet(
+    asked: Asked, sheet: Comparison, done: pd.DataFrame, base: str, metrics: Sequence[Metric]
+) -> Sheet:
+    there = set(done.label)
+    labels = [r.label for r in sheet.runs if r.label != base and r.label in there]
+    columns = of_runs(done, metrics)
+    done = added(done, columns)
+    conditions = asked.conditions_of(sheet)
+    panels = [_panel(asked, done, labels, base, conditions, column) for column in columns]
     return Sheet([panels], WIDE, 1.1 + 0.17 * len(labels), joined=True)
 
 
 def _panel(
-    sweep: Comparison,
+    asked: Asked,
     runs: pd.DataFrame,
     labels: Sequence[str],
+    base: str,
     conditions: Sequence[str],
-    metric: str,
+    column: Column,
 ) -> Panel:
-    series = []
+    found: list[tuple[int, float, float, float]] = []
     for place, condition in enumerate(conditions):
         own = runs[runs.condition == condition]
-        base = by_seed(own[own.label == sweep.baseline], f"{metric}_mean")
-        rows: list[tuple[float, float, float]] = []
+        values = by_seed(own[own.label == base], f"{column.name}_mean")
         for row, label in enumerate(labels):
-            values = by_seed(own[own.label == label], f"{metric}_mean")
-            found = effect(label, values, base, 1, relative=True).usual.scaled(100)
-            if found.n:
-                rows.append(
-                    (row + _APART * (2 * place - len(conditions) + 1), found.mean, found.half)
-                )
+            ours = by_seed(own[own.label == label], f"{column.name}_mean")
+            change = effect(label, ours, values, 1, relative=True).usual.scaled(100)
+            if change.n and not math.isnan(change.mean):
+                y = row + _APART * (2 * place - len(conditions) + 1)
+                found.append((place, y, change.mean, change.half))
+    series = []
+    for place, condition in enumerate(conditions):
+        rows = [one[1:] for one in found if one[0] == place]
         for hollow in (False, True):
             chosen = np.array([r for r in rows if math.isnan(r[2]) == hollow]).reshape(-1, 3)
             if len(chosen):
-                y, mean, half = chosen.T
+                ys, mean, half = chosen.T
                 series.append(
-                    Series(CONDITIONS[condition], mean, y, COLOURS[place], "points",
+                    Series(asked.named(condition) or "rows", mean, ys, COLOURS[place], "points",
                            ends=None if hollow else (mean - half, mean + half), across=True,
-                           hollow=hollow, quiet=hollow and len(chosen) < len(rows))
+                           hollow=hollow,
+                           quiet=(hollow and len(chosen) < len(rows)) or not asked.words)
                 )  # fmt: skip
+    limits = _limits([one[2] for one in found], [one[3] for one in found])
+    cut = [
+        Cut(y, mean, COLOURS[place])
+        for place, y, mean, _ in found
+        if limits and not limits[0] <= mean <= limits[1]
+    ]
     return Panel(
-        f"change of {metric} MAE / %", "", series, scales=("symlog", "linear"), names=labels,
-        zero=True,
+        f"change of {column.words} / %", "", series, names=labels, zero=True,
+        limits=(limits if cut else None, None), cut=cut,
     )  # fmt: skip
+
+
+def _limits(means: Sequence[float], halves: Sequence[float]) -> tuple[float, float] | None:
+    """Ends of an axis for most of some effects: those far outside the others are beyond them."""
+    if not means:
+        return None
+    order = np.argsort(np.abs(means))
+    sizes = np.abs(means)[order]
+    kept = len(order)
+    for place in range(math.ceil(len(order) / 2), len(order)):
+        if sizes[place] > _FAR * sizes[place - 1] > 0:
+            kept = place
+            break
+    inside = order[:kept]
+    middle = np.array(means)[inside]
+    half = np.nan_to_num(np.array(halves)[inside])
+    reach = 2 * np.abs(middle).max()  # an interval may be far longer than its effect
+    low, high = max((middle - half).min(), -reach), min((middle + half).max(), reach)
+    low, high = min(low, 0.0), max(high, 0.0)
+    room = 0.06 * (high - low)
+    text = 0.3 * (high - low)  # for the numbers of what is beyond
+    outside = np.array(means)[order[kept:]]
+    return (
+        float(low - room - text * bool((outside < 0).any())),
+        float(high + room + text * bool((outside > 0).any())),
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -14,16 +12,15 @@ from matplotlib.colors import to_hex
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
-from deepset_bench.figures.figure import Figure, of_sheet
+from deepset_bench.figures.asked import Asked
+from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet
-from deepset_bench.figures.predictions import chosen
+from deepset_bench.figures.predictions import Chosen, chosen
 from deepset_bench.figures.style import QUIET, width
-from deepset_bench.figures.words import CONDITIONS
 from deepset_bench.model.deepset.gate import DistanceGate
 from deepset_bench.model.deepset.network import DeepSet
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.molecules.geometry import distances, pairs
-from deepset_bench.study.collect import Where
 
 _POINTS = 400
 _BINS = 100
@@ -31,38 +28,41 @@ _FRAMES = 1000
 """Of the set, for the density."""
 
 
-def experts(conditions: Sequence[str], where: Where, unit: str) -> Figure:
+def experts(asked: Asked, *, sheet: str = "", row: str = "") -> Figure:
     """Gate weights against distance above the density of distances; a column for each condition.
 
     Args:
-        conditions: of `report` and `corrected`.
-        where: which runs.
-        unit: not used; distances are in angstrom.
+        asked: the figure.
+        sheet: name of it.
+        row: label of the row whose run is shown; none: the one with the least error.
     """
-    runs, missing = chosen(conditions, where)
-    caption = (
+    of = chosen(asked, sheet, row)
+    return asked.figure(
+        "Expert usage against distance",
         "Weights of the gate, which add up to 1 at every distance, in the order of the experts' "
         "thresholds, against the interatomic distance in Å, up to the cutoff; dashed: every expert "
-        "alike. Below: density of the distances in the data. One run a condition."
+        "alike. Below: density of the distances in the data. {runs}.",
+        of.missing,
+        list(of.runs.values()),
+        partial(_sheet, asked, of),
+        data=of.data,
+        runs=of.one_run,
+        row=of.row.label,
     )
-    return of_sheet(
-        "experts", "Expert usage against distance", caption, missing, list(runs.values()),
-        partial(_sheet, runs),
-    )  # fmt: skip
 
 
-def _sheet(runs: Mapping[str, Path]) -> Sheet:
-    trained = {condition: load_trained(folder, "cpu") for condition, folder in runs.items()}
+def _sheet(asked: Asked, of: Chosen) -> Sheet:
+    trained = {condition: load_trained(folder, "cpu") for condition, folder in of.runs.items()}
     above, below = [], []
     for condition, one in trained.items():
         there = _all_distances(catalogue.load(one.config.data.name))
         there = there[there < one.config.cutoff]
-        above.append(_weights(one, condition, float(there.min())))
+        above.append(_weights(one, asked.named(condition), float(there.min())))
         below.append(_density(one, there))
     return Sheet([above, below], width(len(above)), 3.8, shares=(2.2, 1), joined=True)
 
 
-def _weights(one: Trained, condition: str, start: float) -> Panel:
+def _weights(one: Trained, name: str, start: float) -> Panel:
     model = one.potential.model
     if not isinstance(model, DeepSet) or not isinstance(model.gate, DistanceGate):
         kinds = f"model={one.config.model.kind} with gating={one.config.gating.kind}"
@@ -79,8 +79,10 @@ def _weights(one: Trained, condition: str, start: float) -> Panel:
     ]
     alike = Series("all alike", d.numpy()[[0, -1]], np.full(2, 1 / n), QUIET, dashed=True)
     ends = f"{thresholds[0]:z.2f} to {thresholds[-1]:z.2f}".replace("-", "−")
-    title = f"{CONDITIONS[condition]}: thresholds {ends} Å"
-    return Panel("distance / Å", "gate weight", [*series, alike], title)
+    title = f"thresholds {ends} Å"
+    return Panel(
+        "distance / Å", "gate weight", [*series, alike], f"{name}: {title}" if name else title
+    )
 
 
 def _density(one: Trained, there: FloatArray) -> Panel:

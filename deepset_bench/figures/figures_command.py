@@ -14,7 +14,7 @@ from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.interactive import plot, templates
-from deepset_bench.figures.offered import FIGURES, build
+from deepset_bench.figures.offered import Offer, build
 from deepset_bench.figures.static import encoded
 from deepset_bench.files import atomic_write, check_writable, write_text
 from deepset_bench.study.collect import Where
@@ -24,13 +24,19 @@ _SCRIPT = "plotly.min.js"
 
 
 def show(
-    wanted: Sequence[str], conditions: Sequence[str], unit: str, out: Path, where: Where
+    offer: Offer,
+    wanted: Sequence[str],
+    conditions: Sequence[str],
+    unit: str,
+    out: Path,
+    where: Where,
 ) -> None:
-    """Draw figures into `out` as NAME.pdf, NAME.png and NAME.html; say what is missing.
+    """Draw figures into `out` as NAME.pdf, .png, .html and, its caption, .txt; say what is missing.
 
     Args:
-        wanted: of FIGURES, or numbers of the report's; none: every one.
-        conditions: of `report` and `corrected`.
+        offer: of a study.
+        wanted: names of its figures, or numbers of a report's; none: every one.
+        conditions: that are shown.
         unit: `hartree` or `mev`.
         out: folder for the files.
         where: which runs.
@@ -40,7 +46,7 @@ def show(
     """
     console = Console()
     check_writable(out)
-    figures = build(wanted or FIGURES, where, conditions, unit)
+    figures = build(offer, where, conditions, unit, wanted)
     if any(figure.draw for figure in figures):
         write_text(out / _SCRIPT, get_plotlyjs())
     said: set[Gap] = set()
@@ -63,7 +69,7 @@ def show(
 
 
 def write(figure: Figure, out: Path) -> list[Path]:
-    """The files of one figure, as many as there is something to draw for: three or none."""
+    """The files of one figure, as many as there is something to draw for: four or none."""
     if figure.draw is None or figure.interactive is None:
         return []
     drawn = figure.draw()
@@ -75,6 +81,8 @@ def write(figure: Figure, out: Path) -> list[Path]:
             stream.write(content)
     paths.append(out / f"{figure.name}.html")
     write_text(paths[-1], page(figure, figure.interactive()))
+    paths.append(out / f"{figure.name}.txt")
+    write_text(paths[-1], f"{figure.title}\n\n{figure.caption}\n")
     return paths
 
 

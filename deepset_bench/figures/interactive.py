@@ -91,6 +91,14 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
             tickvals=list(panel.ticks), ticktext=[f"{tick:g}" for tick in panel.ticks],
             dtick=None, row=row, col=column,
         )  # fmt: skip
+    for cut in panel.cut:
+        assert panel.limits[0] is not None
+        more = cut.value > 0
+        figure.add_annotation(
+            x=panel.limits[0][more], y=cut.y, text=f"{cut.text} ▸" if more else f"◂ {cut.text}",
+            xanchor="right" if more else "left", showarrow=False,
+            font={"color": cut.colour, "size": 11}, row=row, col=column,
+        )  # fmt: skip
     if panel.zero:
         figure.add_vline(x=0, line_color=QUIET, line_width=1, row=row, col=column)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,67 +11,128 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepset_bench.figures.figure import Figure, of_sheet
+from deepset_bench.config import experiment
+from deepset_bench.figures.asked import Asked
+from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet
-from deepset_bench.figures.style import COLOURS, WIDE
-from deepset_bench.figures.words import CONDITIONS, label, seeds
-from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import shipped
-from deepset_bench.study.gaps import gaps
-from deepset_bench.study.published import METRICS
+from deepset_bench.figures.style import WIDE, colours
+from deepset_bench.figures.words import and_, axis, seeds
+from deepset_bench.scoring.table import USUAL, Metric
+from deepset_bench.study.columns import added, of_runs
+from deepset_bench.study.comparisons import Comparison, Row
 from deepset_bench.study.tables import by_seed
-from deepset_bench.units import UNITS
 
-_SIZE = "data.train_size="
-"""What the sweep itself sets."""
+SIZE = "data.train_size"
+"""What the sheet itself sets."""
 
 
-def learning(conditions: Sequence[str], where: Where, unit: str) -> Figure:
-    """Errors of `sweeps/learning.yaml`, whose labels are a variant and a number of frames."""
-    sweep = shipped("learning")
-    others = [line for line in where.overrides if not line.lstrip("+").startswith(_SIZE)]
-    where = replace(where, overrides=tuple(others))
-    runs = collect(sweep, conditions, where)
-    runs[["variant", "frames"]] = [text.split(", ") for text in runs.label]
-    done = runs[runs.state == "done"]
-    names = " and ".join(UNITS[unit][metric][1] for metric in METRICS)
-    caption = (
-        f"MAE (mean of test and val) in {names} against the number of training frames, the same "
-        f"held-out frames for every number: mean and range over seeds ({seeds(done)}). Dashed: as "
-        "in the report."
+def learning(
+    asked: Asked, *, sheet: str = "", rows: Sequence[str] = (), metrics: Sequence[str] = USUAL
+) -> Figure:
+    """Errors of rows that differ in the number of training frames, a line for all alike but that.
+
+    Args:
+        asked: the figure.
+        sheet: name of it.
+        rows: labels of those to draw; none: all.
+        metrics: names of them, a panel each.
+    """
+    wanted, shown = asked.sheet(sheet, rows), asked.metrics(metrics)
+    others = [line for line in asked.where.overrides if not is_size(line)]
+    asked = replace(asked, where=replace(asked.where, overrides=tuple(others)))
+    variants = of_size(wanted, others)
+    done, lacking = asked.collect(wanted)
+    done = done.assign(
+        variant=[variants[label][0] for label in done.label],
+        frames=[variants[label][1] for label in done.label],
     )
-    return of_sheet(
-        "learning", sweep.title, caption, gaps(sweep, runs, conditions, where),
-        [Path(folder) for folder in done.folder], partial(_sheet, done, conditions, unit),
-    )  # fmt: skip
+    units = and_([f"{m.words} in {m.shown(asked.unit)[1]}" for m in shown])
+    dashed = asked.named(asked.conditions[0]) if len(asked.conditions) > 1 else ""
+    return asked.figure(
+        wanted.title,
+        f"{units[0].upper()}{units[1:]} (mean of test and val) against the number of training "
+        "frames, the same held-out frames for every number: mean and range over seeds "
+        f"({seeds(done)})." + (f" Dashed: {dashed}." if dashed else ""),
+        lacking,
+        [Path(folder) for folder in done.folder],
+        partial(_sheet, asked, done, asked.conditions_of(wanted), shown),
+        data=and_(asked.data(wanted)),
+        seeds=seeds(done),
+        sheet=wanted.title,
+    )
 
 
-def _sheet(runs: pd.DataFrame, conditions: Sequence[str], unit: str) -> Sheet:
-    return Sheet([[_panel(runs, metric, conditions, unit) for metric in METRICS]], WIDE, 2.6)
+def is_size(override: str) -> bool:
+    """Whether it chooses the number of training frames."""
+    return override.lstrip("+").startswith(f"{SIZE}=")
 
 
-def _panel(runs: pd.DataFrame, metric: str, conditions: Sequence[str], unit: str) -> Panel:
+def of_size(sheet: Comparison, others: Sequence[str] = ()) -> dict[str, tuple[str, int]]:
+    """Label of each row -> the variant that it is, for people, and its number of frames.
+
+    Args:
+        sheet: whose rows.
+        others: overrides beside those of the rows.
+    """
+    names: dict[tuple[str, ...], str] = {}
+    found = {}
+    for row in sheet.runs:
+        frames = _frames(row, others)
+        alike = tuple(line for line in row.overrides if not is_size(line))
+        found[row.label] = names.setdefault(alike, _name(row.label, frames)), frames
+    return found
+
+
+def _frames(row: Row, others: Sequence[str]) -> int:
+    chosen = ("data", "task")
+    lines = [
+        line
+        for line in (*row.overrides, *others)
+        if line.lstrip("+").split("=", 1)[0].split(".")[0] in chosen
+    ]
+    return int(experiment(lines).config.data.train_size)
+
+
+def _name(label: str, frames: int) -> str:
+    """A label without the number in it."""
+    without = re.sub(rf"[\s,]*(?:{re.escape(SIZE)}[ =])?\b{frames}\b(?:\s*frames)?", "", label)
+    return without.strip(" ,") or "all"
+
+
+def _sheet(
+    asked: Asked, runs: pd.DataFrame, conditions: Sequence[str], metrics: Sequence[Metric]
+) -> Sheet:
+    columns = of_runs(runs, metrics)
+    runs = added(runs, columns)
+    panels = [_panel(asked, runs, conditions, c.name, c.metric) for c in columns]
+    return Sheet([panels], WIDE, 2.6)
+
+
+def _panel(
+    asked: Asked, runs: pd.DataFrame, conditions: Sequence[str], column: str, metric: Metric
+) -> Panel:
+    size = metric.shown(asked.unit)[0]
     series = []
     variants = list(runs.variant.drop_duplicates())
-    for condition in conditions:
-        for colour, variant in zip(COLOURS, variants, strict=False):
+    for place, condition in enumerate(conditions):
+        for colour, variant in zip(colours(len(variants)), variants, strict=True):
             own = runs[(runs.condition == condition) & (runs.variant == variant)]
             if own.empty:
                 continue
-            sizes = sorted(set(own.frames), key=int)
+            sizes = sorted(set(own.frames))
             values = [
-                np.array(list(by_seed(own[own.frames == size], f"{metric}_mean").values()))
-                / UNITS[unit][metric][0]
-                for size in sizes
+                np.array(list(by_seed(own[own.frames == n], f"{column}_mean").values())) / size
+                for n in sizes
             ]
             x, y = np.array(sizes, dtype=float), np.array([v.mean() for v in values])
             ends = np.array([v.min() for v in values]), np.array([v.max() for v in values])
-            name, dashed = f"{variant}, {CONDITIONS[condition]}", condition == "report"
+            name = ", ".join(word for word in (variant, asked.named(condition)) if word)
+            dashed = place == 0 and len(conditions) > 1
             series.append(Series(name, x, y, colour, dashed=dashed))
             series.append(
                 Series(name, x, y, colour, "points", ends=ends, hollow=dashed, quiet=True)
             )
     return Panel(
-        "training frames", label(f"{metric} MAE", metric, unit), series, scales=("log", "log"),
-        ticks=sorted({float(size) for size in runs.frames}),
+        "training frames", axis(metric, asked.unit), series, scales=("log", "log"),
+        ticks=sorted({float(n) for n in runs.frames}),
     )  # fmt: skip

@@ -40,6 +40,20 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A point beyond an end of the x axis: an arrow there, and the number that it stands for."""
+
+    y: float
+    value: float
+    colour: str
+
+    @property
+    def text(self) -> str:
+        """The number, with its sign."""
+        return f"{self.value:+,.0f}".replace("-", "−")
+
+
+@dataclass(frozen=True)
 class Panel:
     """One pair of axes.
 
@@ -48,12 +62,13 @@ class Panel:
         y: label with unit.
         series: drawn in this order.
         title: above it.
-        scales: of x and y, `linear` or `log`; for x on paper also `symlog`, linear within ±10.
+        scales: of x and y, `linear` or `log`.
         limits: of x and y, None for what the data need.
         names: of the integers on the y axis, for categories.
         tail: x from which an inset shows the series again, on paper alone: a browser zooms.
         zero: a line at x = 0.
         ticks: of x; empty for what suits.
+        cut: points beyond the limits of x.
     """
 
     x: str
@@ -66,6 +81,7 @@ class Panel:
     tail: float | None = None
     zero: bool = False
     ticks: Sequence[float] = ()
+    cut: Sequence[Cut] = ()
 
 
 @dataclass(frozen=True)

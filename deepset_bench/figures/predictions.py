@@ -1,8 +1,8 @@
-"""One run of each condition asked for a whole trajectory, once for every figure that shows it."""
+"""One run of each condition asked for a whole set, once for every figure that shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,38 +11,43 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepset_bench.config import experiment
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, nearest
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.evaluate_command import Request, analyse
-from deepset_bench.evaluation.paths import starting_molecule
+from deepset_bench.figures.asked import Asked, narrowed
 from deepset_bench.figures.figure import Gap
-from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.molecules.topology import double_bond_torsions
+from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.internal import Coordinate, named
+from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.molecules.one_molecule import Group, groups
+from deepset_bench.molecules.topology import molecule_of
 from deepset_bench.runs import RunFolder
-from deepset_bench.study.collect import IMPOSSIBLE, Where, collect
+from deepset_bench.study.collect import IMPOSSIBLE, collect
+from deepset_bench.study.columns import usual
 from deepset_bench.study.comparisons import Comparison, Row
-
-RUN = Row("x3 sqrt", ("scalars=cub_sqrt",))
-"""The report's best variant; `bench figures 15 scalars=none` asks for another."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """A run and a trajectory.
+    """A run and a set, or one molecule of it.
 
     Attributes:
         folder: of the run.
         analysis: predictions of every frame beside the labels.
+        molecule: name of the molecule; empty for all there are.
     """
 
     folder: Path
     analysis: Analysis
+    molecule: str = ""
 
-    @property
+    @cached_property
     def series(self) -> pd.DataFrame:
         """One row a frame, as `Analysis.series`."""
-        return self.analysis.series
+        whole = self.analysis.series
+        if not self.molecule:
+            return whole
+        return whole[whole.molecule == self.molecule].reset_index(drop=True)
 
     @cached_property
     def others(self) -> NDArray[np.bool_]:
@@ -56,68 +61,142 @@ class Predicted:
             return self.series["time_fs"].to_numpy() / 1000, "time / ps"
         return self.series["frame"].to_numpy(), "frame"
 
-    @cached_property
-    def chain(self) -> Sequence[int]:
-        """The four atoms of the torsion about the double bond.
+    def along(self, name: str) -> tuple[FloatArray, Coordinate]:
+        """A coordinate of the molecule: (M,) of the rows of `series`, and which one it is.
+
+        NaN for frames of its name that are another molecule.
+
+        Args:
+            name: as `molecules.internal.named` takes it.
 
         Raises:
-            UserError: there are several molecules, or theirs has no C=C bond outside rings.
+            UserError: the molecule has no such coordinate.
         """
-        frames = self.analysis.selection.frames
-        if len(names := np.unique(frames.molecule)) > 1:
-            raise UserError(
-                f"a torsion is of one molecule, and {', '.join(names)} are {len(names)}"
-            )
-        return starting_molecule(frames).torsions_across()[0]
+        group, molecule = self.whole
+        coordinate = named(name, molecule)
+        values = np.full(len(self.analysis.selection.frames), np.nan)
+        values[group.rows] = coordinate(group.positions)
+        return values[self.series["row"].to_numpy()], coordinate
 
-    @cached_property
-    def torsion(self) -> FloatArray:
-        """(M,) absolute torsion of the chain about the double bond, of the rows of `series`.
-
-        In degrees, 0 for cis and 180 for trans. Raises what `chain` does.
-        """
-        _ = self.chain  # of one molecule, or refused
-        angles = double_bond_torsions(self.analysis.selection.frames)
-        return angles[self.series["row"].to_numpy()]
+    @property
+    def whole(self) -> tuple[Group, Molecule]:
+        """The frames of the molecule, and its geometry of lowest energy."""
+        return of_one(self.analysis.selection.frames, self.molecule)
 
 
 @cache
-def predicted(folder: Path, data: str) -> Predicted:
+def predicted(folder: Path, data: str, molecule: str = "") -> Predicted:
     """The run's predictions of every frame of a set.
 
     Args:
         folder: of the run.
         data: name of the set.
+        molecule: of the set; empty for all.
 
     Raises:
-        UserError: the run or the set cannot be used.
+        UserError: the run or the set cannot be used, or it holds no such molecule.
     """
-    request = Request([RunFolder(folder)], [f"data={data}"], "cpu", [], [])
-    return Predicted(folder, analyse(request))
+    analysis = _analysed(folder, data)
+    if molecule:
+        of_one(analysis.selection.frames, molecule)
+    return Predicted(folder, analysis, molecule)
 
 
-def data_name(where: Where) -> str:
-    """The set that the runs of `chosen` were trained on."""
-    return experiment(where.of_data).config.data.name
+@cache
+def _analysed(folder: Path, data: str) -> Analysis:
+    return analyse(Request([RunFolder(folder)], [f"data={data}"], "cpu", [], []))
 
 
-def chosen(conditions: Sequence[str], where: Where) -> tuple[dict[str, Path], list[Gap]]:
-    """The run of each condition with the lowest seed among those that kept their parameters."""
-    sweep = Comparison(name="", title="", table=None, baseline="", common=(), runs=(RUN,), file="")
-    runs = collect(sweep, conditions, where)
+def of_one(frames: Frames, molecule: str = "") -> tuple[Group, Molecule]:
+    """The frames of one molecule in one order of its atoms, and its geometry of lowest energy.
+
+    Args:
+        frames: a set.
+        molecule: its name; empty where there is only one.
+
+    Raises:
+        UserError: there is no such molecule, or several and none is named.
+    """
+    names = sorted(set(frames.molecule.tolist()))
+    if not molecule and len(names) > 1:
+        raise UserError(f"the set holds {', '.join(names)}: name one of them as molecule")
+    if molecule and molecule not in names:
+        raise UserError(f"the set holds no {molecule}; {nearest(molecule, names)}")
+    chosen = next(group for group in groups(frames) if group.molecule == (molecule or names[0]))
+    lowest = chosen.positions[int(np.argmin(chosen.energy))]
+    return chosen, molecule_of(chosen.numbers, lowest)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs that a figure of one row shows.
+
+    Attributes:
+        row: whose.
+        runs: condition -> folder, of those that there are.
+        data: the set, or that which the row was trained on.
+        missing: what is missing.
+    """
+
+    row: Row
+    runs: Mapping[str, Path]
+    data: str
+    missing: list[Gap]
+
+    def predicted(self, molecule: str = "") -> dict[str, Predicted]:
+        """What each of them says of the set."""
+        return {c: predicted(folder, self.data, molecule) for c, folder in self.runs.items()}
+
+    @property
+    def one_run(self) -> str:
+        """How many runs are shown, for a caption."""
+        seeds = sorted({folder.name.removeprefix("seed-") for folder in self.runs.values()})
+        each = " for each condition" if len(self.runs) > 1 else ""
+        return f"{self.row.label}, one run{each} (n = 1, seed {', '.join(seeds)})"
+
+
+def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
+    """The run of each condition with the lowest seed among those that kept their parameters.
+
+    Args:
+        asked: the figure.
+        sheet: name of it.
+        row: label; none: the row with the least error.
+        data: the set to look at; none: the one that the row is trained on.
+
+    Raises:
+        UserError: there is no such sheet or row, or an override that does not compose.
+    """
+    whole = asked.sheet(sheet)
+    run = asked.row(whole, row) if row else best(asked, whole)
+    only = narrowed(whole, [run])
+    runs = collect(only, asked.conditions, asked.where)
     found: dict[str, Path] = {}
     missing = []
-    for condition in conditions:
+    for condition in asked.conditions_of(whole):
         own = runs[(runs.condition == condition) & (runs.state == "done")]
         kept = [Path(folder) for folder in own.folder if RunFolder(folder).best.exists()]
         if kept:
             found[condition] = kept[0]
             continue
+        name = asked.run_named(run.label, condition)
         aside = runs[(runs.condition == condition) & (runs.state == IMPOSSIBLE)]
         if len(aside):
-            missing.append((f"{RUN.label}, {condition}: {aside.reason.iloc[0]}", ""))
+            missing.append((f"{name}: {aside.reason.iloc[0]}", ""))
             continue
-        words = where.command(RUN, condition, [0], again=not own.empty)
+        words = asked.where.command(run, condition, [0], again=not own.empty)
         what = "no run has kept its parameters" if len(own) else "not run"
-        missing.append((f"{RUN.label}, {condition}: {what}", words))
-    return found, missing
+        missing.append((f"{name}: {what}", words))
+    return Chosen(run, found, data or asked.data(only)[0], missing)
+
+
+def best(asked: Asked, sheet: Comparison) -> Row:
+    """The row with the least error among those that are done; the first where none is."""
+    runs = collect(sheet, asked.conditions, asked.where)
+    done = runs[runs.state == "done"]
+    if done.empty:
+        return sheet.runs[0]
+    column = usual()[0]
+    means = done.groupby("label")[f"{column.name}_mean"].mean()
+    label = means.idxmin() if column.metric.less_is_better else means.idxmax()
+    return next(run for run in sheet.runs if run.label == label)

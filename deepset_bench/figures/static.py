@@ -11,10 +11,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from deepset_bench.figures.panels import Panel, Series, Sheet
-from deepset_bench.figures.style import INK, POINT, RC
+from deepset_bench.figures.panels import Array, Cut, Panel, Series, Sheet
+from deepset_bench.figures.style import INK, PAPER, POINT, RC
+
+_BELOW, _ABOVE = (0.46, 0.1, 0.52, 0.32), (0.46, 0.65, 0.52, 0.32)
+"""Left end, bottom, width and height of an inset, as parts of its axes."""
+_LABELS = 0.09
+"""Height of the labels under an inset."""
 
 
 def draw(sheet: Sheet) -> Figure:
@@ -33,9 +39,9 @@ def draw(sheet: Sheet) -> Figure:
                 for axes in axes_row[1:]:
                     axes.set_ylabel("")
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
-            for axes, panel in zip(axes_row, panels, strict=True):
-                if panel.tail is not None:  # once limits are those of the whole row
-                    _inset(axes, panel, panel.tail)
+            both = list(zip(axes_row, panels, strict=True))
+            for together in [both] if sheet.joined else [[one] for one in both]:
+                _insets(together)
         legend(figure, list(grid.flat), sheet.width)
     return figure
 
@@ -45,13 +51,21 @@ def legend(figure: Figure, every: Sequence[Axes], width: float) -> None:
     handles: dict[str, Any] = {}
     for axes in every:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
+            handles.setdefault(label, _visible(handle))
     if handles:
         figure.legend(
             list(handles.values()), list(handles), loc="outside upper center",
             ncols=_columns(list(handles), width), handlelength=1.6, columnspacing=1.2,
             borderaxespad=0.2,
         )  # fmt: skip
+
+
+def _visible(handle: Any) -> Any:
+    """Of dots, which are small because they are many, a point."""
+    if not isinstance(handle, PathCollection):
+        return handle
+    colour: Any = handle.get_edgecolor()[0]
+    return Line2D([], [], color=colour, marker="o", linestyle="")
 
 
 def encoded(figure: Figure, ending: str) -> bytes:
@@ -74,10 +88,7 @@ def panel_on(axes: Axes, panel: Panel) -> None:
     for series in panel.series:
         _series(axes, series)
     for axis, scale in zip("xy", panel.scales, strict=True):
-        if scale == "symlog":
-            axes.set_xscale(scale, linthresh=10)
-            axes.xaxis.set_major_formatter("{x:g}")
-        elif scale == "log":
+        if scale == "log":
             axes.set(**{f"{axis}scale": scale})
         elif axis == "x":
             axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # labels side by side
@@ -98,6 +109,20 @@ def panel_on(axes: Axes, panel: Panel) -> None:
         axes.xaxis.set_major_locator(FixedLocator(list(panel.ticks)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticklabels([f"{tick:g}" for tick in panel.ticks])
+    for cut in panel.cut:
+        _cut(axes, cut)
+
+
+def _cut(axes: Axes, cut: Cut) -> None:
+    """An arrow at the end of the axis, its number beside it."""
+    more = cut.value > 0
+    end = axes.get_xlim()[more]
+    axes.plot(end, cut.y, ">" if more else "<", color=cut.colour, clip_on=False, zorder=5)
+    axes.annotate(
+        cut.text, (end, cut.y), (-4 if more else 4, 0), textcoords="offset points",
+        ha="right" if more else "left", va="center", fontsize=POINT - 2, color=cut.colour,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},
+    )  # fmt: skip
 
 
 def _series(axes: Axes, s: Series) -> None:
@@ -131,21 +156,58 @@ def _dots(axes: Axes, s: Series, label: str) -> PathCollection:
     )  # fmt: skip
 
 
-def _inset(axes: Axes, panel: Panel, start: float) -> None:
-    """The last part of the lines again, linear, in the corner that they leave free."""
-    tails = [(s, s.x >= start) for s in panel.series if s.x[-1] >= start]
-    lines = [(s, tail) for s, tail in tails if not s.dashed]
-    if not lines:
+def _insets(together: Sequence[tuple[Axes, Panel]]) -> None:
+    """The last part of the lines again, linear, below them or above, where nothing else is.
+
+    Args:
+        together: panels that share a y axis.
+    """
+    those = [
+        (axes, panel, lines)
+        for axes, panel in together
+        if panel.tail is not None and (lines := _tails(panel, panel.tail))
+    ]
+    if not those:
         return
+    below = all(_lowest(axes, panel) > _BELOW[1] + _BELOW[3] for axes, panel, _ in those)
+    if not below:  # room above all of them
+        low, high = np.log(those[0][0].get_ylim())
+        highest = max(low + (high - low) * _highest(axes, panel) for axes, panel, _ in those)
+        those[0][0].set_ylim(top=np.exp(max(high, low + (highest - low) / (_ABOVE[1] - _LABELS))))
+    for axes, _, lines in those:
+        inset = axes.inset_axes(_BELOW if below else _ABOVE)
+        for s, x, y in lines:
+            inset.plot(x, y, color=s.colour, linewidth=0.9)
+        inset.tick_params(labelsize=POINT - 2, length=2, pad=1.5)
+        inset.ticklabel_format(axis="y", style="plain", useOffset=False)
+        inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        inset.margins(x=0.02)
+
+
+def _tails(panel: Panel, start: float) -> list[tuple[Series, Array, Array]]:
+    """What an inset shows of the lines."""
+    lines = [s for s in panel.series if not s.dashed and s.x[-1] >= start]
+    return [(s, s.x[s.x >= start], s.y[s.x >= start]) for s in lines]
+
+
+def _lowest(axes: Axes, panel: Panel) -> float:
+    """Where the lowest line is beside an inset, as a part of the axis's height."""
+    return min(float(s.min()) for s in _beside(axes, panel))
+
+
+def _highest(axes: Axes, panel: Panel) -> float:
+    """Where the highest line is."""
+    return max(float(s.max()) for s in _beside(axes, panel))
+
+
+def _beside(axes: Axes, panel: Panel) -> list[Array]:
+    """Heights of lines and bands, as parts of the axis's, at the right, where insets are."""
     low, high = np.log(axes.get_ylim())
-    level = [float(np.log(s.y[tail]).mean()) for s, tail in lines]
-    above = np.mean(level) < (low + high) / 2
-    inset = axes.inset_axes((0.46, 0.63 if above else 0.12, 0.52, 0.32))
-    if above:  # clear of everything, the dashed line too
-        highest = max(float(np.log(s.y[tail]).mean()) for s, tail in tails)
-        axes.set_ylim(top=np.exp(max(high, low + (highest - low) / 0.52)))
-    for s, tail in lines:
-        inset.plot(s.x[tail], s.y[tail], color=s.colour, linewidth=0.9)
-    inset.tick_params(labelsize=POINT - 2, length=2, pad=1.5)
-    inset.ticklabel_format(axis="y", style="plain", useOffset=False)
-    inset.margins(x=0.02)
+    left, right = axes.get_xlim()
+    start = left + (_BELOW[0] - 0.12) * (right - left)  # the inset's labels are left of it
+    found = []
+    for s in panel.series:
+        for y in (s.y, *(s.ends or ())):
+            there = s.x >= min(start, s.x[-1])
+            found.append((np.log(np.maximum(y[there], np.exp(low))) - low) / (high - low))
+    return found

@@ -50,6 +50,17 @@ RC: dict[Any, Any] = {
 """matplotlib's settings; to be in force when a figure is made and when it is saved."""
 
 
+def colours(n: int) -> list[str]:
+    """As many that can be told apart: the palette, or more of them from dark to light."""
+    if n <= len(COLOURS):
+        return list(COLOURS[:n])
+    import matplotlib
+    from matplotlib.colors import to_hex
+
+    shades = matplotlib.colormaps["viridis"]
+    return [to_hex(shades(0.92 * place / (n - 1))) for place in range(n)]
+
+
 def width(columns: int) -> float:
     """Inches for so many panels side by side."""
     return NARROW if columns == 1 else WIDE

@@ -1,19 +1,17 @@
-"""Figures 15 and 17: true and predicted energy along a trajectory."""
+"""True and predicted energy along a trajectory, of one run a condition."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from deepset_bench.figures.figure import Figure, of_sheet
+from deepset_bench.figures.asked import Asked
+from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet
-from deepset_bench.figures.predictions import Predicted, chosen, data_name, predicted
+from deepset_bench.figures.predictions import Chosen, Predicted, chosen
 from deepset_bench.figures.style import COLOURS, QUIET, width
-from deepset_bench.figures.words import CONDITIONS, amount, label
-from deepset_bench.study.collect import Where
+from deepset_bench.figures.words import amount, label
 from deepset_bench.units import UNITS
 
 _WINDOW = 100
@@ -22,34 +20,47 @@ _PARTS = (("other frames", COLOURS[0]), ("training frames", COLOURS[1]))
 
 
 def trajectory(
-    number: int, data: str | None, conditions: Sequence[str], where: Where, unit: str
+    asked: Asked, *, sheet: str = "", row: str = "", data: str = "", molecule: str = ""
 ) -> Figure:
-    """A window of the trajectory, and the errors along all of it; a column for each condition."""
-    runs, missing = chosen(conditions, where)
-    caption = (
+    """A window of the trajectory, and the errors along all of it; a column for each condition.
+
+    Args:
+        asked: the figure.
+        sheet: name of it.
+        row: label of the row whose run is shown; none: the one with the least error.
+        data: the set; none: the one that it was trained on.
+        molecule: of the set; none: the only one.
+    """
+    of = chosen(asked, sheet, row, data)
+    name = f"{molecule} of {of.data}" if molecule else of.data
+    return asked.figure(
+        "Energy along the trajectory, {data}",
         f"Above: true energy (line) and predicted (points), {_WINDOW} frames from the middle; "
         "below: absolute errors of all frames. Energies relative to their mean over the "
         "trajectory, of labels and predictions each, so that the offset between the two means "
-        f"(over the panels) is no error here; in {UNITS[unit]['energy'][1]}. One run a condition."
+        "(over the panels) is no error here; in {energy}. {runs}.",
+        of.missing,
+        list(of.runs.values()),
+        partial(_sheet, asked, of, molecule),
+        data=name,
+        runs=of.one_run,
+        row=of.row.label,
     )
-    name = data or data_name(where)
-    return of_sheet(
-        f"figure_{number}", f"Figure {number}: Energy along the trajectory, {name}", caption,
-        missing, list(runs.values()), partial(_sheet, runs, name, unit),
-    )  # fmt: skip
 
 
-def _sheet(runs: Mapping[str, Path], data: str, unit: str) -> Sheet:
-    both = {condition: predicted(folder, data) for condition, folder in runs.items()}
-    above = [_window(one, condition, unit) for condition, one in both.items()]
-    size = UNITS[unit]["energy"][0]
+def _sheet(asked: Asked, of: Chosen, molecule: str) -> Sheet:
+    both = of.predicted(molecule)
+    for one in both.values():
+        _ = one.whole  # of one molecule, or refused
+    above = [_window(one, asked.named(c), asked.unit) for c, one in both.items()]
+    size = UNITS[asked.unit]["energy"][0]
     wrong = np.concatenate([one.series["energy_error_relative_ev"].abs() for one in both.values()])
     limits = float(np.quantile(wrong, 0.005)) / size, 1.3 * float(wrong.max()) / size
-    below = [_errors(one, unit, limits) for one in both.values()]  # errors go through zero
+    below = [_errors(one, asked.unit, limits) for one in both.values()]  # errors go through zero
     return Sheet([above, below], width(len(both)), 3.9, joined=True)
 
 
-def _window(one: Predicted, condition: str, unit: str) -> Panel:
+def _window(one: Predicted, name: str, unit: str) -> Panel:
     size = UNITS[unit]["energy"][0]
     time, axis = one.time
     start = max((len(time) - _WINDOW) // 2, 0)
@@ -57,11 +68,11 @@ def _window(one: Predicted, condition: str, unit: str) -> Panel:
     true = one.series["energy_relative_ev"].to_numpy()[part] / size
     ours = one.series["predicted_energy_relative_ev"].to_numpy()[part] / size
     series = [Series("true", time[part], true, QUIET)]
-    for (name, colour), mask in zip(_PARTS, (one.others[part], ~one.others[part]), strict=True):
+    for (label_, colour), mask in zip(_PARTS, (one.others[part], ~one.others[part]), strict=True):
         if mask.any():
-            series.append(Series(name, time[part][mask], ours[mask], colour, "points"))
-    offset = one.series["energy_error_ev"].mean()
-    title = f"{CONDITIONS[condition]}: offset {amount(offset, 'energy', unit)}"
+            series.append(Series(label_, time[part][mask], ours[mask], colour, "points"))
+    offset = f"offset {amount(one.series['energy_error_ev'].mean(), 'energy', unit)}"
+    title = f"{name}: {offset}" if name else offset
     return Panel(axis, label("relative energy", "energy", unit), series, title)
 
 

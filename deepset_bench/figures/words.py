@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from deepset_bench.scoring.table import Metric, with_unit
 from deepset_bench.units import UNITS
 
-CONDITIONS = {"report": "as in the report", "corrected": "corrected"}
-"""Titles of panels."""
+TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
+"""What stands for knowing nothing of a quantity."""
 
 
-def label(quantity: str, metric: str, unit: str) -> str:
+def quantity(metric: Metric) -> str:
+    """`energy`, `forces`, or what else the name of a metric begins with."""
+    return metric.name.split("_")[0]
+
+
+def axis(metric: Metric, unit: str) -> str:
+    """Of an axis: `energy MAE / Ha`."""
+    return with_unit(metric.words, metric.shown(unit)[1])
+
+
+def and_(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = words or ["—"]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def label(what: str, metric: str, unit: str) -> str:
     """Of an axis: `energy MAE / Ha`, `forces MAE / (Ha/bohr)`.
 
     Args:
-        quantity: what is drawn.
+        what: is drawn.
         metric: `energy` or `forces`, whose unit it has.
         unit: `hartree` or `mev`.
     """
-    name = UNITS[unit][metric][1]
-    return f"{quantity} / {f'({name})' if '/' in name else name}"
+    return with_unit(what, UNITS[unit][metric][1])
 
 
 def amount(value: float, metric: str, unit: str) -> str:

@@ -83,7 +83,7 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     say("examining data")
     examined = examinations(where)
     say("drawing figures")
-    drawn = [_drawn(figure) for figure in figures.build(figures.FIGURES, where, CONDITIONS, unit)]
+    drawn = [_drawn(figure) for figure in figures.build(figures.report(), where, CONDITIONS, unit)]
     from plotly.offline import get_plotlyjs
 
     command = ["bench", "report", *where.overrides]

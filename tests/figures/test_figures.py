@@ -18,7 +18,7 @@ from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.figures.figure import Figure
-from deepset_bench.figures.offered import FIGURES, build
+from deepset_bench.figures.offered import build, report
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
@@ -62,7 +62,7 @@ def where(home, monkeypatch):
 
 @pytest.fixture
 def own(where):
-    return {figure.name: figure for figure in build(OWN, where)}
+    return {figure.name: figure for figure in build(report(), where, names=OWN)}
 
 
 def bench(*arguments: object) -> str:
@@ -84,10 +84,10 @@ def numbers(values) -> np.ndarray:
     return np.asarray(values)
 
 
-def test_three_files_that_open_and_need_no_network(where, tmp_path):
+def test_four_files_that_open_and_need_no_network(where, tmp_path):
     out = tmp_path / "a folder"
     text = bench("7", *DATA, "--out", out)
-    names = {"figure_7.pdf", "figure_7.png", "figure_7.html", "plotly.min.js"}
+    names = {*(f"figure_7.{ending}" for ending in ("pdf", "png", "html", "txt")), "plotly.min.js"}
     assert {path.name for path in out.iterdir()} == names
     assert all(str(out / name) in text for name in names - {"plotly.min.js"})
     pdf = (out / "figure_7.pdf").read_bytes()
@@ -99,7 +99,12 @@ def test_three_files_that_open_and_need_no_network(where, tmp_path):
     assert picture[..., :3].std() > 0.05
     html = (out / "figure_7.html").read_text()
     assert re.findall(r'(?:src|href)="([^"]*)"', html) == ["plotly.min.js"]
-    assert "Validation MAE of the energy per molecule in Ha" in html
+    (figure,) = build(report(), where, names=["7"])
+    assert "Validation energy MAE per molecule in Ha over epochs" in figure.caption
+    assert "(n = 1 to 2)" in figure.caption
+    assert figure.caption.endswith("Data: tiny; conditions: as in the report, corrected.")
+    assert figure.caption in html
+    assert (out / "figure_7.txt").read_text() == f"{figure.title}\n\n{figure.caption}\n"
     assert str(run_folder(experiment(DATA)).path) in html
 
 
@@ -191,7 +196,7 @@ def test_effects_are_paired_differences(tmp_path):
         write(tmp_path, ["condition=corrected"], seed, base)
         write(tmp_path, ["condition=corrected", "scalars=cub_sqrt"], seed, other)
     write(tmp_path, ["condition=corrected", "scalars=all"], 0, 0.03)
-    (figure,) = build(["effects"], Where((), tmp_path), ["corrected"])
+    (figure,) = build(report(), Where((), tmp_path), ["corrected"], names=["effects"])
     filled, hollow = (t for t in traces(figure) if t["xaxis"] == "x" and t["mode"] == "markers")
     differences = np.array([-0.005, -0.006, -0.0045])
     (mean,) = numbers(filled["x"])
@@ -211,7 +216,7 @@ def test_learning_curves(tmp_path):
         lines = [] if size == 1000 else [f"data.train_size={size}"]
         for seed, value in enumerate(values):
             write(tmp_path, lines, seed, value)
-    (figure,) = build(["learning"], Where((), tmp_path), ["corrected"])
+    (figure,) = build(report(), Where((), tmp_path), ["corrected"], names=["learning"])
     line = traces(figure)[0]
     assert line["name"] == "No scalars, corrected"
     np.testing.assert_allclose(numbers(line["x"]), [250, 1000, 2000])
@@ -226,7 +231,7 @@ def test_learning_curves(tmp_path):
 
 def test_another_molecule(where):
     """Without a reference for it, only the offset is wrong by electronvolts."""
-    figure, conformers = build(["17", "18"], where, ["corrected"], "mev")
+    figure, conformers = build(report(), where, ["corrected"], "mev", ["17", "18"])
     assert "pent-2-ene" in figure.title
     names = {t["name"] for t in traces(figure)}
     assert names == {"true", "other frames"}
@@ -268,20 +273,6 @@ def test_no_run_at_all_writes_nothing(tmp_path):
     assert "bench sweep sweeps/learning.yaml" in text
 
 
-def test_a_molecule_without_a_double_bond(where, own, home, monkeypatch):
-    def none(_):
-        raise UserError("C4H10 has 0 C=C bonds to rotate about")
-
-    monkeypatch.setattr("deepset_bench.figures.predictions.starting_molecule", none)
-    from deepset_bench.figures.predictions import predicted
-
-    predicted.cache_clear()
-    text = bench("torsion", "experts", *DATA, "--out", home / "none")
-    assert "— not drawn: C4H10 has 0 C=C bonds" in text
-    assert {path.stem for path in (home / "none").iterdir()} == {"experts", "plotly.min"}
-    predicted.cache_clear()
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -318,13 +309,13 @@ def test_sweeps_that_are_drawn(name):
 
 
 def test_one_condition_fits_one_column(where):
-    (figure,) = build(["8"], where, ["corrected"])
+    (figure,) = build(report(), where, ["corrected"], names=["8"])
     assert figure.draw().get_figwidth() == NARROW
 
 
 def test_help_has_every_name():
     text = CliRunner().invoke(cli.app, ["figures", "--help"]).stdout
-    assert all(name.removeprefix("figure_") in text for name in FIGURES)
+    assert all(entry.name.removeprefix("figure_") in text for entry in report().listed or ())
 
 
 def test_dark_pages_have_light_text():

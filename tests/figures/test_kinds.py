@@ -1,0 +1,230 @@
+"""Figures of another study: another molecule, rows of its own, no conditions."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from deepset_bench.config import experiment
+from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
+from deepset_bench.figures import effects
+from deepset_bench.figures.asked import Entry
+from deepset_bench.figures.offered import Offer, build
+from deepset_bench.figures.panels import Panel, Series, Sheet
+from deepset_bench.figures.static import draw
+from deepset_bench.figures.style import COLOURS, colours
+from deepset_bench.runs import run_folder
+from deepset_bench.study.collect import Where
+from deepset_bench.study.comparisons import Comparison, Row
+from tests import toy
+from tests.figures.test_figures import numbers
+from tests.training.tiny import UNMOVED, asked, run
+
+DATA = tuple(asked("trainer.epochs=2", *UNMOVED))
+SHEET = Comparison(
+    name="widths",
+    title="Two widths",
+    table=None,
+    baseline="narrow",
+    common=(),
+    runs=(Row("narrow", ()), Row("cubes", ("scalars=cub_sqrt",))),
+    file="widths.yaml",
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Two rows of two seeds on C3H6, a chain whose bonds turn."""
+    root = tmp_path_factory.mktemp("kinds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_DATA", str(root / "data"))
+        patch.setenv("BENCH_RUNS", str(root / "runs"))
+        catalogue.register("tiny", toy.frames(3, 60), {})
+        for seed in (0, 1):
+            for row in SHEET.runs:
+                run(*DATA, *row.overrides, f"seed={seed}")
+    return root
+
+
+@pytest.fixture
+def made(home, monkeypatch):
+    """Makes figures of the study."""
+    monkeypatch.setenv("BENCH_DATA", str(home / "data"))
+    monkeypatch.setenv("BENCH_RUNS", str(home / "runs"))
+
+    def make(*listed: Entry, names=()):
+        offer = Offer({"widths": SHEET}, listed or None)
+        return build(offer, Where(DATA), ["corrected"], "mev", names)
+
+    return make
+
+
+def entry(kind, **keys):
+    return Entry("x", kind, keys=keys, place="figures.yaml: x")
+
+
+def traces(figure):
+    return json.loads(figure.interactive().to_json())["data"]
+
+
+def test_a_study_that_lists_none_gets_what_suits_it(made):
+    found = {figure.name: figure for figure in made()}
+    assert list(found) == ["curves", "effects", "parity", "error_along"]
+    for figure in found.values():
+        assert figure.missing == []
+        assert figure.caption.endswith(" Data: tiny.")
+        assert "condition" not in figure.caption
+        drawn = figure.draw()
+        assert not any("corrected" in axes.get_title(loc="left") for axes in drawn.axes)
+    assert "torsion" in found["error_along"].title
+    assert "n = 2" in found["curves"].caption
+    axes = [axes.get_ylabel() for axes in found["curves"].draw().axes]
+    assert axes[:2] == ["energy MAE / meV", "forces MAE / (meV/Å)"]
+
+
+def test_without_runs_the_curves_say_what_is_missing(tmp_path):
+    (curves, effects_) = build(Offer({"widths": SHEET}), Where((), tmp_path), ["corrected"])
+    assert curves.draw is None
+    assert effects_.draw is None
+    assert curves.missing
+
+
+@pytest.mark.parametrize(
+    ("coordinate", "axis"),
+    [
+        ("torsion:3-0-1-2", "|torsion 3-0-1-2| / degrees"),
+        ("angle:0-1-2", "angle 0-1-2 / degrees"),
+        ("distance:0-2", "distance 0-2 / Å"),
+    ],
+)
+def test_errors_along_any_coordinate(made, coordinate, axis):
+    (figure,) = made(entry("error_along", coordinate=coordinate, row="cubes"))
+    axes = figure.draw().axes
+    assert [one.get_xlabel() for one in axes] == [axis, axis]
+    assert "cubes, one run (n = 1, seed 0)" in figure.caption
+    frames = catalogue.load("tiny")
+    whole = [t for t in traces(figure) if t["line"]["dash"] == "solid" and t["xaxis"] == "x"]
+    x = numbers(whole[0]["x"])
+    positions = frames.positions.reshape(60, 9, 3)
+    if coordinate.startswith("distance"):
+        d = np.linalg.norm(positions[:, 0] - positions[:, 2], axis=1)
+        assert d.min() < x.min() < x.max() < d.max()
+    else:
+        assert ((x % 10) == 5).all()
+
+
+def test_an_atom_that_is_not_there_leaves_one_figure_out(made):
+    (figure,) = made(entry("error_along", coordinate="distance:0-99"))
+    with pytest.raises(UserError, match="distance:0-99: there is no atom 99; C3H6 has atoms 0 to"):
+        figure.draw()
+
+
+def test_conformers_of_any_molecule_by_energy(made):
+    (figure,) = made(entry("conformers"))
+    titles = [axes.get_title() for axes in figure.draw().axes[:3]]
+    energy = catalogue.load("tiny").energy
+    found = [int(title.split("frame ")[1]) for title in titles]
+    assert [title.split(":")[0] for title in titles] == ["lowest", "median", "highest"]
+    assert energy[found[0]] < energy[found[1]] < energy[found[2]]
+    folder = run_folder(experiment([*DATA]))
+    with np.load(folder.split) as split:
+        assert not set(found) & set(split["train"].tolist())
+
+
+def test_conformers_along_a_coordinate(made):
+    at = {"bent": 100.0, "nowhere": 5.0}
+    (figure,) = made(entry("conformers", coordinate="angle:0-1-2", at={"bent": 110.0}, within=15.0))
+    assert figure.draw().axes[0].get_title().startswith("bent: frame ")
+    (figure,) = made(entry("conformers", coordinate="angle:0-1-2", at=at))
+    with pytest.raises(UserError, match="no frame within 10 degrees of nowhere"):
+        figure.draw()
+
+
+def test_a_scan_has_energy_and_force_of_each_row(made):
+    """The force is minus the slope of the energy."""
+    (figure,) = made(entry("scan", path="bond:0-1", rows=["narrow", "cubes"], gfn1=False))
+    found = traces(figure)
+    assert [t["name"] for t in found] == ["narrow", "cubes", "narrow", "cubes"]
+    t, energy = numbers(found[0]["x"]), numbers(found[0]["y"])
+    force = numbers(found[2]["y"])
+    middle = (energy[2:] - energy[:-2]) / (t[2:] - t[:-2])
+    np.testing.assert_allclose(force[1:-1], -middle, atol=0.02 * np.abs(force).max())
+    labels = [axes.get_ylabel() for axes in figure.draw().axes]
+    assert labels == ["energy / meV", "force along the path / (meV/Å)"]
+
+
+def test_atomic_energies_are_about_the_mean_of_their_element(made):
+    (figure,) = made(entry("atomic_energies"))
+    found = {t["name"]: numbers(t["y"]) for t in traces(figure)}
+    assert {name: len(y) for name, y in found.items()} == {"C": 3, "H": 6}
+    assert all(abs(y.mean()) < 1e-3 * np.abs(y).max() for y in found.values())
+
+
+def test_texts_of_a_list_are_filled_in(made):
+    listed = Entry("x", "curves", "{sheet}!", "Of {data}, {seeds}, in {energy}.", {}, "here: x")
+    (figure,) = made(listed)
+    assert figure.title == "Two widths!"
+    assert figure.caption == "Of tiny, n = 2, in meV. Data: tiny."
+
+
+def test_what_is_far_outside_is_cut_and_the_axis_is_linear():
+    assert effects._limits([1.0, -2.0, 3.0], [0.5, 0.5, 0.5]) == pytest.approx((-2.86, 3.86))
+    low, high = effects._limits([1.0, -2.0, 3.0, 4000.0], [0.5, 0.5, 0.5, 10.0])
+    assert low == pytest.approx(-2.86)
+    assert 3.5 < high < 10
+    low, high = effects._limits([1.0, -2.0, 3.0, 8.0], [0.5, 0.5, 0.5, 1.0])
+    assert high > 8  # not so far
+    assert effects._limits([], []) is None
+
+
+def test_a_cut_is_an_arrow_with_its_number(made, monkeypatch):
+    monkeypatch.setattr(effects, "_limits", lambda *_: (-1e-9, 1e-9))
+    (figure,) = made(entry("effects"))
+    drawn = figure.draw()
+    (text,) = [text.get_text() for text in drawn.axes[0].texts]
+    (shift,) = numbers(traces(figure)[0]["x"])
+    assert text == f"{shift:+,.0f}".replace("-", "−")
+    assert any(text in note.text for note in figure.interactive().layout.annotations)
+    assert drawn.axes[0].get_xscale() == "linear"
+
+
+def test_which_side_is_better_follows_the_metric():
+    class Metric:
+        def __init__(self, words, less):
+            self.words, self.less_is_better = words, less
+
+    error, score = Metric("error", True), Metric("score", False)
+    assert effects._better([error]) == "Left of zero is better."
+    assert effects._better([score]) == "Right of zero is better."
+    assert effects._better([error, score]) == (
+        "Left of zero is better for error, right of it for score."
+    )
+
+
+@pytest.mark.parametrize("level", [1.0, 30.0])
+def test_an_inset_hides_no_line(level):
+    """Lines far apart: there is room for it only above all of them."""
+    x = np.arange(1.0, 101.0)
+    lines = [Series(name, x, y + 0 * x, "#000000") for name, y in (("a", level), ("b", 1e-3))]
+    drawn = draw_one(Panel("epoch", "y", lines, scales=("linear", "log"), tail=80.0))
+    (inset,) = drawn.axes[0].child_axes
+    bottom = inset.get_position().y0
+    low, high = np.log(drawn.axes[0].get_ylim())
+    box = drawn.axes[0].get_position()
+    for y in (level, 1e-3):
+        height = box.y0 + (np.log(y) - low) / (high - low) * box.height
+        assert height < bottom
+
+
+def draw_one(panel):
+    figure = draw(Sheet([[panel]], 3.3, 2.7))
+    figure.draw_without_rendering()
+    return figure
+
+
+def test_many_rows_have_colours_of_their_own():
+    assert colours(3) == list(COLOURS[:3])
+    assert len(set(colours(12))) == 12
