@@ -186,7 +186,9 @@ def test_every_command_reads_a_mix(bench, own, sheet, tmp_path):
     for style in ("markdown", "latex", "csv"):
         assert "parameters" in bench("tables", sheet, "--metric", "parameters", "--format", style)
     bench("status")
-    bench("evaluate", folder().path)
+    told = bench("evaluate", folder().path, "--variants", own)
+    assert "share: all (more is better)" in told
+    assert "worst / (eV/angstrom) (" not in told
     bench("evaluate", old.path)
     bench("evaluate", old.path, "--metric", "energy_rmse")
     assert old.result()["metrics"]["test"]["energy_rmse_ev"] > 0

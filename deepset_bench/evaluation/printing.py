@@ -130,7 +130,7 @@ def _metrics(measured: Mapping[str, Any], unit: str) -> Table:
             words = f"{metric.words}: {member}" if member else metric.words
             values = [c.get(member) if isinstance(c, Mapping) else c for c in columns]
             numbers = [number(value, size, digits) for value in values]
-            drawn.add_row(with_unit(words, name), *numbers)
+            drawn.add_row(with_unit(words, name) + metric.remark, *numbers)
     return drawn
 
 

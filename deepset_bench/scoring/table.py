@@ -66,6 +66,11 @@ class Metric:
         return bool(self.variant.traits["less_is_better"])
 
     @property
+    def remark(self) -> str:
+        """What stands behind its name where the usual way is not the better one."""
+        return "" if self.less_is_better else " (more is better)"
+
+    @property
     def key(self) -> str:
         """In result.json: its name and its unit, as in `forces_mae_ev_per_angstrom`."""
         unit = self.variant.traits["unit"].lower().replace("/", "_per_")

@@ -114,7 +114,7 @@ def _others() -> Iterator[tuple[str, str, float, int]]:
     for metric in metrics():
         if not metric.variant.ours and not metric.of_run:
             size, unit, digits = metric.shown("mev")
-            yield with_unit(metric.words, unit), metric.key, size, digits
+            yield with_unit(metric.words, unit) + metric.remark, metric.key, size, digits
 
 
 def ood_table(result: dict[str, Any]) -> Table:
