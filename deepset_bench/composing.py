@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from deepset_bench import registry
+from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
 from deepset_bench.groups import option_folders
 
@@ -156,7 +157,7 @@ def _by_hydra(lines: tuple[str, ...]) -> Composed:
     """
     Plugins.instance().register(_OptionFolders)
     for kind, name in registry.variants():
-        group = registry.KINDS[kind].group
+        group = KINDS[kind].group
         without = registry.implied(group, name)
         described = any((folder / group / f"{name}.yaml").is_file() for folder in option_folders())
         if without is not None and not described:

@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from deepset_bench import registry
 from deepset_bench.applies import check_read
 from deepset_bench.composing import Composed, composed, first_line
+from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
 from deepset_bench.schema import OPTIONS, YOUNG, Baseline, Config, complete, flat, validate
@@ -383,7 +384,7 @@ def _check_known(names: Collection[str], path: Path) -> None:
     for text in names:
         kind, _, name = text.partition(" ")
         if (kind, name) not in registry.variants():
-            what = f"{registry.KINDS[kind].words} {name}"
+            what = f"{KINDS[kind].words} {name}"
             raise UserError(
                 f"{path}: trained with {what}, which is not the product's own; name its file with "
                 f"--variants (a copy is in {path.parent / 'variants'})"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepset_bench import registry
+from deepset_bench.definition import KINDS
 from deepset_bench.files import data_homes, resource
 
 _ALONE = ("model", "graph_layer", "radial_basis")
@@ -32,7 +33,7 @@ def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:
                 found.setdefault(Path(place).name, set()).update(options)
     if folders is None:
         for (kind, name), one in registry.variants().items():
-            group = registry.KINDS[kind].group
+            group = KINDS[kind].group
             of_its_own = kind in _ALONE or not one.ours
             if of_its_own and registry.implied(group, name) is not None:
                 found[group].add(name)

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from deepset_bench import registry
 from deepset_bench.config import Experiment, completed, resolved
+from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
@@ -231,7 +232,7 @@ class RunFolder:
             if key != "seed" and key in stored and stored[key] != value:
                 if key.startswith("sources."):
                     kind, _, name = key.removeprefix("sources.").partition(" ")
-                    return f"the file of {registry.KINDS[kind].words} {name} has changed since"
+                    return f"the file of {KINDS[kind].words} {name} has changed since"
                 return f"{key} was {stored[key]}, is now {value}"
         trained_on = self.result().get(DATA)
         if trained_on is None:  # of a run that has not ended, or of an earlier version

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from deepset_bench import registry
+from deepset_bench.definition import KINDS, Variant
 from deepset_bench.errors import UserError, chosen, nearest
 
 YOUNG: Any = {"young": True}
@@ -212,12 +213,12 @@ class Config:
     budget_of: Baseline = field(default_factory=Baseline)
 
     @property
-    def network(self) -> registry.Variant:
+    def network(self) -> Variant:
         """The network, as it is registered."""
         return registry.find("model", self.model.kind)
 
     @property
-    def variants(self) -> list[registry.Variant]:
+    def variants(self) -> list[Variant]:
         """Every variant that the run is made of."""
         chosen = [("model", self.model.kind)]
         reads = self.network.parameters
@@ -442,7 +443,7 @@ def complete(config: Config) -> None:
         for name, value in part.options.items():
             if name not in known:
                 others = [*known, *(f.name for f in fields(part) if f.name != "options")]
-                what = f"{registry.KINDS[kind].words} {part.kind}"
+                what = f"{KINDS[kind].words} {part.kind}"
                 raise UserError(
                     f"{group}.{name}={value}: {what} has no such option; {nearest(name, others)}"
                 )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from deepset_bench import registry
+from deepset_bench import definition, registry
 from deepset_bench.config import experiment
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.runs import RunFolder, run_folder
@@ -254,6 +254,7 @@ def test_a_metric_is_one_file(tmp_path, monkeypatch):
         Path(registry.PACKAGE / "scoring" / "size.py").read_text()
     )
     monkeypatch.setattr(registry, "PACKAGE", place)
+    monkeypatch.setattr(definition, "PACKAGE", place)
     forget()
     assert [one.name for one in metrics()] == ["parameters", "ms_a_step"]
     (place / "scoring" / "another.py").write_text(OWN)

@@ -11,9 +11,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepset_bench import composing, config, registry
+from deepset_bench import composing, config, definition, registry, syntax
 from deepset_bench.config import experiment, load_config
 from deepset_bench.data import catalogue
+from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
@@ -28,7 +29,7 @@ OWN = Path(__file__).with_name("own_variants.py")
 
 def forget() -> None:
     """What this process knows of files that a test changes."""
-    known = (registry, config, composing)
+    known = (definition, registry, syntax, config, composing)
     for function in [one for module in known for one in vars(module).values()]:
         getattr(function, "cache_clear", lambda: None)()
 
@@ -336,7 +337,7 @@ options = st.dictionaries(
     st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(
         lambda name: (
             name not in ("self", "width", "layers", "basis_size", *__import__("keyword").kwlist)
-            and name not in registry.KINDS["model"].given
+            and name not in KINDS["model"].given
             and name not in ("kind", "options")
         )
     ),

@@ -45,7 +45,9 @@ def complete(
         for note in dict.fromkeys(notes):
             console.print(note, soft_wrap=True, highlight=False)
         for metric in metrics:
-            console.print(f"{metric.words}{metric.remark}: {_said(result, metric, unit)}", soft_wrap=True)
+            console.print(
+                f"{metric.words}{metric.remark}: {_said(result, metric, unit)}", soft_wrap=True
+            )
         console.print(f"kept in {folder.path / 'result.json'}", soft_wrap=True)
 
 

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from deepset_bench import registry
+from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
 from deepset_bench.readers.cache import cached
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.sources import Source
 from deepset_bench.readers.xyz import shown
-from deepset_bench.registry import Variant
 
 
 def read(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:

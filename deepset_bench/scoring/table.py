@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from deepset_bench import registry
+from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
 from deepset_bench.scoring.scored import Labels, Predictions, Run
 from deepset_bench.units import UNITS
@@ -43,7 +44,7 @@ _TAKEN = (
 class Metric:
     """A metric, as its decorator has it."""
 
-    variant: registry.Variant
+    variant: Variant
 
     @property
     def name(self) -> str:
