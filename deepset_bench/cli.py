@@ -167,7 +167,8 @@ def config(overrides: Overrides = None) -> None:
     """Print the composed configuration, the groups and their options."""
     from omegaconf import OmegaConf
 
-    from deepset_bench.config import as_typed, experiment
+    from deepset_bench.config import experiment
+    from deepset_bench.config_file import as_typed
 
     _each_once(overrides)
     wanted = experiment(overrides or [])
@@ -320,7 +321,7 @@ def report(
 
 def _each_once(words: list[str] | None) -> list[str]:
     """The overrides among a command's words; two that contradict each other are a mistake."""
-    from deepset_bench.config import check_once
+    from deepset_bench.overrides import check_once
 
     typed = [text for text in words or [] if is_override(text)]
     check_once(typed)

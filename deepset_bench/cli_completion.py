@@ -157,7 +157,7 @@ def _keys(start: str) -> list[str]:
 
 
 def _values(key: str) -> list[str]:
-    from deepset_bench.schema import choices
+    from deepset_bench.validation import choices
 
     if key in groups():
         return groups()[key]

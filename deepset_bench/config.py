@@ -5,36 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
-import shlex
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from deepset_bench import registry
 from deepset_bench.applies import check_read
 from deepset_bench.composing import Composed, composed, first_line
-from deepset_bench.definition import KINDS
+from deepset_bench.config_file import NOT_THE_EXPERIMENT, determinants
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
-from deepset_bench.schema import OPTIONS, YOUNG, Baseline, Config, complete, flat, validate
-from deepset_bench.typed import NotExact, exactly
+from deepset_bench.overrides import parse
+from deepset_bench.schema import OPTIONS, Baseline, Config, flat
+from deepset_bench.typed import as_config
+from deepset_bench.validation import complete, validate
 
 NUMERICS = 1
 """Raised whenever a change to the code changes the numbers that a given configuration produces."""
-
-_NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
-"""Keys that say where and how a run is computed, not what it is."""
 
 _LONGEST_NAME, _LONGEST_FOLDER = 255, 80
 """Bytes of a variant's name, and of the folders that are made for it; a longer name ends in its
@@ -75,108 +68,6 @@ class Experiment:
         return [replace(self, config=replace(config, seed=n, stack=1)) for n in numbers]
 
 
-def resolved(config: Config) -> dict[str, Any]:
-    """What config.yaml holds: every key, but for younger ones at their default (see `Config`)."""
-    usual = _defaults()
-    content = _without_young(config)
-    return {k: v for k, v in content.items() if k not in usual or usual[k] != v}
-
-
-def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as `resolved` leaves them, and the younger keys that are at their default."""
-    return {**_flat_defaults(), **settings}
-
-
-@cache
-def _flat_defaults() -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in _younger().items():
-        values[key] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
-    return flat(values)
-
-
-@cache
-def _defaults() -> dict[str, Any]:
-    """The younger keys and their defaults, as `resolved` compares them."""
-    younger = _younger().items()
-    return {key: _without_young(v) if is_dataclass(v) else v for key, v in younger}
-
-
-def _younger() -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key in fields(Config):
-        if key.default_factory is not MISSING:
-            found[key.name] = key.default_factory()
-        elif key.default is not MISSING:
-            found[key.name] = key.default
-    return found
-
-
-def as_typed(config: Config) -> dict[str, Any]:
-    """Every key as a person sets it: options of variants beside the other keys of their groups."""
-    content = _without_young(config)
-    if config.width_budget is None:
-        del content["budget_of"]  # nobody sets it, and without a budget nothing reads it
-    content.pop("sources", None)
-    for group in OPTIONS:
-        content[group] |= content[group].pop("options", {})
-    return content
-
-
-def _without_young(part: Any) -> dict[str, Any]:
-    """A dataclass as a mapping, without the YOUNG keys of it and its members at their default."""
-    content = {}
-    for key in fields(part):
-        value = getattr(part, key.name)
-        if key.metadata == YOUNG:
-            default = key.default if key.default_factory is MISSING else key.default_factory()
-            if value == default:
-                continue
-        content[key.name] = _without_young(value) if is_dataclass(value) else value
-    return content
-
-
-def determinants(config: Config) -> dict[str, Any]:
-    """The part of a configuration that determines the numbers, not where and how they are made."""
-    return {k: v for k, v in resolved(config).items() if k not in _NOT_THE_EXPERIMENT}
-
-
-def load_config(path: Path, without: Collection[str] = ()) -> Config:
-    """The configuration that `RunFolder.write_config` wrote.
-
-    Args:
-        path: the file.
-        without: dotted keys to leave out.
-
-    Raises:
-        UserError: the file is missing, is no YAML, or holds what this version cannot use.
-    """
-    try:
-        content = OmegaConf.load(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; name the folder of a trained run") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
-    try:
-        if not isinstance(content, DictConfig):
-            raise UserError("not a mapping of keys to values")
-        for key in without:
-            group, _, name = key.rpartition(".")
-            del (OmegaConf.select(content, group) if group else content)[name]
-        config = _typed(content)
-    except UserError as error:
-        raise UserError(f"{path}: {error}; not a configuration of this version") from None
-    trained_with = dict(config.sources)
-    _check_known(trained_with, path)
-    try:
-        validate(config)
-        complete(config)
-    except UserError as error:
-        raise UserError(f"{path}: {error}; not a configuration of this version") from None
-    _check_sources(trained_with, config.sources, path)
-    return config
-
-
 def experiment(overrides: Sequence[str]) -> Experiment:
     """The experiment that the overrides describe; `+group=option` and `group=option` are one.
 
@@ -193,58 +84,6 @@ def experiment(overrides: Sequence[str]) -> Experiment:
             )
     known = groups()
     return _experiment(tuple(parsed_line(override, known) for override in parsed))
-
-
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's grammar, one override an argument."""
-    return [_parsed(text) for text in overrides]
-
-
-@cache
-def _parsed(text: str) -> Override:
-    """Each text once, for the runs of a table share most of them."""
-    parser = OverridesParser.create()
-    try:
-        return parser.parse_override(text)
-    except HydraException as error:
-        key, _, value = text.partition("=")
-        as_text = f"{key}={quoted(value)}"
-        if key.lstrip("+") == "runs_dir":  # any path is one, quoted or not
-            return parser.parse_override(as_text)
-        reason = str(error).splitlines()[0]
-        hint = f"; text goes in quotes: {shlex.quote(as_text)}" if key and value else ""
-        raise UserError(f"cannot read override {text!r}: {reason}{hint}") from None
-
-
-def check_once(typed: Sequence[str]) -> None:
-    """Refuse a group or key that a person gave two values in one command.
-
-    Overrides of a file and of a person are composed without this: there a later one replaces an
-    earlier one on purpose.
-
-    Raises:
-        UserError: an override that does not parse, or two that contradict each other.
-    """
-    first: dict[str, Override] = {}
-    for override in parse(typed):
-        before = first.setdefault(override.key_or_group, override)
-        if before.value() != override.value():
-            raise UserError(
-                f"{before.input_line} and {override.input_line}: "
-                f"{override.key_or_group} is given twice; give one of them"
-            )
-
-
-def last_of_each(overrides: Sequence[str]) -> list[str]:
-    """The same experiment's overrides without those that a later one replaces, to be typed."""
-    return list({text.lstrip("+").partition("=")[0]: text for text in overrides}.values())
-
-
-def quoted(text: str) -> str:
-    """Any text as Hydra's grammar takes it for itself."""
-    # A backslash is itself, unless a quote follows.
-    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + found[2].replace('"', '\\"'), text)
-    return f'"{escaped}"'
 
 
 def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str:
@@ -278,8 +117,8 @@ def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str
 def _experiment(lines: tuple[str, ...]) -> Experiment:
     keys = [line for line in lines if line.startswith("++")]
     values, choices = _compose(tuple(line for line in lines if line not in keys))
-    as_chosen = _typed(values)
-    config = _typed(_with_keys(values, keys)) if keys else as_chosen
+    as_chosen = as_config(values)
+    config = as_config(_with_keys(values, keys)) if keys else as_chosen
     validate(config)
     for one in (as_chosen, config):
         complete(one)
@@ -338,28 +177,13 @@ def _base(choices: dict[str, str]) -> Composed:
 
 @cache
 def _usual(data: str, condition: str) -> dict[str, Any]:
-    return flat(asdict(_typed(_base({"data": data, "condition": condition})[0])))
-
-
-def _typed(values: dict[str, Any] | DictConfig) -> Config:
-    with suppress(NotExact):
-        exact: Config = exactly(Config, values)
-        return exact
-    try:
-        typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
-    except OmegaConfBaseException as error:
-        key = str(getattr(error, "full_key", None))
-        if key.endswith("_size") and re.search(r"'0?\.\d+' of type 'float'", str(error)):
-            raise UserError(f"{key} is a number of frames, not a fraction of them") from None
-        raise UserError(f"{key}: {first_line(error)}") from None
-    assert isinstance(typed, Config)
-    return typed
+    return flat(asdict(as_config(_base({"data": data, "condition": condition})[0])))
 
 
 @cache
 def _default_keys() -> frozenset[str]:
     """Every plain key of the default composition that can be set, dotted."""
-    found = flat(asdict(_typed(_compose(())[0])))
+    found = flat(asdict(as_config(_compose(())[0])))
     unset = {"sources", *(f"{group}.options" for group in OPTIONS)}
     return frozenset(k for k in found.keys() - unset if not k.startswith("budget_of."))
 
@@ -370,35 +194,13 @@ def usual_value(key: str) -> Any:
         of = registry.optional_keys()[key][0]
         kind = registry.kind_of(key.partition(".")[0])
         return registry.find(str(kind), of).options[key.partition(".")[2]].default
-    return flat(asdict(_typed(_compose(())[0]))).get(key)
+    return flat(asdict(as_config(_compose(())[0]))).get(key)
 
 
 def _baseline() -> Baseline:
-    usual = _typed(_compose(())[0])
+    usual = as_config(_compose(())[0])
     complete(usual)
     return Baseline(**{key.name: getattr(usual, key.name) for key in fields(Baseline)})
-
-
-def _check_known(names: Collection[str], path: Path) -> None:
-    """Raise a UserError where a variant that a run was trained with is not there."""
-    for text in names:
-        kind, _, name = text.partition(" ")
-        if (kind, name) not in registry.variants():
-            what = f"{KINDS[kind].words} {name}"
-            raise UserError(
-                f"{path}: trained with {what}, which is not the product's own; name its file with "
-                f"--variants (a copy is in {path.parent / 'variants'})"
-            )
-
-
-def _check_sources(before: Mapping[str, str], now: Mapping[str, str], path: Path) -> None:
-    """Raise a UserError where a variant is not the one that a run was trained with."""
-    for name, checksum in before.items():
-        if name in now and now[name] != checksum:
-            raise UserError(
-                f"{path}: the file of {name.partition(' ')[2]} has changed since this run; the one "
-                f"that it was trained with is in {path.parent / 'variants'}, for --variants"
-            )
 
 
 def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
@@ -434,4 +236,4 @@ def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
     named = ("seed", "data", "condition", "data.name")
-    return key in named or top in ("sources", *_NOT_THE_EXPERIMENT)
+    return key in named or top in ("sources", *NOT_THE_EXPERIMENT)

@@ -103,7 +103,7 @@ def _thing(word: str, name: str) -> str | None:
 
 def _for_option(thing: str, value: str, *, as_override: bool) -> str:
     if as_override and value[:1] in ("'", '"'):
-        from deepset_bench.config import parse
+        from deepset_bench.overrides import parse
 
         value = str(parse([f"{thing}={value}"])[0].value())
     named = value.strip("[]").split(",")
@@ -114,7 +114,7 @@ def _for_override(thing: str, value: str, *, as_option: bool) -> str:
     if thing == "condition" and value == BOTH:
         return ",".join(_CONDITIONS)
     if thing == "runs_dir" and as_option and not re.fullmatch(r"[\w./-]+", value):
-        from deepset_bench.config import quoted
+        from deepset_bench.overrides import quoted
 
         return quoted(value)  # a path is one value, whatever is in its name
     return value

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from deepset_bench import registry
-from deepset_bench.config import Experiment, completed, resolved
+from deepset_bench.config import Experiment
+from deepset_bench.config_file import completed, resolved
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text

@@ -6,15 +6,43 @@ milliseconds; values that already have their types need neither.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from deepset_bench.composing import first_line
+from deepset_bench.errors import UserError
+from deepset_bench.schema import Config
+
 
 class NotExact(Exception):
     """A value is not of its key's type, or a key is unknown or missing."""
+
+
+def as_config(values: dict[str, Any] | DictConfig) -> Config:
+    """A configuration of plain values.
+
+    Raises:
+        UserError: a key that is unknown or missing, or a value of another type.
+    """
+    with suppress(NotExact):
+        exact: Config = exactly(Config, values)
+        return exact
+    try:
+        typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", None))
+        if key.endswith("_size") and re.search(r"'0?\.\d+' of type 'float'", str(error)):
+            raise UserError(f"{key} is a number of frames, not a fraction of them") from None
+        raise UserError(f"{key}: {first_line(error)}") from None
+    assert isinstance(typed, Config)
+    return typed
 
 
 def exactly(kind: Any, value: Any) -> Any:

@@ -16,8 +16,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from deepset_bench import cli, schema
-from deepset_bench.config import flat
 from deepset_bench.files import resource
+from deepset_bench.schema import flat
+from deepset_bench.validation import choices
 
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([\[(])(.*?)\\[\])]</\1>', re.DOTALL)
 _COMMENT = re.compile(r"^(\w+):.*?\s# (.*)$", re.MULTILINE)
@@ -117,8 +118,8 @@ def _keys(
             continue
         cells = [f"`{prefix}{key}`", _type(kind)]
         cells += [] if values is None else [f"`{_value(values[key])}`"]
-        choices = schema.choices().get(f"{prefix}{key}", ())
-        cells += [", ".join(f"`{_value(one)}`" for one in choices)]
+        options = choices().get(f"{prefix}{key}", ())
+        cells += [", ".join(f"`{_value(one)}`" for one in options)]
         rows.append(f"| {' | '.join([*cells, _plain(said.get(key.split('.')[-1], ''))])} |")
     return rows
 

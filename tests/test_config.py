@@ -9,18 +9,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.config import (
-    Experiment,
-    determinants,
-    experiment,
-    last_of_each,
-    load_config,
-    resolved,
-)
+from deepset_bench.config import Experiment, experiment
+from deepset_bench.config_file import determinants, load_config, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.groups import groups
+from deepset_bench.overrides import last_of_each
 from deepset_bench.runs import run_folder
-from deepset_bench.schema import Config, choices
+from deepset_bench.schema import Config
+from deepset_bench.validation import choices
 
 GROUPS = groups()
 SCALARS = {

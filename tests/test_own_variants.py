@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepset_bench import composing, config, definition, registry, syntax
-from deepset_bench.config import experiment, load_config
+from deepset_bench.config import experiment
+from deepset_bench.config_file import load_config
 from deepset_bench.data import catalogue
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepset_bench.config import determinants
+from deepset_bench.config_file import determinants
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
 from deepset_bench.molecules.frames import FloatArray, Frames

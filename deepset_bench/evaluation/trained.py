@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepset_bench.config import Experiment, load_config
+from deepset_bench.config import Experiment
+from deepset_bench.config_file import load_config
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads

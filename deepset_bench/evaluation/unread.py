@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.config import determinants, experiment
+from deepset_bench.config import experiment
+from deepset_bench.config_file import determinants
 from deepset_bench.errors import UserError
 from deepset_bench.reading import read_yaml
 from deepset_bench.runs import RunFolder

@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from deepset_bench.config import Experiment, experiment, last_of_each, quoted
+from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
 from deepset_bench.runs import ENDED, RunFolder, run_folder
 from deepset_bench.study.columns import usual

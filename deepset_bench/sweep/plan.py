@@ -11,10 +11,11 @@ from typing import Any
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
-from deepset_bench.config import Experiment, experiment, parse
+from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups, is_override
+from deepset_bench.overrides import parse
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.sweep import named
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from deepset_bench import config
-from deepset_bench.config import experiment, load_config
+from deepset_bench.config import experiment
+from deepset_bench.config_file import determinants, load_config
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model, width_of
@@ -104,7 +105,7 @@ def test_runs_under_a_budget_of_the_first_versions_are_what_they_were():
     """Neither config.yaml nor the identity of theirs says what the defaults were."""
     made = experiment(UNDER_A_BUDGET).config
     first = dataclasses.replace(made, budget_of=Baseline())
-    assert not any(key.startswith("budget_of") for key in config.determinants(first))
+    assert not any(key.startswith("budget_of") for key in determinants(first))
     assert width_of(first) == 118
 
 

@@ -14,11 +14,12 @@ from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import fit_reference, identified
-from deepset_bench.schema import Config, choices
+from deepset_bench.schema import Config
 from deepset_bench.training.compiled import wants_compiling
 from deepset_bench.training.loss import make_loss
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import build_potential, choose_device, prepare
+from deepset_bench.validation import choices
 from tests import toy
 from tests.training.tiny import DEEPSET_X, OVERRIDES
 

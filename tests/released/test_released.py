@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepset_bench.config import experiment, load_config
+from deepset_bench.config import experiment
+from deepset_bench.config_file import load_config
 from deepset_bench.data import catalogue
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.runs import RunFolder, run_folder

@@ -19,6 +19,7 @@ from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation import evaluate_command as evaluation
+from deepset_bench.overrides import parse, quoted
 from deepset_bench.readers.sources import expand
 from deepset_bench.study.collect import Where
 from deepset_bench.sweep.plan import plan
@@ -117,7 +118,7 @@ def test_everything_in_a_folder_of_an_odd_name(own, public):
 
 @given(st.text(st.characters(exclude_characters="\0\n")))
 def test_any_text_can_be_quoted(text):
-    assert config.parse([f"logger.project={config.quoted(text)}"])[0].value() == text
+    assert parse([f"logger.project={quoted(text)}"])[0].value() == text
 
 
 @pytest.mark.parametrize(

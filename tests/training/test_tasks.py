@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from deepset_bench import cli
-from deepset_bench.config import determinants, experiment
+from deepset_bench.config import experiment
+from deepset_bench.config_file import determinants
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
