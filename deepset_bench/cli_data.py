@@ -183,11 +183,11 @@ def check(
     ] = None,
 ) -> None:
     """Examine labels, units, geometries, duplicates and names; exit status 1 for a defect."""
-    from deepset_bench.checks.check_command import Options
+    from deepset_bench.checks.check_command import CheckOptions
     from deepset_bench.checks.check_command import check as examine
 
     request = _request(locals())
-    options = Options(smiles, against, biased, sample, electronic_temperature, json, html)
+    options = CheckOptions(smiles, against, biased, sample, electronic_temperature, json, html)
     if not examine(request, options):
         raise typer.Exit(1)
 

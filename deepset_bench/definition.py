@@ -20,7 +20,7 @@ _REQUIRED = object()
 
 
 @dataclass(frozen=True)
-class Kind:
+class VariantKind:
     """A kind of variant.
 
     Attributes:
@@ -41,15 +41,15 @@ class Kind:
 
 
 KINDS = {
-    "scalar": Kind("scalar feature", "scalars"),
-    "radial_basis": Kind("radial basis", "rbf", ("cutoff",), ("size",), True),
-    "graph_layer": Kind(
+    "scalar": VariantKind("scalar feature", "scalars"),
+    "radial_basis": VariantKind("radial basis", "rbf", ("cutoff",), ("size",), True),
+    "graph_layer": VariantKind(
         *("graph layer", "gnn", ("width", "aggregation"), (), True),
         {"divisible_by": 1, "draws_by_edge": True},
     ),
-    "gate": Kind("gate", "gating", ("cutoff",), ("experts", "top_k"), True),
-    "readout": Kind("readout", "readout", ("width",)),
-    "model": Kind(
+    "gate": VariantKind("gate", "gating", ("cutoff",), ("experts", "top_k"), True),
+    "readout": VariantKind("readout", "readout", ("width",)),
+    "model": VariantKind(
         "network",
         "model",
         ("cutoff", "scalars", "basis", "gnn", "gate", "experts", "envelope", "readout"),
@@ -60,12 +60,12 @@ KINDS = {
             "width_key": "model.width",
         },
     ),
-    "metric": Kind(
+    "metric": VariantKind(
         *("metric", ""),
         traits={"unit": "", "digits": None, "less_is_better": True, "of": "frames"},
     ),
-    "executor": Kind("executor", ""),
-    "reader": Kind(
+    "executor": VariantKind("executor", ""),
+    "reader": VariantKind(
         *("reader", "", (), (), False),
         {"begins": b"", "suffixes": (), "takes": (), "slow": True},
     ),

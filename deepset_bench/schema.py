@@ -90,7 +90,7 @@ class Trainer:
 
 
 @dataclass
-class Logger:
+class Logging:
     """What records a run beside metrics.csv; `project` is W&B's, null its own choice."""
 
     wandb: str | None
@@ -141,7 +141,7 @@ class Baseline:
 
 
 @dataclass
-class Selection:
+class Criteria:
     """Frames that meet every condition that is given; without any, all of them."""
 
     molecules: list[str] = field(default_factory=list)
@@ -162,8 +162,8 @@ class Task:
     """
 
     data: str | None = None
-    train: Selection = field(default_factory=Selection)
-    ood: Selection = field(default_factory=Selection)
+    train: Criteria = field(default_factory=Criteria)
+    ood: Criteria = field(default_factory=Criteria)
     ood_size: int = 500
 
     @property
@@ -190,7 +190,7 @@ class Config:
     reference: Reference
     trainer: Trainer
     device: str
-    logger: Logger
+    logger: Logging
     condition: Condition
     seed: int
     cutoff: float

@@ -81,3 +81,12 @@ def test_a_name_of_a_module_occurs_once() -> None:
     names = Counter(name.split(".")[-1] for name in modules())
     # Every architecture has its network.
     assert {name for name, n in names.items() if n > 1} <= {"network"}
+
+
+def test_a_name_of_a_class_has_one_meaning() -> None:
+    found: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name)
+    assert {word: where for word, where in found.items() if len(where) > 1} == {}

@@ -22,7 +22,7 @@ from deepset_bench.surroundings import say
 
 
 @dataclass(frozen=True)
-class Options:
+class CheckOptions:
     """How to examine, and what to write beside the terminal's lines.
 
     Attributes:
@@ -43,7 +43,7 @@ class Options:
     html: Path | None = None
 
 
-def check(request: Request, options: Options) -> bool:
+def check(request: Request, options: CheckOptions) -> bool:
     """Examine a set or files; whether there is no defect.
 
     Raises:

@@ -12,7 +12,7 @@ from deepset_bench.data.splits import divisible
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.molecules.topology import double_bond_torsions
-from deepset_bench.schema import Selection, Task
+from deepset_bench.schema import Criteria, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def _of_molecules(frames: Frames, rows: IntArray) -> IntArray:
     return rows[divisible(frames.select(rows))]
 
 
-def select(frames: Frames, selection: Selection, where: str) -> IntArray:
+def select(frames: Frames, selection: Criteria, where: str) -> IntArray:
     """Rows of the frames that meet every condition, ascending.
 
     Args:

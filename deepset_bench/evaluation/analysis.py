@@ -17,11 +17,11 @@ import pandas as pd
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from deepset_bench.evaluation.ensemble import Predictions
+from deepset_bench.evaluation.ensemble import EnsemblePredictions
 from deepset_bench.evaluation.selection import Selection
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.scoring.metrics import errors
-from deepset_bench.scoring.scored import Run
+from deepset_bench.scoring.scored import ScoredRun
 
 STEPS = (5, 15, 40)
 """The steps of the report's Table 10."""
@@ -43,11 +43,11 @@ class Analysis:
     """
 
     selection: Selection
-    predictions: Predictions
+    predictions: EnsemblePredictions
     forces: FloatArray
     interval: float | None
     reference: FloatArray
-    run: Run
+    run: ScoredRun
 
     @cached_property
     def series(self) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from ase.md.verlet import VelocityVerlet
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.ase_calculator import CHARGE, SPIN, DeepSetCalculator
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
 KELVIN, SEED = 300.0, 0
@@ -32,13 +32,13 @@ WARM_UP, TIMED = 20, 200
 
 
 @metric("ms_per_md_step", digits=2, of="potential")
-def ms_per_md_step(predictions: Predictions, labels: Labels, run: Run) -> float:
+def ms_per_md_step(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Milliseconds that a step of dynamics takes with ASE; compare runs of one machine alone."""
     return ms_a_step(moving(labels.frames, _calculator(run, "float32")))
 
 
 @metric("nve_drift", unit="eV/atom/ps", digits=6, of="potential")
-def nve_drift(predictions: Predictions, labels: Labels, run: Run) -> float:
+def nve_drift(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Drift of the total energy, 2 ps of NVE from 300 K; none where it left the finite numbers.
 
     The size of the slope of a straight line through the total energies of all steps. In float64, so
@@ -102,6 +102,6 @@ def _total_energy(atoms: Atoms) -> float:
     return energy
 
 
-def _calculator(run: Run, precision: str) -> DeepSetCalculator:
+def _calculator(run: ScoredRun, precision: str) -> DeepSetCalculator:
     assert run.folder is not None, "measured of a run that is done"
     return DeepSetCalculator(run.folder, device=run.config.device, precision=precision)

@@ -22,7 +22,7 @@ PIECE = 1000
 
 
 @dataclass(frozen=True)
-class Predictions:
+class EnsemblePredictions:
     """What runs say of M frames with A atoms in all; means over the runs.
 
     Attributes:
@@ -78,7 +78,7 @@ class Ensemble:
                 )
             member.potential.to(PRECISIONS[precision])
 
-    def __call__(self, frames: Frames, *, one_by_one: bool = False) -> Predictions:
+    def __call__(self, frames: Frames, *, one_by_one: bool = False) -> EnsemblePredictions:
         """Predict every frame.
 
         Args:
@@ -104,7 +104,7 @@ class Ensemble:
         _check_finite(frames, atomic, forces)
         energy = np.stack([np.bincount(frame, member, len(frames)) for member in atomic])
         several = len(self.members) > 1
-        return Predictions(
+        return EnsemblePredictions(
             energy=energy.mean(axis=0),
             forces=forces.mean(axis=0),
             atomic_energies=atomic.mean(axis=0),

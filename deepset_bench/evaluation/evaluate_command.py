@@ -25,13 +25,13 @@ from deepset_bench.evaluation.scores import scores
 from deepset_bench.evaluation.selection import select
 from deepset_bench.groups import is_override
 from deepset_bench.runs import RunFolder, named_run
-from deepset_bench.scoring.scored import Run
+from deepset_bench.scoring.scored import ScoredRun
 
 _DATA = ("data", "seed", "part")
 
 
 @dataclass(frozen=True)
-class Request:
+class Evaluation:
     """The arguments of `bench evaluate`, sorted out.
 
     Attributes:
@@ -51,7 +51,7 @@ class Request:
 
 def parse(
     arguments: Sequence[str], steps: str | None, runs_dir: str | Path | None = None
-) -> Request:
+) -> Evaluation:
     """Tell run folders from overrides.
 
     Raises:
@@ -79,7 +79,7 @@ def parse(
         numbers = [int(word) for word in steps.split(",")] if steps else list(STEPS)
     except ValueError:
         raise UserError(f"--steps {steps}: give numbers with commas between, from 0") from None
-    return Request(folders, data, device, scans, numbers)
+    return Evaluation(folders, data, device, scans, numbers)
 
 
 def evaluate(
@@ -127,7 +127,7 @@ def evaluate(
     console.print(kept, soft_wrap=True)
 
 
-def analyse(request: Request) -> Analysis:
+def analyse(request: Evaluation) -> Analysis:
     """Predict the frames that are asked for."""
     ensemble = Ensemble([folder.path for folder in request.folders], request.device)
     selection = select(request.folders, ensemble.members, request.data)
@@ -140,7 +140,7 @@ def analyse(request: Request) -> Analysis:
         selection.frames.labelled_forces(first.config.condition.labels),
         sampling.get("interval_fs") if isinstance(sampling, dict) else None,
         first.reference(selection.frames),
-        Run(parameters, math.nan, first.config),
+        ScoredRun(parameters, math.nan, first.config),
     )
 
 
@@ -167,7 +167,7 @@ def _true_forces(analysis: Analysis) -> list[str]:
 
 
 def _write(
-    request: Request, analysis: Analysis, measured: Mapping[str, Any], notes: Sequence[str]
+    request: Evaluation, analysis: Analysis, measured: Mapping[str, Any], notes: Sequence[str]
 ) -> str:
     selection = analysis.selection
     target = place(request.folders, selection.name)

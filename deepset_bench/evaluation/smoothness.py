@@ -10,12 +10,12 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import KINDS, Path, path, starting_molecule
 from deepset_bench.evaluation.scans import scan
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
 
 @metric("force_jump", unit="eV/angstrom", of="potential")
-def force_jump(predictions: Predictions, labels: Labels, run: Run) -> float:
+def force_jump(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """The largest jump of a component of a force along the scans of torsion, bond and pair.
 
     Zero where none is 0.001 eV/angstrom or more. The scans are the standard ones, as in `bench

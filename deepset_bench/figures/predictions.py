@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.evaluation.analysis import Analysis
-from deepset_bench.evaluation.evaluate_command import Request, analyse
+from deepset_bench.evaluation.evaluate_command import Evaluation, analyse
 from deepset_bench.figures.asked import Asked, narrowed
 from deepset_bench.figures.figure import Gap
 from deepset_bench.molecules.frames import FloatArray, Frames
@@ -104,7 +104,7 @@ def predicted(folder: Path, data: str, molecule: str = "") -> Predicted:
 
 @cache
 def _analysed(folder: Path, data: str) -> Analysis:
-    return analyse(Request([RunFolder(folder)], [f"data={data}"], "cpu", [], []))
+    return analyse(Evaluation([RunFolder(folder)], [f"data={data}"], "cpu", [], []))
 
 
 def of_one(frames: Frames, molecule: str = "") -> tuple[Group, Molecule]:

@@ -11,7 +11,7 @@ from deepset_bench.model.buckets import Buckets
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelledTables:
     """A prepared part of a data set with its labels, in the rows of its tables.
 
     Attributes:
@@ -27,7 +27,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self.tables)
 
-    def to(self, device: torch.device) -> Labels:
+    def to(self, device: torch.device) -> LabelledTables:
         """The same on another device."""
         forces = tuple(of_table.to(device) for of_table in self.forces)
-        return Labels(self.tables.to(device), self.energy.to(device), forces)
+        return LabelledTables(self.tables.to(device), self.energy.to(device), forces)

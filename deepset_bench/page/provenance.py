@@ -18,7 +18,7 @@ from deepset_bench.units import UNITS
 
 
 @dataclass
-class Variant:
+class SeedGroup:
     """The runs of one variant under one condition, which differ in the seed.
 
     Attributes:
@@ -42,14 +42,14 @@ class Provenance:
         software: versions and machine; a run names its entry by a letter, from a.
     """
 
-    variants: list[Variant]
+    variants: list[SeedGroup]
     columns: list[str]
     software: list[str]
 
 
 def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
     """The runs that are done, in the order in which tables show them."""
-    found: dict[Path, Variant] = {}
+    found: dict[Path, SeedGroup] = {}
     software: list[str] = []
     for table in tables:
         runs = {run.label: run for run in table.sweep.runs}
@@ -61,7 +61,7 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
                 command = where.command(runs[str(label)], str(condition), seeds)
                 ordered = group.sort_values("seed")
                 rows = [_row(row, unit, software) for _, row in ordered.iterrows()]
-                found[home] = Variant(home, command, seeds=rows)
+                found[home] = SeedGroup(home, command, seeds=rows)
             found[home].tables.append(table.sweep.name)
     names = [f"{metric} MAE / ({UNITS[unit][metric][1]})" for metric in METRICS]
     columns = ["seed", *names, "best epoch", "time / s", "device", "with", "ended", "run"]

@@ -16,7 +16,7 @@ from deepset_bench.readers.extxyz import where_of
 from deepset_bench.readers.labels import Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units
-from deepset_bench.readers.rows import Table, table
+from deepset_bench.readers.rows import AtomRows, table
 from deepset_bench.readers.sources import check_range, frame_range, read_text
 from deepset_bench.readers.xyz import Record, count, damaged, shown
 from deepset_bench.variants import reader
@@ -146,6 +146,6 @@ def _check_types(place: str, record: Record, column: int, elements: Mapping[str,
         raise UserError(f"{place}: --elements does not say which element type {shown(kind)} is")
 
 
-def _vectors(rows: Table, columns: tuple[str, ...], order: IntArray) -> FloatArray:
+def _vectors(rows: AtomRows, columns: tuple[str, ...], order: IntArray) -> FloatArray:
     """(1, A, 3)"""
     return np.hstack([rows.values[key] for key in columns])[order][None]

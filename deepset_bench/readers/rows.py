@@ -27,7 +27,7 @@ ELEMENT_COLUMNS = ("species", "Z")
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class AtomRows:
     """The rows of a frame.
 
     Attributes:
@@ -55,7 +55,7 @@ def table(
     columns: Columns,
     numeric: Collection[str],
     elements: Mapping[str, int],
-) -> Table:
+) -> AtomRows:
     """Take the rows of a frame apart.
 
     Args:
@@ -109,7 +109,7 @@ def table(
         raise wrong(len(words) - 1, what)
     for a in np.flatnonzero(numbers[0] != numbers[-1])[:1]:
         raise wrong(int(a), "species and Z are different elements")
-    return Table(numbers[0], values, gap)
+    return AtomRows(numbers[0], values, gap)
 
 
 def _numbers(words: list[str]) -> FloatArray:

@@ -5,30 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
 
 @metric("energy_mae", unit="eV")
-def energy_mae(predictions: Predictions, labels: Labels, run: Run) -> float:
+def energy_mae(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Mean absolute error of the energy of a molecule."""
     return float(_errors(predictions, labels).mean())
 
 
 @metric("energy_rmse", unit="eV")
-def energy_rmse(predictions: Predictions, labels: Labels, run: Run) -> float:
+def energy_rmse(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Root mean square error of the energy of a molecule."""
     return float(np.sqrt((_errors(predictions, labels) ** 2).mean()))
 
 
 @metric("energy_median", unit="eV")
-def energy_median(predictions: Predictions, labels: Labels, run: Run) -> float:
+def energy_median(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Half of the molecules have a smaller absolute error of the energy."""
     return float(np.median(_errors(predictions, labels)))
 
 
 @metric("energy_p95", unit="eV")
-def energy_p95(predictions: Predictions, labels: Labels, run: Run) -> float:
+def energy_p95(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """95 of 100 molecules have a smaller absolute error of the energy."""
     return float(np.percentile(_errors(predictions, labels), 95))
 

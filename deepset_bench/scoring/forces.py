@@ -6,36 +6,38 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
 
 @metric("forces_mae", unit="eV/angstrom")
-def forces_mae(predictions: Predictions, labels: Labels, run: Run) -> float:
+def forces_mae(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Mean absolute error of a component of a force."""
     return float(_errors(predictions, labels).mean())
 
 
 @metric("forces_rmse", unit="eV/angstrom")
-def forces_rmse(predictions: Predictions, labels: Labels, run: Run) -> float:
+def forces_rmse(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Root mean square error of a component of a force."""
     return float(np.sqrt((_errors(predictions, labels) ** 2).mean()))
 
 
 @metric("forces_median", unit="eV/angstrom")
-def forces_median(predictions: Predictions, labels: Labels, run: Run) -> float:
+def forces_median(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Half of the components of forces have a smaller absolute error."""
     return float(np.median(_errors(predictions, labels)))
 
 
 @metric("forces_p95", unit="eV/angstrom")
-def forces_p95(predictions: Predictions, labels: Labels, run: Run) -> float:
+def forces_p95(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """95 of 100 components of forces have a smaller absolute error."""
     return float(np.percentile(_errors(predictions, labels), 95))
 
 
 @metric("forces_mae_by_element", unit="eV/angstrom")
-def forces_mae_by_element(predictions: Predictions, labels: Labels, run: Run) -> dict[str, float]:
+def forces_mae_by_element(
+    predictions: Predictions, labels: Labels, run: ScoredRun
+) -> dict[str, float]:
     """Mean absolute error of a component of a force on the atoms of each element."""
     errors = _errors(predictions, labels)
     return {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepset_bench.errors import UserError
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.scoring.table import Metric, Value
 from deepset_bench.scoring.unseen import Scorer
 
@@ -18,7 +18,7 @@ def measure(
     metrics: Sequence[Metric],
     predictions: Predictions,
     labels: Labels,
-    run: Run,
+    run: ScoredRun,
     scorer: Scorer | None = None,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:

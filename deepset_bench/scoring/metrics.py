@@ -10,11 +10,10 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.buckets import Buckets
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.model.potential import Potential, Prediction
 from deepset_bench.molecules.frames import FloatArray, Frames
-from deepset_bench.scoring.scored import Labels as Scored
-from deepset_bench.scoring.scored import Predictions
+from deepset_bench.scoring.scored import Labels, Predictions
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def predict(
 
 
 def differences(
-    potential: Potential, labels: Labels, batch_size: int
+    potential: Potential, labels: LabelledTables, batch_size: int
 ) -> tuple[FloatArray, FloatArray]:
     """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
     energy, forces, _ = predict(potential, labels.tables, batch_size)
@@ -80,11 +79,11 @@ def differences(
 
 
 def compare(
-    potential: Potential, labels: Labels, frames: Frames, batch_size: int
-) -> tuple[Predictions, Scored]:
+    potential: Potential, labels: LabelledTables, frames: Frames, batch_size: int
+) -> tuple[Predictions, Labels]:
     """Predictions for frames and their labels, as metrics are given them."""
     energy, forces = differences(potential, labels, batch_size)
-    truth = Scored(
+    truth = Labels(
         labels.energy.double().cpu().numpy(),
         labels.tables.by_atom(labels.forces).double().cpu().numpy(),
         frames,

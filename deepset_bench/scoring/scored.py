@@ -50,7 +50,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """What made the predictions.
 
     Attributes:

@@ -20,7 +20,7 @@ import numpy as np
 from deepset_bench import registry
 from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.units import UNITS
 
 Value = float | dict[str, float | None] | None
@@ -103,7 +103,7 @@ class Metric:
             return UNITS[system][_QUANTITY[unit]]
         return 1.0, unit, 2 if digits is None else digits
 
-    def __call__(self, predictions: Predictions, labels: Labels, run: Run) -> Value:
+    def __call__(self, predictions: Predictions, labels: Labels, run: ScoredRun) -> Value:
         """Measure.
 
         Raises:

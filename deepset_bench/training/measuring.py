@@ -12,7 +12,7 @@ from typing import Any
 from deepset_bench.schema import Config
 from deepset_bench.scoring.measure import measure
 from deepset_bench.scoring.metrics import compare
-from deepset_bench.scoring.scored import Run
+from deepset_bench.scoring.scored import ScoredRun
 from deepset_bench.scoring.table import Metric
 from deepset_bench.training.setup import Setup, evaluation_batch
 
@@ -40,7 +40,7 @@ def measured(
         say: see `measure`; each line once.
         folder: that holds the trained potential, for metrics of it.
     """
-    run = Run(sum(p.numel() for p in setup.potential.parameters()), seconds_a_step, config)
+    run = ScoredRun(sum(p.numel() for p in setup.potential.parameters()), seconds_a_step, config)
     trained = replace(run, folder=folder)
     of_frames, of_run = ([m for m in metrics if m.of_run is of] for of in (False, True))
     said = say and cache(say)

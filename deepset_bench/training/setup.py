@@ -19,14 +19,13 @@ from deepset_bench.errors import UserError, chosen
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import EnergyReference, fit_reference
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
 from deepset_bench.scoring.measure import measure
 from deepset_bench.scoring.metrics import errors
-from deepset_bench.scoring.scored import Labels as Scored
-from deepset_bench.scoring.scored import Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.scoring.table import metrics
 from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.free_atoms import free_atoms
@@ -53,7 +52,7 @@ class Setup:
     loss: Loss
     reference: EnergyReference
     split: Split
-    parts: dict[str, Labels]
+    parts: dict[str, LabelledTables]
     frames: dict[str, Frames]
     baselines: dict[str, dict[str, Any]]
     scorers: dict[str, Scorer]
@@ -121,9 +120,9 @@ def _embed_every_element(model: nn.Module) -> None:
 
 def label(
     frames: Frames, tables: Buckets, reference: EnergyReference, potential: Potential, labels: str
-) -> Labels:
+) -> LabelledTables:
     """Frames and their tables, prepared for the potential, with potential or biased labels."""
-    return Labels(
+    return LabelledTables(
         tables=tables.change(potential.prepare),
         energy=torch.from_numpy(frames.energy - reference(frames)).float(),
         forces=tables.by_row(torch.from_numpy(frames.labelled_forces(labels).astype(np.float32))),
@@ -180,10 +179,10 @@ def prepare(config: Config) -> Setup:
     of_frames = [metric for metric in metrics() if not metric.of_run]
 
     def know_nothing(part: Frames, scorer: Scorer | None) -> dict[str, Any]:
-        truth = Scored(part.energy - reference(part), part.labelled_forces(labels), part)
+        truth = Labels(part.energy - reference(part), part.labelled_forces(labels), part)
         mean = np.full_like(truth.energy, residual.mean())
         nothing = Predictions(mean, np.zeros_like(truth.forces))
-        return measure(of_frames, nothing, truth, Run(0, math.nan, config), scorer)
+        return measure(of_frames, nothing, truth, ScoredRun(0, math.nan, config), scorer)
 
     all_energies = frames.energy - reference(frames)
     all_energies -= all_energies.mean()

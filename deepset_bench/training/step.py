@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import CompiledGradients, clipped, flatten, gradients
 from deepset_bench.training.loss import Loss, Target, terms
@@ -41,7 +41,7 @@ class Optimisation(Protocol):
         """Go on from `state`."""
 
 
-def with_targets(labels: Labels, loss: Loss, frames: Tensor) -> list[tuple[Batch, Target]]:
+def with_targets(labels: LabelledTables, loss: Loss, frames: Tensor) -> list[tuple[Batch, Target]]:
     """The parts of the batch of these frames, mostly one, and what each is to be."""
     found = []
     for part in labels.tables.gather(frames):

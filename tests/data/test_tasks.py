@@ -11,7 +11,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.tasks import divide, select
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.schema import Selection, Task
+from deepset_bench.schema import Criteria, Task
 from tests import toy
 
 CARBONS = (2, 3, 4, 5)
@@ -27,7 +27,7 @@ def many(own_folders) -> Frames:
 
 @given(st.sets(st.sampled_from(NAMES), min_size=1, max_size=3), st.integers(1, 60))
 def test_molecules_out_of_distribution_are_in_no_other_part(names, size):
-    rows = select(MANY, Selection(molecules=sorted(names)), "x")
+    rows = select(MANY, Criteria(molecules=sorted(names)), "x")
     assert set(MANY.molecule[rows]) == names
     assert len(rows) == 12 * len(names)
 
@@ -35,7 +35,7 @@ def test_molecules_out_of_distribution_are_in_no_other_part(names, size):
 @pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("size", [1, 7, 24, 500])
 def test_the_rest_is_trained_on(size):
-    task = Task(ood=Selection(carbons=[4, 5]), ood_size=size)
+    task = Task(ood=Criteria(carbons=[4, 5]), ood_size=size)
     found = divide("many", task)
     assert set(MANY.molecule[found.pool]) == {"c2h4", "c3h6"}
     assert set(MANY.molecule[found.ood]) <= {"c4h8", "c5h10"}
@@ -49,7 +49,7 @@ def test_the_rest_is_trained_on(size):
 
 @pytest.mark.usefixtures("many")
 def test_both_parts_selected():
-    task = Task(train=Selection(molecules=["c?h[46]"]), ood=Selection(molecules=["c5*", "c3h6"]))
+    task = Task(train=Criteria(molecules=["c?h[46]"]), ood=Criteria(molecules=["c5*", "c3h6"]))
     found = divide("many", task)
     assert set(MANY.molecule[found.pool]) == {"c2h4"}
     assert set(MANY.molecule[found.ood]) == {"c3h6", "c5h10"}
@@ -57,7 +57,7 @@ def test_both_parts_selected():
 
 @pytest.mark.usefixtures("many", "tiny")
 def test_another_set():
-    found = divide("tiny", Task(data="many", ood=Selection(molecules=["c5h10"])))
+    found = divide("tiny", Task(data="many", ood=Criteria(molecules=["c5h10"])))
     assert len(found.pool) == 60
     assert set(found.other.molecule[found.ood]) == {"c5h10"}
 
@@ -73,9 +73,9 @@ def test_torsions_of_shipped_isomers():
     """cis is 0, trans is 180 degrees; dynamics at 500 K stay within 60 degrees of it."""
     alkenes = catalogue.load("alkenes")
     for name, ends in (("cis-*", [0.0, 60.0]), ("trans-*", [120.0, 180.0])):
-        isomers = alkenes.select(select(alkenes, Selection(molecules=[name]), "x")[::20])
+        isomers = alkenes.select(select(alkenes, Criteria(molecules=[name]), "x")[::20])
         assert len(np.unique(isomers.molecule)) == 3
-        kept = select(isomers, Selection(torsion=ends), "x")
+        kept = select(isomers, Criteria(torsion=ends), "x")
         np.testing.assert_array_equal(kept, np.arange(len(isomers)))
 
 
@@ -83,11 +83,11 @@ def test_torsions_of_shipped_isomers():
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        (Task(ood=Selection(molecules=["c3h7"])), "many: task.ood: no molecule 'c3h7'; did you"),
-        (Task(train=Selection(carbons=[7, 9])), "many: task.train: no frame is"),
-        (Task(ood=Selection(carbons=[2, 5])), "many: task.ood leaves no frames to train on"),
+        (Task(ood=Criteria(molecules=["c3h7"])), "many: task.ood: no molecule 'c3h7'; did you"),
+        (Task(train=Criteria(carbons=[7, 9])), "many: task.train: no frame is"),
+        (Task(ood=Criteria(carbons=[2, 5])), "many: task.ood leaves no frames to train on"),
         (Task(data="none-such"), "unknown data set 'none-such'"),
-        (Task(ood=Selection(torsion=[0.0, 60.0])), "has no C=C bond outside rings"),
+        (Task(ood=Criteria(torsion=[0.0, 60.0])), "has no C=C bond outside rings"),
     ],
 )
 def test_a_mistake_is_one_line(task, message):

@@ -9,11 +9,11 @@ import pytest
 
 from deepset_bench.config import experiment
 from deepset_bench.evaluation.analysis import Analysis
-from deepset_bench.evaluation.ensemble import Predictions
+from deepset_bench.evaluation.ensemble import EnsemblePredictions
 from deepset_bench.evaluation.scores import scores
 from deepset_bench.evaluation.selection import Selection
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.scoring.scored import Run
+from deepset_bench.scoring.scored import ScoredRun
 from tests import toy
 
 OFFSETS = {"c2h4": 0.5, "c3h6": -2.0}  # eV
@@ -30,7 +30,7 @@ def analysis(*, identified: bool = True, several: bool = False) -> Analysis:
     forces[frames.offsets[:-1], 0] += 0.3  # on the first atom of each frame, a carbon
     atomic = (energy / frames.n_atoms)[frames.frame_of_atom]
     spread = np.abs(energy - frames.energy)
-    predictions = Predictions(
+    predictions = EnsemblePredictions(
         energy=energy,
         forces=forces,
         atomic_energies=atomic,
@@ -41,7 +41,7 @@ def analysis(*, identified: bool = True, several: bool = False) -> Analysis:
     known = (frames.molecule == "c2h4") | identified
     seen = np.where(frames.index < 2, "train", "held out")
     selection = Selection("x", "x", "x", frames, seen, known, [])
-    run = Run(1, math.nan, experiment(()).config)
+    run = ScoredRun(1, math.nan, experiment(()).config)
     return Analysis(selection, predictions, frames.forces, 20.0, np.zeros(len(frames)), run)
 
 

@@ -16,7 +16,7 @@ from deepset_bench.evaluation.continuity import Break
 from deepset_bench.evaluation.paths import Path, starting_molecule
 from deepset_bench.evaluation.scans import Curve
 from deepset_bench.evaluation.trained import load_trained
-from deepset_bench.scoring.scored import Run
+from deepset_bench.scoring.scored import ScoredRun
 from deepset_bench.scoring.table import chosen
 from tests import toy
 from tests.training.tiny import UNMOVED, run
@@ -76,7 +76,7 @@ def test_of_a_run_it_is_the_largest_of_its_scans(own_folders, monkeypatch):
     monkeypatch.setattr(smoothness, "scan", scanned)
     catalogue.register("tiny", toy.frames(2, 40), {})
     folder = run("trainer.epochs=1", *UNMOVED, "cutoff=3.0").folder.path
-    told = Run(0, math.nan, load_trained(folder, "cpu").config, folder)
+    told = ScoredRun(0, math.nan, load_trained(folder, "cpu").config, folder)
     (metric,) = chosen(["force_jump"])
     assert metric(None, None, told) == 0.3
     assert asked == list(sizes)

@@ -16,7 +16,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.runs import ERRORS
 from deepset_bench.scoring.measure import measure
 from deepset_bench.scoring.metrics import errors
-from deepset_bench.scoring.scored import Labels, Predictions, Run
+from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.scoring.table import USUAL, Metric, chosen, metrics
 from deepset_bench.scoring.unseen import Scorer
 from tests import toy
@@ -33,8 +33,8 @@ def scored(seed: int = 0, size: float = 0.1) -> tuple[Predictions, Labels]:
 
 
 @pytest.fixture
-def run() -> Run:
-    return Run(1234, 0.0125, experiment(()).config)
+def run() -> ScoredRun:
+    return ScoredRun(1234, 0.0125, experiment(()).config)
 
 
 def always() -> list[Metric]:
@@ -50,7 +50,7 @@ def value(name: str, *given: object) -> object:
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(1e-3, 10.0))
 def test_against_numpy(seed, size):
-    run = Run(1234, 0.0125, experiment(()).config)
+    run = ScoredRun(1234, 0.0125, experiment(()).config)
     predictions, labels = scored(seed, size)
     energy = np.abs(predictions.energy - labels.energy)
     forces = np.abs(predictions.forces - labels.forces)

@@ -10,7 +10,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.deepset_x import pairs
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.metrics import predict
@@ -32,11 +32,11 @@ def silent() -> Potential:
     return Potential(model, torch.tensor([1, 6]), 0.7).double().eval()
 
 
-def labelled(potential: Potential, frames) -> Labels:
+def labelled(potential: Potential, frames) -> LabelledTables:
     shapes = table_shapes(frames, CUTOFF, len(frames))
     tables = Buckets.build(frames, CUTOFF, shapes, dtype=torch.float64).change(potential.prepare)
     energy, forces = predicted(potential, tables)
-    return Labels(tables, energy, tables.by_row(forces))
+    return LabelledTables(tables, energy, tables.by_row(forces))
 
 
 def predicted(potential: Potential, tables: Buckets) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,7 +72,7 @@ def test_no_coefficient_can_be_changed_for_the_better(silent):
     labels = labelled(silent, frames)
     energy = torch.tensor(frames.energy - frames.energy.mean())
     forces = torch.tensor(frames.forces)
-    labels = Labels(labels.tables, energy, labels.tables.by_row(forces))
+    labels = LabelledTables(labels.tables, energy, labels.tables.by_row(forces))
     pairs.fit_pairs(silent, silent.model, labels)
     unit = energy.square().mean().sqrt()
 

@@ -12,7 +12,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.model.batches import Shape, Tables
 from deepset_bench.model.buckets import Buckets, table_shapes
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.metrics import differences, predict
 from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
@@ -76,7 +76,9 @@ class Case:
             every_second=self.config.every_second,
         ).change(self.potential.prepare)
         energy = torch.tensor(self.frames.energy) / 100
-        self.labels = Labels(tables, energy, tables.by_row(torch.tensor(self.frames.forces)))
+        self.labels = LabelledTables(
+            tables, energy, tables.by_row(torch.tensor(self.frames.forces))
+        )
         self.flat = flatten(self.potential)
         self.buffers = dict(self.potential.named_buffers())
         self.compute = gradients(self.potential, self.loss, None)

@@ -13,7 +13,7 @@ import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.model.batches import Tables
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training.loop import Epoch
@@ -94,7 +94,7 @@ def prepared(*overrides: str) -> tuple[Setup, Config]:
     for name, part in setup.parts.items():
         forces = tuple(of_table.to(dtype) for of_table in part.forces)
         tables = part.tables.change(converted)
-        setup.parts[name] = Labels(tables, part.energy.to(dtype), forces)
+        setup.parts[name] = LabelledTables(tables, part.energy.to(dtype), forces)
     return setup, config
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepset_bench.model.batches import Batch
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.labelled import Labels
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.model.potential import Potential
 
 RIDGE = 1e-4
@@ -24,7 +24,7 @@ AT_ONCE = 64
 """Frames whose equations are in memory."""
 
 
-def fit_pairs(potential: Potential, model: DeepSetX, labels: Labels) -> None:
+def fit_pairs(potential: Potential, model: DeepSetX, labels: LabelledTables) -> None:
     """Set the model's pair potential; the potential's scale becomes what it leaves of the energies.
 
     Minimises  <(E - E_label)^2> / <E_label^2>  +  <(F - F_label)^2> / <F_label^2>  +  RIDGE |c|^2,
@@ -49,7 +49,7 @@ def fit_pairs(potential: Potential, model: DeepSetX, labels: Labels) -> None:
     potential.scale.fill_(scale)
 
 
-def _gram(potential: Potential, labels: Labels) -> tuple[Tensor, Tensor]:
+def _gram(potential: Potential, labels: LabelledTables) -> tuple[Tensor, Tensor]:
     """Mean products of [dE/dc, E_label], a frame, and of [dF/dc, F_label], a component; in eV."""
     energies = forces = torch.zeros(())
     for chunk in torch.arange(len(labels)).split(AT_ONCE):
