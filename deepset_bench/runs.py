@@ -167,23 +167,6 @@ class RunFolder:
             os.close(descriptor)
         return False
 
-    def of_other_lengths(self, variant: str) -> list[RunFolder]:
-        """Runs that have ended and differ from this one in `trainer.epochs` alone.
-
-        Args:
-            variant: of this run.
-        """
-
-        def bare(name: str) -> str:
-            parts = [p for p in name.split("+") if not p.startswith("trainer.epochs-")]
-            return "+".join(part for part in parts if part != "baseline")
-
-        paths = sorted(self.path.parents[1].glob(f"*/{self.path.name}"))
-        others = [RunFolder(path) for path in paths if path != self.path]
-        ended = [folder for folder in others if folder.has_ended()]
-        # A folder's name may be cut short.
-        return [f for f in ended if bare(str(f.result().get("variant"))) == bare(variant)]
-
     def is_kept(self) -> bool:
         """Whether the folder of a run that was begun is still there."""
         return self.config.exists()

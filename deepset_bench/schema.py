@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -237,6 +238,11 @@ class Config:
         """Names of the data sets that determine the run: its own, and its task's if another."""
         other = self.task.data
         return (self.data.name,) if other in (None, self.data.name) else (self.data.name, other)
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How often the optimiser steps."""
+        return math.ceil(self.data.train_size / self.trainer.batch_size)
 
     @property
     def every_second(self) -> bool:

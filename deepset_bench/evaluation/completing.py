@@ -18,7 +18,7 @@ from deepset_bench.runs import MEASURED_ON, METRIC_SOURCES, RunFolder
 from deepset_bench.scoring.table import Metric, Value, chosen
 from deepset_bench.training import checkpoint
 from deepset_bench.training.computing import machine
-from deepset_bench.training.measuring import measured, steps_an_epoch
+from deepset_bench.training.measuring import measured
 from deepset_bench.training.setup import prepare
 
 
@@ -77,7 +77,7 @@ def _completed(
         setup.potential.load_state_dict(
             checkpoint.load_best(folder.best, setup.device)["potential"]
         )
-        steps = result["epochs"] * steps_an_epoch(setup, config)
+        steps = result["epochs"] * config.steps_an_epoch
         seconds = result["wall_seconds"] / steps
         found = measured(setup, config, metrics, seconds, say, folder.path)
         keys = [metric.key for metric in metrics]

@@ -88,7 +88,7 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     """
     trainer, device = members[0].config.trainer, members[0].setup.device
     n_train = len(members[0].setup.parts["train"])
-    steps = math.ceil(n_train / trainer.batch_size)
+    steps = members[0].config.steps_an_epoch
     rates = [LearningRate(trainer, total_steps=steps * trainer.epochs) for _ in members]
     for run, member in enumerate(members):
         if member.folder.last.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,11 +14,6 @@ from deepset_bench.scoring.metrics import compare
 from deepset_bench.scoring.scored import ScoredRun
 from deepset_bench.scoring.table import Metric
 from deepset_bench.training.setup import Setup, evaluation_batch
-
-
-def steps_an_epoch(setup: Setup, config: Config) -> int:
-    """How often the optimiser steps."""
-    return math.ceil(len(setup.parts["train"]) / config.trainer.batch_size)
 
 
 def measured(

@@ -67,3 +67,18 @@ class LearningRate:
         """Go on from `state`."""
         self.factor, self.best = state["factor"], state["best"]
         self.epochs_since_best = int(state["epochs"])
+
+
+def agree(shorter: Trainer, longer: Trainer, steps_an_epoch: int) -> bool:
+    """Whether every step of the shorter run has the learning rate that it has in the longer one.
+
+    Under `plateau` the rate depends on what was, not on what is to come; under `cosine` only the
+    warm-up does.
+
+    Args:
+        shorter, longer: differ in `epochs` alone.
+        steps_an_epoch: of both.
+    """
+    rates = [LearningRate(one, steps_an_epoch * one.epochs) for one in (shorter, longer)]
+    a, b = ([rate.at(n) for n in range(steps_an_epoch * shorter.epochs)] for rate in rates)
+    return a == b

@@ -24,7 +24,8 @@ from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import traceable, untested, wants_compiling
 from deepset_bench.training.loop import Epoch, Member, fit
-from deepset_bench.training.measuring import measured, steps_an_epoch
+from deepset_bench.training.measuring import measured
+from deepset_bench.training.more_epochs import begin_where_shorter_ended
 from deepset_bench.training.records import Recorder
 from deepset_bench.training.setup import Setup, prepare
 from deepset_bench.training.stacked import StackedOptimisation
@@ -125,7 +126,9 @@ def _start(
     """Prepare a run and write down what is about to happen."""
     config, identity = experiment.config, _identity(experiment, checksums)
     # Whatever the other records are or say: these parameters were trained on something.
-    saved = None
+    saved, begun = None, ""
+    if not folder.last.exists() and not fresh:
+        begun = begin_where_shorter_ended(experiment, checksums, folder)
     if folder.last.exists() and not fresh:
         saved = checkpoint.load_last(folder.last, torch.device("cpu"))
         if saved["run"] != identity:
@@ -171,14 +174,12 @@ def _start(
         folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
     for note in setup.notes:
         say(note)
+    if begun:
+        say(begun)
     if saved is not None:
         member.epochs_done = saved["epochs"]
+    if saved is not None and not begun:
         say(f"going on after epoch {member.epochs_done}")
-    elif others := folder.of_other_lengths(experiment.variant):
-        say(
-            f"begun from the start: {others[-1].path} has another number of epochs, over which its "
-            "learning rate falls, so this run does not go on from it"
-        )
     return member
 
 
@@ -300,7 +301,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
                 "bench train ... --fresh trains the run anew"
             )
         table = [one for one in metrics() if not one.on_demand]
-        steps = member.epochs_done * steps_an_epoch(setup, member.config)
+        steps = member.epochs_done * member.config.steps_an_epoch
         judged = {
             **measured(setup, member.config, table, round(member.share, 3) / steps, member.say),
             METRIC_SOURCES: registry.sources([one.variant for one in table]),

@@ -82,8 +82,8 @@ CASES = [
         "R20",
         (
             "data import it {files}/C3/ok.extxyz",
-            f"train data=it {TINY}",
-            f"train data=it {TINY.replace('epochs=1', 'epochs=2')}",
+            f"train data=it {TINY} trainer.schedule.warmup_steps=1",
+            f"train data=it {TINY.replace('epochs=1', 'epochs=2')} trainer.schedule.warmup_steps=1",
         ),
         says=("begun from the start: .* has another number of epochs",),
     ),
