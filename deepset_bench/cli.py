@@ -152,14 +152,43 @@ def sweep(
 
 @app.command()
 def status(
-    runs_dir: Annotated[
-        str | None, typer.Option(help="Default: the environment variable BENCH_RUNS, else runs.")
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Overrides that runs were made with, a sweep, or folders of runs. Default: every "
+            "run.",
+            autocompletion=cli_completion.kept,
+            show_default=False,
+        ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON a run.")] = False,
+    runs_dir: RunsDir = None,
 ) -> None:
     """What is queued, running, interrupted, done, failed, diverged, and why."""
     from deepset_bench.sweep import sweep_command as command
 
-    command.status(runs_dir)
+    _each_once(wanted)
+    command.status(wanted or [], runs_dir, as_json=as_json)
+
+
+@app.command()
+def rm(
+    wanted: Annotated[
+        list[str],
+        typer.Argument(
+            help="As bench status takes it: folders of runs, a sweep, or overrides.",
+            autocompletion=cli_completion.kept,
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Remove runs from disk; says which, and asks."""
+    from deepset_bench.sweep.removal import remove
+
+    _each_once(wanted)
+    if not remove(wanted, runs_dir, yes=yes):
+        raise typer.Exit(1)
 
 
 @app.command(epilog=GROUPS)

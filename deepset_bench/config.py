@@ -86,6 +86,28 @@ def experiment(overrides: Sequence[str]) -> Experiment:
     return _experiment(tuple(parsed_line(override, known) for override in parsed))
 
 
+def asked_for(overrides: Sequence[str]) -> dict[str, Any]:
+    """Dotted keys of config.yaml -> the values that overrides ask for, whatever else a run has.
+
+    An option of a group asks for all keys of the group, one of `data` and `condition` for its name.
+
+    Args:
+        overrides: of one value each.
+
+    Raises:
+        UserError: an unknown group, option or key.
+    """
+    known = groups()
+    lines = [parsed_line(override, known) for override in parse(overrides)]
+    keys = [line for line in lines if line.startswith("++")]
+    named = [line for line in lines if line not in keys]
+    values = flat(_with_keys(_compose(tuple(named))[0], keys))
+    asked = {line.removeprefix("++").partition("=")[0] for line in lines}
+    asked |= {f"{group}.name" for group in ("data", "condition") if group in asked}
+    asked -= {"data", "condition"}
+    return {k: v for k, v in values.items() if any(f"{k}.".startswith(f"{a}.") for a in asked)}
+
+
 def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str:
     """The override as Hydra composes it: checked, and with or without `+` as it needs.
 

@@ -54,6 +54,8 @@ _FILES = (
     *("config.yaml", "split.npz", "metrics.csv", "last.pt", "best.pt", "log.txt"),
     *("status.json", "result.json"),
 )
+RECORDS = ("status.json", "result.json")
+"""Files that make a folder a run's."""
 _FOLDERS = ("evaluation", "wandb", "variants")
 _MADE = (
     *(*_FILES, "events.out.tfevents.*", "wandb/*"),
@@ -167,6 +169,10 @@ class RunFolder:
             os.close(descriptor)
         return False
 
+    def is_run(self) -> bool:
+        """Whether a run was planned or trained here."""
+        return any((self.path / name).is_file() for name in RECORDS)
+
     def is_kept(self) -> bool:
         """Whether the folder of a run that was begun is still there."""
         return self.config.exists()
@@ -235,14 +241,22 @@ class RunFolder:
     def clear(self) -> None:
         """Forget the run: delete what the program made, and no other file; the lock stays."""
         self.tidy()
-        for entry in [path for pattern in _MADE for path in self.path.glob(pattern)]:
+        made = [path for pattern in _MADE for path in self.path.glob(pattern)]
+        for entry in (path for path in made if not self._is_linked(path.parent)):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-        for empty in (*self.path.glob("evaluation/*"), *map(self.path.joinpath, _FOLDERS)):
-            with suppress(OSError):  # it is not there, or holds something else
-                empty.rmdir()
+        for name in _FOLDERS:
+            inner = sorted(self.path.glob(f"{name}/**/"), reverse=True)
+            for empty in (path for path in inner if not self._is_linked(path)):
+                with suppress(OSError):  # it holds something else
+                    empty.rmdir()
+
+    def _is_linked(self, folder: Path) -> bool:
+        """Whether the way from the run's folder to this one leads through a link."""
+        way = [folder, *folder.parents]
+        return any(place.is_symlink() for place in way[: way.index(self.path)])
 
     def tidy(self) -> None:
         """Delete the temporary files of writes that were killed."""

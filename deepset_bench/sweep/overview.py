@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -14,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepset_bench.console import Console
+from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.status import Standing
 
@@ -52,14 +55,42 @@ def line(name: str, stands: Standing) -> str:
     return f"{stands.state:<11} {name}  {', '.join(word for word in words if word)}"
 
 
+def facts(name: str, stands: Standing) -> dict[str, Any]:
+    """What `bench status --json` prints of a run; keys are added, never changed.
+
+    Args:
+        name: its folder below the runs folder, DATA/CONDITION/VARIANT/seed-N.
+        stands: where it stands.
+    """
+    *_, data, condition, variant, seed = ["", "", "", *Path(name).parts]
+    number = seed.removeprefix("seed-")
+    return {
+        **{"run": name, "data": data, "condition": condition, "variant": variant},
+        "seed": int(number) if number.isdecimal() else None,
+        "state": stands.state,
+        "reason": stands.reason,
+        "epoch": stands.epoch,
+        "epochs": stands.epochs,
+        f"val_{ENERGY_MAE}": stands.energy,
+        f"val_{FORCES_MAE}": stands.forces,
+        "seconds": stands.seconds,
+        "seconds_left": stands.seconds_left,
+    }
+
+
 def show_runs(console: Console, rows: Sequence[Row]) -> None:
     """All runs and how many are in each state."""
+    show_rows(console, rows)
+    console.print(counts([stands for _, stands in rows]))
+
+
+def show_rows(console: Console, rows: Sequence[Row]) -> None:
+    """A table in a terminal, else a line a run."""
     if console.is_terminal:
         console.print(table(rows))
     else:
         for row in rows:
             console.print(line(*row), soft_wrap=True)
-    console.print(counts([stands for _, stands in rows]))
 
 
 def counts(standings: Sequence[Standing]) -> str:

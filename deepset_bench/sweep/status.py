@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.runs import ENDED, ENERGY_MAE, FORCES_MAE, RunFolder
+from deepset_bench.runs import ENDED, ENERGY_MAE, FORCES_MAE, RECORDS, RunFolder
 
 _INTERRUPTED = "interrupted"
 _EPOCH, _ENERGY, _FORCES, _SECONDS = (
@@ -107,8 +107,7 @@ def _result(result: dict[str, Any]) -> dict[str, float]:
 
 def find(root: Path) -> list[RunFolder]:
     """Every run folder below `root`, by path."""
-    names = ("status.json", "result.json")
-    return [RunFolder(path) for path in sorted({p.parent for n in names for p in root.rglob(n)})]
+    return [RunFolder(path) for path in sorted({p.parent for n in RECORDS for p in root.rglob(n)})]
 
 
 def _epochs(folder: RunFolder) -> int | None:

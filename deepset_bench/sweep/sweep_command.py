@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
-from deepset_bench.runs import runs_root
+from deepset_bench.runs import RunFolder, runs_root
+from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors.executor import executor
+from deepset_bench.sweep.listed import listed
 from deepset_bench.sweep.plan import Plan, plan
-from deepset_bench.sweep.status import find, standing
+from deepset_bench.sweep.status import standing
 
 
 def sweep(
@@ -62,11 +69,34 @@ def sweep(
     return _report(console, running)
 
 
-def status(runs_dir: str | None) -> None:
-    """Print every run below the runs folder."""
+def status(words: Sequence[str], runs_dir: str | Path | None, *, as_json: bool) -> None:
+    """Print the runs that the words mean, by data and condition; or one object of JSON a run.
+
+    Args:
+        words: see `listed`.
+        runs_dir: see `listed`.
+        as_json: whether to print JSON.
+
+    Raises:
+        UserError: see `listed`.
+    """
     root = runs_root(runs_dir)
-    rows = [(str(f.path.relative_to(root)), standing(f)) for f in find(root)]
-    display.show_runs(Console(), rows)
+    found = [(folder, standing(folder)) for folder in listed(words, runs_dir)]
+    if as_json:
+        for folder, stands in found:
+            say(json.dumps(display.facts(_below(folder, root), stands)))
+        return
+    console = Console()
+    for home, group in groupby(found, key=lambda one: one[0].path.parents[1]):
+        console.print(Text(_below(RunFolder(home), root), "bold"), soft_wrap=True)
+        display.show_rows(console, [(str(f.path.relative_to(home)), stands) for f, stands in group])
+    console.print(display.counts([stands for _, stands in found]))
+
+
+def _below(folder: RunFolder, root: Path) -> str:
+    """Its path below the runs folder, where it is there."""
+    inside = folder.path.is_relative_to(root)
+    return str(folder.path.relative_to(root) if inside else folder.path)
 
 
 def _list(console: Console, planned: Plan) -> None:
