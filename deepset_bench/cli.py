@@ -37,7 +37,7 @@ Unit = Annotated[
     Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
 ]
 Condition = Annotated[
-    Literal["report", "corrected", "both"], typer.Option(help="Side by side, or one.")
+    str, typer.Option(help="Conditions to show, with commas between (default: the study's).")
 ]
 DataName = Annotated[str | None, typer.Option(help="The set that runs were trained on.")]
 RunsDir = Annotated[Path | None, typer.Option(help="Where the runs are (default: as bench train).")]
@@ -260,14 +260,14 @@ def tables(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Numbers of the report's tables, names or files of sweeps, 'claims', "
-            "'generalisation', and overrides that the runs were made with. Default: every table "
-            "and the claims.",
+            help="Studies, names or files of sweeps, numbers of tables, 'claims'; overrides that "
+            "the runs were made with, or axes, as typed behind bench sweep. Default: the study in "
+            "this folder, else the report's.",
             autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
-    condition: Condition = "both",
+    condition: Condition = "",
     unit: Unit = "hartree",
     style: Annotated[
         Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="As what.")
@@ -286,15 +286,14 @@ def tables(
     data: DataName = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """The report's tables from the runs on disk, and whether its claims hold."""
+    """The tables of a study from the runs on disk, and whether its claims hold."""
     from deepset_bench.study.collect import Where
     from deepset_bench.study.tables_command import show
 
     given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
     names = [text for text in wanted or [] if not is_override(text)]
-    conditions = ["report", "corrected"] if condition == "both" else [condition]
     where = Where(tuple(given), runs_dir)
-    show(names, conditions, unit, style, part, out, where, metric or ())
+    show(names, _conditions(condition), unit, style, part, out, where, metric or ())
 
 
 @app.command()
@@ -308,7 +307,7 @@ def figures(
             show_default=False,
         ),
     ] = None,
-    condition: Condition = "both",
+    condition: Condition = "",
     unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
     runs_dir: RunsDir = None,
@@ -320,32 +319,38 @@ def figures(
 
     given = tuple(_each_once(wanted))
     names = [text for text in wanted or [] if not is_override(text)]
-    conditions = ["report", "corrected"] if condition == "both" else [condition]
-    show(report(), names, conditions, unit, out, Where(given, runs_dir))
+    show(names, _conditions(condition), unit, out, Where(given, runs_dir))
 
 
 @app.command()
 def report(
-    overrides: Annotated[
+    wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="What the runs were made with.",
+            help="A study, or sweeps of one; overrides that the runs were made with, or axes. "
+            "Default: the study in this folder, else the report's.",
             autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
+    condition: Condition = "",
     unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = Path("report.html"),
     data: DataName = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Findings, claims, data, tables, figures and where numbers are from: one HTML page."""
+    """The answer, claims, data, tables, figures and where numbers are from: one HTML page."""
     from deepset_bench.page.report_command import show
     from deepset_bench.study.collect import Where
 
-    given = [*(overrides or []), *([f"data={data}"] if data else [])]
-    _each_once(given)
-    show(out, unit, Where(tuple(given), runs_dir))
+    given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
+    names = [text for text in wanted or [] if not is_override(text)]
+    show(names, _conditions(condition), out, unit, Where(tuple(given), runs_dir))
+
+
+def _conditions(text: str) -> list[str]:
+    """Those that are asked for; none, or `both`, for the study's."""
+    return [] if text == "both" else [name for name in text.split(",") if name]
 
 
 def _each_once(words: list[str] | None) -> list[str]:

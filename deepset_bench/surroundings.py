@@ -25,6 +25,10 @@ from deepset_bench.errors import UserError
 
 _PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
 """What numbers are computed with."""
+STUDY = "BENCH_STUDY"
+"""Environment variable: the folder of the study that a command is about, if one was named."""
+SHEET = "study.yaml"
+"""What makes a folder a study."""
 
 _LOOK_ALIKE = {  # what Unicode does not take apart
     "—": "-",

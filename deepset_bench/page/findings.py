@@ -1,175 +1,179 @@
-"""What the runs say, in the order a reader needs it: sentences, every number computed."""
+"""The words of a study's own page: its `findings.md.j2`, every number in it computed.
+
+The template is the study's and is rendered in a sandbox: it can ask for what is named here and for
+nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import pandas as pd
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import SandboxedEnvironment, SecurityError
 from scipy import stats
 
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.tables import Table
 from deepset_bench.study.verdict import HOLDS, REVERSED, SMALLER, UNDECIDED
+from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
 
+FILE = "findings.md.j2"
 _FEW = 4
 """Variants below which a ranking says nothing."""
-_HOW = {"report": "Trained as the report did", "corrected": "Corrected"}
-_AMONG = {"report": "the report", "corrected": "the corrected condition"}
+_HEADING = re.compile(r"^##\s+(?P<heading>.+?)(?:\s+\[(?P<source>[\w-]+)\])?\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Said:
-    """A heading, what the numbers are, and where they are from: a sweep or a section."""
+    """A heading, what the numbers are, and where they are from: a comparison or a section."""
 
     heading: str
     text: str
     source: str
 
 
-def findings(report: Table, claims: pd.DataFrame, unit: str) -> list[Said]:
-    """Everything that the runs there are allow to be said.
+def findings(
+    study: Study, table: Callable[[str], Table], claims: pd.DataFrame, unit: str
+) -> list[Said]:
+    """What a study's template makes of its runs; nothing where it has none.
 
     Args:
-        report: the table of all of the report's runs.
+        study: whose.
+        table: name of a comparison -> its table.
         claims: `claims.claims`.
         unit: `hartree` or `mev`.
+
+    Raises:
+        UserError: the template does not render; the message has its line.
     """
-    frame = report.frame[report.frame.part == "mean"]
-    by_condition = {c: frame[frame.condition == c] for c in report.conditions}
-    said = [_floor(by_condition, unit), _trivial(report), _corrected(by_condition, unit)]
-    said += [_ranking(by_condition), _claims(claims), _seeds(by_condition)]
-    return [one for one in said if one is not None]
+    path = study.file(FILE)
+    if path is None:
+        return []
+
+    def number(value: float, metric: str) -> str:
+        size, _, digits = UNITS[unit][metric]
+        return f"{value / size:.{digits}f}"
+
+    def verdicts(condition: str) -> str:
+        counts = claims[claims.condition == condition].verdict.value_counts()
+        each = [f"{counts[v]} {v}" for v in (HOLDS, SMALLER, REVERSED, UNDECIDED) if v in counts]
+        return ", ".join(each)
+
+    names: Mapping[str, Any] = {
+        "of": lambda name: Facts(table(study.comparison(name, str(path)).name)),
+        "conditions": list(dict.fromkeys(claims.condition)) or list(study.conditions) or [""],
+        "claims": claims.claim.nunique(),
+        "verdicts": verdicts,
+        "number": number,
+        "amount": lambda value, metric: f"{number(value, metric)} {UNITS[unit][metric][1]}",
+        "percent": _percent,
+        "many": _many,
+    }
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    try:
+        text = environment.from_string(path.read_text(encoding="utf-8")).render(names)
+    except TemplateSyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {one_line(error)}") from None
+    except (TemplateError, SecurityError, TypeError, ValueError, LookupError) as error:
+        raise UserError(f"{path}: cannot be filled in: {one_line(error)}") from None
+    return _said(text)
 
 
-def _floor(frames: dict[str, pd.DataFrame], unit: str) -> Said | None:
-    """The labels' own error, where they have one."""
-    size, name, digits = UNITS[unit]["forces"]
-    for condition, frame in frames.items():
+def _said(text: str) -> list[Said]:
+    """Sections that begin `## HEADING [SOURCE]`; those without a word are left out."""
+    found = list(_HEADING.finditer(text))
+    ends = [one.start() for one in found[1:]] + [len(text)]
+    each = [
+        Said(one["heading"], " ".join(text[one.end() : end].split()), one["source"] or "tables")
+        for one, end in zip(found, ends, strict=True)
+    ]
+    return [one for one in each if one.text]
+
+
+class Facts:
+    """What a table says, as a template may ask for it; None where no run says it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return self._table.frame[self._table.frame.part == "mean"]
+
+    def _done(self, condition: str) -> pd.DataFrame:
+        frame = self._frame
+        return frame[(frame.condition == condition) & (frame.kind == "run") & (frame.n > 0)]
+
+    def floor(self, condition: str) -> dict[str, float] | None:
+        """The labels' own force error, where they have one, and the errors of the variants.
+
+        Returns:
+            `error`, `least` and `most` in eV/angstrom; `of_trivial`, of what zero force scores.
+        """
+        frame = self._frame[self._frame.condition == condition]
         floor, trivial = (frame[frame.kind == kind].forces_mean for kind in ("floor", "trivial"))
-        ours = _done(frame).forces_mean
-        if len(floor) and floor.item() > 0:
-            low, high = (f"{value / size:.{digits}f}" for value in (ours.min(), ours.max()))
-            return Said(
-                "The force labels themselves are wrong",
-                f"Against the labels of {_AMONG[condition]} the true forces, those of a perfect "
-                f"potential, have an error of {floor.item() / size:.{digits}f} {name}: "
-                f"{_percent(floor.item() / trivial.item())} of what predicting zero force has. "
-                f"What was trained on these labels scores {low} to {high} {name}.",
-                "table_1",
-            )
-    return None
+        ours = self._done(condition).forces_mean
+        if not len(floor) or not floor.item() > 0 or ours.empty:
+            return None
+        error = float(floor.item())
+        of_trivial = error / trivial.item()
+        least, most = float(ours.min()), float(ours.max())
+        return {"error": error, "of_trivial": of_trivial, "least": least, "most": most}
 
+    def of_trivial(self, condition: str) -> dict[str, Any] | None:
+        """Errors as shares of what knowing nothing scores on the same frames.
 
-def _trivial(report: Table) -> Said | None:
-    """Errors as fractions of what knowing nothing scores on the same frames."""
-    sentences = []
-    for condition in report.conditions:
-        runs = report.runs[(report.runs.state == "done") & (report.runs.condition == condition)]
+        Returns:
+            `variants` that are there of `of`; `energy` and `forces`, as in `12 to 30 %`.
+        """
+        runs = self._table.runs
+        runs = runs[(runs.state == "done") & (runs.condition == condition)]
         if runs.empty:
-            continue
-        energy, forces = (
-            _span((runs[f"{m}_mean"] / runs[f"trivial_{m}_mean"]).groupby(runs.label).mean())
+            return None
+        spans = {
+            m: _span((runs[f"{m}_mean"] / runs[f"trivial_{m}_mean"]).groupby(runs.label).mean())
             for m in METRICS
-        )
-        sentences.append(
-            f"{_HOW[condition]}, {_many(runs.label.nunique(), 'variant')} of "
-            f"{len(report.sweep.runs)} reach {energy} of the error of predicting the mean energy, "
-            f"and {forces} of that of predicting zero force."
-        )
-    if not sentences:
-        return None
-    return Said("How far from knowing nothing", " ".join(sentences), "tables")
+        }
+        return {"variants": runs.label.nunique(), "of": len(self._table.sweep.runs), **spans}
 
+    def between(self, row: str, one: str, other: str, metric: str) -> dict[str, Any] | None:
+        """The error of a row under one condition and under another.
 
-def _corrected(frames: dict[str, pd.DataFrame], unit: str) -> Said | None:
-    """The same network without and with the report's flaws."""
-    both = [_done(frames[name]) for name in ("report", "corrected") if name in frames]
-    if len(both) < 2:
-        return None
-    pair = both[0].merge(both[1], on="row", suffixes=("_report", "_corrected"))
-    pair = pair[pair.row == "No scalars"]
-    if pair.empty:
-        return None
-    parts = []
-    for metric, what in zip(METRICS, ("energy", "force"), strict=True):
-        size, name, digits = UNITS[unit][metric]
-        before, after = (pair[f"{metric}_mean_{c}"].item() for c in ("report", "corrected"))
-        parts.append(
-            f"{what} error of {after / size:.{digits}f} instead of {before / size:.{digits}f} "
-            f"{name} ({before / after:.0f} times smaller)"
-        )
-    return Said(
-        "The same network on sound labels",
-        f"Corrected, the variant without scalars and graph layer has an {' and a '.join(parts)}. "
-        "Parameters, frames and number of epochs are the same; labels, units, energy reference, "
-        "envelope at the cutoff, loss, learning rate, clipping and batch size are not.",
-        "table_1",
-    )
+        Returns:
+            `before` and `after` in eV or eV/angstrom; `times` smaller, rounded.
+        """
+        both = [self._done(name) for name in (one, other)]
+        found = [frame[frame.row == row][f"{metric}_mean"] for frame in both]
+        if any(column.empty for column in found):
+            return None
+        before, after = (float(column.item()) for column in found)
+        return {"before": before, "after": after, "times": f"{before / after:.0f}"}
 
-
-def _ranking(frames: dict[str, pd.DataFrame]) -> Said | None:
-    """Whether variants come in the order that the report prints."""
-    sentences = []
-    for condition, frame in frames.items():
-        ours = _done(frame).dropna(subset=["energy_printed"])
+    def ranking(self, condition: str) -> dict[str, Any] | None:
+        """Whether variants come in the order of their printed energy errors: Kendall's tau."""
+        ours = self._done(condition).dropna(subset=["energy_printed"])
         if len(ours) < _FEW:
-            continue
+            return None
         found = stats.kendalltau(ours.energy_printed, ours.energy_mean)
-        sentences.append(
-            f"{_HOW[condition]}, {len(ours)} variants rank by their energy error like the printed "
-            f"ones with Kendall's τ = {found.statistic:+.2f} (p = {found.pvalue:.2f})."
-        )
-    if not sentences:
-        return None
-    text = " ".join(sentences).replace("= -", "= −")
-    return Said(
-        "Does the report's ranking come back?",
-        f"{text} τ is 1 for the same order, −1 for the reverse, and 0 for none; p is the "
-        "probability of one as far from 0 if the orders had nothing to do with each other.",
-        "tables",
-    )
+        tau = f"{found.statistic:+.2f}".replace("-", "−")
+        return {"variants": len(ours), "tau": tau, "p": f"{found.pvalue:.2f}"}
 
-
-def _claims(claims: pd.DataFrame) -> Said:
-    """How many of the report's claims hold."""
-    sentences = []
-    for condition, group in claims.groupby("condition", sort=False):
-        counts = group.verdict.value_counts()
-        words = [f"{counts[v]} {v}" for v in (HOLDS, SMALLER, REVERSED, UNDECIDED) if v in counts]
-        sentences.append(f"{_HOW[str(condition)]}: {', '.join(words)}.")
-    number = claims.claim.nunique()
-    return Said(f"The report's {number} claims", " ".join(sentences), "claims")
-
-
-def _seeds(frames: dict[str, pd.DataFrame]) -> Said | None:
-    """How much is measured, and how much of it is more than chance."""
-    sentences = []
-    for condition, frame in frames.items():
-        ours = _done(frame)
+    def seeds(self, condition: str) -> dict[str, Any] | None:
+        """How much is measured: `seeds` in words, `differences` with an interval, those `apart`."""
+        ours = self._done(condition)
         if ours.empty:
-            continue
-        counts = sorted(set(ours.n))
+            return None
         several = ours[ours.energy_difference_half.notna()]
-        away = (several.energy_difference.abs() > several.energy_difference_half).sum()
-        text = f"{_HOW[condition]}, variants have {_range(counts)} here"
-        if several.empty:
-            sentences.append(f"{text}: no difference can be told from chance yet.")
-        else:
-            sentences.append(
-                f"{text}; of {_many(len(several), 'difference')} in energy to "
-                f"the variant without scalars, {away} "
-                f"{'has' if away == 1 else 'have'} an interval that excludes zero."
-            )
-    if not sentences:
-        return None
-    heading = "The report trained each variant once; one seed has no interval"
-    return Said(heading, " ".join(sentences), "runs")
-
-
-def _done(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[(frame.kind == "run") & (frame.n > 0)]
+        apart = (several.energy_difference.abs() > several.energy_difference_half).sum()
+        counts = sorted(set(ours.n))
+        return {"seeds": _range(counts), "differences": len(several), "apart": int(apart)}
 
 
 def _percent(fraction: float) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import yaml
 
 from deepset_bench import html
 from deepset_bench.checks.finding import listed, ranges, sorted_by_verdict
@@ -26,23 +26,31 @@ from deepset_bench.figures.style import INK, LINE, PAPER, RC
 from deepset_bench.files import check_writable, write_text
 from deepset_bench.page.findings import findings
 from deepset_bench.page.provenance import provenance
+from deepset_bench.reading import read_yaml
 from deepset_bench.runs import runs_root
-from deepset_bench.study import comparisons, generalisation
+from deepset_bench.scoring.table import chosen as metrics
+from deepset_bench.study import generalisation
 from deepset_bench.study import sections as blocks
+from deepset_bench.study.answer import answers
 from deepset_bench.study.claims import claims
-from deepset_bench.study.collect import Where
-from deepset_bench.study.tables import build
-from deepset_bench.study.tables_command import chosen
+from deepset_bench.study.collect import Where, conditions_of, under
+from deepset_bench.study.published import published
+from deepset_bench.study.tables import Table, build
+from deepset_bench.study.tables_command import asked_for, of_study
 from deepset_bench.surroundings import say
+from deepset_bench.sweep.studies import Study
 
-CONDITIONS = ("report", "corrected")
-FLAWS = Path(__file__).with_name("flaws.yaml")
+CORRECTIONS = "corrections.yaml"
 
 
-def show(out: Path, unit: str, where: Where) -> None:
+def show(
+    words: Sequence[str], conditions: Sequence[str], out: Path, unit: str, where: Where
+) -> None:
     """Write the page and print its path.
 
     Args:
+        words: a study, or comparisons of one; none: the study at hand, or what the overrides list.
+        conditions: to show; none: those of the study.
         out: the file.
         unit: `hartree` or `mev`.
         where: which runs.
@@ -53,14 +61,27 @@ def show(out: Path, unit: str, where: Where) -> None:
     if out.is_file() or not out.exists():  # else a device
         check_writable(out.parent)
     with Console(stderr=True).status("reading runs") as status:
-        write_text(out, page(unit, where, status.update))
+        studies, where = asked_for(words, where)
+        if len(studies) > 1:
+            raise UserError(f"{' '.join(words)}: a page is of one study at a time")
+        write_text(out, page(studies[0], words, conditions, unit, where, status.update))
     say(out)
 
 
-def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
-    """The whole page.
+def page(
+    study: Study,
+    words: Sequence[str],
+    conditions: Sequence[str],
+    unit: str,
+    where: Where,
+    say: Any = lambda _: None,
+) -> str:
+    """The whole page of a study.
 
     Args:
+        study: whose.
+        words: that stand for it on the command line.
+        conditions: to show; none: those of the study.
         unit: `hartree` or `mev`.
         where: which runs.
         say: called with what is being done.
@@ -68,40 +89,58 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     Raises:
         UserError: see `show`.
     """
-    every = build(comparisons.shipped("report"), CONDITIONS, where)
-    shown = chosen((), CONDITIONS, where)
-    if not any((table.runs.state == "done").any() for table in (every, *shown)):
-        fill = shlex.join(["bench", "sweep", "sweeps/table_2.yaml", *where.overrides, *where.dir])
+    shown = of_study(study, conditions)
+    known, built = published(study), dict[str, Table]()
+
+    def table(name: str) -> Table:
+        """Each once, whatever asks for it."""
+        if name not in built:
+            one = study.comparison(name, "page")
+            built[name] = build(one, shown, where, metrics(study.metrics), known)
+        return built[name]
+
+    tables = [table(one.name) for one in study.tables]
+    unseen = generalisation.page(study, shown, unit, where) if study.unseen else None
+    if not any((one.runs.state == "done").any() for one in tables) and not (
+        unseen and unseen.blocks
+    ):
+        first = next(iter([*study.tables, *study.unseen]))
+        fill = shlex.join(["bench", "sweep", *first.file, *where.overrides, *where.dir])
         root = where.runs_dir or runs_root(None)
-        raise UserError(f"{root}: no finished run of the report's tables; {fill} makes some")
-    closing = claims(CONDITIONS, where)
-    unseen = generalisation.page(unit, where)
-    origin = provenance(shown, unit, where)
+        raise UserError(f"{root}: no finished run of {study.title!r}; {fill} makes some")
+    there = [one for one in tables if one.sweep.table or (one.runs.state == "done").any()]
+    closing = claims(study, shown, where)
+    origin = provenance(there, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
-    links |= {table.sweep.name: f"#sweep-{table.sweep.name}" for table in shown}
-    links |= {name: f"#{name}" for name in ("tables", "claims", "runs")} | {"report": "#tables"}
+    links |= {one.sweep.name: f"#sweep-{one.sweep.name}" for one in there}
+    links |= {name: "#tables" for name in built if name not in links}
+    links |= {name: f"#{name}" for name in ("tables", "claims", "runs")}
+    said = findings(study, table, closing, unit)
     say("examining data")
-    examined = examinations(where)
+    examined = examinations(study, shown, where)
     say("drawing figures")
-    drawn = [_drawn(figure) for figure in figures.build(figures.report(), where, CONDITIONS, unit)]
+    drawn = [_drawn(figure) for figure in figures.build(study, where, shown, unit)]
     from plotly.offline import get_plotlyjs
 
-    command = ["bench", "report", *where.overrides]
+    command = ["bench", "report", *words, *where.overrides]
     command += [] if where.runs_dir is None else ["--runs-dir", str(where.runs_dir)]
     return html.render(
         "report.html",
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         command=shlex.join(command + (["--unit", unit] if unit != "hartree" else [])),
         root=str(where.runs_dir or runs_root(None)),
-        said=findings(every, closing, unit),
-        claims=blocks.claims_page(closing),
-        flaws=yaml.safe_load(FLAWS.read_text(encoding="utf-8")),
+        study=study,
+        answers=answers(study, tables),
+        said=said,
+        claims=blocks.claims_page(study, closing) if len(closing) else None,
+        corrections=corrections(study),
         examined=examined,
         tables=[
-            (blocks.page(table, unit, ["mean"]), bool((table.runs.state == "done").any()))
-            for table in shown
+            (blocks.page(one, unit, ["mean"]), bool((one.runs.state == "done").any()))
+            for one in there
         ],
-        unseen=unseen if unseen.blocks else None,
+        printed=bool(known.content),
+        unseen=unseen if unseen and unseen.blocks else None,
         figures=drawn,
         origin=origin,
         links=links,
@@ -113,12 +152,42 @@ def page(unit: str, where: Where, say: Any = lambda _: None) -> str:
     )
 
 
-def examinations(where: Where) -> list[dict[str, Any]]:
+def corrections(study: Study) -> dict[str, Any] | None:
+    """What a study says was wrong elsewhere: title, words, and what turns each flaw off.
+
+    Raises:
+        UserError: its `corrections.yaml` is not as it is to be.
+    """
+    path = study.file(CORRECTIONS)
+    if path is None:
+        return None
+    content = read_yaml(path)
+    keys = {"title", "words", "flaws"}
+    if not isinstance(content, dict) or set(content) != keys:
+        raise UserError(f"{path}: is to be a mapping with the keys {', '.join(sorted(keys))}")
+    flaws = content["flaws"]
+    each = {"flaw", "switch", "shows"}
+    if not isinstance(flaws, list) or not all(
+        isinstance(o, dict) and set(o) == each for o in flaws
+    ):
+        raise UserError(f"{path}: flaws is to be a list with flaw, switch and shows each")
+    return content
+
+
+def examinations(study: Study, conditions: Sequence[str], where: Where) -> list[dict[str, Any]]:
     """What `bench data check` says of every set and kind of labels that the runs are trained on."""
     wanted: dict[tuple[str, str], list[str]] = {}
-    for condition in CONDITIONS:
-        config = experiment([*where.of_data, f"condition={condition}"]).config
-        wanted.setdefault((config.data.name, config.condition.labels), []).append(condition)
+    for one in study.tables or study.unseen:
+        for condition in conditions_of(one, conditions):
+            for run in one.runs:
+                try:
+                    lines = [*run.overrides, *where.overrides, *under(condition)]
+                    config = experiment(lines).config
+                except UserError:  # a row that cannot take the overrides, which its table says
+                    continue
+                for name in config.sets:
+                    named = wanted.setdefault((name, config.condition.labels), [])
+                    named += [condition] if condition and condition not in named else []
     found = []
     for (name, labels), conditions in wanted.items():
         subject = Subject(

@@ -1,4 +1,4 @@
-"""Does the report's claim hold? Each headline claim under each condition, by `verdict.judge`."""
+"""Does a claim hold? Each claim of a study under each condition, by `verdict`."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ import pandas as pd
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
 from deepset_bench.model.energy_reference import fit_reference
-from deepset_bench.molecules.frames import Frames
-from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import shipped
+from deepset_bench.scoring.table import metrics
+from deepset_bench.study.claimed import EQUAL, SECONDS, Claim, ReferenceClaim, claimed
+from deepset_bench.study.collect import Where, collect, under
+from deepset_bench.study.columns import Column, added
 from deepset_bench.study.gaps import LEFT_OUT, left_out
-from deepset_bench.study.headlines import CLAIMS, Claim
-from deepset_bench.study.published import printed
+from deepset_bench.study.published import published
 from deepset_bench.study.tables import by_seed
-from deepset_bench.study.verdict import HOLDS, SMALLER, UNDECIDED, Effect, Values, effect, judge
+from deepset_bench.study.verdict import (
+    HOLDS,
+    SMALLER,
+    UNDECIDED,
+    Effect,
+    Values,
+    effect,
+    judge,
+    judge_equal,
+)
+from deepset_bench.sweep.studies import Study
 from deepset_bench.units import HARTREE
 
-HIGH = 0.5
-"""A force error is high that is over this fraction of predicting zero force."""
 
+def claims(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
+    """What a study claims, judged.
 
-def claims(conditions: Sequence[str], where: Where) -> pd.DataFrame:
-    """The closing table.
+    Args:
+        study: whose claims.
+        conditions: each claim is judged under each; one without a name is the usual one.
+        where: which runs.
 
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
@@ -34,27 +47,42 @@ def claims(conditions: Sequence[str], where: Where) -> pd.DataFrame:
         it is undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
 
     Raises:
-        UserError: overrides that do not compose, a data set that cannot be read.
+        UserError: a mistake in the study's files, overrides that do not compose, a data set that
+            cannot be read.
     """
-    runs = {name: collect(shipped(name), conditions, where) for name in ("report", "moe")}
-    for frame in runs.values():
-        for column in ("forces_mean", "energy_mean", "trivial_forces_mean", "seconds", "device"):
-            if column not in frame:
-                frame[column] = np.nan
+    wanted = claimed(study)
+    named = dict.fromkeys(one.runs for one in wanted if isinstance(one, Claim))
+    columns = {one.column for one in wanted if isinstance(one, Claim)}
+    shown = [Column(one) for one in metrics() if one.column in columns]
+    runs = {}
+    for name in named:
+        frame = collect(study.comparison(name, "claims"), conditions, where)
+        frame = frame.reindex(columns=[*frame.columns, *(c for c in _NEEDED if c not in frame)])
+        runs[name] = added(frame, shown)
     rows = []
-    for claim in CLAIMS:
-        rows += [_decide(claim, runs[claim.sweep], condition, where) for condition in conditions]
-    rows += [_force_error(runs["report"], condition, where) for condition in conditions]
-    fitted, unseen = catalogue.load("but-2-ene"), catalogue.load("pent-2-ene")
-    rows += [_offset(condition, fitted, unseen) for condition in conditions]
-    found = pd.DataFrame(rows)
+    for one in wanted:
+        for condition in conditions:
+            if isinstance(one, ReferenceClaim):
+                rows.append(_of_reference(study, one, condition))
+            elif one.pairs:
+                rows.append(_decide(study, one, runs[one.runs], condition, where))
+            else:
+                rows.append(_of_trivial(study, one, runs[one.runs], condition, where))
+    found = pd.DataFrame(rows, columns=_COLUMNS)
     found.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
     return found
 
 
-def _decide(claim: Claim, runs: pd.DataFrame, condition: str, where: Where) -> dict[str, str]:
+_NEEDED = (SECONDS, "device", "result")
+_COLUMNS = ["claim", "condition", "sweep", "evidence", "verdict", "command"]
+
+
+def _decide(
+    study: Study, claim: Claim, runs: pd.DataFrame, condition: str, where: Where
+) -> dict[str, str]:
     here = runs[runs.condition == condition]
-    timed = claim.column == "seconds"
+    timed = claim.column == SECONDS
+    column = claim.column if timed else f"{claim.column}_mean"
 
     def values(label: str) -> pd.DataFrame:
         return here[(here.label == label) & (here.state == "done")]
@@ -65,81 +93,101 @@ def _decide(claim: Claim, runs: pd.DataFrame, condition: str, where: Where) -> d
         if timed:  # on one kind of machine, or the difference is the machine's
             both = ours.merge(theirs, on=["seed", "device"])
             ours, theirs = (frame[frame.seed.isin(both.seed)] for frame in (ours, theirs))
-        pair = by_seed(ours, claim.column), by_seed(theirs, claim.column)
+        pair = by_seed(ours, column), by_seed(theirs, column)
         name = f"{variant} against {baseline}"
         effects.append(effect(name, *pair, len(claim.pairs), relative=not timed))
-    verdict = judge(effects, claim.direction, claim.size)
+    equal = claim.direction == EQUAL
+    verdict = (
+        judge_equal(effects, study.margin) if equal else judge(effects, claim.direction, claim.size)
+    )
     evidence = _evidence(effects, *((1.0, "s") if timed else (100.0, "%")))
-    if claim.size is not None:
-        claimed = claim.direction * claim.size
-        many = f"×{1 + claimed:.0f}"  # 300 times reads better than 29,900 %
-        evidence += f"; claimed {many if claimed > 10 else f'{_signed(100 * claimed)} %'}"
-    return _row(claim.text, condition, evidence, verdict, claim.fill, effects, where)
+    if equal:
+        evidence += f"; claimed within ± {study.margin:.0%}".replace("%", " %")
+    elif claim.size is not None:
+        change = claim.direction * claim.size
+        many = f"×{1 + change:.0f}"  # 300 times reads better than 29,900 %
+        evidence += f"; claimed {many if change > 10 else f'{_signed(100 * change)} %'}"
+    return _row(study, claim, condition, evidence, verdict, effects, where)
 
 
-def _force_error(runs: pd.DataFrame, condition: str, where: Where) -> dict[str, str]:
-    """Every run's force error against half of what predicting zero force scores."""
+def _of_trivial(
+    study: Study, claim: Claim, runs: pd.DataFrame, condition: str, where: Where
+) -> dict[str, str]:
+    """Every run's error against a share of what the trivial prediction scores."""
+    assert claim.size is not None
     here = runs[runs.condition == condition]
     labels = list(here.label.drop_duplicates())
     effects, fractions = [], []
     for label in labels:
         members = here[here.label == label]
-        error = by_seed(members, "forces_mean")
-        zero = by_seed(members, "trivial_forces_mean")
-        limit: Values = {seed: HIGH * value for seed, value in zero.items()}
+        error = by_seed(members, f"{claim.column}_mean")
+        trivial = by_seed(members, f"trivial_{claim.column}_mean")
+        limit: Values = {seed: claim.size * value for seed, value in trivial.items()}
         effects.append(effect(label, error, limit, len(labels), relative=False))
-        if error and all(zero.values()):  # forces may all be zero
-            fractions.append((float(np.mean([error[s] / zero[s] for s in error])), label))
+        if error and all(trivial.values()):  # forces may all be zero
+            fractions.append((float(np.mean([error[s] / trivial[s] for s in error])), label))
     evidence = "no run"
     if fractions:
         (low, least), (high, most) = min(fractions), max(fractions)
+        nothing = (
+            "predicting zero force"
+            if claim.column.startswith("forces")
+            else ("predicting the mean energy")
+        )
         evidence = (
             f"{len(fractions)} of {len(labels)} variants: {100 * low:.0f} % ({least}) to "
-            f"{100 * high:.0f} % ({most}) of predicting zero force (n={_seeds(effects)}); "
-            f"high is over {100 * HIGH:.0f} %"
+            f"{100 * high:.0f} % ({most}) of {nothing} (n={_seeds(effects)}); "
+            f"{'high' if claim.direction > 0 else 'low'} is "
+            f"{'over' if claim.direction > 0 else 'below'} {100 * claim.size:.0f} %"
         )
-    text = "The force error stays high in every variant"
-    return _row(text, condition, evidence, judge(effects, 1, None), "report", effects, where)
+    verdict = judge(effects, claim.direction, None)
+    return _row(study, claim, condition, evidence, verdict, effects, where)
 
 
-def _offset(condition: str, fitted: Frames, unseen: Frames) -> dict[str, str]:
-    """The energy reference alone, fitted on but-2-ene and applied to pent-2-ene: no model needed.
+def _of_reference(study: Study, claim: ReferenceClaim, condition: str) -> dict[str, str]:
+    """The energy reference alone, fitted on one set and applied to another.
 
-    Holds where it misses by over 100 times the printed energy error on but-2-ene (Table 2,
-    x3 sqrt), `smaller` else.
+    Holds where it misses by over so many times the printed energy error, `smaller` else.
     """
-    kind = experiment([f"condition={condition}"]).config.reference.kind
+    fitted, unseen = catalogue.load(claim.fitted_on), catalogue.load(claim.applied_to)
+    kind = experiment(under(condition)).config.reference.kind
     miss = float((fit_reference(kind, fitted)(unseen) - unseen.energy).mean())
-    error = printed("x3 sqrt", 2)["energy", "mean"]
+    known = published(study).printed(claim.label, claim.table)
+    if ("energy", "mean") not in known:
+        where = f"{study.name}: claims.yaml: {claim.label}, table {claim.table}"
+        raise UserError(f"{where}: published.yaml prints no energy error of it")
+    error = known["energy", "mean"]
+    whose = f"{study.claimed_by}'s" if study.claimed_by else "the printed"
     return {
-        "claim": "On pent-2-ene energies are off by 3.00 Ha, 100 times worse than on but-2-ene",
+        "claim": claim.text,
         "condition": condition,
         "sweep": "",
-        "evidence": f"reference={kind} of but-2-ene, without a model, misses the mean energy of "
-        f"pent-2-ene by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times the report's "
-        f"{error / HARTREE:.4f} Ha on but-2-ene".replace("-0.", "−0."),
-        "verdict": HOLDS if abs(miss) > 100 * error else SMALLER,
+        "evidence": f"reference={kind} of {claim.fitted_on}, without a model, misses the mean "
+        f"energy of {claim.applied_to} by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times "
+        f"{whose} {error / HARTREE:.4f} Ha on {claim.fitted_on}".replace("-0.", "−0."),
+        "verdict": HOLDS if abs(miss) > claim.times * error else SMALLER,
         "command": "",
     }
 
 
 def _row(
-    text: str,
+    study: Study,
+    claim: Claim,
     condition: str,
     evidence: str,
     verdict: str,
-    fill: str,
     effects: Sequence[Effect],
     where: Where,
 ) -> dict[str, str]:
     # Twice the seeds where there are some: an interval shrinks with their root.
     seeds = max(3, 2 * min(e.usual.n for e in effects))
-    words = ["bench", "sweep", f"sweeps/{fill}.yaml", *where.overrides, f"condition={condition}"]
+    file = study.comparison(claim.fill, "claims").file
+    words = ["bench", "sweep", *file, *where.overrides, *under(condition)]
     command = shlex.join([*words, *where.dir, "--seeds", str(seeds)])
     return {
-        "claim": text,
+        "claim": claim.text,
         "condition": condition,
-        "sweep": fill,
+        "sweep": claim.fill,
         "evidence": evidence,
         "verdict": verdict,
         "command": command if verdict == UNDECIDED else "",

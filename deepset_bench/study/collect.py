@@ -21,7 +21,8 @@ from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
 from deepset_bench.runs import ENDED, RunFolder, run_folder
 from deepset_bench.study.columns import usual
-from deepset_bench.study.comparisons import Comparison, Row, family
+from deepset_bench.sweep import studies
+from deepset_bench.sweep.comparisons import Comparison, Row
 
 IMPOSSIBLE = "impossible"
 """State of a variant that cannot take the overrides; the reason is why."""
@@ -55,7 +56,7 @@ class Where:
         self, run: Row, condition: str, seeds: Sequence[int], *, again: bool = False
     ) -> str:
         """What a person types to make these runs, or to make them again."""
-        words = last_of_each([*run.overrides, *self.overrides, f"condition={condition}"])
+        words = last_of_each([*run.overrides, *self.overrides, *under(condition)])
         one = ["bench", "train", *words, *self.dir]
         if again:  # bench train alone forgets an earlier run
             each = [shlex.join([*one, f"seed={seed}", "--fresh"]) for seed in seeds]
@@ -81,8 +82,21 @@ class Where:
 
 
 def conditions_of(sweep: Comparison, conditions: Sequence[str]) -> list[str]:
-    """The conditions to show: the sweep's own where it has one, else those asked for."""
-    return [sweep.condition] if sweep.condition else list(conditions)
+    """The conditions to show: the sweep's own where it has one, else those asked for.
+
+    One that has no name, which is the usual one, stands for whatever the sweep has.
+    """
+    return [sweep.condition] if sweep.condition and list(conditions) != [""] else list(conditions)
+
+
+def under(condition: str) -> list[str]:
+    """The override of a condition; none of the usual one, which has no name."""
+    return [f"condition={condition}"] if condition else []
+
+
+def named(label: object, condition: object) -> str:
+    """A row under a condition, for people."""
+    return f"{label}, {condition}" if condition else str(label)
 
 
 def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.DataFrame:
@@ -105,7 +119,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     impossible = []
     for condition in conditions_of(sweep, conditions):
         for run in sweep.runs:
-            lines = [*run.overrides, *where.overrides, f"condition={condition}"]
+            lines = [*run.overrides, *where.overrides, *under(condition)]
             try:
                 wanted = experiment(lines)
             except UserError as error:  # overrides that other variants may take
@@ -138,12 +152,13 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
 
 @cache
 def _is_taken(overrides: tuple[str, ...]) -> bool:
-    """Whether some run of the product's sweeps can be asked for with these overrides."""
-    for sweep in family(""):
-        for run in sweep.runs:
-            with suppress(UserError):
-                experiment([*run.overrides, *overrides])
-                return True
+    """Whether some run of the product's studies can be asked for with these overrides."""
+    for folder in studies.shipped():
+        for sweep in studies.read(folder).comparisons.values():
+            for run in sweep.runs:
+                with suppress(UserError):
+                    experiment([*run.overrides, *overrides])
+                    return True
     return False
 
 

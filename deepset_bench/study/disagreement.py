@@ -11,8 +11,8 @@ import pandas as pd
 
 from deepset_bench.evaluation.results import place
 from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder
-from deepset_bench.study.comparisons import Comparison
 from deepset_bench.study.sections import DASH, Cell, Section, number
+from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import UNITS
 
 NOTE = (

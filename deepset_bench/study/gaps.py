@@ -11,9 +11,9 @@ import pandas as pd
 from deepset_bench.reading import DAMAGED
 from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import Metric
-from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where
+from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where, named, under
 from deepset_bench.study.columns import is_lacking
-from deepset_bench.study.comparisons import Comparison
+from deepset_bench.sweep.comparisons import Comparison
 
 _ENDED = ("diverged", ANOTHER)
 """States that stay as they are unless the run is begun again."""
@@ -32,7 +32,7 @@ def gaps(
     A sweep does not repeat what is done, so that its own command fills any number of gaps.
 
     Args:
-        sweep: of `sweeps/`.
+        sweep: whose runs they are.
         runs: from `collect`.
         conditions: that are shown.
         where: which runs.
@@ -50,23 +50,24 @@ def gaps(
     many = [c for c, those in absent.items() if c not in whole and those.label.nunique() > _MANY]
     several = [
         (whole, " and ".join(whole)),
-        *(([c], f"{len(absent[c])} of {sizes[c]} runs, {c}") for c in many),
+        *(([c], named(f"{len(absent[c])} of {sizes[c]} runs", c)) for c in many),
     ]
     for those, what in several:
         if those:
-            words = ["bench", "sweep", sweep.file, *where.overrides]
-            words += [] if sweep.condition else [f"condition={','.join(those)}"]
-            found.append((f"{what}: not run", shlex.join([*words, *where.dir, *seeds])))
+            words = ["bench", "sweep", *sweep.file, *where.overrides]
+            words += [] if sweep.condition else under(",".join(those))
+            what = f"{what}: not run" if what else "not run"
+            found.append((what, shlex.join([*words, *where.dir, *seeds])))
             rest = rest.drop([index for c in those for index in absent[c].index])
     for (label, condition, state, reason), group in rest.groupby(
         ["label", "condition", "state", "reason"], sort=False
     ):
         run = next(run for run in sweep.runs if run.label == label)
         numbers = [int(seed) for seed in group.seed]
-        what = f"{label}, {condition}, seed {', '.join(map(str, numbers))}: {state}"
+        what = f"{named(label, condition)}, seed {', '.join(map(str, numbers))}: {state}"
         command = where.command(run, str(condition), numbers, again=state in _ENDED)
         if state == IMPOSSIBLE:
-            what, command = f"{label}, {condition}: {state}", ""
+            what, command = f"{named(label, condition)}: {state}", ""
         found.append((f"{what} ({reason})" if reason else what, command))
     return found
 
@@ -77,7 +78,7 @@ def lacking(
     """Which runs that are done do not hold a metric, and the command that measures it.
 
     Args:
-        sweep: of `sweeps/`.
+        sweep: whose runs they are.
         runs: from `collect`.
         metrics: that are shown.
         where: which runs.
@@ -121,7 +122,7 @@ def _named(runs: pd.DataFrame, of: int) -> str:
     if len(groups) > _MANY:
         return f"{len(runs)} of {of} runs lack"
     each = (
-        f"{label}, {condition}, seed {', '.join(map(str, group.seed))}"
+        f"{named(label, condition)}, seed {', '.join(map(str, group.seed))}"
         for (label, condition), group in groups
     )
     return f"{'; '.join(each)} lack"
@@ -135,7 +136,7 @@ def left_out(runs: pd.DataFrame) -> list[str]:
     """
     aside = runs[runs.state.isin((ANOTHER, DAMAGED))]
     return [
-        f"left out: {label}, {condition}, seed {', '.join(map(str, group.seed))}: "
+        f"left out: {named(label, condition)}, seed {', '.join(map(str, group.seed))}: "
         f"{state} ({reason})"
         for (label, condition, state, reason), group in aside.groupby(
             ["label", "condition", "state", "reason"], sort=False

@@ -11,14 +11,14 @@ import pandas as pd
 from deepset_bench.reading import is_number
 from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
 from deepset_bench.study import disagreement
-from deepset_bench.study.collect import Where, collect, conditions_of
-from deepset_bench.study.comparisons import Comparison, family
+from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
 from deepset_bench.study.sections import DASH, Cell, Page, Section, number
 from deepset_bench.study.statistics import NOTHING, estimate
+from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
 
-FAMILY = "generalisation"
 _SEEN, _NEW = "test", "ood"
 COLUMNS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     (_SEEN, "energy"): ("energy", ("test", ENERGY_MAE)),
@@ -44,7 +44,7 @@ NOTES = [
 ]
 
 
-def rows(where: Where) -> pd.DataFrame:
+def rows(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
     """One row a run that is done: sweep, row, seed, and each column in eV and eV/angstrom.
 
     `attrs[LEFT_OUT]` says which results were not used, a line each.
@@ -53,8 +53,8 @@ def rows(where: Where) -> pd.DataFrame:
         UserError: overrides that do not compose.
     """
     found, aside = [], []
-    for sweep in family(FAMILY):
-        runs = _runs(sweep, where)
+    for sweep in study.unseen:
+        runs = collect(sweep, conditions, where)
         aside += left_out(runs)
         for run in runs[runs.state == "done"].to_dict("records"):
             values = {
@@ -68,10 +68,12 @@ def rows(where: Where) -> pd.DataFrame:
     return frame
 
 
-def page(unit: str, where: Where) -> Page:
-    """A block for each sweep of the family that has a run.
+def page(study: Study, conditions: Sequence[str], unit: str, where: Where) -> Page:
+    """A block for each comparison of the study's `unseen` that has a run.
 
     Args:
+        study: whose.
+        conditions: that are shown.
         unit: `hartree` or `mev`.
         where: which runs.
 
@@ -79,22 +81,21 @@ def page(unit: str, where: Where) -> Page:
         UserError: overrides that do not compose.
     """
     blocks, missing = [], []
-    for sweep in family(FAMILY):
-        runs = _runs(sweep, where)
-        if (runs.state == "done").any():
-            blocks.append(_block(sweep, runs, unit))
-        together, unread = disagreement.block(sweep, runs[runs.state == "done"], unit)
-        blocks += [together] if together else []
-        missing += [*unread, *gaps(sweep, runs, conditions_of(sweep, ["corrected"]), where)]
+    for sweep in study.unseen:
+        for condition in conditions_of(sweep, conditions):
+            runs = collect(sweep, [condition], where)
+            several = len(conditions) > 1
+            if (runs.state == "done").any():
+                blocks.append(_block(sweep, runs, unit, condition if several else ""))
+            together, unread = disagreement.block(sweep, runs[runs.state == "done"], unit)
+            blocks += [together] if together else []
+            missing += [*unread, *gaps(sweep, runs, [condition], where)]
     notes = [*NOTES, disagreement.NOTE]
-    return Page(FAMILY, "Molecules and conformers that were not seen", blocks, notes, missing)
+    title = study.title if not study.tables else "Molecules and conformers that were not seen"
+    return Page(study.name, title, blocks, notes, missing)
 
 
-def _runs(sweep: Comparison, where: Where) -> pd.DataFrame:
-    return collect(sweep, ["corrected"], where)
-
-
-def _block(sweep: Comparison, runs: pd.DataFrame, unit: str) -> Section:
+def _block(sweep: Comparison, runs: pd.DataFrame, unit: str, condition: str) -> Section:
     done = runs[runs.state == "done"]
     drawn, means = [], dict[tuple[str, str], list[float]]()
     trivial = dict[tuple[str, str], list[float]]()
@@ -121,7 +122,7 @@ def _block(sweep: Comparison, runs: pd.DataFrame, unit: str) -> Section:
             cells.append(_cell(estimate(averaged.get(column, [])).mean, math.nan, metric, unit))
         drawn.append(cells)
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
-    heading = f"{sweep.title}: MAE in {energy} and {forces}"
+    heading = f"{named(sweep.title, condition)}: MAE in {energy} and {forces}"
     return Section(heading, [("", "variant"), ("", "n"), *COLUMNS], drawn)
 
 

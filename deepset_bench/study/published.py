@@ -1,64 +1,127 @@
-"""The numbers that the report prints; the only ones of this product that nothing computes."""
+"""The numbers that a publication prints, of a study that names them in `published.yaml`."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.reading import read_yaml
-from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
+from deepset_bench.errors import UserError
+from deepset_bench.reading import is_number, read_yaml
+from deepset_bench.sweep.studies import Study
+from deepset_bench.units import Units
 
-PATH = Path(__file__).with_name("published.yaml")
 METRICS = ("energy", "forces")
 PARTS = ("test", "val", "mean")
-"""`mean` is the mean of test and val, by which the report ranks."""
+"""`mean` is the mean of test and val."""
 
 Printed = dict[tuple[str, str], float]
 """(metric, part) -> mean absolute error in eV or eV/angstrom."""
 
-_UNIT = {"energy": HARTREE, "forces": HARTREE_PER_BOHR}
 _KEY = {"test": "test", "val": "val", "mean": "avg"}
+_DATA, _UNITS = "data", "units"
 
 
-@cache
-def content() -> dict[str, Any]:
-    """published.yaml as it is: hartree and hartree/bohr, Tables 1-7 and 10 of the report."""
-    return dict(read_yaml(PATH))
+@dataclass(frozen=True)
+class Published:
+    """What is printed of runs.
+
+    Attributes:
+        path: of the file; None where there is none.
+        content: table -> title and columns, a run each; numbers in `units`.
+        data: the set that the numbers are of; beside another they say nothing.
+        units: of energies and forces.
+    """
+
+    path: Path | None = None
+    content: dict[str, Any] = field(default_factory=dict)
+    data: str = ""
+    units: Units = field(default_factory=Units)
+
+    def column(self, table: str, label: str) -> dict[str, Any]:
+        """One printed column of a table, `same_as` followed.
+
+        Raises:
+            KeyError: the table has no such column.
+        """
+        for entry in self.content[table].get("columns", ()):
+            if entry["label"] == label:
+                if "same_as" in entry:
+                    return self.column(*entry["same_as"].split("/", 1))
+                return dict(entry)
+        raise KeyError(f"{table}/{label}")
+
+    def printed(self, label: str, table: int | None = None) -> Printed:
+        """What is printed for a run; empty where nothing is.
+
+        Args:
+            label: as the publication calls the run.
+            table: number of the table to look in first; other tables may call the run alike.
+
+        Raises:
+            UserError: a number that is none.
+        """
+        for name in sorted(self.content, key=lambda name: name != f"table_{table}"):
+            try:
+                entry = self.column(name, label)
+            except KeyError:
+                continue
+            sizes = dict(zip(METRICS, (self.units.energy, self.units.force), strict=True))
+            found: Printed = {}
+            for metric, size in sizes.items():
+                for part in PARTS:
+                    value = entry.get(f"{_KEY[part]}_{metric}")
+                    if value is not None and is_number(value):
+                        found[metric, part] = float(value) * size
+                    elif value is not None:
+                        where = f"{self.path}: {name}: {label}: {_KEY[part]}_{metric}"
+                        raise UserError(f"{where} is no number")
+            return found
+        return {}
+
+    def of_these_data(self, overrides: Sequence[str]) -> bool:
+        """Whether runs with these overrides are of the data that the numbers are of."""
+        chosen = [text.split("=", 1)[1] for text in overrides if text.startswith("data=")]
+        return not chosen or chosen[-1] == self.data
 
 
-def column(table: str, label: str) -> dict[str, Any]:
-    """One printed column of a table of the report, `same_as` followed.
+def published(study: Study) -> Published:
+    """What a study says that a publication prints.
 
     Raises:
-        KeyError: the table has no such column.
+        UserError: a file that is not as it is to be.
     """
-    for entry in content()[table].get("columns", ()):
-        if entry["label"] == label:
-            if "same_as" in entry:
-                return column(*entry["same_as"].split("/", 1))
-            return dict(entry)
-    raise KeyError(f"{table}/{label}")
+    path = study.file("published.yaml")
+    if path is None:
+        return Published()
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: is to be a mapping of tables")
+    units = content.pop(_UNITS, {})
+    data = content.pop(_DATA, "")
+    if not isinstance(units, dict) or not units.keys() <= {"energy", "forces"}:
+        raise UserError(f"{path}: units is to have energy and forces, as in hartree, hartree/bohr")
+    if not isinstance(data, str):
+        raise UserError(f"{path}: data is to be the name of a set")
+    for name, table in content.items():
+        columns = table.get("columns", []) if isinstance(table, dict) else None
+        if not isinstance(columns, list) or not all(
+            isinstance(one, dict) and isinstance(one.get("label"), str) for one in columns
+        ):
+            raise UserError(f"{path}: {name} is to have columns, a mapping with a label each")
+        for one in columns:
+            where = str(one.get("same_as", "")).split("/", 1)
+            if "same_as" in one and not _is_there(content, *where):
+                text = f"{name}: {one['label']}: same_as: {one['same_as']}"
+                raise UserError(f"{path}: {text}: is no column of its own, as in table_2/LABEL")
+    chosen = {"energy_unit": units.get("energy", "eV")}
+    if "forces" in units:
+        chosen["force_unit"] = units["forces"]
+    return Published(path, content, data, Units(**{k: str(v) for k, v in chosen.items()}))
 
 
-def printed(label: str, table: int | None = None) -> Printed:
-    """What the report prints for a run; empty where it prints nothing.
-
-    Args:
-        label: as the report calls the run.
-        table: number of the table to look in first; other tables may call the run alike.
-
-    Returns:
-        Mean absolute errors in eV and eV/angstrom, Tables 1-7.
-    """
-    for name in sorted(content(), key=lambda name: name != f"table_{table}"):
-        try:
-            entry = column(name, label)
-        except KeyError:
-            continue
-        return {
-            (metric, part): entry[f"{_KEY[part]}_{metric}"] * _UNIT[metric]
-            for metric in METRICS
-            for part in PARTS
-        }
-    return {}
+def _is_there(content: dict[str, Any], table: str, label: str = "") -> bool:
+    """Whether a column is there that holds numbers, and leads to no further one."""
+    columns = content.get(table, {}).get("columns", [])
+    return any(one.get("label") == label and "same_as" not in one for one in columns)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.files import csv_text
-from deepset_bench.study.sections import Cell, Page, Section
+from deepset_bench.study.sections import EVIDENCE, Cell, Page, Section
 from deepset_bench.study.tables import NUMBERS, Table
 
 _LATEX = {
@@ -69,6 +69,7 @@ def terminal_block(block: Section) -> RichTable:
         show_lines=block.wraps,
     )
     last = ""
+    ratios = {block.columns[0][1]: 2, EVIDENCE: 3} if block.wraps else {}
     for position, (group, name) in enumerate(block.columns):
         # A condition stands once, over the first of its columns.
         heading = f"{group}\n{name}" if group != last else name
@@ -78,7 +79,7 @@ def terminal_block(block: Section) -> RichTable:
             justify="left" if position == 0 or block.wraps else "right",
             no_wrap=not block.wraps or name in ("condition", "verdict"),
             vertical="top" if block.wraps else "bottom",
-            ratio={"evidence": 3, "the report says": 2}.get(name),
+            ratio=ratios.get(name),
         )
     for row in block.rows:
         texts = []

@@ -9,11 +9,15 @@ from itertools import groupby
 
 import pandas as pd
 
+from deepset_bench.study.claimed import EQUAL, Claim, claimed
 from deepset_bench.study.columns import Column
 from deepset_bench.study.gaps import LEFT_OUT
 from deepset_bench.study.tables import Table
-from deepset_bench.study.verdict import RULE, UNDECIDED
+from deepset_bench.study.verdict import EQUAL_RULE, RULE, UNDECIDED
+from deepset_bench.sweep.studies import Study
 
+CLAIM, EVIDENCE = "claim", "evidence"
+"""Headings of columns that hold sentences."""
 _FLOOR = "true forces"
 _TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
 """How the name of a metric begins -> what stands for knowing nothing of it."""
@@ -113,11 +117,12 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     return Page(table.sweep.name, title, found, table.notes, table.missing)
 
 
-def claims_page(claims: pd.DataFrame) -> Page:
-    """The closing table: what the report says, and what the runs say of it."""
+def claims_page(study: Study, claims: pd.DataFrame) -> Page:
+    """The closing table: what is claimed, and what the runs say of it."""
     numbers = {claim: n for n, claim in enumerate(claims.claim.drop_duplicates(), 1)}
     rows: list[list[Cell]] = []
     before, opened = "", dict[tuple[str, str], list[int]]()
+    several = any(claims.condition != "")
     for claim, condition, sweep, evidence, verdict, command in claims.itertuples(
         index=False, name=None
     ):
@@ -125,17 +130,24 @@ def claims_page(claims: pd.DataFrame) -> Page:
         before = claim
         bold = verdict != UNDECIDED
         found = Cell(evidence, source=sweep)
-        rows.append([Cell(text), Cell(condition), Cell(verdict, bold=bold), found])
+        row = [Cell(text), Cell(condition), Cell(verdict, bold=bold), found]
+        rows.append(row if several else [row[0], *row[2:]])
         if command:
             opened.setdefault((condition, command), []).append(numbers[claim])
-    columns = [("", "the report says"), ("", "condition"), ("", "verdict"), ("", "evidence")]
+    who = study.claimed_by
+    headings = [f"{who} says" if who else CLAIM, "condition", "verdict", EVIDENCE]
+    columns = [("", name) for name in headings if several or name != "condition"]
     missing = [
-        (f"to decide {', '.join(map(str, which))} under {condition}", command)
-        for (condition, command), which in opened.items()
+        (f"to decide {', '.join(map(str, which))}{f' under {condition}' if condition else ''}", c)
+        for (condition, c), which in opened.items()
     ]
     missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
     block = Section("", columns, rows, wraps=True)
-    return Page("claims", "Does the report's claim hold?", [block], [RULE], missing)
+    title = f"Does {who}'s claim hold?" if who else "Do the claims hold?"
+    rules = [RULE]
+    if any(isinstance(one, Claim) and one.direction == EQUAL for one in claimed(study)):
+        rules.append(EQUAL_RULE.format(margin=study.margin).replace("%", " %"))
+    return Page("claims", title, [block], rules, missing)
 
 
 def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Section:

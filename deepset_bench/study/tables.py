@@ -9,24 +9,22 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepset_bench.scoring.table import Metric
-from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.columns import Column, added, of_runs, usual
-from deepset_bench.study.comparisons import Comparison
 from deepset_bench.study.gaps import gaps, lacking
-from deepset_bench.study.published import PARTS, printed
+from deepset_bench.study.published import PARTS, Published
 from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
+from deepset_bench.sweep.comparisons import Comparison
 
 NUMBERS = ("printed", "mean", "half", "difference", "difference_half")
 """What a table holds of each metric."""
 _OF_FLOOR = "forces"
 """The column that has a floor."""
-PRINTED_DATA = "but-2-ene"
-"""The molecule of the report's tables; beside other data its numbers say nothing."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the report, or of a sweep that the report lacks.
+    """The table of a comparison.
 
     Attributes:
         frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
@@ -56,14 +54,16 @@ def build(
     conditions: Sequence[str],
     where: Where,
     metrics: Sequence[Metric] = (),
+    published: Published | None = None,
 ) -> Table:
-    """The table of a sweep from the run folders.
+    """The table of a comparison from the run folders.
 
     Args:
         sweep: whose.
         conditions: that are shown.
         where: which runs.
         metrics: to show; none: the usual ones.
+        published: what a publication prints of the runs.
 
     Raises:
         UserError: overrides that do not compose.
@@ -73,11 +73,12 @@ def build(
     runs = runs.reindex(columns=[*runs.columns, *(c for c in _NEEDED if c not in runs)])
     columns = of_runs(runs, metrics) if metrics else usual()
     runs = added(runs, [*usual(), *columns])
+    known = published if published and published.of_these_data(where.overrides) else Published()
     rows = []
     for part in PARTS:
         for condition in shown:
             here = runs[runs.condition == condition]
-            rows += _rows(sweep, here, columns, condition, part, where)
+            rows += _rows(sweep, here, columns, condition, part, known)
     missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
     notes = _notes(sweep, runs, columns)
     return Table(sweep, shown, pd.DataFrame(rows), columns, runs, notes, missing)
@@ -98,7 +99,7 @@ def _rows(
     columns: Sequence[Column],
     condition: str,
     part: str,
-    where: Where,
+    published: Published,
 ) -> list[dict[str, object]]:
     done = runs[runs.state == "done"]
     baseline = done[done.label == sweep.baseline]
@@ -135,7 +136,7 @@ def _rows(
     rows = []
     for run in sweep.runs:
         content = row(run.label, "run", done[done.label == run.label])
-        known = printed(run.label, sweep.table) if not _other_data(where) else {}
+        known = published.printed(run.label, sweep.table)
         for column in columns:
             content[f"{column.name}_printed"] = known.get((column.name, part), math.nan)
         rows.append(content)
@@ -154,11 +155,6 @@ def _home(runs: pd.DataFrame) -> str:
     return str(runs.folder.iloc[0].parent) if len(runs) else ""
 
 
-def _other_data(where: Where) -> bool:
-    chosen = [text.split("=", 1)[1] for text in where.overrides if text.startswith("data=")]
-    return bool(chosen) and chosen[-1] != PRINTED_DATA
-
-
 def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, float]:
     numbers = (math.nan, value.mean, value.half, difference.mean, difference.half)
     return {f"{metric}_{name}": number for name, number in zip(NUMBERS, numbers, strict=True)}
@@ -175,16 +171,15 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
     notes += [f"{words}: {summary}" for words, summary in of_others.items() if summary]
     # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
     findings = done[done.defect != ""].groupby("condition").defect
-    notes += [f"† {name}: {lines.mode()[0]}." for name, lines in findings]
+    notes += [f"{f'† {name}'.rstrip()}: {lines.mode()[0]}." for name, lines in findings]
     for condition, group in done.groupby("condition"):
         seeds = set(group[group.label == sweep.baseline].seed)
         for label, members in group.groupby("label", sort=False):
             own = set(members.seed)
             if seeds and own - seeds:
-                notes.append(
-                    f"{label}, {condition}: Δ is over {len(own & seeds)} of its {len(own)} seeds; "
-                    f"{sweep.baseline} has no others."
-                )
+                shared = f"{len(own & seeds)} of its {len(own)} seeds"
+                who = named(label, condition)
+                notes.append(f"{who}: Δ is over {shared}; {sweep.baseline} has no others.")
         column = "trivial_forces_mean"
         of_baseline = by_seed(group[group.label == sweep.baseline], column)
         others = [

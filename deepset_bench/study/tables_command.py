@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -14,14 +15,15 @@ from deepset_bench.errors import UserError
 from deepset_bench.files import check_writable, csv_text, write_text
 from deepset_bench.scoring.table import Metric
 from deepset_bench.scoring.table import chosen as of_names
-from deepset_bench.study import comparisons, generalisation, render
+from deepset_bench.study import generalisation, render
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
 from deepset_bench.study.gaps import LEFT_OUT, left_out
-from deepset_bench.study.published import PARTS
+from deepset_bench.study.published import PARTS, published
 from deepset_bench.study.sections import Page, claims_page, page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.surroundings import say
+from deepset_bench.sweep.studies import Study, of_words
 
 Format = Literal["terminal", "markdown", "latex", "csv"]
 CLAIMS = "claims"
@@ -42,9 +44,9 @@ def show(
     """Print tables, or write each to a file of its own.
 
     Args:
-        wanted: numbers of the report's tables, names of sweeps, `claims`, `generalisation`. None:
-            Tables 1 to 7, other sweeps that have runs, and the claims.
-        conditions: of `report` and `corrected`.
+        wanted: studies, comparisons, numbers of tables, `claims`; none: the study at hand, or what
+            the overrides list.
+        conditions: to show; none: those of the study.
         unit: `hartree` or `mev`.
         style: CSV has every part, and several tables in one; printed, it has no claims beside
             tables.
@@ -54,42 +56,55 @@ def show(
         metrics: names of those to show, with commas between or not; none: the usual ones.
 
     Raises:
-        UserError: an unknown sweep or metric, an override that does not compose, an unreadable run.
+        UserError: an unknown study or metric, an override that does not compose, an unreadable run.
     """
-    alone = {CLAIMS, generalisation.FAMILY} & set(wanted)
-    if style == "csv" and out is None and len(set(wanted)) > 1 and alone:
+    studies, where = asked_for(wanted, where)
+    apart = [CLAIMS] * (CLAIMS in wanted) + [one.name for one in studies if one.unseen]
+    if style == "csv" and out is None and len(set(wanted)) > 1 and apart:
         raise UserError(
-            f"{min(alone)} and tables have different columns: ask for one, or --out DIR for files"
+            f"{min(apart)} and tables have different columns: ask for one, or --out DIR for files"
         )
     if out is not None:
         check_writable(out)
-    if metrics and alone:
-        raise UserError(f"--metric is for tables; {min(alone)} has columns of its own")
-    tables = chosen(wanted, conditions, where, of_names(metrics))
-    closing = None
-    if CLAIMS in wanted or (not (wanted or metrics) and (style != "csv" or out is not None)):
-        closing = claims(conditions, where)
+    if metrics and apart:
+        raise UserError(f"--metric is for tables; {min(apart)} has columns of its own")
+    parts = PARTS if part == "all" else (part,)
+    pages: list[Page] = []
+    tables: list[Table] = []
+    frames: dict[str, pd.DataFrame] = {}
+    for study in studies:
+        shown = of_study(study, conditions)
+        claims_alone = CLAIMS in wanted and study.whole
+        found = [] if claims_alone else chosen(study, shown, where, of_names(metrics))
+        tables += found
+        closing = None
+        if CLAIMS in wanted or (
+            study.whole and not metrics and (style != "csv" or (out is not None and study.tables))
+        ):
+            closing = claims(study, shown, where)
+        if style == "csv":
+            if closing is not None and (len(closing) or CLAIMS in wanted):
+                frames[CLAIMS] = closing
+            if study.unseen and not claims_alone:
+                frames[study.name] = generalisation.rows(study, shown, where)
+            continue
+        pages += [page(table, unit, parts) for table in found]
+        if closing is not None and (len(closing) or CLAIMS in wanted):
+            pages.append(claims_page(study, closing))
+        if study.unseen and not claims_alone:
+            pages.append(generalisation.page(study, shown, unit, where))
     if style == "csv":
         texts = {"tables": render.csv(tables, unit)} if tables else {}
-        others = [closing] if closing is not None else []
-        if closing is not None:
-            texts[CLAIMS] = csv_text(closing)
-        if generalisation.FAMILY in wanted:
-            others.append(generalisation.rows(where))
-            texts[generalisation.FAMILY] = csv_text(others[-1])
+        texts |= {name: csv_text(frame) for name, frame in frames.items()}
         lines = [line for table in tables for line in left_out(table.runs)]
-        lines += [line for frame in others for line in frame.attrs[LEFT_OUT]]
+        lines += [line for frame in frames.values() for line in frame.attrs[LEFT_OUT]]
         for line in dict.fromkeys(lines):  # beside the numbers, which a program reads
             say(line, error=True)
+    elif style == "terminal" and out is None:
+        for one in pages:
+            render.terminal(one, Console())
+        return
     else:
-        parts = PARTS if part == "all" else (part,)
-        pages = [page(table, unit, parts) for table in tables]
-        pages += [claims_page(closing)] if isinstance(closing, pd.DataFrame) else []
-        pages += [generalisation.page(unit, where)] if generalisation.FAMILY in wanted else []
-        if style == "terminal" and out is None:
-            for one in pages:
-                render.terminal(one, Console())
-            return
         texts = {one.name: _text(one, style) for one in pages}
     if out is None:
         say("\n".join(texts.values()), end="")
@@ -100,23 +115,34 @@ def show(
         say(path)
 
 
+def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:
+    """The studies that a person names; axes are taken out of the overrides of every run.
+
+    Raises:
+        UserError: there is no such study, or a mistake in its files.
+    """
+    studies = of_words([word for word in wanted if word != CLAIMS], where.overrides)
+    if studies[0].folder is None and studies[0].tables[0].file == where.overrides:
+        where = replace(where, overrides=())
+    return studies, where
+
+
+def of_study(study: Study, conditions: Sequence[str]) -> list[str]:
+    """The conditions to show: those asked for, else the study's; a usual one has no name."""
+    return list(conditions) or list(study.conditions) or [""]
+
+
 def chosen(
-    wanted: Sequence[str],
-    conditions: Sequence[str],
-    where: Where,
-    metrics: Sequence[Metric] = (),
+    study: Study, conditions: Sequence[str], where: Where, metrics: Sequence[Metric] = ()
 ) -> list[Table]:
-    """The tables of these names; of none: Tables 1 to 7, and other sweeps that have runs."""
-    if wanted:
-        other = (CLAIMS, generalisation.FAMILY)
-        sweeps = [comparisons.asked_for(name, other) for name in wanted if name not in other]
-        return [build(sweep, conditions, where, metrics) for sweep in sweeps]
-    every = comparisons.every()
-    numbered = [build(sweep, conditions, where, metrics) for sweep in every if sweep.table]
-    # The sweep of all the report's runs repeats its tables.
-    rest = [sweep for sweep in every if not sweep.table and sweep.name != "report"]
-    extra = [build(sweep, conditions, where, metrics) for sweep in rest]
-    return numbered + [t for t in extra if any(t.frame[t.frame.kind == "run"].n > 0)]
+    """The tables of a study: of a whole one without those that have neither number nor run."""
+    known = published(study)
+    metrics = metrics or of_names(study.metrics)
+    every = [build(one, conditions, where, metrics, known) for one in study.tables]
+    if not study.whole:
+        return every
+    there = [t for t in every if t.sweep.table or any(t.frame[t.frame.kind == "run"].n > 0)]
+    return there or every
 
 
 def _text(one: Page, style: Format) -> str:

@@ -17,6 +17,11 @@ RULE = (
     "claim are widened for the number of its comparisons."
 )
 """`judge` in the words of the table's footnote."""
+EQUAL_RULE = (
+    "A claim that two are equal holds where every 95 % interval lies within ± {margin:.0%} of the "
+    "baseline, and is reversed where one lies outside."
+)
+"""The same of `judge_equal`."""
 
 Values = Mapping[int, float]
 """Seed -> value."""
@@ -81,5 +86,23 @@ def judge(effects: Sequence[Effect], direction: int, size: float | None) -> str:
     if size is not None and any(end < size for end in far):  # never NaN, which has no interval
         return SMALLER
     if all(e.usual.excludes_zero and e.usual.mean * direction > 0 for e in effects):
+        return HOLDS
+    return UNDECIDED
+
+
+def judge_equal(effects: Sequence[Effect], margin: float) -> str:
+    """Whether every one of the effects is none that matters.
+
+    * `reversed`: some interval, widened for the number of comparisons, lies outside the margin.
+    * `holds`: otherwise, if every 95 % interval lies within it.
+    * `undecided`: anything else.
+
+    Args:
+        effects: what was measured, as fractions of the baselines.
+        margin: up to this fraction an effect does not matter.
+    """
+    if any(abs(e.strict.mean) - e.strict.half > margin for e in effects):  # never NaN
+        return REVERSED
+    if all(abs(e.usual.mean) + e.usual.half <= margin for e in effects):
         return HOLDS
     return UNDECIDED

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import product
 from typing import Any
-
-from hydra.core.override_parser.types import Glob, Override
-from hydra.errors import HydraException
 
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
-from deepset_bench.errors import UserError, nearest
-from deepset_bench.groups import groups, is_override
-from deepset_bench.overrides import parse
+from deepset_bench.errors import UserError
+from deepset_bench.groups import is_override
 from deepset_bench.runs import RunFolder, run_folder
-from deepset_bench.sweep import named
+from deepset_bench.sweep import studies
+from deepset_bench.sweep.axes import combinations
+from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.studies import Study
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +56,7 @@ class Run:
 class Plan:
     """The runs of a sweep, each once; `repeated` combinations asked for a run already listed.
 
-    `name` is that of a named sweep, else the overrides.
+    `name` is that of a study or comparison, else the overrides.
     """
 
     name: str
@@ -80,14 +78,16 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
             seeds given twice.
     """
     overrides = [text for text in arguments if is_override(text)]
-    files = [text for text in arguments if not is_override(text)]
-    if len(files) > 1:
-        raise UserError(f"{' '.join(files)}: one named sweep at a time")
+    named = [text for text in arguments if not is_override(text)]
+    if len(named) > 1:
+        raise UserError(f"{' '.join(named)}: one named sweep at a time")
     name, title, listed = " ".join(overrides), "", {"": list(overrides)}
-    if files:
-        sweep = named.read(named.find(files[0]))
-        name, title = sweep.path.stem, sweep.title
-        listed = {f"{sweep.path}: {k}: ": [*v, *overrides] for k, v in sweep.overrides.items()}
+    if named:
+        study, comparison = studies.find(named[0])
+        name, title = (
+            (comparison.name, comparison.title) if comparison else (study.name, study.title)
+        )
+        listed = _listed(study, comparison, overrides)
     asked_for: list[tuple[tuple[str, ...], Experiment]] = []
     for where, lines in listed.items():
         try:
@@ -102,41 +102,20 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     return Plan(name, title, kept, len(runs) - len(kept))
 
 
-def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tuple[str, ...]]:
-    """The product of all axes: overrides of one value each.
-
-    Raises:
-        UserError: an override that does not parse or has values that cannot be listed, a seed
-            beside `seeds`, or `stack`, which is several runs.
-    """
-    parsed = parse(overrides)
-    for override in parsed:
-        if seeds is not None and override.key_or_group == "seed":
-            raise UserError(f"{override.input_line} and --seeds {seeds}: give one of them")
-        if override.key_or_group == "stack":
-            raise UserError(f"{override.input_line}: a sweep takes --seeds N and --stack N instead")
-    return list(product(*(_values(override) for override in parsed)))
-
-
-def _values(override: Override) -> list[str]:
-    """The override once for each of its values."""
-    line, key = override.input_line or "", override.key_or_group
-    if not override.is_sweep_override():
-        return [line]
-    value = override.value()
-    if isinstance(value, Glob):
-        # Not by Hydra, which does not know the options of imported data.
-        if key not in groups():
-            raise UserError(f"{line}: {key} is no group; {nearest(key, groups())}")
-        values = value.filter(groups()[key])
-    else:
-        try:
-            values = list(override.sweep_string_iterator())
-        except HydraException:
-            raise UserError(f"{line}: cannot be listed; use a,b or range(start,stop)") from None
-    if not values:
-        raise UserError(f"{line}: there is no such value")
-    return [f"{override.get_key_element()}={text}" for text in values]
+def _listed(
+    study: Study, comparison: Comparison | None, overrides: Sequence[str]
+) -> dict[str, list[str]]:
+    """What is asked of each row, by where it is from: of a study, under each of its conditions."""
+    chosen = [text for text in overrides if text.lstrip("+").startswith("condition=")]
+    found = {}
+    for one in [comparison] if comparison else [*study.tables, *study.unseen]:
+        each = [""] if comparison or chosen or one.condition else study.conditions or [""]
+        for condition in each:
+            added = [*one.seeds, *overrides, *([f"condition={condition}"] if condition else [])]
+            for row in one.runs:
+                where = " ".join(filter(None, (f"{one.file[0]}: {row.label}", condition)))
+                found[f"{where}: "] = [*row.overrides, *added]
+    return found
 
 
 def _run(overrides: tuple[str, ...], described: Experiment, seed: int | None) -> Run:

@@ -22,9 +22,9 @@ from deepset_bench.config import experiment
 from deepset_bench.evaluation import evaluate_command as evaluation
 from deepset_bench.files import data_home, write_text
 from deepset_bench.schema import flat
-from deepset_bench.study import comparisons
-from deepset_bench.sweep import named
-from deepset_bench.sweep.plan import combinations
+from deepset_bench.sweep import studies
+from deepset_bench.sweep.axes import combinations
+from tests.study.shipped import asked_for
 from tests.training.tiny import UNMOVED, run
 
 pytest.importorskip("mkdocs")
@@ -182,8 +182,10 @@ def compose(words: tuple[str, ...], given: dict[str, Any]) -> None:
         experiment(given["overrides"] or [])
     elif words == ("sweep",):
         overrides = [text for text in given["runs"] if "=" in text]
-        sweeps = [named.read(named.find(text)) for text in given["runs"] if "=" not in text]
-        first = next(iter(sweeps[0].overrides.values())) if sweeps else []
+        first: tuple[str, ...] = ()
+        if words := [text for text in given["runs"] if "=" not in text]:
+            (study,) = studies.of_words(words)
+            first = [*study.tables, *study.unseen][0].runs[0].overrides
         for line in combinations([*first, *overrides], given["seeds"]):
             experiment(line)
     elif words == ("evaluate",):
@@ -270,7 +272,7 @@ def test_the_variants_of_the_tutorial_train(option, tiny, followed):
 
 def test_the_committed_runs_are_those_of_the_report():
     """All twenty variants, under both conditions."""
-    variants = {experiment(run.overrides).variant for run in comparisons.asked_for("report").runs}
+    variants = {experiment(run.overrides).variant for run in asked_for("report").runs}
     assert len(variants) == 20
     for condition in ("report", "corrected"):
         folders = (DOCS / "results" / "but-2-ene" / condition).iterdir()

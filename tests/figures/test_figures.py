@@ -22,9 +22,9 @@ from deepset_bench.figures.offered import build, report
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import asked_for, shipped
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
+from tests.study.shipped import asked_for
 from tests.test_cli import inside
 from tests.training.tiny import asked, run
 
@@ -299,13 +299,11 @@ def test_a_file_in_the_way(where, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["scalars", "layers", "learning"])
 def test_sweeps_that_are_drawn(name):
-    """Distinct runs, whose names a figure can tell apart by colour, and none of them a table."""
-    sweep = shipped(name)
+    """Distinct runs, whose names a figure can tell apart by colour."""
+    sweep = asked_for(name)
     paths = {run_folder(experiment(one.overrides)).path for one in sweep.runs}
     assert len(paths) == len(sweep.runs)
     assert len({label.split(", ")[0] for label in (r.label for r in sweep.runs)}) <= len(COLOURS)
-    with pytest.raises(UserError, match="names no baseline"):
-        asked_for(name)
 
 
 def test_one_condition_fits_one_column(where):

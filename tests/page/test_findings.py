@@ -6,11 +6,11 @@ import pytest
 
 from deepset_bench.page.findings import Said, findings
 from deepset_bench.page.provenance import provenance
-from deepset_bench.study import comparisons
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
-from deepset_bench.study.tables import build
+from deepset_bench.study.tables import Table, build
 from tests.study.folders import write
+from tests.study.shipped import PRINTED, REPORT, asked_for
 
 BOTH = ["report", "corrected"]
 LINES = {"": 0.0234, "scalars=all": 0.0207, "scalars=sq": 0.0182, "scalars=sq_cub": 0.0154}
@@ -18,7 +18,11 @@ LINES = {"": 0.0234, "scalars=all": 0.0207, "scalars=sq": 0.0182, "scalars=sq_cu
 
 def said(root, unit: str = "hartree") -> dict[str, Said]:
     where = Where((), root)
-    found = findings(build(comparisons.asked_for("report"), BOTH, where), claims(BOTH, where), unit)
+
+    def table(name: str) -> Table:
+        return build(asked_for(name), BOTH, where, (), PRINTED)
+
+    found = findings(REPORT, table, claims(REPORT, BOTH, where), unit)
     return {one.heading: one for one in found}
 
 
@@ -66,7 +70,7 @@ def test_nothing_is_said_without_runs(tmp_path):
 
 def test_where_numbers_are_from(root):
     where = Where((), root)
-    tables = [build(comparisons.asked_for(name), BOTH, where) for name in ("1", "2")]
+    tables = [build(asked_for(name), BOTH, where) for name in ("1", "2")]
     found = provenance(tables, "hartree", where)
     assert len(found.variants) == 8
     (baseline,) = [v for v in found.variants if v.folder.match("report/baseline")]

@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.study import comparisons
 from deepset_bench.training.train import train
 from tests.browser import Tags, browser
 from tests.study.folders import write_unseen
+from tests.study.shipped import asked_for
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES
 
 # A published network has a size of its own, and five experts are the fewest for a top five.
 SIZES = ("width=", "rbf.size=", "gating.")
 LINES = [line for line in OVERRIDES if not line.startswith(SIZES)]
-SECTIONS = ("findings", "claims", "flaws", "data", "tables", "generalisation", "figures", "runs")
+SECTIONS = ("findings", "claims", "flaws", "data", "tables", "figures", "runs")
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,15 @@ def path(tmp_path_factory):
         for condition in ("report", "corrected"):
             lines = [*LINES, f"condition={condition}", f"runs_dir={root / 'runs'}"]
             train([experiment(lines)])
-        tasks = comparisons.shipped("generalisation_tasks")
+        tasks = asked_for("generalisation_tasks")
         write_unseen(root / "runs", tasks, "trans to cis", 0, 0.01, [*LINES, "condition=corrected"])
         words = ["report", *LINES, "--runs-dir", str(root / "runs")]
-        result = CliRunner().invoke(cli.app, [*words, "--out", str(root / "out" / "page.html")])
-        assert result.exit_code == 0, result.exception
-    assert result.stdout == f"{root / 'out' / 'page.html'}\n"
-    return root / "out" / "page.html"
+        for name, study in (("unseen", ["generalisation"]), ("page", [])):
+            out = root / "out" / f"{name}.html"
+            result = CliRunner().invoke(cli.app, [*words, *study, "--out", str(out)])
+            assert result.exit_code == 0, result.exception
+            assert result.stdout == f"{out}\n"
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,8 @@ def test_gaps_name_the_command(text):
     assert "No run is there yet" in text
 
 
-def test_what_was_not_seen(text):
+def test_what_was_not_seen(path):
+    text = path.with_name("unseen.html").read_text()
     section = text[text.index('id="generalisation"') : text.index('id="figures"')]
     (row,) = re.findall(r"trans to cis<.*?</tr>", section, re.DOTALL)
     assert re.findall(r"0\.0\d+", row)[3:5] == ["0.01000", "0.00300"]

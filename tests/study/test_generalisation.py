@@ -17,12 +17,17 @@ from deepset_bench.files import write_text
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study import generalisation
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import family
+from deepset_bench.study.sections import Page
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write_unseen
+from tests.study.shipped import GENERALISATION
 
-SWEEPS = {sweep.name: sweep for sweep in family("generalisation")}
+SWEEPS = {sweep.name: sweep for sweep in GENERALISATION.unseen}
 TASKS, REPORT = SWEEPS["generalisation_tasks"], SWEEPS["generalisation_report"]
+
+
+def shown(root) -> Page:
+    return generalisation.page(GENERALISATION, ["corrected"], "hartree", Where((), root))
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def bench(*arguments: str) -> str:
 
 
 def test_a_row(runs):
-    built = generalisation.page("hartree", Where((), runs))
+    built = shown(runs)
     block = next(block for block in built.blocks if block.heading.startswith(TASKS.title))
     rows = {row[0].plain: [cell.plain for cell in row[1:]] for row in block.rows}
     first, second = (rows[run.label] for run in TASKS.runs[:2])
@@ -60,7 +65,7 @@ def test_a_task_counts_once_however_many_seeds_it_has(runs):
     result = json.loads((folder / "result.json").read_text())
     result["baselines"]["ood"]["relative_energy_mae_ev"] = 0.0084 * HARTREE
     (folder / "result.json").write_text(json.dumps(result))
-    built = generalisation.page("hartree", Where((), runs))
+    built = shown(runs)
     block = next(block for block in built.blocks if block.heading.startswith(TASKS.title))
     assert block.rows[-1][6].plain == "0.00640"  # of 0.0044, two seeds, and 0.0084, one
 
@@ -77,7 +82,7 @@ def test_seeds_as_one(runs):
     target = place(folders, "pent-2-ene-ood") / "evaluation.json"
 
     def found() -> tuple[list[str] | None, dict[str, str]]:
-        built = generalisation.page("hartree", Where((), runs))
+        built = shown(runs)
         blocks = [b for b in built.blocks if "seeds as one" in b.heading]
         # The run is in two sweeps; the second row has one seed.
         assert [b.heading.partition(":")[0] for b in blocks] == [REPORT.title, TASKS.title]
@@ -110,10 +115,12 @@ def test_seeds_as_one(runs):
 
 
 def test_levers_are_compared_on_one_task(tmp_path):
-    assert not generalisation.page("hartree", Where((), tmp_path)).blocks
+    assert not generalisation.page(
+        GENERALISATION, ["corrected"], "hartree", Where((), tmp_path)
+    ).blocks
     for sweep in SWEEPS.values():
         write_unseen(tmp_path, sweep, sweep.runs[0].label, 0, 0.010)
-    built = generalisation.page("hartree", Where((), tmp_path))
+    built = shown(tmp_path)
     assert len(built.blocks) == len(SWEEPS)
     for block in built.blocks:
         labels = [row[0].plain for row in block.rows]
@@ -122,13 +129,13 @@ def test_levers_are_compared_on_one_task(tmp_path):
 
 
 def test_every_gap_has_a_command(runs):
-    missing = generalisation.page("hartree", Where((), runs)).missing
+    missing = shown(runs).missing
     commands = [shlex.split(command) for _, command in missing]
     assert {words[1] for words in commands} == {"sweep", "evaluate"}
     gap = "9 of 12 runs, corrected: not run"
     assert shlex.split(dict(missing)[gap])[2] == "sweeps/generalisation_tasks.yaml"
     write_unseen(runs, TASKS, TASKS.runs[1].label, 1, None)
-    assert gap not in dict(generalisation.page("hartree", Where((), runs)).missing)
+    assert gap not in dict(shown(runs).missing)
 
 
 @pytest.mark.parametrize("sweep", SWEEPS.values(), ids=lambda sweep: sweep.name)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from deepset_bench.study import comparisons
-from deepset_bench.study.published import METRICS, PARTS, PATH, column, content, printed
+from deepset_bench.study.published import METRICS, PARTS
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
+from tests.study.shipped import PRINTED, REPORT
 
 ENTRIES = [
-    (name, entry)
-    for name, table in yaml.safe_load(PATH.read_text(encoding="utf-8")).items()
-    for entry in table.get("columns", ())
+    (name, entry) for name, table in PRINTED.content.items() for entry in table.get("columns", ())
 ]
 
 
 @pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=lambda x: str(x)[:30])
 def test_every_column_is_found_by_its_label(name, entry):
-    found = printed(entry["label"], int(name.removeprefix("table_")))
-    source = column(*entry["same_as"].split("/", 1)) if "same_as" in entry else entry
+    found = PRINTED.printed(entry["label"], int(name.removeprefix("table_")))
+    source = PRINTED.column(*entry["same_as"].split("/", 1)) if "same_as" in entry else entry
     assert "same_as" not in source
     for metric, unit in (("energy", HARTREE), ("forces", HARTREE_PER_BOHR)):
         for part, key in (("test", "test"), ("val", "val"), ("mean", "avg")):
@@ -29,7 +26,7 @@ def test_every_column_is_found_by_its_label(name, entry):
 @pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=lambda x: str(x)[:30])
 def test_the_mean_is_that_of_test_and_val(name, entry):
     """But for rounding: a slip in copying would show."""
-    values = printed(entry["label"], int(name.removeprefix("table_")))
+    values = PRINTED.printed(entry["label"], int(name.removeprefix("table_")))
     for metric in METRICS:
         test, val, mean = (values[metric, part] for part in PARTS)
         assert mean == pytest.approx((test + val) / 2, rel=3e-4)
@@ -37,18 +34,22 @@ def test_the_mean_is_that_of_test_and_val(name, entry):
 
 def test_twenty_distinct_columns():
     assert sum("same_as" not in entry for _, entry in ENTRIES) == 20
-    assert [row["step"] for row in content()["table_10"]["rows"]] == [5, 15, 40]
+    assert [row["step"] for row in PRINTED.content["table_10"]["rows"]] == [5, 15, 40]
 
 
 def test_the_tables_own_column_comes_first():
-    assert printed("x3 sqrt", 2) == printed("x3 sqrt", 6) == printed("No RBF", 7)
-    assert printed("x3 sqrt")["energy", "mean"] / HARTREE == pytest.approx(0.0142685)
-    assert printed("as reported") == {}
+    assert (
+        PRINTED.printed("x3 sqrt", 2)
+        == PRINTED.printed("x3 sqrt", 6)
+        == PRINTED.printed("No RBF", 7)
+    )
+    assert PRINTED.printed("x3 sqrt")["energy", "mean"] / HARTREE == pytest.approx(0.0142685)
+    assert PRINTED.printed("as reported") == {}
 
 
-@pytest.mark.parametrize("sweep", [s for s in comparisons.every() if s.table], ids=lambda s: s.name)
+@pytest.mark.parametrize("sweep", [s for s in REPORT.tables if s.table], ids=lambda s: s.name)
 def test_a_sweep_has_every_column_of_its_table(sweep):
-    table = content()[sweep.name]
+    table = PRINTED.content[sweep.name]
     assert sweep.table == int(sweep.name.removeprefix("table_"))
     assert {entry["label"] for entry in table["columns"]} <= {run.label for run in sweep.runs}
-    assert all(printed(run.label, sweep.table) for run in sweep.runs)
+    assert all(PRINTED.printed(run.label, sweep.table) for run in sweep.runs)

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 
 from deepset_bench.console import Console
-from deepset_bench.study import comparisons, disagreement, render
+from deepset_bench.study import disagreement, render
 from deepset_bench.study.collect import Where
 from deepset_bench.study.published import PARTS
 from deepset_bench.study.sections import Cell, Page, Section, page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
+from tests.study.shipped import PRINTED, asked_for
 
 BOTH = ["report", "corrected"]
 
@@ -31,7 +32,7 @@ def table(tmp_path_factory) -> Table:
         write(root, ["condition=report"], seed, none)
         write(root, ["condition=report", "scalars=all"], seed, every)
         write(root, [], seed, none / 10)
-    return build(comparisons.asked_for("1"), BOTH, Where((), root))
+    return build(asked_for("1"), BOTH, Where((), root), (), PRINTED)
 
 
 def drawn(table: Table, width: int, unit: str = "hartree", parts=("mean",)) -> str:

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from deepset_bench import cli
 from deepset_bench.runs import RunFolder
-from deepset_bench.study import comparisons
 from deepset_bench.sweep.status import find, standing
+from tests.study.shipped import GENERALISATION, REPORT
 
 ROOT = Path(__file__).parents[2]
 RUNS = find(ROOT / "docs" / "results")
@@ -32,7 +32,7 @@ def printed(monkeypatch, path: str, *wanted: str) -> str:
 
 def test_the_page_is_what_the_command_prints(monkeypatch):
     page = printed(monkeypatch, "docs/results.md")
-    titles = [sweep.title for sweep in comparisons.every() if sweep.table]
+    titles = [sweep.title for sweep in REPORT.tables if sweep.table]
     assert len(titles) == 7
     assert all(title in page for title in titles)
     assert "Does the report's claim hold?" in page
@@ -40,7 +40,7 @@ def test_the_page_is_what_the_command_prints(monkeypatch):
 
 def test_so_is_that_of_generalisation(monkeypatch):
     page = printed(monkeypatch, "docs/generalisation.md", "generalisation")
-    tables = comparisons.family("generalisation")
+    tables = GENERALISATION.unseen
     assert sum(f"**{table.title}: MAE" in page for table in tables) >= 6
 
 

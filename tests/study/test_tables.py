@@ -10,19 +10,19 @@ import pytest
 
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
-from deepset_bench.study import comparisons
 from deepset_bench.study.collect import Where
 from deepset_bench.study.statistics import estimate
 from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
+from tests.study.shipped import PRINTED, asked_for
 
-TABLE = comparisons.asked_for("1")
+TABLE = asked_for("1")
 NONE, ALL = {0: 0.020, 1: 0.021, 2: 0.022}, {1: 0.015, 2: 0.017, 3: 0.013}
 
 
 def table(root, conditions=("report",), overrides=()) -> Table:
-    return build(TABLE, conditions, Where(tuple(overrides), root))
+    return build(TABLE, conditions, Where(tuple(overrides), root), (), PRINTED)
 
 
 def cell(built: Table, row: str, part: str = "mean", condition: str = "report"):
@@ -104,20 +104,18 @@ def test_a_variant_that_cannot_take_the_overrides_stops_no_other(tmp_path):
     """One expert has no top five; all of them failing is a mistake of the person's."""
     lines = ["gating.experts=2", "condition=corrected"]
     write(tmp_path, lines, 0, 0.02)
-    built = build(
-        comparisons.asked_for("moe"), ["corrected"], Where(("gating.experts=2",), tmp_path)
-    )
+    built = build(asked_for("moe"), ["corrected"], Where(("gating.experts=2",), tmp_path))
     assert cell(built, "dense", condition="corrected")["n"] == 1
     lines = [what for what, command in built.missing if not command]
     assert len(lines) == 2
     assert lines[0].startswith("top-k, corrected: impossible (gating.top_k=5 exceeds")
     with pytest.raises(UserError, match="gnn"):
-        build(comparisons.asked_for("moe"), ["corrected"], Where(("gnn=none3",), tmp_path))
+        build(asked_for("moe"), ["corrected"], Where(("gnn=none3",), tmp_path))
 
 
 def test_many_gaps_are_one_command(tmp_path):
     write(tmp_path, ["condition=report"], 0, 0.02)
-    built = build(comparisons.asked_for("2"), ["report"], Where((), tmp_path))
+    built = build(asked_for("2"), ["report"], Where((), tmp_path))
     ((what, command),) = built.missing
     assert what == "6 of 7 runs, report: not run"
     start = "bench sweep sweeps/table_2.yaml condition=report"
@@ -194,12 +192,12 @@ def test_other_data_have_no_printed_values(tmp_path):
 
 
 def test_a_sweep_of_one_condition_keeps_it(tmp_path):
-    built = build(comparisons.asked_for("flaws"), ["report", "corrected"], Where((), tmp_path))
+    built = build(asked_for("flaws"), ["report", "corrected"], Where((), tmp_path))
     assert built.conditions == ["report"]
 
 
 def test_labels_that_differ_within_a_table_are_named(tmp_path):
-    flaws = comparisons.asked_for("flaws")
+    flaws = asked_for("flaws")
     write(tmp_path, flaws.runs[0].overrides, 0, 0.02)
     other = {"energy_mae_ev": 0.5, "forces_mae_ev_per_angstrom": 0.6}
     baselines = dict.fromkeys(("test", "val", "all"), other)

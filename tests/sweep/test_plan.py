@@ -13,9 +13,9 @@ from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups
-from deepset_bench.study import comparisons
-from deepset_bench.sweep import named
-from deepset_bench.sweep.plan import combinations, plan
+from deepset_bench.sweep import studies
+from deepset_bench.sweep.axes import combinations
+from deepset_bench.sweep.plan import plan
 
 axis = st.dictionaries(
     st.sampled_from(["gnn", "scalars", "trainer.epochs", "cutoff", "seed"]),
@@ -168,7 +168,7 @@ def test_axes_alone(tmp_path):
         ("label: sage", "lable: sage", "runs, entry 2: unknown key 'lable'; did you mean label"),
         ("label: sage", "label: 3", "runs, entry 2: is to have a label"),
         (", overrides: [gnn=sage]", "", "runs, entry 2: is to have a label (text) and overrides"),
-        ("gnn=sage", "gnn=sgae", "sage: unknown option gnn=sgae; did you mean sage"),
+        ("gnn=sage", "gnn=sgae", "sage, scalars=none: unknown option gnn=sgae; did you mean sage"),
         ("[none, [x3, sqrt]]", "none", "axes.scalars is to be a list"),
         ("scalars: [", "sclars: [", "unknown group or key 'sclars'; did you mean scalars"),
         ("title:", "{title", "cannot be read"),
@@ -193,9 +193,9 @@ def test_a_file_without_runs(tmp_path, text):
 @pytest.mark.parametrize("name", ["2", "table_2", "table_2.yaml", "sweeps/table_2.yaml"])
 def test_own_sweeps_are_found_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert named.find(name) == resource("sweeps") / "table_2.yaml"
     assert plan([name]).name == "table_2"
-    assert comparisons.asked_for(name).name == "table_2"
+    study, one = studies.find(name)
+    assert (study.folder, one.name) == (resource("sweeps") / "badland_2025", "table_2")
 
 
 @pytest.mark.parametrize("name", ["8", "elsewhere/table_2.yaml", "elsewhere/2"])
@@ -203,7 +203,7 @@ def test_a_name_that_is_none_gets_one_answer_from_every_command(name, tmp_path, 
     """In a folder that a person named, their slip is no sweep of the product's own."""
     monkeypatch.chdir(tmp_path)
     said = []
-    for command in (lambda: plan([name]), lambda: comparisons.asked_for(name)):
+    for command in (lambda: plan([name]), lambda: studies.find(name)):
         with pytest.raises(UserError, match="unknown sweep") as caught:
             command()
         said.append(str(caught.value))
@@ -217,9 +217,12 @@ def test_a_file_beside_me_is_meant_before_the_products_own(tmp_path, monkeypatch
     (tmp_path / "mine.yaml").rename(tmp_path / "moe.yaml")
     monkeypatch.chdir(tmp_path)
     assert plan(["moe"]).title == "t"
-    assert comparisons.shipped("moe").baseline
+    assert studies.at_hand().comparisons["moe"].title != "t"
 
 
-@pytest.mark.parametrize("path", resource("sweeps").glob("*.yaml"), ids=lambda path: path.stem)
-def test_own_sweeps_compose(path):
-    assert plan([str(path)]).runs
+@pytest.mark.parametrize(
+    ("study", "name"),
+    [(one.name, name) for one in map(studies.read, studies.shipped()) for name in one.comparisons],
+)
+def test_own_sweeps_compose(study, name):
+    assert plan([str(resource("sweeps") / study / f"{name}.yaml")]).runs

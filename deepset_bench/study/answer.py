@@ -1,0 +1,132 @@
+"""A study's question, answered in a sentence: what its changes do, beyond chance or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from deepset_bench.study.columns import Column
+from deepset_bench.study.tables import Table, by_seed
+from deepset_bench.study.verdict import Effect, effect
+from deepset_bench.sweep.studies import Study
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the runs say under one condition.
+
+    Attributes:
+        condition: empty for the usual one.
+        text: a sentence.
+        source: name of the comparison that it is from.
+    """
+
+    condition: str
+    text: str
+    source: str
+
+
+def answers(study: Study, tables: Sequence[Table]) -> list[Answer]:
+    """The answer under each condition, of the comparison that the study names or the first.
+
+    Every effect named is beyond chance for all rows of the table together (Bonferroni); per cent
+    are of the baseline's error, means over shared seeds with their 95 % t-interval.
+
+    Args:
+        study: whose question.
+        tables: its tables.
+    """
+    named = study.answer[0] if study.answer else ""
+    comparing = [t for t in tables if t.sweep.compares and named in ("", t.sweep.name)]
+    done = [t for t in comparing if (t.runs.state == "done").any()]
+    if not (done or comparing):
+        return []
+    table = (done or comparing)[0]
+    rows = [run.label for run in table.sweep.runs if run.label != table.sweep.baseline]
+    if len(study.answer) > 1:
+        rows = [study.answer[1]]
+    return [
+        Answer(condition, _sentence(table, rows, condition), table.sweep.name)
+        for condition in table.conditions
+    ]
+
+
+def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
+    runs = table.runs[(table.runs.condition == condition) & (table.runs.state == "done")]
+    base = table.sweep.baseline
+    if runs.empty:
+        return "Not known yet: no run is done."
+    if runs[runs.label == base].empty:
+        return f"Not known yet: {base}, which the others are compared with, has no run."
+    found = {column.name: _effects(table, runs, rows, column) for column in table.columns}
+    measured = [e for effects in found.values() for e in effects if e.usual.n > 1]
+    if not measured:
+        return (
+            "Not known yet: one seed of each tells no difference from chance; "
+            "give several with --seeds 5."
+        )
+    clauses = [
+        _clause(column, [e for e in found[column.name] if e.usual.n > 1], base)
+        for column in table.columns
+    ]
+    said = "; ".join(clause for clause in clauses if clause)
+    counts = sorted({e.usual.n for e in measured})
+    seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    return f"{said[0].upper()}{said[1:]} ({seeds} seeds)."
+
+
+def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Column) -> list[Effect]:
+    name = f"{column.name}_mean"
+    base = by_seed(runs[runs.label == table.sweep.baseline], name)
+    each = {row: by_seed(runs[runs.label == row], name) for row in rows}
+    return [effect(row, found, base, len(rows), relative=True) for row, found in each.items()]
+
+
+def _clause(column: Column, effects: Sequence[Effect], base: str) -> str:
+    """What the changes do to one metric."""
+    if not effects:
+        return ""
+    what = _named(column)
+    better = -1 if column.metric.less_is_better else 1
+    helps = [e for e in effects if e.strict.excludes_zero and e.strict.mean * better > 0]
+    harms = [e for e in effects if e.strict.excludes_zero and e.strict.mean * better < 0]
+    lowers, raises = ("lowers", "raises") if better < 0 else ("raises", "lowers")
+    if len(effects) == 1:
+        (one,) = effects
+        if not one.strict.excludes_zero:
+            return (
+                f"{one.name} changes the {what} of {base} by {_size(one)}, no more than chance can"
+            )
+        return (
+            f"{one.name} {lowers if helps else raises} the {what} of {base} by {_size(one, True)}"
+        )
+    if helps:
+        best = min(helps, key=lambda e: -better * e.strict.mean)
+        count = f"{len(helps)} of {len(effects)} changes"
+        most = f"{best.name} most, by {_size(best, True)}"
+        return f"{count} {lowers if len(helps) == 1 else lowers[:-1]} the {what} of {base}, {most}"
+    if harms:
+        worst = max(harms, key=lambda e: -better * e.strict.mean)
+        count = (
+            f"{len(harms)} of {len(effects)} changes {raises if len(harms) == 1 else raises[:-1]}"
+        )
+        return (
+            f"none of {len(effects)} changes {lowers} the {what} of {base}, and {count} it, "
+            f"{worst.name} most, by {_size(worst, True)}"
+        )
+    return f"none of {len(effects)} changes tells its {what} from that of {base}"
+
+
+def _named(column: Column) -> str:
+    usual = {"energy": "energy error", "forces": "force error"}
+    return usual.get(column.name, column.words)
+
+
+def _size(one: Effect, unsigned: bool = False) -> str:
+    """Per cent of the baseline with half the interval that stands for all rows together."""
+    mean, half = 100 * one.strict.mean, 100 * one.strict.half
+    digits = 0 if half >= 10 else 1
+    text = f"{abs(mean):.{digits}f}" if unsigned else f"{mean:+.{digits}f}".replace("-", "−")
+    return f"{text} ± {half:.{digits}f} %"

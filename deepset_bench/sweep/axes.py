@@ -1,0 +1,50 @@
+"""Overrides with several values: the product of what they list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import HydraException
+
+from deepset_bench.config import parse
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.groups import groups
+
+
+def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tuple[str, ...]]:
+    """The product of all axes: overrides of one value each.
+
+    Raises:
+        UserError: an override that does not parse or has values that cannot be listed, a seed
+            beside `seeds`, or `stack`, which is several runs.
+    """
+    parsed = parse(overrides)
+    for override in parsed:
+        if seeds is not None and override.key_or_group == "seed":
+            raise UserError(f"{override.input_line} and --seeds {seeds}: give one of them")
+        if override.key_or_group == "stack":
+            raise UserError(f"{override.input_line}: a sweep takes --seeds N and --stack N instead")
+    return list(product(*(_values(override) for override in parsed)))
+
+
+def _values(override: Override) -> list[str]:
+    """The override once for each of its values."""
+    line, key = override.input_line or "", override.key_or_group
+    if not override.is_sweep_override():
+        return [line]
+    value = override.value()
+    if isinstance(value, Glob):
+        # Not by Hydra, which does not know the options of imported data.
+        if key not in groups():
+            raise UserError(f"{line}: {key} is no group; {nearest(key, groups())}")
+        values = value.filter(groups()[key])
+    else:
+        try:
+            values = list(override.sweep_string_iterator())
+        except HydraException:
+            raise UserError(f"{line}: cannot be listed; use a,b or range(start,stop)") from None
+    if not values:
+        raise UserError(f"{line}: there is no such value")
+    return [f"{override.get_key_element()}={text}" for text in values]

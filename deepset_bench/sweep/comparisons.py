@@ -1,0 +1,215 @@
+"""Sweep files, and overrides with several values: labelled runs, of which one is the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.reading import read_yaml
+from deepset_bench.sweep.axes import combinations
+
+_KEYS = ("title", "table", "baseline", "common", "runs", "runs_of", "axes")
+"""`table` is the number of a table that a publication prints of these runs, `runs_of` the sweep,
+seen from this file, whose runs are made again with this one's `common`."""
+_RUN_KEYS = ("label", "overrides")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its label and what is asked of `bench train`, the comparison's common part first."""
+
+    label: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A list of runs that belong together.
+
+    Attributes:
+        name: the file's name without its ending; of axes, what was typed.
+        title: what the runs are to show.
+        table: number of the table that a publication prints of them, if it does.
+        baseline: label of the run that the others are compared with.
+        common: overrides that all runs share.
+        runs: in the order of the file; each is one run but for its seed.
+        seeds: the override that lists seeds, if there is one.
+        file: what `bench sweep` takes for it: a path, a name or overrides.
+    """
+
+    name: str
+    title: str
+    table: int | None
+    baseline: str
+    common: tuple[str, ...]
+    runs: tuple[Row, ...]
+    seeds: tuple[str, ...]
+    file: tuple[str, ...]
+
+    @property
+    def condition(self) -> str | None:
+        """The only condition that the runs are meant for; None where they are for each."""
+        fixed = [text.split("=", 1)[1] for text in self.common if text.startswith("condition=")]
+        return fixed[-1] if fixed else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is something to compare."""
+        return len(self.runs) > 1
+
+
+def of_axes(overrides: Sequence[str]) -> Comparison:
+    """What is typed behind `bench sweep` as a comparison: the first value of each axis is its base.
+
+    Raises:
+        UserError: an override that does not parse or has values that cannot be listed.
+    """
+    seeds, rest = _seeds(overrides)
+    listed = combinations(rest)
+    common = [line for line in rest if all(line in lines for lines in listed)]
+    rows = [Row(", ".join(_apart(lines, common)) or "the defaults", lines) for lines in listed]
+    name = " ".join(overrides)
+    return Comparison(
+        name, name, None, rows[0].label, tuple(common), tuple(rows), seeds, tuple(overrides)
+    )
+
+
+def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
+    """Read and check a sweep file.
+
+    Args:
+        path: of the file.
+        shared: overrides that stand in front of the file's own, as a study has them.
+        file: what `bench sweep` takes for it; the path where it is empty.
+
+    Raises:
+        UserError: not YAML, an unknown, missing or repeated key, a value of the wrong kind.
+    """
+    content = _mapping(read_yaml(path), f"{path}", _KEYS)
+    if not isinstance(content.get("title"), str):
+        raise UserError(f"{path}: title is missing or not text")
+    for key, kind in (("table", int), ("baseline", str)):
+        if key in content and not isinstance(content[key], kind):
+            raise UserError(f"{path}: {key} is to be {'a number' if kind is int else 'text'}")
+    if not {"runs", "runs_of", "axes"} & set(content):
+        raise UserError(f"{path}: holds neither runs nor axes")
+    common = _lines(content.get("common", []), f"{path}: common")
+    runs = _runs(content, path) if "runs" in content else {"": []}
+    if "runs_of" in content:
+        common, runs = _of_another(content, common, path)
+    common = [*shared, *common]
+    axes = _axes(content, path)
+    seeds, _ = _seeds([*common, *axes])
+    rows: dict[str, Row] = {}
+    first: dict[str, str] = {}
+    for label, lines in runs.items():
+        for row in _rows(label, [*common, *axes, *lines], [*common, *lines], path):
+            if row.label in rows:
+                raise UserError(f"{path}: two runs would be called {row.label!r}")
+            rows[row.label] = row
+            first.setdefault(label, row.label)
+    baseline = content.get("baseline", next(iter(runs)))
+    if baseline not in first and baseline not in rows:
+        raise UserError(f"{path}: baseline {baseline!r} is the label of no run")
+    return Comparison(
+        path.stem, content["title"], content.get("table"), first.get(baseline, baseline),
+        tuple(common), tuple(rows.values()), seeds, (file or str(path),),
+    )  # fmt: skip
+
+
+def _rows(label: str, lines: list[str], plain: list[str], path: Path) -> list[Row]:
+    """A run, or one for each combination of its axes."""
+    try:
+        listed = combinations(_seeds(lines)[1])
+    except UserError as error:
+        raise UserError(f"{path}: {f'{label}: ' if label else ''}{error}") from None
+    if len(listed) == 1:
+        return [Row(label or ", ".join(_apart(listed[0], plain)), listed[0])]
+    named = [", ".join([*([label] if label else []), *_apart(one, plain)]) for one in listed]
+    return [Row(*each) for each in zip(named, listed, strict=True)]
+
+
+def _apart(lines: Sequence[str], common: Sequence[str]) -> list[str]:
+    """What is asked of one run alone."""
+    return [line.lstrip("+") for line in lines if line not in common]
+
+
+def _seeds(lines: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The overrides of the seed, which make no row of their own, and the others."""
+    seeds = tuple(line for line in lines if line.lstrip("+").startswith("seed="))
+    return seeds, [line for line in lines if line not in seeds]
+
+
+def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: is to be a mapping with the keys {', '.join(keys)}")
+    for key in content:
+        if key not in keys:
+            raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), keys)}")
+    return content
+
+
+def _lines(content: Any, where: str) -> list[str]:
+    if not isinstance(content, list):
+        raise UserError(f"{where}: is to be a list of overrides, as in [scalars=cub_sqrt]")
+    for line in content:
+        if not isinstance(line, str) or "=" not in line:
+            raise UserError(f"{where}: {line!r} is no override, as in scalars=cub_sqrt")
+    return list(content)
+
+
+def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
+    listed = content["runs"]
+    if not isinstance(listed, list) or not listed:
+        raise UserError(f"{path}: runs is to be a list with a label and overrides each")
+    runs: dict[str, list[str]] = {}
+    for number, entry in enumerate(listed, 1):
+        where = f"{path}: runs, entry {number}"
+        entry = _mapping(entry, where, _RUN_KEYS)
+        label = entry.get("label")
+        if not isinstance(label, str) or not label or "overrides" not in entry:
+            raise UserError(f"{where}: is to have a label (text) and overrides")
+        if label in runs:
+            raise UserError(f"{where}: the label {label!r} is another run's already")
+        runs[label] = _lines(entry["overrides"], f"{where}: overrides")
+    return runs
+
+
+def _of_another(
+    content: dict[str, Any], common: list[str], path: Path
+) -> tuple[list[str], dict[str, list[str]]]:
+    """What is common to the runs of the sweep `runs_of` here, and its runs."""
+    if "runs" in content:
+        raise UserError(f"{path}: holds both runs and runs_of")
+    other = path.parent / f"{content['runs_of']}.yaml"
+    there = _mapping(read_yaml(other), f"{other}", _KEYS)
+    if "runs_of" in there:
+        raise UserError(f"{path}: runs_of={content['runs_of']} has its runs of another sweep")
+    read(other)  # its mistakes in its own name
+    runs = _runs(there, other) if "runs" in there else {"": []}
+    lines = [*_lines(there.get("common", []), f"{other}: common"), *_axes(there, other)]
+    return [*lines, *common], runs
+
+
+def _axes(content: dict[str, Any], path: Path) -> list[str]:
+    """`axes` as overrides with several values."""
+    axes = content.get("axes", {})
+    if not isinstance(axes, dict):
+        raise UserError(f"{path}: axes is to be a mapping, as in gnn: [sage, edge]")
+    lines = []
+    for key, options in axes.items():
+        if not isinstance(options, list) or not options:
+            raise UserError(f"{path}: axes.{key} is to be a list of options")
+        lines.append(f"{key}={','.join(_text(option) for option in options)}")
+    return lines
+
+
+def _text(option: Any) -> str:
+    if isinstance(option, list):
+        return f"[{','.join(_text(member) for member in option)}]"
+    if option is None or isinstance(option, bool):
+        return {None: "null", True: "true", False: "false"}[option]
+    return str(option)

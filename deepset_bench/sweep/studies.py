@@ -1,0 +1,306 @@
+"""Studies: a folder with `study.yaml`, its comparisons and what is said of them.
+
+A command is about the study that it names, else about the one in the current folder, else about
+the one that comes with the program first. A sweep file by itself, or axes that are typed, are a
+study of one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import resource
+from deepset_bench.reading import read_yaml
+from deepset_bench.surroundings import SHEET, STUDY
+from deepset_bench.sweep import comparisons
+from deepset_bench.sweep.comparisons import Comparison
+
+_TEXTS = ("title", "question", "source", "authors", "claimed_by")
+_LISTS = ("conditions", "metrics", "common", "tables", "unseen")
+_KEYS = (*_TEXTS, *_LISTS, "margin", "answer")
+# Files of a study that are no comparisons.
+OTHERS = (SHEET, "claims.yaml", "corrections.yaml", "figures.yaml", "published.yaml")
+_USUAL_MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and the runs that answer it.
+
+    Attributes:
+        name: of its folder; of a comparison by itself, its name.
+        folder: None for what is typed or a file by itself.
+        title: a line.
+        question: what its page answers.
+        source: what it is about, such as a publication.
+        authors: whose it is.
+        claimed_by: who says what `claims.yaml` has, as in `the report`; empty: the study itself.
+        conditions: options of the group `condition` that its tables have columns for; without any
+            its runs have the usual one, which is not named.
+        metrics: names of the metrics that its tables show; without any, the usual ones.
+        margin: up to this fraction of the baseline's error a difference is none that matters.
+        tables: its comparisons, in the order of its page.
+        unseen: those shown by what they make of molecules that they were not trained on.
+        answer: (comparison, row) that its page's first sentence is about; empty for the best row
+            of the first table.
+        common: overrides that all its runs share.
+        whole: whether all of it is meant, or some comparisons that a person named.
+    """
+
+    name: str
+    folder: Path | None
+    title: str
+    question: str = ""
+    source: str = ""
+    authors: str = ""
+    claimed_by: str = ""
+    conditions: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    margin: float = _USUAL_MARGIN
+    tables: tuple[Comparison, ...] = ()
+    unseen: tuple[Comparison, ...] = ()
+    answer: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
+    whole: bool = True
+
+    def file(self, name: str) -> Path | None:
+        """The path of one of its optional files; None where it has none."""
+        path = self.folder / name if self.folder else None
+        return path if path is not None and path.is_file() else None
+
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """Every comparison by its name, shown or not."""
+        shown = {one.name: one for one in (*self.tables, *self.unseen)}
+        if self.folder is None:
+            return shown
+        return shown | {
+            path.stem: _comparison(self.folder, path.stem, self.common)
+            for path in _files(self.folder)
+            if path.stem not in shown
+        }
+
+    def comparison(self, name: str, where: str) -> Comparison:
+        """One of its comparisons.
+
+        Args:
+            name: of its file, without ending.
+            where: what names it, for the message.
+
+        Raises:
+            UserError: it has no such comparison.
+        """
+        if name not in self.comparisons:
+            raise UserError(f"{where}: no comparison {name!r}; {nearest(name, self.comparisons)}")
+        return self.comparisons[name]
+
+    @property
+    def command(self) -> str:
+        """What stands for it on a command line; empty for the one that is meant without a name."""
+        if self.folder is None or self.folder == _usual():
+            return ""
+        if self.folder.parent == resource("sweeps"):
+            return self.name
+        return "" if self.folder == Path.cwd() else _beside(self.folder)
+
+
+def of_words(words: Sequence[str], axes: Sequence[str] = ()) -> list[Study]:
+    """The studies that a person names, each with the comparisons that they name of it.
+
+    Args:
+        words: without overrides: studies, comparisons, files, numbers of tables.
+        axes: overrides, used where nothing is named and one has several values.
+
+    Raises:
+        UserError: there is no such study; a mistake in its files.
+    """
+    if not words:
+        several = [line for line in axes if _is_axis(line)]
+        return [alone(comparisons.of_axes(axes))] if several else [at_hand()]
+    found: dict[tuple[Path | None, str], Study] = {}
+    for word in words:
+        study, one = find(word)
+        key = (study.folder, study.name)
+        if one is None:
+            found[key] = study
+        elif key not in found or not found[key].whole:
+            found[key] = _narrowed(study, one, found.get(key))
+    return list(found.values())
+
+
+def find(word: str) -> tuple[Study, Comparison | None]:
+    """The study that a word names, or the comparison in its study.
+
+    Args:
+        word: a folder with study.yaml, a sweep file with or without `.yaml`, the name of either
+            among the program's own (also as `sweeps/NAME.yaml` from any folder), or the number of
+            a table of the study at hand, else of the program's.
+
+    Raises:
+        UserError: there is none; the message has the nearest names.
+    """
+    if folder := _folder(word):
+        return read(folder), None
+    if path := _file(word):
+        return _of_file(path)
+    stem = Path(word).name.removesuffix(".yaml")
+    if Path(word).parent in (Path(), Path("sweeps")):  # a slip in another path is none of ours
+        for folder in dict.fromkeys([_at_hand(), _usual(), *shipped()]):
+            names = {path.stem: path for path in _files(folder)}
+            if word.isdecimal():
+                numbers = {one.table: one for one in read(folder).comparisons.values()}
+                if found := numbers.get(int(word)):
+                    return read(folder), found
+            elif stem in names:
+                return _of_file(names[stem])
+    own = [path.stem for folder in (_at_hand(), *shipped()) for path in _files(folder)]
+    known = [*own, *(folder.name for folder in shipped()), "claims"]
+    near = f"table_{word}" if word.isdecimal() else stem
+    raise UserError(f"unknown sweep {word!r} (overrides have an '='); {nearest(near, set(known))}")
+
+
+def at_hand() -> Study:
+    """The study that is meant where none is named: see the module."""
+    return read(_at_hand())
+
+
+def alone(comparison: Comparison) -> Study:
+    """A study of one comparison."""
+    return Study(comparison.name, None, comparison.title, tables=(comparison,))
+
+
+def shipped() -> list[Path]:
+    """The folders of the program's own studies, in alphabetical order."""
+    return sorted(path.parent for path in resource("sweeps").glob(f"*/{SHEET}"))
+
+
+def read(folder: Path) -> Study:
+    """Read and check `study.yaml` and the comparisons that it shows.
+
+    Raises:
+        UserError: not YAML, an unknown key, a value of the wrong kind, a file that is not there.
+    """
+    path = folder / SHEET
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: is to be a mapping with the keys {', '.join(_KEYS)}")
+    for key in content:
+        if key not in _KEYS:
+            raise UserError(f"{path}: unknown key {str(key)!r}; {nearest(str(key), _KEYS)}")
+    for key in _TEXTS:
+        if not isinstance(content.get(key, ""), str):
+            raise UserError(f"{path}: {key} is to be text")
+    texts = {key: str(content.get(key, "")).strip() for key in _TEXTS}
+    if not texts["title"]:
+        raise UserError(f"{path}: title is missing")
+    lists = {key: _list(content.get(key, []), f"{path}: {key}") for key in _LISTS}
+    names = [file.stem for file in _files(folder)]
+    for key in ("tables", "unseen"):
+        for name in lists[key]:
+            if name not in names:
+                raise UserError(f"{path}: {key}: there is no {name}.yaml; {nearest(name, names)}")
+    tables = lists["tables"] if "tables" in content else names
+    tables = [name for name in tables if name not in lists["unseen"]]
+    return Study(
+        name=folder.resolve().name,
+        folder=folder,
+        title=texts["title"],
+        question=texts["question"],
+        source=texts["source"],
+        authors=texts["authors"],
+        claimed_by=texts["claimed_by"],
+        conditions=tuple(lists["conditions"]),
+        metrics=tuple(lists["metrics"]),
+        margin=_fraction(content.get("margin", _USUAL_MARGIN), f"{path}: margin"),
+        tables=tuple(_comparison(folder, name, lists["common"]) for name in tables),
+        unseen=tuple(_comparison(folder, name, lists["common"]) for name in lists["unseen"]),
+        answer=tuple(_list(content.get("answer", []), f"{path}: answer")),
+        common=tuple(lists["common"]),
+    )
+
+
+def _comparison(folder: Path, name: str, common: Sequence[str]) -> Comparison:
+    path = folder / f"{name}.yaml"
+    ours = folder.parent == resource("sweeps")
+    return comparisons.read(path, common, f"sweeps/{path.name}" if ours else _beside(path))
+
+
+def _of_file(path: Path) -> tuple[Study, Comparison | None]:
+    if (path.parent / SHEET).is_file():
+        study = read(path.parent)
+        return study, study.comparison(path.stem, str(path))
+    one = comparisons.read(path, file=str(path))
+    return alone(one), one
+
+
+def _narrowed(study: Study, one: Comparison, other: Study | None = None) -> Study:
+    """The study with one comparison alone, and with those of `other`."""
+    unseen = one.name in {each.name for each in study.unseen}
+    before = (other.tables, other.unseen) if other else ((), ())
+    tables = before[0] if unseen else (*before[0], one)
+    others = (*before[1], one) if unseen else before[1]
+    return replace(study, tables=tables, unseen=others, whole=False)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The sweep files of a study, in alphabetical order."""
+    return sorted(path for path in folder.glob("*.yaml") if path.name not in OTHERS)
+
+
+def _folder(word: str) -> Path | None:
+    for folder in (Path(word), resource("sweeps") / word):
+        if (folder / SHEET).is_file() and not Path(word).name.endswith(".yaml"):
+            return folder
+    return None
+
+
+def _file(word: str) -> Path | None:
+    return next((path for path in (Path(word), Path(f"{word}.yaml")) if path.is_file()), None)
+
+
+def _at_hand() -> Path:
+    if chosen := os.environ.get(STUDY):
+        return Path(chosen)
+    return Path() if Path(SHEET).is_file() else _usual()
+
+
+def _usual() -> Path:
+    """The program's own study that is meant where none is: `default` says which."""
+    folder = resource("sweeps")
+    return folder / (folder / "default").read_text(encoding="utf-8").strip()
+
+
+def _beside(path: Path) -> str:
+    """A path as it is typed from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _is_axis(line: str) -> bool:
+    key = line.lstrip("+").partition("=")[0]
+    return key != "seed" and len(comparisons.of_axes([line]).runs) > 1
+
+
+def _list(content: Any, where: str) -> list[str]:
+    if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
+        raise UserError(f"{where} is to be a list of texts")
+    return list(content)
+
+
+def _fraction(content: Any, where: str) -> float:
+    text = str(content).strip()
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if isinstance(content, bool) or not 0 <= value < 1:
+        raise UserError(f"{where}: {content!r} is no fraction, as in 5 %")
+    return value
