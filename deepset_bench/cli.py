@@ -15,6 +15,7 @@ from deepset_bench.files import resource
 from deepset_bench.groups import groups, is_override
 from deepset_bench.registry import ENVIRONMENT
 from deepset_bench.surroundings import say
+from deepset_bench.sweep import folders
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -370,6 +371,7 @@ def main() -> None:
     try:
         surroundings.prepare()
         try:
+            folders.enter(sys.argv[1:])
             commands = typer.main.get_command(app)
             words = grammar.uniform(sys.argv[1:], commands)
             cli_completion.complete(lambda: app(words))

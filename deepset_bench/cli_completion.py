@@ -100,12 +100,16 @@ def runs(incomplete: str) -> list[str]:
 
 
 def sweeps(incomplete: str) -> list[str]:
-    """Named sweeps, and files of this folder."""
-    from deepset_bench.sweep.named import shipped_files
+    """Studies, their sweeps, and files of this folder."""
+    from deepset_bench.sweep import folders
 
     if "/" in incomplete:
         return []
-    names = {path.stem for path in shipped_files()} | {path.name for path in Path().glob("*.yaml")}
+    studies = dict.fromkeys([folders.at_hand(), *folders.shipped()])
+    names = {path.stem for folder in studies for path in folders.sweep_files(folder)}
+    names |= {folder.name for folder in folders.shipped()}
+    names |= {path.name for path in Path().glob("*.yaml")}
+    names |= {path.parent.name for path in Path().glob("*/study.yaml")}
     return sorted(name for name in names if name.startswith(incomplete))
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from deepset_bench import registry
 from deepset_bench.definition import KINDS
 from deepset_bench.files import data_homes, resource
+from deepset_bench.surroundings import of_study
 
 _ALONE = ("model", "graph_layer", "radial_basis")
 """Kinds of variants that are options by themselves; the product's others are parts of options."""
 
 
 def option_folders() -> list[Path]:
-    """Where groups are looked up: the product's own, then the user's imported data."""
-    return [resource("conf"), *(home / "conf" for home in data_homes())]
+    """Where groups are looked up: the product's own, the study's, then the user's imported data."""
+    homes = (home / "conf" for home in data_homes())
+    return [resource("conf"), *of_study("conf"), *homes]
 
 
 def groups(folders: Sequence[Path] | None = None) -> dict[str, list[str]]:

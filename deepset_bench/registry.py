@@ -18,6 +18,7 @@ from typing import Any
 from deepset_bench.definition import KINDS, Variant
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import PACKAGE
+from deepset_bench.surroundings import of_study
 from deepset_bench.syntax import read_file, with_siblings
 
 ENTRY_POINTS = "deepset_bench.variants"
@@ -33,7 +34,8 @@ def variants() -> dict[tuple[str, str], Variant]:
     Raises:
         UserError: a file that cannot be read, or a name that is there twice.
     """
-    return _variants(os.environ.get(ENVIRONMENT, ""))
+    own = (str(file.absolute()) for file in of_study("variants.py"))
+    return _variants(os.pathsep.join(filter(None, [os.environ.get(ENVIRONMENT), *own])))
 
 
 @cache

@@ -30,6 +30,13 @@ STUDY = "BENCH_STUDY"
 SHEET = "study.yaml"
 """What makes a folder a study."""
 
+
+def of_study(name: str) -> list[Path]:
+    """A file or folder of the study that this process is about: one path, or none."""
+    path = Path(os.environ.get(STUDY) or os.devnull) / name
+    return [path] if path.exists() else []
+
+
 _LOOK_ALIKE = {  # what Unicode does not take apart
     "—": "-",
     "–": "-",

@@ -52,6 +52,12 @@ def perturbed(request):
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_study(monkeypatch):
+    """A command that was run in this process leaves none behind."""
+    monkeypatch.setenv("BENCH_STUDY", "")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Bit-identical results on the CPU need a fixed number of threads."""

@@ -31,6 +31,7 @@ from deepset_bench.files import (
 )
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.reading import read_yaml
+from deepset_bench.surroundings import of_study
 
 METHOD_UNKNOWN = "not known: labels as in the source files"
 """What a datasheet says where nobody says which method the labels are of."""
@@ -44,7 +45,7 @@ _FRAMES, _SHEET, _LOCK = "frames.npz", "datasheet.yaml", ".lock"
 
 def names() -> list[str]:
     """Every set there is, shipped and imported, in alphabetical order."""
-    homes = [resource("datasets"), *data_homes()]
+    homes = [resource("datasets"), *of_study("datasets"), *data_homes()]
     sheets = [sheet for home in homes for sheet in home.glob(f"*/{_SHEET}")]
     return sorted({sheet.parent.name for sheet in sheets if _NAME.fullmatch(sheet.parent.name)})
 
@@ -207,7 +208,10 @@ def _folder(name: str) -> Path:
     if name not in names():
         known = nearest(name, names()) if names() else "there are none yet"
         raise UserError(f"unknown data set '{name}'; {known}")
-    return resource("datasets") / name if is_shipped(name) else data_place(name)
+    if is_shipped(name):
+        return resource("datasets") / name
+    of_studies = (home / name for home in of_study("datasets") if (home / name / _SHEET).is_file())
+    return next(of_studies, data_place(name))
 
 
 def _remedy(name: str) -> str:

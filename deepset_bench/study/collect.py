@@ -21,7 +21,7 @@ from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
 from deepset_bench.runs import ENDED, RunFolder, run_folder
 from deepset_bench.study.columns import usual
-from deepset_bench.sweep import studies
+from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.comparisons import Comparison, Row
 
 IMPOSSIBLE = "impossible"
@@ -153,7 +153,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
 @cache
 def _is_taken(overrides: tuple[str, ...]) -> bool:
     """Whether some run of the product's studies can be asked for with these overrides."""
-    for folder in studies.shipped():
+    for folder in folders.shipped():
         for sweep in studies.read(folder).comparisons.values():
             for run in sweep.runs:
                 with suppress(UserError):

@@ -7,7 +7,6 @@ study of one comparison.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,15 +16,13 @@ from typing import Any
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
 from deepset_bench.reading import read_yaml
-from deepset_bench.surroundings import SHEET, STUDY
-from deepset_bench.sweep import comparisons
+from deepset_bench.surroundings import SHEET
+from deepset_bench.sweep import comparisons, folders
 from deepset_bench.sweep.comparisons import Comparison
 
 _TEXTS = ("title", "question", "source", "authors", "claimed_by")
 _LISTS = ("conditions", "metrics", "common", "tables", "unseen")
 _KEYS = (*_TEXTS, *_LISTS, "margin", "answer")
-# Files of a study that are no comparisons.
-OTHERS = (SHEET, "claims.yaml", "corrections.yaml", "figures.yaml", "published.yaml")
 _USUAL_MARGIN = 0.05
 
 
@@ -82,7 +79,7 @@ class Study:
             return shown
         return shown | {
             path.stem: _comparison(self.folder, path.stem, self.common)
-            for path in _files(self.folder)
+            for path in folders.sweep_files(self.folder)
             if path.stem not in shown
         }
 
@@ -103,7 +100,7 @@ class Study:
     @property
     def command(self) -> str:
         """What stands for it on a command line; empty for the one that is meant without a name."""
-        if self.folder is None or self.folder == _usual():
+        if self.folder is None or self.folder == folders.usual():
             return ""
         if self.folder.parent == resource("sweeps"):
             return self.name
@@ -145,39 +142,38 @@ def find(word: str) -> tuple[Study, Comparison | None]:
     Raises:
         UserError: there is none; the message has the nearest names.
     """
-    if folder := _folder(word):
+    if folder := folders.of_word(word):
         return read(folder), None
     if path := _file(word):
         return _of_file(path)
     stem = Path(word).name.removesuffix(".yaml")
     if Path(word).parent in (Path(), Path("sweeps")):  # a slip in another path is none of ours
-        for folder in dict.fromkeys([_at_hand(), _usual(), *shipped()]):
-            names = {path.stem: path for path in _files(folder)}
+        for folder in dict.fromkeys([folders.at_hand(), folders.usual(), *folders.shipped()]):
+            names = {path.stem: path for path in folders.sweep_files(folder)}
             if word.isdecimal():
                 numbers = {one.table: one for one in read(folder).comparisons.values()}
                 if found := numbers.get(int(word)):
                     return read(folder), found
             elif stem in names:
                 return _of_file(names[stem])
-    own = [path.stem for folder in (_at_hand(), *shipped()) for path in _files(folder)]
-    known = [*own, *(folder.name for folder in shipped()), "claims"]
+    own = [
+        path.stem
+        for folder in (folders.at_hand(), *folders.shipped())
+        for path in folders.sweep_files(folder)
+    ]
+    known = [*own, *(folder.name for folder in folders.shipped()), "claims"]
     near = f"table_{word}" if word.isdecimal() else stem
     raise UserError(f"unknown sweep {word!r} (overrides have an '='); {nearest(near, set(known))}")
 
 
 def at_hand() -> Study:
     """The study that is meant where none is named: see the module."""
-    return read(_at_hand())
+    return read(folders.at_hand())
 
 
 def alone(comparison: Comparison) -> Study:
     """A study of one comparison."""
     return Study(comparison.name, None, comparison.title, tables=(comparison,))
-
-
-def shipped() -> list[Path]:
-    """The folders of the program's own studies, in alphabetical order."""
-    return sorted(path.parent for path in resource("sweeps").glob(f"*/{SHEET}"))
 
 
 def read(folder: Path) -> Study:
@@ -200,7 +196,7 @@ def read(folder: Path) -> Study:
     if not texts["title"]:
         raise UserError(f"{path}: title is missing")
     lists = {key: _list(content.get(key, []), f"{path}: {key}") for key in _LISTS}
-    names = [file.stem for file in _files(folder)]
+    names = [file.stem for file in folders.sweep_files(folder)]
     for key in ("tables", "unseen"):
         for name in lists[key]:
             if name not in names:
@@ -248,32 +244,8 @@ def _narrowed(study: Study, one: Comparison, other: Study | None = None) -> Stud
     return replace(study, tables=tables, unseen=others, whole=False)
 
 
-def _files(folder: Path) -> list[Path]:
-    """The sweep files of a study, in alphabetical order."""
-    return sorted(path for path in folder.glob("*.yaml") if path.name not in OTHERS)
-
-
-def _folder(word: str) -> Path | None:
-    for folder in (Path(word), resource("sweeps") / word):
-        if (folder / SHEET).is_file() and not Path(word).name.endswith(".yaml"):
-            return folder
-    return None
-
-
 def _file(word: str) -> Path | None:
     return next((path for path in (Path(word), Path(f"{word}.yaml")) if path.is_file()), None)
-
-
-def _at_hand() -> Path:
-    if chosen := os.environ.get(STUDY):
-        return Path(chosen)
-    return Path() if Path(SHEET).is_file() else _usual()
-
-
-def _usual() -> Path:
-    """The program's own study that is meant where none is: `default` says which."""
-    folder = resource("sweeps")
-    return folder / (folder / "default").read_text(encoding="utf-8").strip()
 
 
 def _beside(path: Path) -> str:

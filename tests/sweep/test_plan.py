@@ -13,7 +13,7 @@ from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups
-from deepset_bench.sweep import studies
+from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.plan import plan
 
@@ -222,7 +222,7 @@ def test_a_file_beside_me_is_meant_before_the_products_own(tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("study", "name"),
-    [(one.name, name) for one in map(studies.read, studies.shipped()) for name in one.comparisons],
+    [(one.name, name) for one in map(studies.read, folders.shipped()) for name in one.comparisons],
 )
 def test_own_sweeps_compose(study, name):
     assert plan([str(resource("sweeps") / study / f"{name}.yaml")]).runs
