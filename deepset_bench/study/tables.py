@@ -90,7 +90,8 @@ _NEEDED = ("defect", "parameters", "seconds", "floor", "device")
 def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
     """Seed -> value, of the runs that are done and have one."""
     each = zip(runs.state, runs.seed, runs[column], strict=True)
-    return {int(n): float(x) for state, n, x in each if state == "done" and not math.isnan(x)}
+    done = {int(n): x for state, n, x in each if state == "done" and x is not None}
+    return {n: float(x) for n, x in done.items() if not math.isnan(x)}
 
 
 def _rows(
