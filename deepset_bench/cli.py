@@ -315,7 +315,6 @@ def figures(
 ) -> None:
     """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
     from deepset_bench.figures.figures_command import show
-    from deepset_bench.figures.offered import report
     from deepset_bench.study.collect import Where
 
     given = tuple(_each_once(wanted))

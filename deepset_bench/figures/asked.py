@@ -17,8 +17,8 @@ from deepset_bench.figures.panels import Sheet
 from deepset_bench.scoring.table import Metric
 from deepset_bench.scoring.table import chosen as metrics_of
 from deepset_bench.study.collect import Where, collect, conditions_of
-from deepset_bench.study.comparisons import Comparison, Row
 from deepset_bench.study.gaps import gaps
+from deepset_bench.sweep.comparisons import Comparison, Row
 from deepset_bench.units import UNITS
 
 _CHOOSE_DATA = ("data", "task", "condition")

@@ -16,7 +16,7 @@ from deepset_bench.figures.style import QUIET, colours, width
 from deepset_bench.figures.words import TRIVIAL, and_, axis, quantity, seeds
 from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import USUAL, Metric
-from deepset_bench.study.comparisons import Comparison
+from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.training.records import COLUMNS, read_metrics
 
 _LAST = 1 / 6

@@ -16,7 +16,7 @@ from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.one_molecule import Group, groups
 from deepset_bench.molecules.topology import molecule_of
 from deepset_bench.study.collect import Where, collect
-from deepset_bench.study.comparisons import Comparison
+from deepset_bench.sweep.comparisons import Comparison
 
 _SOME = 500
 """Frames that a coordinate's spread is taken from."""
@@ -45,7 +45,7 @@ def default(
             found.append(_entry(f"learning{last}", "learning", sheet=sheet.name))
             continue
         found.append(_entry(f"curves{last}", "curves", sheet=sheet.name))
-        if sheet.baseline and len(sheet.runs) > 1:
+        if sheet.compares:
             found.append(_entry(f"effects{last}", "effects", sheet=sheet.name))
     for sheet in with_runs[:1]:
         parity = _entry("parity", "parity", sheet=sheet.name)

@@ -17,9 +17,9 @@ from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import and_, seeds
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.study.columns import Column, added, of_runs
-from deepset_bench.study.comparisons import Comparison
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.verdict import effect
+from deepset_bench.sweep.comparisons import Comparison
 
 _APART = 0.16
 """Of two conditions in one row."""
@@ -46,8 +46,6 @@ def effects(
     """
     whole = asked.sheet(sheet)
     base = asked.row(whole, baseline).label if baseline else whole.baseline
-    if not base:
-        raise asked.entry.mistake("baseline", f"{whole.name} names none; name one of its rows")
     wanted = asked.sheet(sheet, [base, *(label for label in rows if label != base)] if rows else ())
     shown = asked.metrics(metrics)
     done, lacking = asked.collect(wanted)

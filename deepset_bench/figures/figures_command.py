@@ -14,18 +14,20 @@ from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.interactive import plot, templates
-from deepset_bench.figures.offered import Offer, build
+from deepset_bench.figures.offered import build, of_study
 from deepset_bench.figures.static import encoded
 from deepset_bench.files import atomic_write, check_writable, write_text
 from deepset_bench.study.collect import Where
+from deepset_bench.study.tables_command import asked_for, conditions_shown
+from deepset_bench.sweep import folders
+from deepset_bench.sweep.studies import find, of_words
 
 _SCRIPT = "plotly.min.js"
 """Beside the pages rather than in each of them: it has 5 MB, a page without it some 50 kB."""
 
 
 def show(
-    offer: Offer,
-    wanted: Sequence[str],
+    words: Sequence[str],
     conditions: Sequence[str],
     unit: str,
     out: Path,
@@ -34,9 +36,9 @@ def show(
     """Draw figures into `out` as NAME.pdf, .png, .html and, its caption, .txt; say what is missing.
 
     Args:
-        offer: of a study.
-        wanted: names of its figures, or numbers of a report's; none: every one.
-        conditions: that are shown.
+        words: a study, or comparisons of one; names of its figures, or numbers of a publication's.
+            No study: the one at hand, or what the overrides list; no figure: every one.
+        conditions: to show; none: those of the study.
         unit: `hartree` or `mev`.
         out: folder for the files.
         where: which runs.
@@ -46,7 +48,11 @@ def show(
     """
     console = Console()
     check_writable(out)
-    figures = build(offer, where, conditions, unit, wanted)
+    named, names = apart(words)
+    studies, where = asked_for(named, where)
+    figures = []
+    for study in studies:
+        figures += build(of_study(study), where, conditions_shown(study, conditions), unit, names)
     if any(figure.draw for figure in figures):
         write_text(out / _SCRIPT, get_plotlyjs())
     said: set[Gap] = set()
@@ -66,6 +72,29 @@ def show(
         if again := len(said.intersection(gaps)):
             console.print(Text(f"— {'and ' if again < len(gaps) else ''}{again} named above"))
         said |= set(gaps)
+
+
+def apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What of these names studies and comparisons, and what figures; a figure comes first."""
+    named = [word for word in words if folders.of_word(word) or Path(word).is_file()]
+    listed = {entry.name for entry in of_study(of_words(named)[0]).listed or ()}
+    names = []
+    for word in words:
+        if word in named:
+            continue
+        if word in listed or word.isdecimal() or not _is_comparison(word):
+            names.append(word)
+        else:
+            named.append(word)
+    return named, names
+
+
+def _is_comparison(word: str) -> bool:
+    try:
+        find(word)
+    except UserError:
+        return False
+    return True
 
 
 def write(figure: Figure, out: Path) -> list[Path]:

@@ -19,8 +19,8 @@ from deepset_bench.figures.style import WIDE, colours
 from deepset_bench.figures.words import and_, axis, seeds
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.study.columns import added, of_runs
-from deepset_bench.study.comparisons import Comparison, Row
 from deepset_bench.study.tables import by_seed
+from deepset_bench.sweep.comparisons import Comparison, Row
 
 SIZE = "data.train_size"
 """What the sheet itself sets."""

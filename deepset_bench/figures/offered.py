@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.figures import entries
@@ -12,13 +11,9 @@ from deepset_bench.figures.asked import Asked, Entry
 from deepset_bench.figures.defaults import default
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.figure_kinds import KINDS
-from deepset_bench.files import resource
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import Comparison, family
-
-CONDITIONS = ("report", "corrected")
-_REPORT = "badland_2025"
-_WORDS = {"report": "as in the report", "corrected": "corrected"}
+from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.studies import Study
 
 
 @dataclass(frozen=True)
@@ -35,27 +30,26 @@ class Offer:
     listed: Sequence[Entry] | None = None
     words: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, folder: Path, sheets: Sequence[Comparison], words: Mapping[str, str]) -> Offer:
-        """Of a study's folder, whose figures.yaml need not be there.
 
-        Raises:
-            UserError: see `entries.read`.
-        """
-        path = folder / entries.FILE
-        listed = entries.read(path) if path.exists() else None
-        return cls({sheet.name: sheet for sheet in sheets}, listed, words)
+def of_study(study: Study) -> Offer:
+    """What a study lists; what suits the comparisons, where some of it were named or it has none.
 
-
-def report() -> Offer:
-    """Of the report, as shipped."""
-    return Offer.read(resource("sweeps") / _REPORT, family(""), _WORDS)
+    Raises:
+        UserError: see `entries.read`.
+    """
+    if not study.whole:
+        named = {sheet.name: sheet for sheet in (*study.tables, *study.unseen)}
+        return Offer(named, None, study.conditions)
+    path = study.file(entries.FILE)
+    listed = entries.read(path) if path else None
+    shown = {sheet.name: sheet for sheet in (*study.tables, *study.unseen)}
+    return Offer(study.comparisons if listed else shown, listed, study.conditions)
 
 
 def build(
     offer: Offer,
     where: Where,
-    conditions: Sequence[str] = CONDITIONS,
+    conditions: Sequence[str],
     unit: str = "hartree",
     names: Sequence[str] = (),
 ) -> list[Figure]:

@@ -24,7 +24,7 @@ from deepset_bench.molecules.topology import molecule_of
 from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import IMPOSSIBLE, collect
 from deepset_bench.study.columns import usual
-from deepset_bench.study.comparisons import Comparison, Row
+from deepset_bench.sweep.comparisons import Comparison, Row
 
 
 @dataclass(frozen=True)

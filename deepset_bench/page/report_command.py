@@ -36,7 +36,7 @@ from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where, conditions_of, under
 from deepset_bench.study.published import published
 from deepset_bench.study.tables import Table, build
-from deepset_bench.study.tables_command import asked_for, of_study
+from deepset_bench.study.tables_command import asked_for, conditions_shown
 from deepset_bench.surroundings import say
 from deepset_bench.sweep.studies import Study
 
@@ -89,7 +89,7 @@ def page(
     Raises:
         UserError: see `show`.
     """
-    shown = of_study(study, conditions)
+    shown = conditions_shown(study, conditions)
     known, built = published(study), dict[str, Table]()
 
     def table(name: str) -> Table:
@@ -119,7 +119,9 @@ def page(
     say("examining data")
     examined = examinations(study, shown, where)
     say("drawing figures")
-    drawn = [_drawn(figure) for figure in figures.build(study, where, shown, unit)]
+    drawn = [
+        _drawn(figure) for figure in figures.build(figures.of_study(study), where, shown, unit)
+    ]
     from plotly.offline import get_plotlyjs
 
     command = ["bench", "report", *words, *where.overrides]

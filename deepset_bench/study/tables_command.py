@@ -73,7 +73,7 @@ def show(
     tables: list[Table] = []
     frames: dict[str, pd.DataFrame] = {}
     for study in studies:
-        shown = of_study(study, conditions)
+        shown = conditions_shown(study, conditions)
         claims_alone = CLAIMS in wanted and study.whole
         found = [] if claims_alone else chosen(study, shown, where, of_names(metrics))
         tables += found
@@ -127,7 +127,7 @@ def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:
     return studies, where
 
 
-def of_study(study: Study, conditions: Sequence[str]) -> list[str]:
+def conditions_shown(study: Study, conditions: Sequence[str]) -> list[str]:
     """The conditions to show: those asked for, else the study's; a usual one has no name."""
     return list(conditions) or list(study.conditions) or [""]
 

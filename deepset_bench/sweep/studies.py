@@ -7,8 +7,8 @@ study of one comparison.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from deepset_bench.sweep import comparisons, folders
 from deepset_bench.sweep.comparisons import Comparison
 
 _TEXTS = ("title", "question", "source", "authors", "claimed_by")
-_LISTS = ("conditions", "metrics", "common", "tables", "unseen")
-_KEYS = (*_TEXTS, *_LISTS, "margin", "answer")
+_LISTS = ("metrics", "common", "tables", "unseen")
+_KEYS = (*_TEXTS, "conditions", *_LISTS, "margin", "answer")
 _USUAL_MARGIN = 0.05
 
 
@@ -38,8 +38,8 @@ class Study:
         source: what it is about, such as a publication.
         authors: whose it is.
         claimed_by: who says what `claims.yaml` has, as in `the report`; empty: the study itself.
-        conditions: options of the group `condition` that its tables have columns for; without any
-            its runs have the usual one, which is not named.
+        conditions: options of the group `condition` that its tables have columns for, and what
+            figures call them; without any its runs have the usual one, which is not named.
         metrics: names of the metrics that its tables show; without any, the usual ones.
         margin: up to this fraction of the baseline's error a difference is none that matters.
         tables: its comparisons, in the order of its page.
@@ -57,7 +57,7 @@ class Study:
     source: str = ""
     authors: str = ""
     claimed_by: str = ""
-    conditions: tuple[str, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     margin: float = _USUAL_MARGIN
     tables: tuple[Comparison, ...] = ()
@@ -211,7 +211,7 @@ def read(folder: Path) -> Study:
         source=texts["source"],
         authors=texts["authors"],
         claimed_by=texts["claimed_by"],
-        conditions=tuple(lists["conditions"]),
+        conditions=_named(content.get("conditions", []), f"{path}: conditions"),
         metrics=tuple(lists["metrics"]),
         margin=_fraction(content.get("margin", _USUAL_MARGIN), f"{path}: margin"),
         tables=tuple(_comparison(folder, name, lists["common"]) for name in tables),
@@ -265,6 +265,14 @@ def _list(content: Any, where: str) -> list[str]:
     if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
         raise UserError(f"{where} is to be a list of texts")
     return list(content)
+
+
+def _named(content: Any, where: str) -> dict[str, str]:
+    """Names with what they are called: a list calls them as they are."""
+    pairs = content if isinstance(content, dict) else {name: name for name in _list(content, where)}
+    if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
+        raise UserError(f"{where} is to have texts alone")
+    return dict(pairs)
 
 
 def _fraction(content: Any, where: str) -> float:

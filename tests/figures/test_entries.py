@@ -9,9 +9,9 @@ import pytest
 from deepset_bench.errors import UserError
 from deepset_bench.figures import entries
 from deepset_bench.figures.figure_kinds import KINDS
-from deepset_bench.figures.offered import Offer, build, report
+from deepset_bench.figures.offered import Offer, build, of_study
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import shipped
+from tests.study.shipped import REPORT, asked_for
 
 
 def read(folder, text):
@@ -70,7 +70,6 @@ def test_a_mistake_is_one_line(tmp_path, text, message):
         ("kind: parity, row: x3 sqr", "row: scalars has no 'x3 sqr'; did you mean x3 sqrt?"),
         ("kind: curves, metrics: [energy_mea]", "metrics: no metric is called energy_mea"),
         ("kind: curves, metrics: [energy_p95]", "metrics: energy_p95 is not measured along"),
-        ("kind: effects", "baseline: scalars names none; name one of its rows"),
         ("kind: error_along, coordinate: 'angel:0-1'", "coordinate: unknown coordinate 'angel:"),
         ("kind: conformers, at: {cis: 0}", "coordinate: a coordinate needs its values in at"),
         ("kind: curves, caption: '{sedes}.'", "caption: nothing is called {sedes}; did you mean"),
@@ -78,13 +77,13 @@ def test_a_mistake_is_one_line(tmp_path, text, message):
 )
 def test_what_the_study_does_not_have_is_one_line(tmp_path, text, message):
     listed = read(tmp_path, f"- {{name: x, {text}}}")
-    offer = Offer({"scalars": shipped("scalars")}, listed)
+    offer = Offer({"scalars": asked_for("scalars")}, listed)
     with pytest.raises(UserError) as caught:
         build(offer, Where((), tmp_path), ["corrected"])
     assert str(caught.value).startswith(f"{tmp_path / entries.FILE}: x, {message}")
 
 
 def test_the_report_lists_its_figures():
-    listed = [entry.name for entry in report().listed or ()]
+    listed = [entry.name for entry in of_study(REPORT).listed or ()]
     numbers = [f"figure_{n}" for n in (7, 8, 12, 13, 15, 16, 17, 18)]
     assert listed == [*numbers, "parity", "torsion", "learning", "experts", "effects"]

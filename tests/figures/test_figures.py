@@ -16,15 +16,14 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.errors import UserError
 from deepset_bench.figures.figure import Figure
-from deepset_bench.figures.offered import build, report
+from deepset_bench.figures.offered import build, of_study
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
-from tests.study.shipped import asked_for
+from tests.study.shipped import REPORT, asked_for
 from tests.test_cli import inside
 from tests.training.tiny import asked, run
 
@@ -60,9 +59,17 @@ def where(home, monkeypatch):
     return Where(DATA)
 
 
+BOTH = ["report", "corrected"]
+LISTED = of_study(REPORT).listed or ()
+
+
+def figures_of(*arguments, **others):
+    return build(of_study(REPORT), *arguments, **others)
+
+
 @pytest.fixture
 def own(where):
-    return {figure.name: figure for figure in build(report(), where, names=OWN)}
+    return {figure.name: figure for figure in figures_of(where, BOTH, names=OWN)}
 
 
 def bench(*arguments: object) -> str:
@@ -99,7 +106,7 @@ def test_four_files_that_open_and_need_no_network(where, tmp_path):
     assert picture[..., :3].std() > 0.05
     html = (out / "figure_7.html").read_text()
     assert re.findall(r'(?:src|href)="([^"]*)"', html) == ["plotly.min.js"]
-    (figure,) = build(report(), where, names=["7"])
+    (figure,) = figures_of(where, BOTH, names=["7"])
     assert "Validation energy MAE per molecule in Ha over epochs" in figure.caption
     assert "(n = 1 to 2)" in figure.caption
     assert figure.caption.endswith("Data: tiny; conditions: as in the report, corrected.")
@@ -196,7 +203,7 @@ def test_effects_are_paired_differences(tmp_path):
         write(tmp_path, ["condition=corrected"], seed, base)
         write(tmp_path, ["condition=corrected", "scalars=cub_sqrt"], seed, other)
     write(tmp_path, ["condition=corrected", "scalars=all"], 0, 0.03)
-    (figure,) = build(report(), Where((), tmp_path), ["corrected"], names=["effects"])
+    (figure,) = figures_of(Where((), tmp_path), ["corrected"], names=["effects"])
     filled, hollow = (t for t in traces(figure) if t["xaxis"] == "x" and t["mode"] == "markers")
     differences = np.array([-0.005, -0.006, -0.0045])
     (mean,) = numbers(filled["x"])
@@ -216,7 +223,7 @@ def test_learning_curves(tmp_path):
         lines = [] if size == 1000 else [f"data.train_size={size}"]
         for seed, value in enumerate(values):
             write(tmp_path, lines, seed, value)
-    (figure,) = build(report(), Where((), tmp_path), ["corrected"], names=["learning"])
+    (figure,) = figures_of(Where((), tmp_path), ["corrected"], names=["learning"])
     line = traces(figure)[0]
     assert line["name"] == "No scalars, corrected"
     np.testing.assert_allclose(numbers(line["x"]), [250, 1000, 2000])
@@ -231,7 +238,7 @@ def test_learning_curves(tmp_path):
 
 def test_another_molecule(where):
     """Without a reference for it, only the offset is wrong by electronvolts."""
-    figure, conformers = build(report(), where, ["corrected"], "mev", ["17", "18"])
+    figure, conformers = figures_of(where, ["corrected"], "mev", ["17", "18"])
     assert "pent-2-ene" in figure.title
     names = {t["name"] for t in traces(figure)}
     assert names == {"true", "other frames"}
@@ -307,13 +314,13 @@ def test_sweeps_that_are_drawn(name):
 
 
 def test_one_condition_fits_one_column(where):
-    (figure,) = build(report(), where, ["corrected"], names=["8"])
+    (figure,) = figures_of(where, ["corrected"], names=["8"])
     assert figure.draw().get_figwidth() == NARROW
 
 
 def test_help_has_every_name():
     text = CliRunner().invoke(cli.app, ["figures", "--help"]).stdout
-    assert all(entry.name.removeprefix("figure_") in text for entry in report().listed or ())
+    assert all(entry.name.removeprefix("figure_") in text for entry in LISTED or ())
 
 
 def test_dark_pages_have_light_text():

@@ -18,7 +18,7 @@ from deepset_bench.figures.static import draw
 from deepset_bench.figures.style import COLOURS, colours
 from deepset_bench.runs import run_folder
 from deepset_bench.study.collect import Where
-from deepset_bench.study.comparisons import Comparison, Row
+from deepset_bench.sweep.comparisons import Comparison, Row
 from tests import toy
 from tests.figures.test_figures import numbers
 from tests.training.tiny import UNMOVED, asked, run
@@ -31,7 +31,8 @@ SHEET = Comparison(
     baseline="narrow",
     common=(),
     runs=(Row("narrow", ()), Row("cubes", ("scalars=cub_sqrt",))),
-    file="widths.yaml",
+    seeds=(),
+    file=("widths.yaml",),
 )
 
 
