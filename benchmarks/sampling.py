@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixCom
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
@@ -19,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.function_calculator import FunctionCalculator
 from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.topology import side
 from deepset_bench.molecules.xtb import XTB
@@ -223,24 +222,4 @@ ORDERS = {"permuted": _permuted, "turned": _turned}
 
 
 def _atoms(molecule: Molecule, positions: FloatArray, potential: XTB) -> Atoms:
-    return Atoms(molecule.numbers, positions, calculator=_Potential(potential))
-
-
-class _Potential(Calculator):
-    """GFN-xTB for ASE."""
-
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012 - as ASE has it
-
-    def __init__(self, potential: XTB) -> None:
-        super().__init__()
-        self._potential = potential
-
-    def calculate(
-        self,
-        atoms: Any = None,
-        properties: Any = ("energy",),
-        system_changes: Any = all_changes,
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        energy, forces = self._potential(atoms.positions)
-        self.results = {"energy": energy, "forces": forces}
+    return Atoms(molecule.numbers, positions, calculator=FunctionCalculator(potential))

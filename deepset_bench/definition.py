@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -151,35 +151,36 @@ class Variant:
             UserError: another's variant fails.
         """
         arguments = {name: value for name, value in given.items() if name in self.parameters}
-        made = self._attempt(**arguments)
+        made = self._attempt(lambda target: target(**arguments))
         if not self.ours and not hasattr(made, "state_dict"):
             what = type(made).__name__
             raise UserError(f"{self.file}: {self} makes {what}, not a module of torch")
         return made
 
-    def apply(self, *values: Any) -> Any:
+    def apply(self, *values: Any, file: Path | None = None) -> Any:
         """What it says of these values, of one that is a function.
+
+        Args:
+            values: its parameters.
+            file: that they are about, for the message.
 
         Raises:
             UserError: another's variant fails.
         """
-        return self._attempt(*values)
+        return self._attempt(lambda target: target(*values), f"{file}: " if file else "")
 
-    def _attempt(self, *values: Any, **given: Any) -> Any:
+    def _attempt(self, use: Callable[[Any], Any], about: str = "") -> Any:
         target = self.load()
-        if self.ours:
-            return target(*values, **given)
         try:
-            return target(*values, **given)
+            return use(target)
         except UserError:
             raise
         except Exception as error:
-            raise UserError(self.failure(error)) from error
-
-    def failure(self, error: Exception) -> str:
-        """Where and how it failed, in one line."""
-        does = "fails" if self.kind in TAKES else "cannot be made"
-        return f"{_place(self.file, error)}: {self} {does}: {_says(error)}"
+            if self.ours:
+                raise
+            does = "fails" if self.kind in TAKES else "cannot be made"
+            where = f"{about}{_place(self.file, error)}"
+            raise UserError(f"{where}: {self} {does}: {_says(error)}") from error
 
     def __str__(self) -> str:
         return f"{KINDS[self.kind].words} {self.name}"

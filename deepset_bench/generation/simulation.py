@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixCom
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
@@ -16,6 +15,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.generation.recipe import Recipe
 from deepset_bench.molecules.bias import Bias, Metadynamics, NoBias, Umbrella, torsion
 from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.molecules.function_calculator import FunctionCalculator
 from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.xtb import XTB
 
@@ -42,7 +42,8 @@ class Simulation:
             molecule.charge,
             molecule.spin,
         )
-        self._calculator = _BiasedPotential(potential, self._bias)
+        self._felt = _BiasedPotential(potential, self._bias)
+        self._calculator = FunctionCalculator(self._felt)
         self._atoms = Atoms(molecule.numbers, molecule.positions, calculator=self._calculator)
         self._atoms.set_constraint(FixCom())
         thermalize_momenta(self._atoms, recipe.temperature, rng=self._rng)
@@ -65,12 +66,12 @@ class Simulation:
     def labels(self) -> dict[str, Any]:
         """Positions, energy, forces, bias forces and kinetic temperature of this instant."""
         self._atoms.get_forces()
-        energy, forces = self._calculator.potential_labels
+        energy, forces = self._felt.labels
         return {
             "positions": self._atoms.positions,
             "energy": energy,
             "forces": forces,
-            "bias_forces": self._calculator.bias_forces,
+            "bias_forces": self._felt.bias_forces,
             "temperature": self._atoms.get_temperature(),
         }
 
@@ -123,24 +124,13 @@ def _windows(start: float, n: int, double_bond: bool) -> FloatArray:
     return centres[::-1] if abs(start) > np.pi / 2 else centres
 
 
-class _BiasedPotential(Calculator):
+class _BiasedPotential:
     """What the dynamics feels, with the potential's share and the bias's share kept apart."""
 
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012 - ASE's own declaration
-
     def __init__(self, potential: XTB, bias: Bias) -> None:
-        super().__init__()
         self._potential, self._bias = potential, bias
 
-    def calculate(
-        self,
-        atoms: Any = None,
-        properties: Any = ("energy",),
-        system_changes: Any = all_changes,
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        positions = atoms.positions
-        self.potential_labels = self._potential(positions)
+    def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
+        self.labels = energy, forces = self._potential(positions)
         bias_energy, self.bias_forces = self._bias(positions)
-        energy, forces = self.potential_labels
-        self.results = {"energy": energy + bias_energy, "forces": forces + self.bias_forces}
+        return energy + bias_energy, forces + self.bias_forces

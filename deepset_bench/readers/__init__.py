@@ -35,15 +35,7 @@ def read(path: Path, name: str, options: Options, unlabelled: bool = False) -> R
             )
     if found.ours and found.traits["slow"]:
         return cached(found.load(), [path], name, options, unlabelled)
-    read_it = found.load()
-    try:
-        reading = read_it(path, name, options, unlabelled)
-    except UserError:
-        raise
-    except Exception as error:
-        if found.ours:
-            raise
-        raise UserError(f"{path}: {found.failure(error)}") from error
+    reading = found.apply(path, name, options, unlabelled, file=path)
     if not isinstance(reading, Reading):
         raise UserError(f"{found.file}: {found} returns {type(reading).__name__}, not a Reading")
     return reading

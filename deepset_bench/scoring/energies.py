@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.scoring.averages import mean_absolute, root_mean_square
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
@@ -12,13 +13,13 @@ from deepset_bench.variants import metric
 @metric("energy_mae", unit="eV")
 def energy_mae(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Mean absolute error of the energy of a molecule."""
-    return float(_errors(predictions, labels).mean())
+    return mean_absolute(_errors(predictions, labels))
 
 
 @metric("energy_rmse", unit="eV")
 def energy_rmse(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Root mean square error of the energy of a molecule."""
-    return float(np.sqrt((_errors(predictions, labels) ** 2).mean()))
+    return root_mean_square(_errors(predictions, labels))
 
 
 @metric("energy_median", unit="eV")

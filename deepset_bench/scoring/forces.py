@@ -6,6 +6,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.scoring.averages import mean_absolute, root_mean_square
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
@@ -13,13 +14,13 @@ from deepset_bench.variants import metric
 @metric("forces_mae", unit="eV/angstrom")
 def forces_mae(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Mean absolute error of a component of a force."""
-    return float(_errors(predictions, labels).mean())
+    return mean_absolute(_errors(predictions, labels))
 
 
 @metric("forces_rmse", unit="eV/angstrom")
 def forces_rmse(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """Root mean square error of a component of a force."""
-    return float(np.sqrt((_errors(predictions, labels) ** 2).mean()))
+    return root_mean_square(_errors(predictions, labels))
 
 
 @metric("forces_median", unit="eV/angstrom")
@@ -41,7 +42,7 @@ def forces_mae_by_element(
     """Mean absolute error of a component of a force on the atoms of each element."""
     errors = _errors(predictions, labels)
     return {
-        chemical_symbols[z]: float(errors[labels.numbers == z].mean())
+        chemical_symbols[z]: mean_absolute(errors[labels.numbers == z])
         for z in np.unique(labels.numbers)
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from deepset_bench.model.buckets import Buckets
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.model.potential import Potential, Prediction
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.scoring.averages import mean_absolute, root_mean_square
 from deepset_bench.scoring.scored import Labels, Predictions
 
 
@@ -33,10 +33,10 @@ class Errors:
 def errors(energy: FloatArray, forces: FloatArray) -> Errors:
     """Errors from differences: (M,) in eV and (A, 3) in eV/angstrom."""
     return Errors(
-        energy_mae_ev=float(np.abs(energy).mean()),
-        energy_rmse_ev=float(np.sqrt((energy**2).mean())),
-        forces_mae_ev_per_angstrom=float(np.abs(forces).mean()),
-        forces_rmse_ev_per_angstrom=float(np.sqrt((forces**2).mean())),
+        energy_mae_ev=mean_absolute(energy),
+        energy_rmse_ev=root_mean_square(energy),
+        forces_mae_ev_per_angstrom=mean_absolute(forces),
+        forces_rmse_ev_per_angstrom=root_mean_square(forces),
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from deepset_bench.model.energy_reference import identified
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.molecules.topology import environments
+from deepset_bench.scoring.averages import mean_absolute
 from deepset_bench.scoring.metrics import errors
 
 
@@ -110,4 +111,4 @@ def unidentified(frames: Frames, identified: NDArray[np.bool_]) -> str:
 
 
 def _mae(forces: FloatArray) -> float | None:
-    return float(np.abs(forces).mean()) if len(forces) else None
+    return mean_absolute(forces) if len(forces) else None

@@ -5,37 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation import dynamics
+from deepset_bench.molecules.function_calculator import FunctionCalculator
 from tests import toy
 
 
-class Springs(Calculator):
+class Springs:
     """Each atom on a spring; the energy that it tells may leak, and end."""
 
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012 - as ASE has it
-
     def __init__(self, *, stiff: float = 1.0, leak: float = 0.0, lasts: float = np.inf) -> None:
-        super().__init__()
         self.stiff, self.leak, self.lasts, self.calls = stiff, leak, lasts, 0
         self.rest: np.ndarray | None = None
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
-        super().calculate(atoms, properties, system_changes)
+    def __call__(self, positions):
         if self.rest is None:
-            self.rest = atoms.positions.copy()
-        apart = atoms.positions - self.rest
+            self.rest = positions.copy()
+        apart = positions - self.rest
         energy = 0.5 * self.stiff * (apart**2).sum() + self.leak * self.calls
         if self.calls >= self.lasts:
             energy = np.nan
         self.calls += 1
-        self.results = {"energy": energy, "forces": -self.stiff * apart}
+        return energy, -self.stiff * apart
 
 
 def moving(**how: float) -> Atoms:
-    return dynamics.moving(toy.frames(3, 2), Springs(**how))
+    return dynamics.moving(toy.frames(3, 2), FunctionCalculator(Springs(**how)))
 
 
 def test_starts_from_the_first_frame_at_300_kelvin_without_a_motion_of_the_whole():
@@ -65,7 +61,8 @@ def test_energies_that_end_are_said_in_words():
 
 def test_time_is_that_of_steps_after_the_warm_up(monkeypatch):
     """A clock that goes on by a second with each energy."""
-    atoms = moving()
-    monkeypatch.setattr(dynamics, "perf_counter", lambda: float(atoms.calc.calls))
+    springs = Springs()
+    atoms = dynamics.moving(toy.frames(3, 2), FunctionCalculator(springs))
+    monkeypatch.setattr(dynamics, "perf_counter", lambda: float(springs.calls))
     assert dynamics.ms_a_step(atoms) == pytest.approx(1000.0)
-    assert atoms.calc.calls == 1 + dynamics.WARM_UP + dynamics.TIMED
+    assert springs.calls == 1 + dynamics.WARM_UP + dynamics.TIMED
