@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from deepset_bench.data import catalogue
-from deepset_bench.errors import UserError
+from deepset_bench.errors import NotInstalled, UserError, require
 from deepset_bench.evaluation import paths
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.scans import GFN1, followed, gfn1_along
@@ -18,6 +18,7 @@ from deepset_bench.figures.panels import Array, Panel, Series, Sheet
 from deepset_bench.figures.predictions import best, chosen, of_one
 from deepset_bench.figures.style import QUIET, WIDE, colours
 from deepset_bench.figures.words import and_, label
+from deepset_bench.molecules.internal import named
 from deepset_bench.units import UNITS
 
 _POINTS = 181
@@ -51,12 +52,15 @@ def scan(
         (of.row.label, condition): folder for of in those for condition, folder in of.runs.items()
     }
     missing: list[Gap] = [gap for of in those for gap in of.missing]
+    if gfn1 and (lacking := _not_installed()):
+        missing.append((f"no {GFN1} beside it: {lacking}", ""))
+        gfn1 = False
     where = those[0].data
     return asked.figure(
         f"Energy and force along {path.replace(':', ' ')}",
         f"Energy, and the force along the path, of the {path.replace(':', ' ')} (atoms are counted "
         "from 0), from the geometry of lowest energy in the data, in {energy} and {force}; one run "
-        "each (n = 1).",
+        "each (n = 1)." + (f" Grey: {GFN1}." if gfn1 else ""),
         missing,
         list(found.values()),
         partial(_sheet, asked, found, where, molecule, path, gfn1),
@@ -64,6 +68,15 @@ def scan(
         force=_force_unit(asked.unit, path),
         rows=and_(labels),
     )
+
+
+def _not_installed() -> str:
+    """What keeps GFN1-xTB away; empty for nothing."""
+    try:
+        require("tblite.interface", "generate")
+    except NotInstalled as error:
+        return str(error)
+    return ""
 
 
 def _force_unit(unit: str, path: str) -> str:
@@ -101,21 +114,23 @@ def _sheet(
         point = followed(ensemble, along, along.grid)
         dashed = len(asked.conditions) > 1 and condition == asked.conditions[0]
         add(name, colour_of[row], point.energy, point.slope, dashed)
-    x = f"{path.partition(':')[0] if path != 'pair' else 'distance of centres'} / "
-    x += "degrees" if along.unit == "degrees" else "Å"
+    is_pair = path.startswith("pair")
+    x = "distance between centres" if is_pair else named(path, start).words
+    x += f" / {'degrees' if along.unit == 'degrees' else 'Å'}"
+    ticks = range(-180, 181, 60) if path.startswith("torsion") else ()
     force = _force_unit(asked.unit, path)
     of = "relative to the last" if along.from_end else "relative to the lowest"
     return Sheet(
         [[
-            Panel(x, label("energy", "energy", asked.unit), energies, of),
-            Panel(x, f"force along the path / ({force})", forces),
+            Panel(x, label("energy", "energy", asked.unit), energies, of, ticks=ticks),
+            Panel(x, f"force / ({force})", forces, ticks=ticks),
         ]],
         WIDE, 2.6,
     )  # fmt: skip
 
 
 def _reference(data: str, along: paths.Path) -> tuple[Array, Array] | None:
-    """Energies and slopes of GFN1-xTB; None where it is not installed or does not converge."""
+    """Energies and slopes of GFN1-xTB; None where it does not converge."""
     temperature = catalogue.datasheet(data).get("electronic_temperature_kelvin", 300.0)
     try:
         point = gfn1_along(along, float(temperature))(along.grid)

@@ -18,6 +18,8 @@ from deepset_bench.units import UNITS
 
 _MOST = 60
 """Atoms that fit beside each other."""
+_EACH = 20
+"""Atoms whose numbers do."""
 
 
 def atomic_energies(
@@ -71,4 +73,6 @@ def _panel(one: Predicted, name: str, unit: str) -> Panel:
         mean, spread = about.mean(axis=0), about.std(axis=0)
         ends = (mean - spread, mean + spread)
         series.append(Series(chemical_symbols[number], own, mean, colour, "points", ends=ends))
-    return Panel("atom", label("atomic energy", "energy", unit), series, name)
+    n = len(group.numbers)
+    ticks = range(n) if n <= _EACH else ()
+    return Panel("atom", label("atomic energy", "energy", unit), series, name, ticks=ticks)

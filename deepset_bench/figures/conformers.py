@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 
 from deepset_bench.errors import UserError
 from deepset_bench.figures import structures as molecules
@@ -186,11 +187,16 @@ def _turned(positions: FloatArray, chain: Sequence[int]) -> FloatArray:
 
 
 def _flat(positions: FloatArray) -> FloatArray:
-    """Lying in the plane in which it is widest, its longest axis across."""
+    """Its longest axis across, turned about it until no atom is behind another, if that goes."""
     centred = positions - positions.mean(axis=0)
     axes = np.linalg.svd(centred)[2]
     axes[2] *= np.sign(np.linalg.det(axes))  # no mirror image
-    return _from_above(centred @ axes.T)
+    seen = []
+    for angle in np.radians(range(-75, 90, 15)):
+        c, s = np.cos(angle), np.sin(angle)
+        turned = centred @ axes.T @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]])
+        seen.append(_from_above(turned))
+    return max(seen, key=lambda one: float(pdist(one[:, :2]).min(initial=np.inf)))
 
 
 def _from_above(seen: FloatArray) -> FloatArray:

@@ -52,13 +52,12 @@ def curves(
     drawn = wanted if rows else _least(there, wanted, shown[0])
     there = there[there.label.isin([run.label for run in drawn.runs])]
     units = [f"{m.words}{_PER.get(quantity(m), '')} in {m.shown(asked.unit)[1]}" for m in shown]
-    trivial = [TRIVIAL[quantity(m)] for m in shown if quantity(m) in TRIVIAL]
     left_out = len(drawn.runs) < len(wanted.runs)
     some = f" The {_MOST} rows with the least error of {len(wanted.runs)}." if left_out else ""
     return asked.figure(
         f"{wanted.title}: {and_([m.words for m in shown])} along training",
         f"Validation {and_(units)} over epochs: mean and range over seeds ({seeds(there)}). "
-        f"Dashed: {and_(trivial)}. Insets, on paper: the last epochs.{some}",
+        f"Dashed: {and_(_trivial(shown))}. Insets, on paper: the last epochs.{some}",
         lacking,
         [Path(folder) for folder in there.folder],
         partial(_sheet, asked, there, drawn, shown),
@@ -77,16 +76,27 @@ def _least(runs: pd.DataFrame, sheet: Comparison, metric: Metric) -> Comparison:
     return narrowed(sheet, [run for run in sheet.runs if run.label in best])
 
 
+def _trivial(metrics: Sequence[Metric]) -> list[str]:
+    """What stands for knowing nothing of them."""
+    known = [TRIVIAL[quantity(m)] for m in metrics if quantity(m) in TRIVIAL]
+    return list(dict.fromkeys(known))
+
+
 def _sheet(asked: Asked, runs: pd.DataFrame, sheet: Comparison, metrics: Sequence[Metric]) -> Sheet:
     conditions = asked.conditions_of(sheet)
-    rows = [[_panel(asked, runs, sheet, m, c) for c in conditions] for m in metrics]
+    rows = [[_panel(asked, runs, sheet, m, metrics, c) for c in conditions] for m in metrics]
     if len(conditions) == 1:  # metrics side by side
         rows = [[panel for (panel,) in rows]]
     return Sheet(rows, width(len(rows[0])), 0.2 + 2.5 * len(rows), joined=len(conditions) > 1)
 
 
 def _panel(
-    asked: Asked, runs: pd.DataFrame, sheet: Comparison, metric: Metric, condition: str
+    asked: Asked,
+    runs: pd.DataFrame,
+    sheet: Comparison,
+    metric: Metric,
+    metrics: Sequence[Metric],
+    condition: str,
 ) -> Panel:
     size = metric.shown(asked.unit)[0]
     runs = runs[runs.condition == condition]
@@ -101,8 +111,8 @@ def _panel(
         epochs = members[0]["epoch"].to_numpy()[:n]
         mean = values.mean(axis=0)
         series.append(Series(run.label, epochs, mean, colour, ends=extremes(values)))
-    name = TRIVIAL.get(quantity(metric))
-    if series and name:
+    name = ", ".join(_trivial(metrics))  # one of the legend, whichever the metric
+    if series and quantity(metric) in TRIVIAL:
         trivial = np.full(2, runs[f"trivial_{metric.column}_val"].mean() / size)
         series.append(Series(name, np.array([1, last]), trivial, QUIET, dashed=True))
     return Panel(

@@ -19,9 +19,9 @@ from deepset_bench.study.published import METRICS
 from deepset_bench.units import UNITS
 
 _BIN = 10
-"""Degrees."""
-_BINS = 18
-"""Of a range of distances."""
+"""Degrees, of a torsion."""
+_LEAST, _MOST, _FRAMES = 5, 18, 25
+"""Bins of any other coordinate, at least and at most, and how many frames each is to hold."""
 
 
 def error_along(
@@ -48,14 +48,13 @@ def error_along(
     except UserError as error:
         raise asked.entry.mistake("coordinate", str(error)) from None
     of = chosen(asked, sheet, row, data)
-    kind = coordinate.partition(":")[0]
-    bins = f"{_BIN}-degree bins" if kind in ("torsion", "angle") else f"{_BINS} bins"
-    absolute = "the absolute " if kind == "torsion" else "the "
+    is_torsion = coordinate.startswith("torsion")
+    bins = f"{_BIN}-degree bins of the absolute" if is_torsion else "bins of as many frames of the"
     return asked.figure(
         f"Error along {coordinate.replace(':', ' ')}",
-        f"Mean absolute errors in {bins} of {absolute}{coordinate.replace(':', ' ')} (atoms are "
-        "counted from 0), in {energy} and {forces}; energies relative to the mean of the "
-        "molecule's frames. Lines: frames not trained on; dashed: training frames. {runs}.",
+        f"Mean absolute errors in {bins} {coordinate.replace(':', ' ')} (atoms are counted from "
+        "0), in {energy} and {forces}; energies relative to the mean of the molecule's frames. "
+        "Lines: frames not trained on; dashed: training frames. {runs}.",
         of.missing,
         list(of.runs.values()),
         partial(_sheet, asked, of, coordinate, molecule),
@@ -67,7 +66,7 @@ def error_along(
 
 def _sheet(asked: Asked, of: Chosen, coordinate: str, molecule: str) -> Sheet:
     both = of.predicted(molecule)
-    names = [asked.named(condition) or of.row.label for condition in both]
+    names = [asked.named(condition) for condition in both]
     panels = [_panel(list(both.values()), names, coordinate, m, asked.unit) for m in METRICS]
     return Sheet([panels], WIDE, 2.5)
 
@@ -82,11 +81,13 @@ def _panel(
     series = []
     for colour, name, one, x in zip(COLOURS, names, runs, values, strict=False):
         wrong = _frame_errors(one, metric) / UNITS[unit][metric][0]
-        for mask, dashed in ((one.others, False), (~one.others, True)):
-            mask = mask & ~np.isnan(x)
+        for part, mask in (("frames not trained on", one.others), ("training frames", ~one.others)):
+            dashed, mask = part == "training frames", mask & ~np.isnan(x)
             if mask.any():
                 middles, means = _binned(x[mask], wrong[mask], edges)
-                series.append(Series(name, middles, means, colour, dashed=dashed, quiet=dashed))
+                quiet = dashed and bool(name)
+                series.append(Series(name or part, middles, means, colour, dashed=dashed,
+                                     quiet=quiet))  # fmt: skip
     text = f"|{which.words}|" if which.kind == "torsion" else which.words
     return Panel(
         f"{text} / {'degrees' if which.unit == 'degrees' else 'Å'}",
@@ -105,11 +106,11 @@ def _frame_errors(one: Predicted, metric: str) -> Array:
 
 
 def _edges(kind: str, values: Sequence[Array]) -> Array:
-    """Of bins: every ten degrees, or a part of the distances that there are."""
-    if kind in ("torsion", "angle"):
+    """Of bins: every ten degrees of a torsion, else such that as many frames are in each."""
+    if kind == "torsion":
         return np.arange(0.0, 180.0 + _BIN, _BIN)
-    every = np.concatenate(values)
-    return np.linspace(np.nanmin(every), np.nanmax(every), _BINS + 1)
+    bins = int(np.clip(len(values[0]) // _FRAMES, _LEAST, _MOST))
+    return np.unique(np.nanquantile(np.concatenate(values), np.linspace(0, 1, bins + 1)))
 
 
 def _binned(x: Array, value: Array, edges: Array) -> tuple[Array, Array]:

@@ -88,9 +88,12 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
         )  # fmt: skip
     if panel.ticks:
         figure.update_xaxes(
-            tickvals=list(panel.ticks), ticktext=[f"{tick:g}" for tick in panel.ticks],
-            dtick=None, row=row, col=column,
-        )  # fmt: skip
+            tickvals=list(panel.ticks),
+            ticktext=[f"{tick:g}".replace("-", "−") for tick in panel.ticks],
+            dtick=None,
+            row=row,
+            col=column,
+        )
     for cut in panel.cut:
         assert panel.limits[0] is not None
         more = cut.value > 0

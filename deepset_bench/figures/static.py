@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator, NullLocator
 
 from deepset_bench.figures.panels import Array, Cut, Panel, Series, Sheet
 from deepset_bench.figures.style import INK, PAPER, POINT, RC
@@ -78,9 +78,12 @@ def encoded(figure: Figure, ending: str) -> bytes:
 
 
 def _columns(labels: list[str], width: float) -> int:
-    """Entries of the legend that fit side by side: a character is half as wide as it is high."""
-    widest = (max(map(len, labels)) * 0.52 + 4) * POINT / 72
-    return max(1, min(len(labels), int(width / widest)))
+    """Columns of the legend that fit side by side: a character is half as wide as it is high."""
+    for n in range(len(labels), 1, -1):
+        widest = [max(map(len, column)) for column in np.array_split(np.array(labels), n)]
+        if sum(0.52 * letters + 4 for letters in widest) * POINT / 72 <= width:
+            return n
+    return 1
 
 
 def panel_on(axes: Axes, panel: Panel) -> None:
@@ -90,6 +93,9 @@ def panel_on(axes: Axes, panel: Panel) -> None:
     for axis, scale in zip("xy", panel.scales, strict=True):
         if scale == "log":
             axes.set(**{f"{axis}scale": scale})
+            of = axes.xaxis if axis == "x" else axes.yaxis
+            of.set_major_formatter(_Plain())
+            of.set_minor_formatter(_Plain())
         elif axis == "x":
             axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # labels side by side
     if panel.limits[0]:
@@ -108,9 +114,19 @@ def panel_on(axes: Axes, panel: Panel) -> None:
     if panel.ticks:
         axes.xaxis.set_major_locator(FixedLocator(list(panel.ticks)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticklabels([f"{tick:g}" for tick in panel.ticks])
+        axes.set_xticklabels([f"{tick:g}".replace("-", "−") for tick in panel.ticks])
     for cut in panel.cut:
         _cut(axes, cut)
+
+
+class _Plain(LogFormatterSciNotation):
+    """Numbers as people write them, 30 rather than 3 × 10¹, on an axis of few decades."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        text = str(super().__call__(x, pos))
+        axis: Any = self.axis
+        low, high = axis.get_view_interval()
+        return f"{x:g}" if text and high < 100 * low and 1e-3 <= x < 1e5 else text
 
 
 def _cut(axes: Axes, cut: Cut) -> None:

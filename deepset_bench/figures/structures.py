@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _BALL = 0.55
 """Of a covalent radius."""
-_ROOM = 0.35
-"""Angstrom around a molecule."""
+_ROOM = 0.06
+"""Angstrom around the balls of a molecule."""
 
 
 def draw(conformers: Sequence[Conformer], energies: Panel, unit: str) -> Figure:
@@ -38,11 +38,13 @@ def draw(conformers: Sequence[Conformer], energies: Panel, unit: str) -> Figure:
         ratios = [1.0] * len(conformers) + [1.35]
         *left, right = figure.subplots(1, len(ratios), width_ratios=ratios)
         wide, high = np.max([np.ptp(c.positions[:, :2], axis=0) for c in conformers], axis=0) / 2
+        largest = max(float(covalent_radii[c.numbers].max()) for c in conformers)
+        room = _BALL * largest + _ROOM
         for axes, conformer in zip(left, conformers, strict=True):
             _molecule(axes, conformer)
             x, y = (conformer.positions.max(axis=0) + conformer.positions.min(axis=0))[:2] / 2
-            axes.set(xlim=(x - wide - _ROOM, x + wide + _ROOM), aspect="equal")
-            axes.set(ylim=(y - high - _ROOM, y + high + _ROOM))
+            axes.set(xlim=(x - wide - room, x + wide + room), aspect="equal")
+            axes.set(ylim=(y - high - room, y + high + room))
             lines = [
                 f"{name} {amount(e, 'energy', unit)}" for name, e in conformer.energies.items()
             ]
