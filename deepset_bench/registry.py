@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -106,6 +107,14 @@ def implied(group: str, name: str) -> dict[str, Any] | None:
 def sources(chosen: list[Variant]) -> dict[str, str]:
     """The SHA-256 of the files of variants that are not the product's own, by kind and name."""
     return {f"{v.kind} {v.name}": _digest(v.file) for v in chosen if not v.ours}
+
+
+def to_type(chosen: Iterable[Variant]) -> list[str]:
+    """The words `--variants FILE` of a command that needs these, for files that a person names."""
+    # A study's own is found where the study is.
+    named = {file for file, _ in _named(os.environ.get(ENVIRONMENT, ""))}
+    files = dict.fromkeys(one.file for one in chosen if one.file in named)
+    return [word for file in files for word in ("--variants", str(file))]
 
 
 def files_of(one: Variant) -> list[Path]:

@@ -109,7 +109,7 @@ def test_a_column_of_the_tables(bench, own, sheet):
     assert rows["plain"][1:] == [f"{value:.3f}", "1", "baseline"]
     assert rows["cubes"][1:] == ["—", "0", "—"]
     assert f"{trivial:.3f}" in told
-    assert "cubes, corrected, seed 0 lack: worst, share" in " ".join(told.split())
+    assert "cubes, seed 0 lack: worst, share" in " ".join(told.split())
     command = next(line for line in told.splitlines() if line.startswith("  bench evaluate "))
 
     before = folder("scalars=sq").result()
@@ -178,7 +178,7 @@ def test_every_command_reads_a_mix(bench, own, sheet, tmp_path):
     assert "energy MAE in Ha" in told
     assert " lack: " not in told
     told = bench("tables", sheet, "--metric", "energy_rmse,parameters,forces_mae_by_element")
-    assert "cubes, corrected, seed 0 lack: energy_rmse, forces_mae_by_element" in " ".join(
+    assert "cubes, seed 0 lack: energy_rmse, forces_mae_by_element" in " ".join(
         told.split()
     )
     for element in ("C", "H"):
@@ -223,7 +223,11 @@ def test_of_the_potential_only_when_it_is_asked_for(bench, own, sheet, monkeypat
     assert "metric spread" not in before["metric_sources"]
     told = bench("tables", sheet, "--metric", "spread,nve_drift", "--variants", own)
     command = next(line for line in told.splitlines() if line.startswith("  bench evaluate "))
-    assert "--metric spread,nve_drift" in command
+    assert command.endswith(f"--metric spread,nve_drift --variants {own}")
+    folder().best.rename(folder().path / "aside")
+    told = " ".join(bench("tables", sheet, "--metric", "spread", "--variants", own).split())
+    assert f"--fresh --variants {own} && bench evaluate " in told  # it is of what is trained
+    (folder().path / "aside").rename(folder().best)
     told = bench(*command.split()[1:])
     after = folder().result()
     assert "NVE drift: " in told
@@ -243,6 +247,27 @@ def test_of_the_potential_only_when_it_is_asked_for(bench, own, sheet, monkeypat
     assert "spread: The energy of the first" in bench(
         "tables", sheet, "--metric", "spread,nve_drift", "--variants", own
     )
+
+
+def test_commands_name_the_files_that_runs_need(bench, own, sheet):
+    """Those that a person named, of which a run is made; not those that it can do without."""
+    own.write_text(
+        f"{OWN}\n\nfrom deepset_bench.variants import scalar\n\n\n@scalar('cubed')\n"
+        "def cubed(d):\n    return d ** 3\n"
+    )
+    content = yaml.safe_load(Path(sheet).read_text())
+    content["runs"][1]["overrides"] = ["scalars=cubed"]
+    Path(sheet).write_text(yaml.safe_dump(content))
+    told = bench("tables", sheet, "--variants", own)
+    (whole,) = (line for line in told.splitlines() if line.startswith("  bench sweep "))
+    assert whole.endswith(f"--seeds 3 --variants {own}")
+    bench("train", *asked(*SHORT, "condition=corrected"), "--variants", own)
+    told = bench("tables", sheet, "--variants", own)
+    (one,) = (line for line in told.splitlines() if line.startswith("  bench train "))
+    assert one.endswith(f"seed=0 --variants {own}")
+    content["runs"][1]["overrides"] = ["scalars=sq"]
+    Path(sheet).write_text(yaml.safe_dump(content))
+    assert "--variants" not in bench("tables", sheet, "--variants", own)
 
 
 def test_a_metric_is_one_file(tmp_path, monkeypatch):

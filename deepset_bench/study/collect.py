@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 
+from deepset_bench import registry
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
+from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
 from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
@@ -53,18 +55,42 @@ class Where:
                 raise UserError(f"{text}: tables and figures take {instead.get(key, '--runs-dir')}")
 
     def command(
-        self, run: Row, condition: str, seeds: Sequence[int], *, again: bool = False
+        self,
+        run: Row,
+        condition: str,
+        seeds: Sequence[int],
+        *,
+        again: bool = False,
+        also: Sequence[Variant] = (),
     ) -> str:
-        """What a person types to make these runs, or to make them again."""
+        """What a person types to make these runs, or to make them again.
+
+        Args:
+            run: of a comparison.
+            condition: that it is under.
+            seeds: of the runs.
+            again: they are there, and are replaced.
+            also: what they are to know beside what they are made of, such as metrics.
+        """
         words = last_of_each([*run.overrides, *self.overrides, *under(condition)])
+        own = registry.to_type([*self.variants([run], condition), *also])
         one = ["bench", "train", *words, *self.dir]
         if again:  # bench train alone forgets an earlier run
-            each = [shlex.join([*one, f"seed={seed}", "--fresh"]) for seed in seeds]
+            each = [shlex.join([*one, f"seed={seed}", "--fresh", *own]) for seed in seeds]
             return " && ".join(each)
         if len(seeds) == 1:
-            return shlex.join([*one, f"seed={seeds[0]}"])
+            return shlex.join([*one, f"seed={seeds[0]}", *own])
         chosen = f"seed={','.join(map(str, seeds))}"
-        return shlex.join(["bench", "sweep", *words, *self.dir, chosen])
+        return shlex.join(["bench", "sweep", *words, *self.dir, chosen, *own])
+
+    def variants(self, runs: Iterable[Row], condition: str) -> list[Variant]:
+        """What runs are made of; nothing of one that cannot be so."""
+        found = []
+        for run in runs:
+            with suppress(UserError):
+                lines = [*run.overrides, *self.overrides, *under(condition)]
+                found += experiment(lines).config.variants
+        return found
 
     @property
     def of_data(self) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from deepset_bench import registry
 from deepset_bench.reading import DAMAGED
 from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import Metric
@@ -57,7 +58,8 @@ def gaps(
             words = ["bench", "sweep", *sweep.file, *where.overrides]
             words += [] if sweep.condition else under(",".join(those))
             what = f"{what}: not run" if what else "not run"
-            found.append((what, shlex.join([*words, *where.dir, *seeds])))
+            own = registry.to_type(v for c in those for v in where.variants(sweep.runs, c))
+            found.append((what, shlex.join([*words, *where.dir, *seeds, *own])))
             rest = rest.drop([index for c in those for index in absent[c].index])
     for (label, condition, state, reason), group in rest.groupby(
         ["label", "condition", "state", "reason"], sort=False
@@ -96,22 +98,31 @@ def lacking(
     for mask, missed in groups.items():
         those = done[list(mask)]
         names = ", ".join(metric.name for metric in missed)
-        what, then = f"{_named(those, len(done))}: {names}", []
+        what = f"{_named(those, len(done))}: {names}"
         if RunFolder(those.folder.iloc[0]).best.exists():
-            words = ["bench", "evaluate", *map(str, those.folder), "--metric", names]
-            words[-1] = words[-1].replace(" ", "")
+            command = _evaluate(sweep, those, missed, where)
         else:
             what += "; without a checkpoint it is trained anew, each run as the first"
             first = those.iloc[0]
             run = next(run for run in sweep.runs if run.label == first.label)
-            again = where.command(run, str(first.condition), [int(first.seed)], again=True)
-            words = shlex.split(again)
-            if asked := ",".join(metric.name for metric in missed if metric.on_demand):
-                then = ["bench", "evaluate", str(first.folder), "--metric", asked]
-        files = dict.fromkeys(str(m.variant.file) for m in missed if not m.variant.ours)
-        own = [word for file in files for word in ("--variants", file)]
-        found.append((what, " && ".join(shlex.join([*one, *own]) for one in (words, then) if one)))
+            given = run, str(first.condition), [int(first.seed)]
+            command = where.command(*given, again=True, also=[metric.variant for metric in missed])
+            if later := [metric for metric in missed if metric.on_demand]:
+                command += f" && {_evaluate(sweep, those[:1], later, where)}"
+        found.append((what, command))
     return found
+
+
+def _evaluate(
+    sweep: Comparison, runs: pd.DataFrame, metrics: Sequence[Metric], where: Where
+) -> str:
+    """The command that measures metrics of runs that have a checkpoint."""
+    needed = [metric.variant for metric in metrics]
+    for (label, condition), _ in runs.groupby(["label", "condition"], sort=False):
+        needed += where.variants([r for r in sweep.runs if r.label == label], str(condition))
+    names = ",".join(metric.name for metric in metrics)
+    words = ["bench", "evaluate", *map(str, runs.folder), "--metric", names]
+    return shlex.join([*words, *registry.to_type(needed)])
 
 
 def _named(runs: pd.DataFrame, of: int) -> str:
