@@ -76,7 +76,8 @@ def agree(shorter: Trainer, longer: Trainer, steps_an_epoch: int) -> bool:
     warm-up does.
 
     Args:
-        shorter, longer: differ in `epochs` alone.
+        shorter: of one run.
+        longer: of another, which differs in `epochs` alone.
         steps_an_epoch: of both.
     """
     rates = [LearningRate(one, steps_an_epoch * one.epochs) for one in (shorter, longer)]

@@ -94,7 +94,7 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
 
     status, out, _ = inside(monkeypatch, capsys, "status")
     assert status == 0
-    assert out.count("\n") == 4
+    assert out.count("\n") == 5  # a heading, three runs and how many they are
     assert out.count("epoch 4/4, val energy MAE ") == 2
     assert "3 runs: 1 failed, 2 done" in out
 
