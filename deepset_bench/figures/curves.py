@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepset_bench.figures.asked import Asked, narrowed
-from deepset_bench.figures.figure import Figure
+from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.figures.style import QUIET, colours, width
 from deepset_bench.figures.words import TRIVIAL, and_, axis, quantity, seeds
@@ -22,6 +22,8 @@ from deepset_bench.training.records import COLUMNS, read_metrics
 _LAST = 1 / 6
 """Part of the training that insets show."""
 _PER = {"energy": " per molecule", "forces": " per component"}
+_LINES = 3
+"""Variants named one by one of which something is gone."""
 _MOST = 12
 """Lines that a person can tell apart."""
 
@@ -43,11 +45,7 @@ def curves(
             raise asked.entry.mistake("metrics", f"{metric.name} is not measured along training")
     done, lacking = asked.collect(wanted)
     recorded = np.array([RunFolder(folder).metrics.exists() for folder in done.folder], dtype=bool)
-    for row in done[~recorded].to_dict("records"):
-        run = next(run for run in wanted.runs if run.label == row["label"])
-        what = asked.run_named(run.label, row["condition"], f"seed {row['seed']}")
-        command = asked.where.command(run, row["condition"], [row["seed"]], again=True)
-        lacking.append((f"{what}: its metrics.csv is gone", command))
+    lacking += _gone(asked, wanted, done[~recorded])
     there = done[recorded]
     drawn = wanted if rows else _least(there, wanted, shown[0])
     there = there[there.label.isin([run.label for run in drawn.runs])]
@@ -65,6 +63,21 @@ def curves(
         seeds=seeds(there),
         sheet=wanted.title,
     )
+
+
+def _gone(asked: Asked, sheet: Comparison, runs: pd.DataFrame) -> list[Gap]:
+    """Runs of which only the results were kept; of many variants one line."""
+    groups = runs.groupby(["label", "condition"], sort=False)
+    if len(groups) > _LINES:
+        return [(f"{sheet.name}: no metrics.csv of {len(runs)} runs, whose results were kept", "")]
+    found = []
+    for (label, condition), group in groups:
+        run = next(run for run in sheet.runs if run.label == label)
+        seeds = [int(seed) for seed in group.seed]
+        what = asked.run_named(run.label, str(condition), f"seed {', '.join(map(str, seeds))}")
+        command = asked.where.command(run, str(condition), seeds, again=True)
+        found.append((f"{what}: its metrics.csv is gone", command))
+    return found
 
 
 def _least(runs: pd.DataFrame, sheet: Comparison, metric: Metric) -> Comparison:

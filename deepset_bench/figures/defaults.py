@@ -8,7 +8,7 @@ import numpy as np
 
 from deepset_bench.data import catalogue
 from deepset_bench.figures.asked import Asked, Entry
-from deepset_bench.figures.learning import is_size, of_size
+from deepset_bench.figures.learning import of_size
 from deepset_bench.figures.predictions import chosen
 from deepset_bench.molecules.geometry import distances, pairs
 from deepset_bench.molecules.internal import Coordinate, chain_about, turnable
@@ -40,12 +40,12 @@ def default(
     several = len(with_runs) > 1
     for sheet in with_runs or list(sheets.values())[:1]:
         last = f"_{sheet.name}" if several else ""
-        sizes = {size for _, size in of_size(sheet).values()}
-        if any(is_size(line) for run in sheet.runs for line in run.overrides) and len(sizes) > 1:
+        variants = [variant for variant, _ in of_size(sheet).values()]
+        if len(set(variants)) < len(variants):  # rows alike but for the number of frames
             found.append(_entry(f"learning{last}", "learning", sheet=sheet.name))
             continue
         found.append(_entry(f"curves{last}", "curves", sheet=sheet.name))
-        if sheet.compares:
+        if sheet.compares and _on_the_same_frames(sheet):
             found.append(_entry(f"effects{last}", "effects", sheet=sheet.name))
     for sheet in with_runs[:1]:
         parity = _entry("parity", "parity", sheet=sheet.name)
@@ -62,6 +62,15 @@ def default(
                 _entry("error_along", "error_along", coordinate=coordinate, **keys, **whose)
             )
     return found
+
+
+def _on_the_same_frames(sheet: Comparison) -> bool:
+    """Whether errors of its rows can be compared: all have one set, task and number of frames."""
+    chosen = {
+        tuple(line for line in run.overrides if line.lstrip("+").startswith(("data", "task")))
+        for run in sheet.runs
+    }
+    return len(chosen) == 1
 
 
 def _entry(name: str, kind: str, **keys: str) -> Entry:

@@ -117,7 +117,7 @@ def _panel(
                     Series(asked.named(condition) or "rows", mean, ys, COLOURS[place], "points",
                            ends=None if hollow else (mean - half, mean + half), across=True,
                            hollow=hollow,
-                           quiet=(hollow and len(chosen) < len(rows)) or not asked.words)
+                           quiet=(hollow and len(chosen) < len(rows)) or len(conditions) == 1)
                 )  # fmt: skip
     limits = _limits([one[2] for one in found], [one[3] for one in found])
     cut = [

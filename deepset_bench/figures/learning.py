@@ -79,7 +79,10 @@ def of_size(sheet: Comparison, others: Sequence[str] = ()) -> dict[str, tuple[st
     for row in sheet.runs:
         frames = _frames(row, others)
         alike = tuple(line for line in row.overrides if not is_size(line))
-        found[row.label] = names.setdefault(alike, _name(row.label, frames)), frames
+        if alike not in names:
+            name = _name(row.label, frames)
+            names[alike] = row.label if name in names.values() else name
+        found[row.label] = names[alike], frames
     return found
 
 

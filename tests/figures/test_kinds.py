@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.figures import effects
 from deepset_bench.figures.asked import Entry
+from deepset_bench.figures.defaults import default
+from deepset_bench.figures.learning import of_size
 from deepset_bench.figures.offered import Offer, build
 from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.static import draw
@@ -21,6 +24,7 @@ from deepset_bench.study.collect import Where
 from deepset_bench.sweep.comparisons import Comparison, Row
 from tests import toy
 from tests.figures.test_figures import numbers
+from tests.study.folders import write
 from tests.training.tiny import UNMOVED, asked, run
 
 DATA = tuple(asked("trainer.epochs=2", *UNMOVED))
@@ -232,3 +236,46 @@ def draw_one(panel):
 def test_many_rows_have_colours_of_their_own():
     assert colours(3) == list(COLOURS[:3])
     assert len(set(colours(12))) == 12
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([[], ["scalars=sq"]], ["curves", "effects"]),
+        ([["data.train_size=10"], ["data.train_size=20"]], ["learning"]),
+        ([["data=pent-2-ene"], ["data=but-2-ene"]], ["curves"]),  # errors of different frames
+        ([["task=none"], ["task=cis"]], ["curves"]),
+    ],
+)
+def test_figures_that_suit_the_rows(lines, expected, tmp_path):
+    rows = tuple(Row(f"row {n}", tuple(own)) for n, own in enumerate(lines))
+    sheet = replace(SHEET, runs=rows, baseline="row 0")
+    where = Where((), tmp_path)
+    assert [entry.name for entry in default({"s": sheet}, where, ["corrected"], False)] == expected
+
+
+def test_rows_alike_but_for_the_number_of_frames_are_one_line():
+    rows = [("a, 10", "10"), ("b, 10 frames", "10"), ("a, 20", "20"), ("20", "20")]
+    others = ([], ["scalars=sq"], [], ["scalars=all"])
+    sheet = replace(
+        SHEET,
+        runs=tuple(
+            Row(label, (*other, f"data.train_size={n}"))
+            for (label, n), other in zip(rows, others, strict=True)
+        ),
+    )
+    assert of_size(sheet) == {
+        "a, 10": ("a", 10), "b, 10 frames": ("b", 10), "a, 20": ("a", 20), "20": ("all", 20),
+    }  # fmt: skip
+
+
+def test_of_many_runs_without_curves_one_line_is_said(tmp_path):
+    sheet = replace(
+        SHEET, runs=tuple(Row(f"width {n}", (f"width={n}",)) for n in (8, 16, 24, 32)),
+        baseline="width 8",
+    )  # fmt: skip
+    for row in sheet.runs:
+        write(tmp_path, [*row.overrides, "condition=corrected"], 0, 0.01)
+    offer = Offer({"widths": sheet}, [entry("curves")])
+    (figure,) = build(offer, Where((), tmp_path), ["corrected"])
+    assert figure.missing == [("widths: no metrics.csv of 4 runs, whose results were kept", "")]
