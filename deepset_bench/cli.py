@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deepset_bench import cli_completion, cli_data, grammar, surroundings
+from deepset_bench import cli_completion, cli_data, cli_study, grammar, surroundings
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups, is_override
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_study.app, name="study", help="Make, check and list studies.")
 app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
@@ -115,7 +116,8 @@ def sweep(
         list[str] | None,
         typer.Argument(
             help="Overrides, of which each with several values (a,b or range or glob) is an axis; "
-            "and at most one named sweep, as in sweeps/quick.yaml.",
+            "and at most one study or sweep, as in sweeps/quick.yaml. Default: the study in this "
+            "folder, if there is one.",
             autocompletion=cli_completion.trained,
             show_default=False,
         ),
@@ -143,11 +145,19 @@ def sweep(
         ),
     ] = False,
 ) -> None:
-    """Train every combination; what is done is not repeated, what was interrupted goes on."""
+    """Train every combination, then print its table.
+
+    What is done is not repeated, what was interrupted goes on.
+    """
     from deepset_bench.sweep import sweep_command as command
 
     _each_once(runs)
-    if not command.sweep(runs or [], seeds, jobs, stack, dry_run, executor, fresh=fresh):
+    well = command.sweep(runs or [], seeds, jobs, stack, dry_run, executor, fresh=fresh)
+    if not dry_run:
+        from deepset_bench.study.tables_command import after_sweep
+
+        after_sweep(runs or [])
+    if not well:
         raise typer.Exit(1)
 
 

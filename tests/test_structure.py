@@ -14,7 +14,7 @@ ROOMS = (
 )
 """Lower ones first: each imports of those before it alone. Modules outside rooms are below all of
 them, but for those that people start from."""
-ENTRANCES = {"cli", "cli_data", "cli_completion", "calculator", "testing"}
+ENTRANCES = {"cli", "cli_data", "cli_study", "cli_completion", "calculator", "testing"}
 
 
 def modules() -> dict[str, Path]:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment, SecurityError
 from scipy import stats
 
@@ -76,14 +77,23 @@ def findings(
         "percent": _percent,
         "many": _many,
     }
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     try:
-        text = environment.from_string(path.read_text(encoding="utf-8")).render(names)
+        text = template(path).render(names)
     except TemplateSyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {one_line(error)}") from None
     except (TemplateError, SecurityError, TypeError, ValueError, LookupError) as error:
         raise UserError(f"{path}: cannot be filled in: {one_line(error)}") from None
     return _said(text)
+
+
+def template(path: Path) -> Template:
+    """The words of a study, to be rendered in a sandbox.
+
+    Raises:
+        TemplateSyntaxError: they are no template.
+    """
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    return environment.from_string(path.read_text(encoding="utf-8"))
 
 
 def _said(text: str) -> list[Said]:

@@ -13,6 +13,9 @@ import pandas as pd
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.files import check_writable, csv_text, write_text
+from deepset_bench.groups import is_override
+from deepset_bench.overrides import parse
+from deepset_bench.runs import runs_root
 from deepset_bench.scoring.table import Metric
 from deepset_bench.scoring.table import chosen as of_names
 from deepset_bench.study import generalisation, render
@@ -23,6 +26,8 @@ from deepset_bench.study.published import PARTS, published
 from deepset_bench.study.sections import Page, claims_page, page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.surroundings import say
+from deepset_bench.sweep import comparisons
+from deepset_bench.sweep.folders import usual
 from deepset_bench.sweep.studies import Study, of_words
 
 Format = Literal["terminal", "markdown", "latex", "csv"]
@@ -113,6 +118,36 @@ def show(
         path = out / f"{name}.{_ENDING[style]}"
         write_text(path, text)
         say(path)
+
+
+def after_sweep(arguments: Sequence[str]) -> None:
+    """Print the table of what `bench sweep` was asked for; nothing where it compares nothing.
+
+    A comparison that was typed is kept as a file under the runs, too.
+
+    Args:
+        arguments: of `bench sweep`.
+    """
+    words = [text for text in arguments if not is_override(text)]
+    rest: list[str] = []
+    given: dict[str, str] = {}
+    for override in parse([text for text in arguments if is_override(text)]):
+        key, line = str(override.key_or_group), str(override.input_line)
+        if key in ("condition", "runs_dir"):
+            value = override.value()
+            given[key] = line.partition("=")[2] if key == "condition" else str(value)
+        elif key != "seed":
+            rest.append(line)
+    where = Where(tuple(rest), Path(given["runs_dir"]) if "runs_dir" in given else None)
+    conditions = given.get("condition", "").strip("[]").split(",") if "condition" in given else []
+    studies, _ = asked_for(words, where)
+    compares = any(s.unseen or any(one.compares for one in s.tables) for s in studies)
+    if not compares or (not words and studies[0].folder == usual()):
+        return  # runs of one variant, and no study
+    if studies[0].folder is None and not words:
+        place = runs_root(given.get("runs_dir")) / "sweeps"
+        say(f"kept as {comparisons.write(studies[0].tables[0], place)}")
+    show(words, conditions, "hartree", "terminal", "mean", None, where)
 
 
 def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from deepset_bench.errors import UserError, nearest
+from deepset_bench.files import write_text
 from deepset_bench.reading import read_yaml
 from deepset_bench.sweep.axes import combinations
 
@@ -15,6 +20,8 @@ _KEYS = ("title", "table", "baseline", "common", "runs", "runs_of", "axes")
 """`table` is the number of a table that a publication prints of these runs, `runs_of` the sweep,
 seen from this file, whose runs are made again with this one's `common`."""
 _RUN_KEYS = ("label", "overrides")
+_LONGEST = 60
+"""Characters of the name of a file that is kept of what was typed."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,24 @@ def of_axes(overrides: Sequence[str]) -> Comparison:
     return Comparison(
         name, name, None, rows[0].label, tuple(common), tuple(rows), seeds, tuple(overrides)
     )
+
+
+def write(one: Comparison, folder: Path) -> Path:
+    """Keep what was typed as a sweep file, so that it has a name; returns its path."""
+    name = re.sub(r"[^\w.=,+-]+", "_", one.name).strip("_.")
+    if len(name) > _LONGEST:
+        name = f"{name[:_LONGEST]}-{hashlib.sha256(one.name.encode()).hexdigest()[:8]}"
+    apart = [[line for line in row.overrides if line not in one.common] for row in one.runs]
+    labels = [row.label for row in one.runs]
+    content = {
+        "title": one.title,
+        "baseline": one.baseline,
+        "common": list(one.common),
+        "runs": [{"label": n, "overrides": o} for n, o in zip(labels, apart, strict=True)],
+    }
+    path = folder / f"{name}.yaml"
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    return path
 
 
 def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:

@@ -70,7 +70,8 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
 
     Args:
         arguments: overrides in Hydra's grammar, in which several values are an axis, and at most
-            one named sweep, to each of whose runs the overrides are appended.
+            one study or comparison, to each of whose runs the overrides are appended; without
+            one and without axes, the study in this folder, if there is one.
         seeds: run each combination with seeds 0 to seeds - 1.
 
     Raises:
@@ -82,11 +83,10 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     if len(named) > 1:
         raise UserError(f"{' '.join(named)}: one named sweep at a time")
     name, title, listed = " ".join(overrides), "", {"": list(overrides)}
-    if named:
-        study, comparison = studies.find(named[0])
-        name, title = (
-            (comparison.name, comparison.title) if comparison else (study.name, study.title)
-        )
+    study, comparison = studies.find(named[0]) if named else (studies.here(overrides), None)
+    if study is not None:
+        asked = comparison or study
+        name, title = asked.name, asked.title
         listed = _listed(study, comparison, overrides)
     asked_for: list[tuple[tuple[str, ...], Experiment]] = []
     for where, lines in listed.items():

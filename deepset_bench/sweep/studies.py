@@ -171,6 +171,13 @@ def at_hand() -> Study:
     return read(folders.at_hand())
 
 
+def here(axes: Sequence[str]) -> Study | None:
+    """The study that a person stands in and who types no axes; None where there is none."""
+    if folders.at_hand() == folders.usual() or any(map(_is_axis, axes)):
+        return None
+    return at_hand()
+
+
 def alone(comparison: Comparison) -> Study:
     """A study of one comparison."""
     return Study(comparison.name, None, comparison.title, tables=(comparison,))

@@ -1,0 +1,87 @@
+"""`bench study`: make a study, see whether it holds together, list those there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepset_bench.surroundings import say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A study is a folder with study.yaml: a question, runs to compare, claims, figures.",
+)
+
+
+@app.command()
+def new(
+    name: Annotated[Path, typer.Argument(help="Of the study, and of its folder.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="The set that its runs are trained on (default: one of the study's name, if there "
+            "is one, else the shipped one)."
+        ),
+    ] = None,
+) -> None:
+    """Make a study that runs as it is, and say what to edit."""
+    from deepset_bench.data import catalogue
+    from deepset_bench.study.new import make
+
+    paths, chosen = make(name, data)
+    for path in paths:
+        say(path)
+    if chosen not in catalogue.names():
+        say(
+            f"there is no set {chosen} yet: bench data generate {chosen} --smiles SMILES, or import"
+        )
+    say("edit study.yaml (question, data), comparison.yaml (runs), claims.yaml, variants.py; then")
+    say(f"cd {name} && bench study check && bench sweep --seeds 3 && bench report")
+
+
+@app.command()
+def check(
+    study: Annotated[
+        str | None,
+        typer.Argument(help="A study (default: the one in this folder, else the report's)."),
+    ] = None,
+) -> None:
+    """Say what does not hold together, a line each; exit status 1 then."""
+    from deepset_bench.page.study_check import problems
+    from deepset_bench.study.claimed import claimed
+    from deepset_bench.sweep.studies import of_words
+
+    (found,) = of_words([study] if study else [])
+    lines = list(problems(found))
+    for line in lines:
+        say(line)
+    if lines:
+        raise typer.Exit(1)
+    rows = sum(len(one.runs) for one in found.comparisons.values())
+    counts = {"comparison": len(found.comparisons), "row": rows, "claim": len(claimed(found))}
+    each = [f"{number} {what}{'' if number == 1 else 's'}" for what, number in counts.items()]
+    say(f"{found.name}: its files hold together: {', '.join(each)}")
+
+
+@app.command("list")
+def list_() -> None:
+    """The studies in this folder and those that come with the program."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from deepset_bench.console import Console
+    from deepset_bench.surroundings import SHEET
+    from deepset_bench.sweep import folders, studies
+
+    here = [Path()] if Path(SHEET).is_file() else []
+    here += sorted(path.parent for path in Path().glob(f"*/{SHEET}"))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("study", "comparisons", "title"):
+        table.add_column(heading, justify="right" if heading == "comparisons" else "left")
+    for folder in [*here, *folders.shipped()]:
+        study = studies.read(folder)
+        name = str(folder) if folder in here and folder != Path() else study.name
+        table.add_row(Text(name), str(len(study.comparisons)), Text(study.title))
+    Console().print(table)

@@ -1,0 +1,93 @@
+"""`bench study check`: does what a study's files say of each other hold together?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jinja2 import TemplateSyntaxError
+
+from deepset_bench.config import experiment
+from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError, one_line
+from deepset_bench.figures import offered as figures
+from deepset_bench.page.findings import FILE, template
+from deepset_bench.page.report_command import corrections
+from deepset_bench.scoring.table import chosen
+from deepset_bench.study.claimed import Claim, ReferenceClaim, claimed
+from deepset_bench.study.collect import under
+from deepset_bench.study.published import published
+from deepset_bench.sweep.studies import Study
+
+
+def problems(study: Study) -> Iterator[str]:
+    """What does not hold together, a line each.
+
+    Args:
+        study: read, so that its study.yaml and the comparisons that it shows are whole.
+    """
+    for part in (_runs, _metrics, _claims, _figures, _words):
+        try:
+            yield from part(study)
+        except UserError as error:
+            yield str(error)
+
+
+def _runs(study: Study) -> Iterator[str]:
+    for one in study.comparisons.values():
+        for condition in study.conditions or [""]:
+            for row in one.runs:
+                where = f"{one.file[0]}: {row.label}{f' ({condition})' if condition else ''}"
+                try:
+                    config = experiment([*row.overrides, *under(condition)]).config
+                    for name in config.sets:
+                        catalogue.datasheet(name)
+                except UserError as error:
+                    yield f"{where}: {error}"
+    if study.answer:
+        shown = {one.name: one for one in study.tables}
+        name, *rows = study.answer
+        labels = {row.label for row in shown[name].runs} if name in shown else set()
+        if len(rows) > 1 or name not in shown or not set(rows) <= labels:
+            yield f"{study.name}: answer is to be a table of tables, and a row of it"
+
+
+def _metrics(study: Study) -> Iterator[str]:
+    chosen(study.metrics)
+    yield from ()
+
+
+def _claims(study: Study) -> Iterator[str]:
+    for one in claimed(study):
+        if isinstance(one, Claim):
+            runs = {row.label: row for row in study.comparison(one.runs, "claims").runs}
+            fill = {row.overrides for row in study.comparison(one.fill, "claims").runs}
+            for label in dict.fromkeys(label for pair in one.pairs for label in pair):
+                if one.fill != one.runs and runs[label].overrides not in fill:
+                    yield f"claims.yaml: {one.text!r}: {one.fill} does not make the run {label!r}"
+        elif isinstance(one, ReferenceClaim):
+            for name in (one.fitted_on, one.applied_to):
+                catalogue.datasheet(name)
+            if not published(study).printed(one.label, one.table):
+                yield f"claims.yaml: {one.text!r}: published.yaml has no {one.label!r}"
+    labels = {row.label for one in study.comparisons.values() for row in one.runs}
+    for table, content in published(study).content.items():
+        for column in content.get("columns", []):
+            if column["label"] not in labels:
+                yield f"published.yaml: {table}: no run is called {column['label']!r}"
+
+
+def _figures(study: Study) -> Iterator[str]:
+    for entry in figures.of_study(study).listed or ():
+        sheet = entry.keys.get("sheet")
+        if sheet:
+            study.comparison(str(sheet), f"{entry.place}, sheet")
+    yield from ()
+
+
+def _words(study: Study) -> Iterator[str]:
+    corrections(study)
+    if path := study.file(FILE):
+        try:
+            template(path)
+        except TemplateSyntaxError as error:
+            yield f"{path}, line {error.lineno}: {one_line(error)}"
