@@ -41,8 +41,8 @@ def make(folder: Path, data: str | None) -> tuple[list[Path], str]:
         data = name if known else experiment([]).config.data.name
     check_writable(folder.absolute().parent)
     paths = []
-    for file in sorted(path for path in _FILES.iterdir() if path.is_file()):
+    for file in sorted(_FILES.glob("*.template")):
         text = file.read_text(encoding="utf-8").replace("NAME", name).replace("DATA", data)
-        paths.append(folder / file.name)
+        paths.append(folder / file.stem)
         write_text(paths[-1], text)
     return paths, data

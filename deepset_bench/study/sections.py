@@ -112,7 +112,9 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
         parts: of `test`, `val` and `mean`; with several, each row says which it is.
     """
     numbered = table.sweep.table
-    title = f"{f'Table {numbered}' if numbered else table.sweep.name}: {table.sweep.title}"
+    sweep = table.sweep
+    title = f"{f'Table {numbered}' if numbered else sweep.name}: {sweep.title}"
+    title = sweep.title if sweep.title == sweep.name else title
     found = [*(_errors(table, column, unit, parts) for column in table.columns), _cost(table)]
     return Page(table.sweep.name, title, found, table.notes, table.missing)
 
