@@ -35,7 +35,7 @@ docs: $(VENV)/ready  ## Build the documentation into site/
 bench: $(VENV)/ready  ## Measure speed: fast forms against the reference form
 	$(BIN)/python -m benchmarks
 
-PRINT = $(BIN)/bench tables --format markdown --runs-dir docs/results
+PRINT = $(BIN)/bench tables --format markdown --results docs/results.csv
 results: $(VENV)/ready  ## Print the tables of the committed runs into docs/results.md and generalisation.md
 	for page in results generalisation; do \
 		awk '{ print } /<!-- tables -->/ { exit }' docs/$$page.md > docs/$$page.tmp \

@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from deepset_bench import cli_completion, cli_data, cli_study, grammar, surroundings
+from deepset_bench import (
+    cli_completion,
+    cli_data,
+    cli_results,
+    cli_study,
+    grammar,
+    surroundings,
+)
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups, is_override
@@ -24,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_study.app, name="study", help="Make, check and list studies.")
 app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
+app.add_typer(cli_results.app, name="results", help="Results as a table: export and import.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 # The shipped options alone: help is for everyone, whatever their home folder holds or forbids.
@@ -43,6 +51,14 @@ Condition = Annotated[
 ]
 DataName = Annotated[str | None, typer.Option(help="The set that runs were trained on.")]
 RunsDir = Annotated[Path | None, typer.Option(help="Where the runs are (default: as bench train).")]
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs-dir",
+        "--results",
+        help="Folder of the runs (default: as bench train), or a table of bench results export.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -173,7 +189,7 @@ def status(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON a run.")] = False,
-    runs_dir: RunsDir = None,
+    runs_dir: Results = None,
 ) -> None:
     """What is queued, running, interrupted, done, failed, diverged, and why."""
     from deepset_bench.sweep import sweep_command as command
@@ -295,7 +311,7 @@ def tables(
         typer.Option(help="Names of metrics to show, with commas between: energy_rmse,forces_p95."),
     ] = None,
     data: DataName = None,
-    runs_dir: RunsDir = None,
+    runs_dir: Results = None,
 ) -> None:
     """The tables of a study from the runs on disk, and whether its claims hold."""
     from deepset_bench.study.collect import Where
@@ -321,7 +337,7 @@ def figures(
     condition: Condition = "",
     unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
-    runs_dir: RunsDir = None,
+    runs_dir: Results = None,
 ) -> None:
     """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
     from deepset_bench.figures.figures_command import show
@@ -347,7 +363,7 @@ def report(
     unit: Unit = "hartree",
     out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = Path("report.html"),
     data: DataName = None,
-    runs_dir: RunsDir = None,
+    runs_dir: Results = None,
 ) -> None:
     """The answer, claims, data, tables, figures and where numbers are from: one HTML page."""
     from deepset_bench.page.report_command import show

@@ -25,14 +25,25 @@ def read_yaml(path: Path) -> Any:
             or repeats a list or a mapping by an alias, which a few lines can blow up to any size.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.load(text, _Plain if _ODD.search(text) else _Quick)
-    except RecursionError:
-        raise UserError(f"{path}: cannot be read (nested too deeply)") from None
+        return yaml_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+
+
+def yaml_of(text: str) -> Any:
+    """The same of a text.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    try:
+        return yaml.load(text, _Plain if _ODD.search(text) else _Quick)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 class _Unrepeated:
@@ -75,8 +86,15 @@ def read_json(path: Path, problem: Callable[[dict[str, Any]], str], state: str) 
         problem: says what a mapping lacks; empty for nothing.
         state: the key that says how things stand.
     """
+    return json_of(lambda: path.read_text(encoding="utf-8"), path.name, problem, state)
+
+
+def json_of(
+    text: Callable[[], str], name: str, problem: Callable[[dict[str, Any]], str], state: str
+) -> dict[str, Any]:
+    """The same of a text, wherever it is read from."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(text(), parse_constant=_refuse)
         found = problem(content) if isinstance(content, dict) else "it is no mapping"
     except FileNotFoundError:
         return {}
@@ -86,7 +104,7 @@ def read_json(path: Path, problem: Callable[[dict[str, Any]], str], state: str) 
         found = "it is nested too deeply"
     except ValueError as error:
         found = f"it is no JSON: {error}"
-    return {state: DAMAGED, "reason": f"{path.name} is damaged ({found})"} if found else content
+    return {state: DAMAGED, "reason": f"{name} is damaged ({found})"} if found else content
 
 
 def _refuse(constant: str) -> None:

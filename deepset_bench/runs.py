@@ -19,42 +19,30 @@ from omegaconf import OmegaConf
 
 from deepset_bench import registry
 from deepset_bench.config import Experiment
-from deepset_bench.config_file import completed, resolved
-from deepset_bench.definition import KINDS
+from deepset_bench.config_file import resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import expanded, naming, write_text
-from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking, read_json, read_yaml
-from deepset_bench.schema import flat
+from deepset_bench.reading import read_json, read_yaml
+from deepset_bench.record import (
+    CONFIG,
+    METRICS,
+    RESULT,
+    STATES,
+    STATUS,
+    RunRecord,
+    RunRecords,
+    settings_of,
+    wrong_result,
+    wrong_status,
+)
 from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
-DATA = "data_sha256"
-"""Key of result.json: name -> checksum of each set that the run was trained on."""
-METRIC_SOURCES = "metric_sources"
-"""Key of result.json: the checksum of the file of each metric that is not the product's own."""
-MEASURED_ON = "measured_on"
-"""Key of result.json: key of a metric of a trained potential -> machine, device and threads."""
-REPLACED = "the data of this run were replaced"
-ENERGY_MAE, FORCES_MAE = ERRORS = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
-"""Keys of the two metrics that every part of result.json has, in all versions."""
-ENDED = ("done", "diverged")
-"""States of a run that is not trained any more."""
-STATES = ("queued", "running", "failed", *ENDED)
-_RESULT: Kinds = {
-    **dict.fromkeys(("metrics", "baselines", "data_verdict"), dict),
-    **dict.fromkeys(("threads", "parameters", "epochs", "best_epoch"), int),
-    "device": str,
-    "wall_seconds": (int, float),
-    "label_floor_ev_per_angstrom": (int, float, type(None)),
-}
-"""What every reader of a done run's result.json relies on."""
-_SETTINGS: Kinds = dict.fromkeys(("seed", "trainer.epochs", "data.train_size"), int)
-_VERDICT: Kinds = {"verdict": str, "findings": list}
 _FILES = (
-    *("config.yaml", "split.npz", "metrics.csv", "last.pt", "best.pt", "log.txt"),
-    *("status.json", "result.json"),
+    *(CONFIG, "split.npz", METRICS, "last.pt", "best.pt", "log.txt"),
+    *(STATUS, RESULT),
 )
-RECORDS = ("status.json", "result.json")
+RECORDS = (STATUS, RESULT)
 """Files that make a folder a run's."""
 _FOLDERS = ("evaluation", "wandb", "variants")
 _MADE = (
@@ -71,7 +59,7 @@ class Busy(UserError):
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunFolder(RunRecord):
     """`runs/DATA/CONDITION/VARIANT/seed-N`: config, split, metrics, checkpoints, result, status."""
 
     path: Path
@@ -79,7 +67,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """The resolved configuration; enough to repeat the run."""
-        return self.path / "config.yaml"
+        return self.path / CONFIG
 
     @property
     def split(self) -> Path:
@@ -89,7 +77,7 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         """One row an epoch, units in the headings."""
-        return self.path / "metrics.csv"
+        return self.path / METRICS
 
     @property
     def last(self) -> Path:
@@ -112,36 +100,37 @@ class RunFolder:
         return self.path / "log.txt"
 
     def status(self) -> dict[str, Any]:
-        """`state` (one of STATES), `reason`, `run`, `updated`; empty where nothing ran.
-
-        A damaged file: `state` damaged and `reason` alone.
-        """
-        return read_json(self.path / "status.json", _wrong_status, "state")
+        """See `RunRecord`."""
+        return read_json(self.path / STATUS, wrong_status, "state")
 
     def result(self) -> dict[str, Any]:
-        """result.json; empty where the run has not ended.
-
-        A damaged file: `status` damaged and `reason` alone.
-        """
-        return read_json(self.path / "result.json", _wrong_result, "status")
-
-    def has_ended(self) -> bool:
-        """Whether the run is done or has diverged, and its result is there."""
-        state = self.status().get("state", DAMAGED)
-        return state in (DAMAGED, *ENDED) and self.result().get("status") in ENDED
-
-    def identity(self) -> str:
-        """Of the run that is here, as its records have it; empty where there are none."""
-        return str(self.status().get("run") or self.result().get("run", ""))
+        """See `RunRecord`."""
+        return read_json(self.path / RESULT, wrong_result, "status")
 
     def settings(self) -> dict[str, Any]:
-        """config.yaml, its keys dotted; empty where there is none, or a damaged one."""
+        """See `RunRecord`."""
         try:
-            content = read_yaml(self.config)
+            return settings_of(read_yaml(self.config))
         except UserError:
             return {}
-        found = flat(content) if isinstance(content, dict) else {}
-        return {} if lacking(found, _SETTINGS) else found
+
+    def epochs(self) -> str:
+        """See `RunRecord`."""
+        try:
+            return self.metrics.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def text(self, name: str) -> str | None:
+        """See `RunRecord`."""
+        try:
+            return (self.path / name).read_bytes().decode("utf-8", "surrogateescape")
+        except OSError:
+            return None
+
+    def has_parameters(self) -> bool:
+        """See `RunRecord`."""
+        return self.best.exists()
 
     def lock(self) -> AbstractContextManager[Any]:
         """Hold the run, to be used with `with`; makes the folder.
@@ -170,7 +159,7 @@ class RunFolder:
         return False
 
     def is_run(self) -> bool:
-        """Whether a run was planned or trained here."""
+        """See `RunRecord`."""
         return any((self.path / name).is_file() for name in RECORDS)
 
     def is_kept(self) -> bool:
@@ -188,11 +177,11 @@ class RunFolder:
         assert state in STATES
         now = datetime.now(UTC).isoformat(timespec="seconds")
         content = {"state": state, "reason": reason, "run": identity, "updated": now}
-        self._write_json("status.json", content)
+        self._write_json(STATUS, content)
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Record the final numbers."""
-        self._write_json("result.json", result)
+        self._write_json(RESULT, result)
 
     def write_config(self, experiment: Experiment) -> None:
         """Record the resolved configuration."""
@@ -203,33 +192,6 @@ class RunFolder:
                 place = self.variants / file.relative_to(variant.file.parent)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_text(place, file.read_text(encoding="utf-8"))
-
-    def another(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
-        """How the run that is here is another than the wanted one; empty where it is that one.
-
-        What differs is looked for in config.yaml, where one of the first keys that is not there is
-        no difference, and in the version of the data that it was trained on.
-
-        Args:
-            wanted: what the folder's name stands for now.
-            checksums: name -> SHA-256 of the sets that it is to be trained on, as they are now.
-        """
-        stored = self.settings()
-        if not stored:
-            return f"{self.config} cannot be read"
-        stored = completed(stored)
-        for key, value in completed(flat(wanted.determinants)).items():
-            if key != "seed" and key in stored and stored[key] != value:
-                if key.startswith("sources."):
-                    kind, _, name = key.removeprefix("sources.").partition(" ")
-                    return f"the file of {KINDS[kind].words} {name} has changed since"
-                return f"{key} was {stored[key]}, is now {value}"
-        trained_on = self.result().get(DATA)
-        if trained_on is None:  # of a run that has not ended, or of an earlier version
-            same = self.identity() == wanted.identity("+".join(checksums.values()))
-        else:
-            same = trained_on == checksums
-        return "" if same else REPLACED
 
     def occupied(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """Why a folder whose identity is another's is left alone, and what to do; see `another`."""
@@ -279,29 +241,48 @@ class RunFolder:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
 
-def _wrong_status(content: dict[str, Any]) -> str:
-    if content.get("state") not in STATES:
-        return f"its state is {content.get('state')!r:.40}"
-    return lacking(content, {"run": str, "reason": str})
+@dataclass(frozen=True)
+class RunsFolder(RunRecords):
+    """The folders below one."""
 
+    root: Path
 
-def _wrong_result(content: dict[str, Any]) -> str:
-    if content.get("status") == "diverged":
-        return lacking(content, {"reason": str})
-    if content.get("status") != "done":
-        return f"its status is {content.get('status')!r:.40}"
-    if found := lacking(content, _RESULT) or lacking(content["data_verdict"], _VERDICT):
+    def seeds(self, home: Path) -> list[int]:
+        """See `RunRecords`."""
+        names = (path.name.removeprefix("seed-") for path in home.glob("seed-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def is_there(self, home: Path) -> bool:
+        """See `RunRecords`."""
+        # Path.is_dir raises an OSError where a name is too long for the file system.
+        return os.path.isdir(home)  # noqa: PTH112
+
+    def run(self, path: Path) -> RunFolder:
+        """See `RunRecords`."""
+        return RunFolder(path)
+
+    def named(self, name: str | Path) -> RunFolder:
+        """See `RunRecords`."""
+        return named_run(name, self.root)
+
+    def every(self) -> list[RunFolder]:
+        """See `RunRecords`."""
+        found = {path.parent for name in RECORDS for path in self.root.rglob(name)}
+        return [RunFolder(path) for path in sorted(found)]
+
+    def together(self, home: Path) -> dict[str, dict[str, Any]]:
+        """See `RunRecords`."""
+        found = {}
+        for path in sorted(home.glob("seeds-*/evaluation/*/evaluation.json")):
+            with suppress(OSError, ValueError, RecursionError):
+                content = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(content, dict):
+                    found[path.parent.relative_to(home).as_posix()] = content
         return found
-    if content["data_verdict"]["verdict"] == "defect" and not content["data_verdict"]["findings"]:
-        return "data_verdict lacks its finding"
-    for table in ("metrics", "baselines"):
-        for part in ("test", "val"):
-            errors = content[table].get(part)
-            for key in ERRORS:
-                value = errors.get(key, "") if isinstance(errors, dict) else ""
-                if value is not None and not is_number(value):
-                    return f"{table}.{part}.{key} is no number"
-    return ""
+
+    def without_parameters(self) -> str:
+        """See `RunRecords`."""
+        return "no run has kept its parameters"
 
 
 def runs_root(runs_dir: str | Path | None) -> Path:
@@ -315,20 +296,29 @@ def named_run(name: str | Path, runs_dir: str | Path | None = None) -> RunFolder
     Args:
         name: of a folder, there or not.
         runs_dir: see `runs_root`.
+
+    Raises:
+        UserError: `runs_dir` is a table of results.
     """
-    below = runs_root(runs_dir) / name
+    root = runs_root(runs_dir)
+    if root.is_file():
+        raise UserError(f"{root}: a table has no parameters of runs; name their folder")
+    below = root / name
     return RunFolder(below if below.is_dir() and not Path(name).exists() else Path(name))
 
 
 def run_folder(experiment: Experiment) -> RunFolder:
-    """Where the experiment's run lives.
+    """Where the experiment's run lives."""
+    home = variant_home(experiment, RunsFolder(runs_root(experiment.config.runs_dir)))
+    return RunFolder(home / f"seed-{experiment.config.seed}")
+
+
+def variant_home(experiment: Experiment, runs: RunRecords) -> Path:
+    """The folder of a variant's runs, one for each seed.
 
     The folders of earlier versions have the variant's whole name. Where there is one it is still
     the variant's, for seeds to come too: those of a variant lie side by side.
     """
-    config = experiment.config
-    home = runs_root(config.runs_dir) / config.data.name / config.condition.name
+    home = runs.root / experiment.config.data.name / experiment.config.condition.name
     whole = home / experiment.variant
-    # Path.is_dir raises an OSError where a name is too long for the file system.
-    there = os.path.isdir(whole)  # noqa: PTH112
-    return RunFolder((whole if there else home / experiment.folder_name) / f"seed-{config.seed}")
+    return whole if runs.is_there(whole) else home / experiment.folder_name

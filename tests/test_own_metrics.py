@@ -178,9 +178,7 @@ def test_every_command_reads_a_mix(bench, own, sheet, tmp_path):
     assert "energy MAE in Ha" in told
     assert " lack: " not in told
     told = bench("tables", sheet, "--metric", "energy_rmse,parameters,forces_mae_by_element")
-    assert "cubes, seed 0 lack: energy_rmse, forces_mae_by_element" in " ".join(
-        told.split()
-    )
+    assert "cubes, seed 0 lack: energy_rmse, forces_mae_by_element" in " ".join(told.split())
     for element in ("C", "H"):
         assert f"forces MAE by element: {element} in Ha/bohr" in told
     for style in ("markdown", "latex", "csv"):

@@ -10,11 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "deepset_bench"
 ROOMS = (
     *("molecules", "readers", "data", "generation", "checks", "model", "scoring", "training"),
-    *("sweep", "evaluation", "study", "figures", "page"),
+    *("results", "sweep", "evaluation", "study", "figures", "page"),
 )
 """Lower ones first: each imports of those before it alone. Modules outside rooms are below all of
 them, but for those that people start from."""
-ENTRANCES = {"cli", "cli_data", "cli_study", "cli_completion", "calculator", "testing"}
+ENTRANCES = {
+    *("cli", "cli_data", "cli_study", "cli_results", "cli_completion", "calculator", "testing")
+}
 
 
 def modules() -> dict[str, Path]:

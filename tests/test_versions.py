@@ -13,7 +13,8 @@ from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
-from deepset_bench.runs import DATA, RunFolder, run_folder
+from deepset_bench.record import DATA
+from deepset_bench.runs import RunFolder, run_folder
 from tests import toy
 from tests.study.folders import write
 from tests.test_cli import inside
@@ -165,8 +166,8 @@ def test_runs_that_claims_leave_out_are_said(bench, tmp_path):
 
 
 def test_committed_runs_are_of_the_data_as_they_are(bench):
-    """They hold no checksum; see `docs/results`."""
-    status, out, _ = bench("tables", "1", "--runs-dir", "docs/results")
+    """They hold no checksum; see `docs/results.csv`."""
+    status, out, _ = bench("tables", "1", "--results", "docs/results.csv")
     assert status == 0
     assert "the data of this run were replaced" not in out
 

@@ -14,7 +14,8 @@ from deepset_bench.console import Console
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import load_trained
-from deepset_bench.runs import MEASURED_ON, METRIC_SOURCES, RunFolder
+from deepset_bench.record import MEASURED_ON, METRIC_SOURCES
+from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import Metric, Value, chosen
 from deepset_bench.training import checkpoint
 from deepset_bench.training.computing import machine

@@ -170,7 +170,7 @@ def _write(
     request: Evaluation, analysis: Analysis, measured: Mapping[str, Any], notes: Sequence[str]
 ) -> str:
     selection = analysis.selection
-    target = place(request.folders, selection.name)
+    target = place([folder.path for folder in request.folders], selection.name)
     known = not (selection.seen == "unknown").any()
     largest = analysis.largest().items()
     content = {

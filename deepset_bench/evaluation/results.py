@@ -17,11 +17,11 @@ from deepset_bench.runs import RunFolder
 from deepset_bench.surroundings import failure
 
 
-def place(folders: Sequence[RunFolder], name: str) -> Path:
+def place(folders: Sequence[Path], name: str) -> Path:
     """`evaluation/NAME` in the run's folder; for several seeds, in a folder beside theirs."""
-    home = folders[0].path
+    home = folders[0]
     if len(folders) > 1:
-        seeds = [folder.path.name.removeprefix("seed-") for folder in folders]
+        seeds = [folder.name.removeprefix("seed-") for folder in folders]
         home = home.parent / f"seeds-{'-'.join(seeds)}"
     return home / "evaluation" / name
 

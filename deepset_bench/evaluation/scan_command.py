@@ -184,5 +184,5 @@ def _write(
             "gfn1_electronic_temperature_kelvin": temperature,
             "rms_difference_to_gfn1_ev": curve.difference(reference),
         }
-    target = place([folder], f"scan-{kind.replace(':', '-').replace('=', '')}")
+    target = place([folder.path], f"scan-{kind.replace(':', '-').replace('=', '')}")
     return write(target, "scan", [folder], content, {"curve": table, "breaks": breaks})

@@ -20,7 +20,8 @@ from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.energy_reference import EnergyReference, distinct_molecules, identified
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames, IntArray
-from deepset_bench.runs import DATA, RunFolder
+from deepset_bench.record import DATA
+from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
 from deepset_bench.training.setup import build_potential, choose_device

@@ -14,7 +14,6 @@ from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.figures.style import QUIET, colours, width
 from deepset_bench.figures.words import TRIVIAL, and_, axis, quantity, seeds
-from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.training.records import COLUMNS, read_metrics
@@ -44,7 +43,7 @@ def curves(
         if f"val_{metric.key}" not in COLUMNS:
             raise asked.entry.mistake("metrics", f"{metric.name} is not measured along training")
     done, lacking = asked.collect(wanted)
-    recorded = np.array([RunFolder(folder).metrics.exists() for folder in done.folder], dtype=bool)
+    recorded = np.array([bool(run.epochs()) for run in done.run], dtype=bool)
     lacking += _gone(asked, wanted, done[~recorded])
     there = done[recorded]
     drawn = wanted if rows else _least(there, wanted, shown[0])
@@ -115,7 +114,7 @@ def _panel(
     runs = runs[runs.condition == condition]
     series, last = [], 1
     for colour, run in zip(colours(len(sheet.runs)), sheet.runs, strict=True):
-        members = [read_metrics(RunFolder(f)) for f in runs[runs.label == run.label].folder]
+        members = [read_metrics(one) for one in runs[runs.label == run.label].run]
         if not members:
             continue
         n = min(map(len, members))

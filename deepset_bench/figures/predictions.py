@@ -175,7 +175,7 @@ def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
     missing = []
     for condition in asked.conditions_of(whole):
         own = runs[(runs.condition == condition) & (runs.state == "done")]
-        kept = [Path(folder) for folder in own.folder if RunFolder(folder).best.exists()]
+        kept = [one.path for one in own.run if one.has_parameters()]
         if kept:
             found[condition] = kept[0]
             continue
@@ -185,7 +185,7 @@ def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
             missing.append((f"{name}: {aside.reason.iloc[0]}", ""))
             continue
         words = asked.where.command(run, condition, [0], again=not own.empty)
-        what = "no run has kept its parameters" if len(own) else "not run"
+        what = asked.where.runs.without_parameters() if len(own) else "not run"
         missing.append((f"{name}: {what}", words))
     return Chosen(run, found, data or asked.data(only)[0], missing)
 

@@ -9,7 +9,6 @@ from string import ascii_lowercase
 
 import pandas as pd
 
-from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import Where
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.sections import DASH, Cell
@@ -69,8 +68,7 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
 
 
 def _row(run: pd.Series, unit: str, software: list[str]) -> list[Cell]:
-    folder = RunFolder(run["folder"])
-    result, status = folder.result(), folder.status()
+    result, status = run["result"], run["run"].status()
     versions = ", ".join(f"{name} {number}" for name, number in result.get("versions", {}).items())
     used = f"{versions}; {result.get('machine', 'unknown machine')}"
     if used not in software:

@@ -27,7 +27,6 @@ from deepset_bench.files import check_writable, write_text
 from deepset_bench.page.findings import findings
 from deepset_bench.page.provenance import provenance
 from deepset_bench.reading import read_yaml
-from deepset_bench.runs import runs_root
 from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study import generalisation
 from deepset_bench.study import sections as blocks
@@ -106,8 +105,7 @@ def page(
     ):
         first = next(iter([*study.tables, *study.unseen]))
         fill = shlex.join(["bench", "sweep", *first.file, *where.overrides, *where.dir])
-        root = where.runs_dir or runs_root(None)
-        raise UserError(f"{root}: no finished run of {study.title!r}; {fill} makes some")
+        raise UserError(f"{where.runs.root}: no finished run of {study.title!r}; {fill} makes some")
     there = [one for one in tables if one.sweep.table or (one.runs.state == "done").any()]
     closing = claims(study, shown, where)
     origin = provenance(there, unit, where)
@@ -130,7 +128,7 @@ def page(
         "report.html",
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         command=shlex.join(command + (["--unit", unit] if unit != "hartree" else [])),
-        root=str(where.runs_dir or runs_root(None)),
+        root=str(where.runs.root),
         study=study,
         answers=answers(study, tables),
         said=said,

@@ -1,4 +1,4 @@
-"""Run folders -> one row a run. Reads config.yaml and result.json, status.json where it is."""
+"""Runs -> one row a run. Reads config.yaml and result.json, status.json where it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
 from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
-from deepset_bench.runs import ENDED, RunFolder, run_folder
+from deepset_bench.record import ENDED, RunRecord, RunRecords
+from deepset_bench.results.opening import opened
+from deepset_bench.runs import variant_home
 from deepset_bench.study.columns import usual
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.comparisons import Comparison, Row
@@ -34,11 +36,12 @@ ANOTHER = "another run"
 
 @dataclass(frozen=True)
 class Where:
-    """Which run folders: what is asked of every run beside its own overrides.
+    """Which runs: what is asked of each beside its own overrides, and where they are.
 
     Attributes:
         overrides: as `bench sweep` takes them behind a file's name.
-        runs_dir: where the runs are; None for what `bench train` would take.
+        runs_dir: the folder of the runs, or the table that `bench results export` made of one;
+            None for what `bench train` would take.
         done: what `collect` has read of runs that are done, by folder: several sweeps of a command
             show the same run.
     """
@@ -92,6 +95,15 @@ class Where:
                 found += experiment(lines).config.variants
         return found
 
+    @cached_property
+    def runs(self) -> RunRecords:
+        """Where they are.
+
+        Raises:
+            UserError: a table that cannot be used.
+        """
+        return opened(self.runs_dir)
+
     @property
     def of_data(self) -> list[str]:
         """The overrides that choose the data and their labels, which every variant can take."""
@@ -100,10 +112,10 @@ class Where:
 
     @property
     def dir(self) -> list[str]:
-        """The override that makes runs where these are looked for."""
+        """The override that makes runs where these are looked for; of a table, where it goes."""
         if self.runs_dir is None:
             return []
-        text = str(self.runs_dir)
+        text = str(self.runs.root)
         return [f"runs_dir={text if re.fullmatch(r'[a-zA-Z0-9_./-]+', text) else quoted(text)}"]
 
 
@@ -132,11 +144,12 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     none.
 
     Returns:
-        One row a run: `label`, `condition`, `seed`, `folder` (its path), `state` (`done`, or what
-        stands in the way; IMPOSSIBLE once for all seeds), `reason`, `defect` (the first finding
-        where the data's verdict is `defect`), `device`, `parameters`, `seconds`, `floor`
-        (eV/angstrom), `result` and of it `metrics` and `baselines`, as result.json has them, and
-        METRIC_PART and trivial_METRIC_PART in eV and eV/angstrom for PART test, val and mean.
+        One row a run: `label`, `condition`, `seed`, `folder` (its path), `run` (its `RunRecord`;
+        None for IMPOSSIBLE), `state` (`done`, or what stands in the way; IMPOSSIBLE once for all
+        seeds), `reason`, `defect` (the first finding where the data's verdict is `defect`),
+        `device`, `parameters`, `seconds`, `floor` (eV/angstrom), `result` and of it `metrics` and
+        `baselines`, as result.json has them, and METRIC_PART and trivial_METRIC_PART in eV and
+        eV/angstrom for PART test, val and mean.
 
     Raises:
         UserError: overrides that no run of any sweep can take, a data set that is not there.
@@ -150,28 +163,23 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
                 wanted = experiment(lines)
             except UserError as error:  # overrides that other variants may take
                 one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
+                one["run"] = None
                 impossible.append(one | {"state": IMPOSSIBLE, "reason": str(error)})
                 continue
-            directory = None if where.runs_dir is None else str(where.runs_dir)
-            config = dataclasses.replace(wanted.config, runs_dir=directory)
-            wanted = dataclasses.replace(wanted, config=config)
-            homes[run.label, condition] = wanted, run_folder(wanted).path.parent
+            homes[run.label, condition] = wanted, variant_home(wanted, where.runs)
     if not homes and not _is_taken(where.overrides):
         raise UserError(impossible[0]["reason"])
     there = {
-        int(path.name.removeprefix("seed-"))
-        for _, home in homes.values()
-        for path in home.glob("seed-*")
-        if path.name.removeprefix("seed-").isdecimal()
+        seed for home in {home for _, home in homes.values()} for seed in where.runs.seeds(home)
     }
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
     now = catalogue.checksums(sorted(every))
     rows = [
-        {"label": label, "condition": condition, "seed": seed, "folder": folder}
-        | _known(where.done, folder, wanted, seed, now)
+        {"label": label, "condition": condition, "seed": seed, "folder": run.path, "run": run}
+        | _known(where.done, run, wanted, seed, now)
         for (label, condition), (wanted, home) in homes.items()
         for seed in sorted(there) or [0]
-        for folder in [home / f"seed-{seed}"]
+        for run in [where.runs.run(home / f"seed-{seed}")]
     ]
     return pd.DataFrame([*rows, *impossible])
 
@@ -190,37 +198,35 @@ def _is_taken(overrides: tuple[str, ...]) -> bool:
 
 def _known(
     done: dict[Path, dict[str, Any]],
-    folder: Path,
+    run: RunRecord,
     wanted: Experiment,
     seed: int,
     now: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The row of a folder, read once where it is done."""
-    if folder in done:
-        return done[folder]
-    row = _row(RunFolder(folder), wanted, seed, now)
+    """The row of a run, read once where it is done."""
+    if run.path in done:
+        return done[run.path]
+    row = _row(run, wanted, seed, now)
     if row["state"] == "done":
-        done[folder] = row
+        done[run.path] = row
     return row
 
 
-def _row(
-    folder: RunFolder, wanted: Experiment, seed: int, now: Mapping[str, str]
-) -> dict[str, Any]:
-    result = folder.result()
+def _row(run: RunRecord, wanted: Experiment, seed: int, now: Mapping[str, str]) -> dict[str, Any]:
+    result = run.result()
     if not result:
-        status = folder.status()
+        status = run.status()
         if status.get("state") in ENDED:
             return {"state": "interrupted", "reason": "its result.json is missing"}
         state = status.get("state", "not run")
-        if state == "running" and not folder.is_held():
+        if state == "running" and not run.is_held():
             state = "interrupted"
         return {"state": state, "reason": status.get("reason", "")}
     if result["status"] == DAMAGED:
         return {"state": DAMAGED, "reason": result["reason"]}
     config = dataclasses.replace(wanted.config, seed=seed)
     checksums = {name: now[name] for name in config.sets}
-    if conflict := folder.another(dataclasses.replace(wanted, config=config), checksums):
+    if conflict := run.another(dataclasses.replace(wanted, config=config), checksums):
         return {"state": ANOTHER, "reason": conflict}
     if result["status"] != "done":
         return {"state": result["status"], "reason": result["reason"]}

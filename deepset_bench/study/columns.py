@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepset_bench import registry
 from deepset_bench.reading import is_number
-from deepset_bench.runs import METRIC_SOURCES
+from deepset_bench.record import METRIC_SOURCES
 from deepset_bench.scoring.table import USUAL, Metric, chosen
 from deepset_bench.study.published import PARTS
 

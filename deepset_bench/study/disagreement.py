@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.evaluation.results import place
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE, RunRecord, RunRecords
 from deepset_bench.study.sections import DASH, Cell, Section, number
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import UNITS
@@ -27,7 +26,7 @@ _KEYS = {
 
 
 def block(
-    sweep: Comparison, done: pd.DataFrame, unit: str
+    sweep: Comparison, done: pd.DataFrame, unit: str, records: RunRecords
 ) -> tuple[Section | None, list[tuple[str, str]]]:
     """A row for each variant with several seeds, as `bench evaluate SEEDS part=ood` left them.
 
@@ -35,25 +34,28 @@ def block(
         sweep: the runs.
         done: rows of `collect` of those that are done.
         unit: `hartree` or `mev`.
+        records: where these are.
 
     Returns:
         None where nothing has several seeds; and what is missing, with the command that makes it.
     """
     rows, gaps = [], []
     for run in sweep.runs:
-        paths = done[done.label == run.label].sort_values("seed").folder.tolist()
-        if len(paths) < 2:
+        members = done[done.label == run.label].sort_values("seed").run.tolist()
+        if len(members) < 2:
             continue
-        found = _evaluation([RunFolder(path) for path in paths])
+        found = _evaluation(members, records)
         cells = []
         try:
             for metric, keys in _KEYS.items():
                 cells += _cells(found, metric, keys, unit)
         except (LookupError, TypeError):  # damaged, as good as not there
             found, cells = {}, [DASH] * 4 * len(_KEYS)
-        rows.append([Cell(run.label), Cell(str(len(paths))), *cells])
+        rows.append([Cell(run.label), Cell(str(len(members))), *cells])
         if not found:
-            command = shlex.join(["bench", "evaluate", *map(str, paths), "part=ood"])
+            command = shlex.join(
+                ["bench", "evaluate", *(str(one.path) for one in members), "part=ood"]
+            )
             gaps.append((f"{run.label}: its seeds as one", command))
     if not rows:
         return None, gaps
@@ -63,17 +65,15 @@ def block(
     return Section(title, [("", "variant"), ("", "n"), *headings], rows), gaps
 
 
-def _evaluation(folders: list[RunFolder]) -> dict[str, Any]:
-    """What is on disk of these runs as they are now; empty for none."""
-    home = place(folders, "x").parent
-    for path in sorted(home.glob("*-ood/evaluation.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            runs = content["run"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue  # damaged: as if it were not there, and the command that makes it is shown
-        if runs == [folder.identity() for folder in folders]:
-            return dict(content)
+def _evaluation(members: list[RunRecord], records: RunRecords) -> dict[str, Any]:
+    """What is kept of these runs as they are now; empty for none."""
+    home = members[0].path.parent
+    beside = place([member.path for member in members], "").relative_to(home).as_posix()
+    identities = [member.identity() for member in members]
+    for name, content in records.together(home).items():
+        of_these = name.startswith(f"{beside}/") and name.endswith("-ood")
+        if of_these and content.get("run") == identities:
+            return content
     return {}
 
 

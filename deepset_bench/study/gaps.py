@@ -10,7 +10,6 @@ import pandas as pd
 
 from deepset_bench import registry
 from deepset_bench.reading import DAMAGED
-from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import Metric
 from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where, named, under
 from deepset_bench.study.columns import is_lacking
@@ -86,7 +85,7 @@ def lacking(
         where: which runs.
     """
     done = runs[runs.state == "done"]
-    kept = np.array([RunFolder(folder).best.exists() for folder in done.folder], dtype=bool)
+    kept = np.array([run.has_parameters() for run in done.run], dtype=bool)
     results = done.result if len(done) else ()
     groups: dict[tuple[bool, ...], list[Metric]] = {}
     for metric in metrics:
@@ -99,7 +98,7 @@ def lacking(
         those = done[list(mask)]
         names = ", ".join(metric.name for metric in missed)
         what = f"{_named(those, len(done))}: {names}"
-        if RunFolder(those.folder.iloc[0]).best.exists():
+        if those.run.iloc[0].has_parameters():
             command = _evaluate(sweep, those, missed, where)
         else:
             what += "; without a checkpoint it is trained anew, each run as the first"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.reading import is_number
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
@@ -87,7 +87,9 @@ def page(study: Study, conditions: Sequence[str], unit: str, where: Where) -> Pa
             several = len(conditions) > 1
             if (runs.state == "done").any():
                 blocks.append(_block(sweep, runs, unit, condition if several else ""))
-            together, unread = disagreement.block(sweep, runs[runs.state == "done"], unit)
+            together, unread = disagreement.block(
+                sweep, runs[runs.state == "done"], unit, where.runs
+            )
             blocks += [together] if together else []
             missing += [*unread, *gaps(sweep, runs, [condition], where)]
     notes = [*NOTES, disagreement.NOTE]

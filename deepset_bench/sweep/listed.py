@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from deepset_bench.config import asked_for
@@ -11,45 +10,48 @@ from deepset_bench.config_file import completed
 from deepset_bench.errors import UserError
 from deepset_bench.groups import is_override
 from deepset_bench.overrides import quoted
-from deepset_bench.runs import RunFolder, named_run, runs_root
+from deepset_bench.record import RunRecord, RunRecords
+from deepset_bench.runs import variant_home
 from deepset_bench.sweep.plan import combinations, plan
-from deepset_bench.sweep.status import find
 
 
-def listed(words: Sequence[str], runs_dir: str | Path | None = None) -> list[RunFolder]:
+def listed(words: Sequence[str], runs: RunRecords) -> list[RunRecord]:
     """The runs that all of the words together mean, by path.
 
     Args:
         words: folders of runs; or a sweep, with overrides as `bench sweep` takes them: its runs,
             begun or not, with every seed there is; or overrides alone: runs that were made with
             them, each of several values with one of these. Nothing: every run.
-        runs_dir: where the runs are; None as for `bench train`.
+        runs: where they are.
 
     Raises:
         UserError: a word that is neither a run's folder nor a sweep, or an override that cannot be.
     """
     overrides = [word for word in words if is_override(word)]
     named = [word for word in words if not is_override(word)]
-    folders = [named_run(word, runs_dir) for word in named]
+    folders = [runs.named(word) for word in named]
     if named and all(folder.is_run() for folder in folders):
-        found = list(dict.fromkeys(folders))
+        found = list({folder.path: folder for folder in folders}.values())
     elif named:
         for word, folder in zip(named, folders, strict=True):
             if folder.path.is_dir() and not (folder.path / "study.yaml").is_file():
                 raise UserError(f"{word} is no run's folder; bench status lists these")
-        where = [f"runs_dir={quoted(str(runs_dir))}"] if runs_dir else []
-        planned = [run.folder for run in plan([*named, *overrides, *where]).runs]
-        on_disk = [one for run in planned for one in find(run.path.parent)]
-        if any(word.lstrip("+").startswith("seed=") for word in overrides):
-            on_disk = []
-        return sorted({*planned, *on_disk}, key=lambda folder: folder.path)
+        where = f"runs_dir={quoted(str(runs.root))}"
+        planned = [run.experiment for run in plan([*named, *overrides, where]).runs]
+        asked = [variant_home(one, runs) / f"seed-{one.config.seed}" for one in planned]
+        each = {path: runs.run(path) for path in asked}
+        if not any(word.lstrip("+").startswith("seed=") for word in overrides):
+            homes = dict.fromkeys(path.parent for path in asked)
+            seeds = [home / f"seed-{seed}" for home in homes for seed in runs.seeds(home)]
+            each |= {path: run for path in seeds if (run := runs.run(path)).is_run()}
+        return [each[path] for path in sorted(each)]
     else:
-        found = find(runs_root(runs_dir))
+        found = list(runs.every())
     wanted = [asked_for(line) for line in combinations(overrides)] if overrides else []
     return [one for one in found if not wanted or any(_made_with(one, each) for each in wanted)]
 
 
-def _made_with(folder: RunFolder, wanted: Mapping[str, Any]) -> bool:
+def _made_with(folder: RunRecord, wanted: Mapping[str, Any]) -> bool:
     """Whether a run's configuration has these values; of one that is only planned, its path."""
     settings = folder.settings()
     if not settings:

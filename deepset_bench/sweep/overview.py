@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepset_bench.console import Console
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.status import Standing
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
-from deepset_bench.runs import LOCK, RunFolder, runs_root
+from deepset_bench.runs import LOCK, RunFolder, RunsFolder, runs_root
 from deepset_bench.sweep.listed import listed
 
 
@@ -18,7 +18,7 @@ def remove(words: Sequence[str], runs_dir: str | Path | None, *, yes: bool) -> b
 
     Args:
         words: see `listed`; at least one.
-        runs_dir: see `listed`.
+        runs_dir: the folder of the runs; None as for `bench train`.
         yes: whether to remove without asking.
 
     Raises:
@@ -27,7 +27,10 @@ def remove(words: Sequence[str], runs_dir: str | Path | None, *, yes: bool) -> b
         Busy: a process began to train a run meanwhile; those before it are removed.
     """
     root, console = runs_root(runs_dir).absolute(), Console()
-    found = (RunFolder(folder.path.absolute()) for folder in listed(words, runs_dir))
+    found = (
+        RunFolder(folder.path.absolute())
+        for folder in listed(words, RunsFolder(runs_root(runs_dir)))
+    )
     folders = [folder for folder in found if folder.is_run()]
     if not folders:
         raise UserError(f"{' '.join(words)}: no such run on disk; bench status lists these")

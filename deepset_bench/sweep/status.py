@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from deepset_bench.runs import ENDED, ENERGY_MAE, FORCES_MAE, RECORDS, RunFolder
+from deepset_bench.record import ENDED, ENERGY_MAE, FORCES_MAE, RunRecord
 
 _INTERRUPTED = "interrupted"
 _EPOCH, _ENERGY, _FORCES, _SECONDS = (
@@ -47,7 +46,7 @@ class Standing:
         return self.seconds / self.epoch * (self.epochs - self.epoch)
 
 
-def standing(folder: RunFolder, epochs: int | None = None) -> Standing:
+def standing(folder: RunRecord, epochs: int | None = None) -> Standing:
     """Where a run stands.
 
     Args:
@@ -77,12 +76,9 @@ def standing(folder: RunFolder, epochs: int | None = None) -> Standing:
     )
 
 
-def last_epoch(folder: RunFolder) -> dict[str, float]:
+def last_epoch(folder: RunRecord) -> dict[str, float]:
     """The last whole row of metrics.csv, by heading; empty where there is none."""
-    try:
-        text = folder.metrics.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return {}
+    text = folder.epochs()
     whole = text[: text.rfind("\n") + 1].splitlines()  # a row being written has no end yet
     if len(whole) < 2:
         return {}
@@ -105,10 +101,5 @@ def _result(result: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def find(root: Path) -> list[RunFolder]:
-    """Every run folder below `root`, by path."""
-    return [RunFolder(path) for path in sorted({p.parent for n in RECORDS for p in root.rglob(n)})]
-
-
-def _epochs(folder: RunFolder) -> int | None:
+def _epochs(folder: RunRecord) -> int | None:
     return folder.settings().get("trainer.epochs")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
-from deepset_bench.runs import RunFolder, runs_root
+from deepset_bench.results.opening import opened
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
@@ -74,29 +74,28 @@ def status(words: Sequence[str], runs_dir: str | Path | None, *, as_json: bool) 
 
     Args:
         words: see `listed`.
-        runs_dir: see `listed`.
+        runs_dir: where the runs are, or a table of them; None as for `bench train`.
         as_json: whether to print JSON.
 
     Raises:
         UserError: see `listed`.
     """
-    root = runs_root(runs_dir)
-    found = [(folder, standing(folder)) for folder in listed(words, runs_dir)]
+    runs = opened(runs_dir)
+    found = [(run, standing(run)) for run in listed(words, runs)]
     if as_json:
-        for folder, stands in found:
-            say(json.dumps(display.facts(_below(folder, root), stands)))
+        for run, stands in found:
+            say(json.dumps(display.facts(_below(run.path, runs.root), stands)))
         return
     console = Console()
     for home, group in groupby(found, key=lambda one: one[0].path.parents[1]):
-        console.print(Text(_below(RunFolder(home), root), "bold"), soft_wrap=True)
+        console.print(Text(_below(home, runs.root), "bold"), soft_wrap=True)
         display.show_rows(console, [(str(f.path.relative_to(home)), stands) for f, stands in group])
     console.print(display.counts([stands for _, stands in found]))
 
 
-def _below(folder: RunFolder, root: Path) -> str:
+def _below(path: Path, root: Path) -> str:
     """Its path below the runs folder, where it is there."""
-    inside = folder.path.is_relative_to(root)
-    return str(folder.path.relative_to(root) if inside else folder.path)
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _list(console: Console, planned: Plan) -> None:

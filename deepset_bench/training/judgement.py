@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepset_bench.reading import is_number
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 
 _ABOUT = 1.05
 """Up to this ratio two errors are called equal."""

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.reading import is_number
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.table import metrics, with_unit
 from deepset_bench.training.judgement import judgement
 from deepset_bench.training.loop import Epoch

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from deepset_bench.config import Experiment
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, naming
+from deepset_bench.record import RunRecord
 from deepset_bench.runs import RunFolder
 from deepset_bench.training.loggers import Loggers
 from deepset_bench.training.loop import Epoch
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 COLUMNS = [field.name for field in fields(Epoch)]
 
 
-def read_metrics(folder: RunFolder) -> pd.DataFrame:
+def read_metrics(run: RunRecord) -> pd.DataFrame:
     """metrics.csv, one row an epoch; empty where there is none."""
     import pandas as pd  # here: training does without its 30 MB
 
-    if not folder.metrics.exists():
+    text = run.epochs()
+    if not text:
         return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(folder.metrics, float_precision="round_trip")
+    return pd.read_csv(StringIO(text), float_precision="round_trip")
 
 
 class Recorder:

@@ -18,7 +18,8 @@ from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import width_of
-from deepset_bench.runs import DATA, METRIC_SOURCES, RunFolder, run_folder
+from deepset_bench.record import DATA, METRIC_SOURCES
+from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.scoring.table import metrics
 from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deepset_bench import registry
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
-from deepset_bench.runs import ERRORS
+from deepset_bench.record import ERRORS
 from deepset_bench.scoring.measure import measure
 from deepset_bench.scoring.metrics import errors
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun

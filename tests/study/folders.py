@@ -9,7 +9,8 @@ from typing import Any
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.runs import DATA, RunFolder, run_folder
+from deepset_bench.record import DATA
+from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 

@@ -79,7 +79,7 @@ def test_seeds_as_one(runs):
     ]
     for folder in folders:
         folder.write_status("done", f"id-{folder.path.name}")
-    target = place(folders, "pent-2-ene-ood") / "evaluation.json"
+    target = place([folder.path for folder in folders], "pent-2-ene-ood") / "evaluation.json"
 
     def found() -> tuple[list[str] | None, dict[str, str]]:
         built = shown(runs)

@@ -8,22 +8,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from deepset_bench import cli
-from deepset_bench.runs import RunFolder
-from deepset_bench.sweep.status import find, standing
+from deepset_bench.config import Experiment
+from deepset_bench.data import catalogue
+from deepset_bench.record import CONFIG, RunRecord
+from deepset_bench.results import exporting, restoring, stored
+from deepset_bench.runs import RunsFolder
+from deepset_bench.schema import Config
+from deepset_bench.sweep.status import standing
+from deepset_bench.typed import exactly
+from deepset_bench.validation import complete
 from tests.study.shipped import GENERALISATION, REPORT
 
 ROOT = Path(__file__).parents[2]
-RUNS = find(ROOT / "docs" / "results")
+TABLE = stored.read(ROOT / "docs" / "results.csv")
 
 
 def printed(monkeypatch, path: str, *wanted: str) -> str:
     """A page whose tables are what the command prints."""
     monkeypatch.chdir(ROOT)
-    arguments = ["tables", *wanted, "--format", "markdown", "--runs-dir", "docs/results"]
+    arguments = ["tables", *wanted, "--format", "markdown", "--results", "docs/results.csv"]
     result = CliRunner().invoke(cli.app, arguments)
     page = Path(path).read_text(encoding="utf-8")
     assert page.partition("<!-- tables -->\n")[2] == result.stdout
@@ -44,14 +50,39 @@ def test_so_is_that_of_generalisation(monkeypatch):
     assert sum(f"**{table.title}: MAE" in page for table in tables) >= 6
 
 
-@pytest.mark.parametrize("folder", RUNS, ids=lambda run: str(run.path.relative_to(ROOT)))
-def test_a_committed_run_is_whole(folder: RunFolder):
-    stands = standing(folder)
+@pytest.mark.parametrize("run", TABLE.every(), ids=TABLE.runs)
+def test_a_committed_run_is_whole(run: RunRecord):
+    stands = standing(run)
     assert stands.state == "done"
     assert stands.epoch == stands.epochs
-    assert yaml.safe_load(folder.config.read_text(encoding="utf-8"))["runs_dir"] is None
-    assert {path.name for path in folder.path.iterdir()} == {
-        "config.yaml",
-        "result.json",
-        "status.json",
-    }
+    assert run.settings()["runs_dir"] is None
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> RunsFolder:
+    """The committed runs as folders."""
+    root = tmp_path_factory.mktemp("committed")
+    assert restoring.restore(TABLE, root) == (243, 0)
+    return RunsFolder(root)
+
+
+def test_the_table_is_what_export_writes_of_its_folders(folders, tmp_path):
+    exporting.export(folders, folders.every(), tmp_path / "results.csv")
+    assert (tmp_path / "results.csv").read_bytes() == TABLE.file.read_bytes()
+
+
+def test_tables_are_the_same_of_folders(folders):
+    """Byte for byte, but for the name of the folder."""
+    words = ["tables", "1", "--format", "markdown", "--runs-dir"]
+    one, other = (CliRunner().invoke(cli.app, [*words, str(p)]) for p in (folders.root, TABLE.file))
+    assert one.exit_code == other.exit_code == 0
+    assert one.stdout.replace(str(folders.root), str(TABLE.root)) == other.stdout
+
+
+def test_identities_are_what_they_were():
+    """Configurations of these runs mean the same run in this version."""
+    for folder, run in TABLE.runs.items():
+        config = exactly(Config, run.contents[CONFIG])
+        complete(config)
+        checksums = "+".join(catalogue.checksums(config.sets).values())
+        assert Experiment(config, "", {}).identity(checksums) == run.identity(), folder

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepset_bench.runs import ERRORS, RunFolder
+from deepset_bench.record import ERRORS
+from deepset_bench.runs import RunFolder
 from deepset_bench.sweep import execute
 from deepset_bench.sweep.execute import Sweep, units
 from deepset_bench.sweep.executors import local

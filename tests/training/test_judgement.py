@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.training.judgement import judgement
 from deepset_bench.training.progress import times
 from tests.test_cli import inside

@@ -1,0 +1,104 @@
+"""Runs -> a table of them, and a second one of their epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepset_bench.errors import UserError
+from deepset_bench.record import METRICS, RunRecord, RunRecords
+from deepset_bench.results import epochs, storage
+from deepset_bench.results.cells import cell
+from deepset_bench.results.flattening import FILES, Cells, content, flattened, nested
+from deepset_bench.results.stored import AS_IS, EPOCHS, ORDER, TOGETHER, checked, is_place
+
+
+def export(records: RunRecords, runs: Sequence[RunRecord], file: Path) -> list[Path]:
+    """Write the tables.
+
+    Args:
+        records: where the runs are.
+        runs: some of them.
+        file: of the table of runs; the epochs go into `epochs.beside(file)`.
+
+    Returns:
+        The files: that of the curves only where a run has some.
+
+    Raises:
+        UserError: a file name that says of no format, a run whose folder cannot be named in it.
+    """
+    second = epochs.beside(file)
+    kept = [run.text(METRICS) or "" for run in runs]
+    columns_of_epochs = epochs.columns(text for text in kept if text)
+    rows: list[Cells] = []
+    texts: dict[str, str] = {}
+    homes: set[Path] = set()
+    for run, text in sorted(zip(runs, kept, strict=True), key=lambda pair: pair[0].path):
+        row = _row(records, run)
+        if epochs.is_curve(text, columns_of_epochs):
+            texts[row[epochs.FOLDER]] = text
+            row[EPOCHS] = cell(text.count("\n") - 1)
+        if as_is := _damaged(run, row):
+            row[AS_IS] = cell(as_is)
+        if run.path.parent not in homes:
+            homes.add(run.path.parent)
+            if together := records.together(run.path.parent):
+                row[TOGETHER] = cell(together)
+        rows.append(row)
+    columns = epochs.merged([list(row) for row in rows])
+    reordered = [_add_order(row, columns) for row in rows]
+    if any(reordered):
+        columns.append(ORDER)
+    table = storage.Rows(columns, [[row.get(name, "") for name in columns] for row in rows])
+    storage.write(file, table)
+    if texts:
+        storage.write(second, epochs.table(texts, columns_of_epochs))
+        return [file, second]
+    second.unlink(missing_ok=True)  # of an earlier export
+    return [file]
+
+
+def _row(records: RunRecords, run: RunRecord) -> Cells:
+    """The cells of a run's folder and files."""
+    folder = run.path.relative_to(records.root).as_posix()
+    if not is_place(folder):
+        raise UserError(f"{run.path}: the name of this folder cannot be in a table; rename it")
+    row = {epochs.FOLDER: cell(folder)}
+    for prefix, name in FILES.items():
+        text = run.text(name)
+        row |= {} if text is None else _cells(prefix, text)
+    return row
+
+
+def _cells(prefix: str, text: str) -> Cells:
+    """Those of a file; none where it is damaged or holds what no cell does."""
+    try:
+        holds = content(FILES[prefix], text)
+        if not isinstance(holds, dict):
+            return {}
+        found = flattened(prefix, holds)
+        back = checked(prefix, nested(found.items()))
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return found if repr(back) == repr(holds) else {}
+
+
+def _damaged(run: RunRecord, row: Cells) -> dict[str, str]:
+    """The files of a run that are there and not in its row."""
+    there = {name: run.text(name) for name in (*FILES.values(), METRICS)}
+    inside = {FILES[name.split(".")[0]] for name in row if "." in name}
+    inside |= {METRICS} if EPOCHS in row else set()
+    return {name: text for name, text in there.items() if text is not None and name not in inside}
+
+
+def _add_order(row: Cells, columns: Sequence[str]) -> bool:
+    """Say how the keys of each file follow each other where it is not as the columns do."""
+    orders = {}
+    for prefix in FILES:
+        own = [name for name in row if name.startswith(f"{prefix}.")]
+        here = {name: place for place, name in enumerate(n for n in columns if n in own)}
+        if own != list(here):
+            orders[prefix] = [here[name] for name in own]
+    if orders:
+        row[ORDER] = cell(orders)
+    return bool(orders)

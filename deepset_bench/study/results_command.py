@@ -1,0 +1,74 @@
+"""`bench results`: which runs go into a table, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepset_bench.errors import UserError
+from deepset_bench.files import check_writable
+from deepset_bench.groups import is_override
+from deepset_bench.overrides import check_once
+from deepset_bench.record import RunRecord
+from deepset_bench.results import exporting, restoring, storage, stored
+from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.tables_command import asked_for, conditions_shown
+from deepset_bench.surroundings import say
+
+
+def export(words: Sequence[str], file: Path, runs_dir: Path | None) -> None:
+    """Write the runs that are there, and say where.
+
+    Args:
+        words: studies, comparisons, numbers of tables, and overrides of all their runs; or axes;
+            none: every run.
+        file: of the table.
+        runs_dir: where the runs are.
+
+    Raises:
+        UserError: no run is there; an unknown study, an override that does not compose.
+    """
+    storage.ending(file)
+    check_writable(file.parent)
+    overrides = [word for word in words if is_override(word)]
+    names = [word for word in words if word not in overrides]
+    check_once(overrides)
+    where = Where(tuple(overrides), runs_dir)
+    runs = _of(names, where) if words else where.runs.every()
+    if not runs:
+        raise UserError(f"{where.runs.root}: holds no run{' of ' * bool(words)}{' '.join(words)}")
+    files = exporting.export(where.runs, runs, file)
+    beside = f", with their epochs in {files[1]}" if len(files) > 1 else ""
+    say(f"{file}: {len(runs)} run{'s' * (len(runs) > 1)}{beside}")
+
+
+def _of(names: Sequence[str], where: Where) -> list[RunRecord]:
+    """The runs of these studies and comparisons, each once."""
+    found: dict[Path, RunRecord] = {}
+    studies, where = asked_for(names, where)
+    for study in studies:
+        whole = study.comparisons.values() if study.whole else (*study.tables, *study.unseen)
+        for sweep in whole:
+            for run in collect(sweep, conditions_shown(study, ()), where).run:
+                if run is not None and run.is_run():
+                    found[run.path] = run
+    return list(found.values())
+
+
+def import_(file: Path, runs_dir: Path | None) -> None:
+    """Make the folders of runs of a table, and say where.
+
+    Args:
+        file: of the table.
+        runs_dir: for the folders; None for the table's name without its ending.
+
+    Raises:
+        UserError: the table cannot be used; a run is there and is another.
+    """
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; name a table of bench results export")
+    table = stored.read(file)
+    root = table.root if runs_dir is None else runs_dir
+    count, there = restoring.restore(table, root)
+    kept = f"; {there} files were there already" if there else ""
+    say(f"{root}: {count} run{'s' * (count > 1)}, without checkpoints{kept}")
