@@ -24,6 +24,7 @@ from deepset_bench.sweep.comparisons import Comparison, Row
 
 SIZE = "data.train_size"
 """What the sheet itself sets."""
+_EPOCHS = "trainer.epochs"
 
 
 def learning(
@@ -70,20 +71,35 @@ def is_size(override: str) -> bool:
 def of_size(sheet: Comparison, others: Sequence[str] = ()) -> dict[str, tuple[str, int]]:
     """Label of each row -> the variant that it is, for people, and its number of frames.
 
+    Rows of one variant may differ in their epochs, too, as for one number of steps.
+
     Args:
         sheet: whose rows.
         others: overrides beside those of the rows.
     """
-    names: dict[tuple[str, ...], str] = {}
-    found = {}
+    frames = {row.label: _frames(row, others) for row in sheet.runs}
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in sheet.runs:
-        frames = _frames(row, others)
-        alike = tuple(line for line in row.overrides if not is_size(line))
-        if alike not in names:
-            name = _name(row.label, frames)
-            names[alike] = row.label if name in names.values() else name
-        found[row.label] = names[alike], frames
-    return found
+        groups.setdefault(_alike(row, (SIZE, _EPOCHS)), []).append(row)
+    variants: dict[tuple[str, ...], list[Row]] = {}
+    for alike, rows in groups.items():
+        if len({frames[row.label] for row in rows}) == len(rows):
+            variants[alike] = rows
+            continue
+        for row in rows:  # so that epochs tell rows of one size apart
+            variants.setdefault(_alike(row, (SIZE,)), []).append(row)
+    found: dict[str, tuple[str, int]] = {}
+    for rows in variants.values():
+        first = rows[0].label
+        name = _name(first, frames[first])
+        name = first if name in {other for other, _ in found.values()} else name
+        found |= {row.label: (name, frames[row.label]) for row in rows}
+    return {row.label: found[row.label] for row in sheet.runs}
+
+
+def _alike(row: Row, without: Sequence[str]) -> tuple[str, ...]:
+    """Its overrides without those of some keys."""
+    return tuple(line for line in row.overrides if line.lstrip("+").split("=", 1)[0] not in without)
 
 
 def _frames(row: Row, others: Sequence[str]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,8 @@ from deepset_bench.figures.figure_kinds import KINDS
 from deepset_bench.figures.offered import Offer, build, of_study
 from deepset_bench.study.collect import Where
 from tests.study.shipped import REPORT, asked_for
+
+ROOT = Path(__file__).parents[2]
 
 
 def read(folder, text):
@@ -87,3 +91,11 @@ def test_the_report_lists_its_figures():
     listed = [entry.name for entry in of_study(REPORT).listed or ()]
     numbers = [f"figure_{n}" for n in (7, 8, 12, 13, 15, 16, 17, 18)]
     assert listed == [*numbers, "parity", "torsion", "learning", "experts", "effects"]
+
+
+def test_the_documentation_has_every_kind_and_its_keys():
+    text = (ROOT / "docs" / "figures.md").read_text()
+    for name, kind in KINDS.items():
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+        keys = set(entries.keys_of(kind)) - {"sheet"}
+        assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == keys, name

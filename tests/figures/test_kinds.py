@@ -269,6 +269,19 @@ def test_rows_alike_but_for_the_number_of_frames_are_one_line():
     }  # fmt: skip
 
 
+def test_epochs_may_follow_the_number_of_frames():
+    lines = [(100, 40), (200, 20), (200, 10)]
+
+    def of(*rows):
+        runs = [
+            Row(f"{n} at {e}", (f"data.train_size={n}", f"trainer.epochs={e}")) for n, e in rows
+        ]
+        return [variant for variant, _ in of_size(replace(SHEET, runs=tuple(runs))).values()]
+
+    assert len(set(of(*lines[:2]))) == 1
+    assert len(set(of(*lines))) == 3
+
+
 def test_of_many_runs_without_curves_one_line_is_said(tmp_path):
     sheet = replace(
         SHEET, runs=tuple(Row(f"width {n}", (f"width={n}",)) for n in (8, 16, 24, 32)),
