@@ -68,13 +68,13 @@ def _gone(asked: Asked, sheet: Comparison, runs: pd.DataFrame) -> list[Gap]:
     """Runs of which only the results were kept; of many variants one line."""
     groups = runs.groupby(["label", "condition"], sort=False)
     if len(groups) > _LINES:
-        return [(f"{sheet.name}: no metrics.csv of {len(runs)} runs, whose results were kept", "")]
+        return [(f"{sheet.name}: of {len(runs)} runs the results were kept, and no curves", "")]
     found = []
     for (label, condition), group in groups:
         run = next(run for run in sheet.runs if run.label == label)
-        seeds = [int(seed) for seed in group.seed]
-        what = asked.run_named(run.label, str(condition), f"seed {', '.join(map(str, seeds))}")
-        command = asked.where.command(run, str(condition), seeds, again=True)
+        numbers = [int(seed) for seed in group.seed]
+        what = asked.run_named(run.label, str(condition), f"seed {', '.join(map(str, numbers))}")
+        command = asked.where.command(run, str(condition), numbers, again=True)
         found.append((f"{what}: its metrics.csv is gone", command))
     return found
 

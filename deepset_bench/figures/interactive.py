@@ -77,7 +77,7 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
         update = getattr(figure, f"update_{axis}axes")
         update(title_text=label, row=row, col=column)
         if scale == "log":
-            update(type="log", dtick=1, minor={"ticks": "outside"}, row=row, col=column)
+            update(type="log", row=row, col=column, **_log_ticks(panel, axis))
         if limits:
             ends = np.log10(limits) if scale == "log" else np.array(limits)
             update(range=[float(end) for end in ends], row=row, col=column)
@@ -99,11 +99,27 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
         more = cut.value > 0
         figure.add_annotation(
             x=panel.limits[0][more], y=cut.y, text=f"{cut.text} ▸" if more else f"◂ {cut.text}",
-            xanchor="right" if more else "left", showarrow=False,
+            xanchor="right" if more else "left", showarrow=False, yshift=9,
             font={"color": cut.colour, "size": 11}, row=row, col=column,
         )  # fmt: skip
     if panel.zero:
         figure.add_vline(x=0, line_color=QUIET, line_width=1, row=row, col=column)
+
+
+def _log_ticks(panel: Panel, axis: str) -> dict[str, Any]:
+    """Decades where there are some, numbers as people write them on an axis of less than two."""
+    every = [getattr(s, axis) for s in panel.series]
+    across = axis == "x"
+    every += [end for s in panel.series if s.across == across for end in s.ends or ()]
+    values = np.concatenate([np.asarray(one, dtype=float) for one in every] or [np.ones(1)])
+    values = values[np.isfinite(values) & (values > 0)]
+    low, high = (values.min(), values.max()) if len(values) else (1.0, 1.0)
+    if high >= 50 * low:
+        return {"dtick": 1, "minor": {"ticks": "outside"}}
+    digits = (1, 2, 5) if high > 5 * low else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [digit * 10.0**decade for decade in decades for digit in digits]
+    return {"tickvals": ticks, "ticktext": [f"{tick:.3g}" for tick in ticks]}
 
 
 def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:

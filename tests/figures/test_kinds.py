@@ -11,7 +11,7 @@ import pytest
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
-from deepset_bench.figures import effects
+from deepset_bench.figures import effects, interactive
 from deepset_bench.figures.asked import Entry
 from deepset_bench.figures.defaults import default
 from deepset_bench.figures.learning import of_size
@@ -291,4 +291,17 @@ def test_of_many_runs_without_curves_one_line_is_said(tmp_path):
         write(tmp_path, [*row.overrides, "condition=corrected"], 0, 0.01)
     offer = Offer({"widths": sheet}, [entry("curves")])
     (figure,) = build(offer, Where((), tmp_path), ["corrected"])
-    assert figure.missing == [("widths: no metrics.csv of 4 runs, whose results were kept", "")]
+    assert figure.missing == [("widths: of 4 runs the results were kept, and no curves", "")]
+
+
+@pytest.mark.parametrize(("high", "n"), [(150.0, 2), (900.0, 3), (1e5, 0)])
+def test_a_log_axis_in_a_browser_always_has_numbers(high, n):
+    """Values from 100: ticks within them, or decades."""
+    x = np.array([1.0, 2.0])
+    line = Series("a", x, np.array([100.0, high]), "#000000")
+    figure = interactive.draw(Sheet([[Panel("x", "y", [line], scales=("linear", "log"))]], 3, 3))
+    if not n:
+        assert figure.layout.yaxis.dtick == 1
+    else:
+        ticks = figure.layout.yaxis.tickvals
+        assert len([tick for tick in ticks if 100 <= tick <= high]) >= n
