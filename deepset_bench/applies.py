@@ -31,7 +31,7 @@ def check_read(config: Config, usual: Mapping[str, Any]) -> None:
     Raises:
         UserError: the first such key, and what reads it.
     """
-    unread = _unread(config)
+    unread = unread_keys(config)
     for key, value in flat(asdict(config)).items():
         names = [name for name in unread if f"{key}.".startswith(f"{name}.")]
         if names and value != usual.get(key):
@@ -44,7 +44,7 @@ def check_read(config: Config, usual: Mapping[str, Any]) -> None:
         )
 
 
-def _unread(config: Config) -> dict[str, tuple[str, str]]:
+def unread_keys(config: Config) -> dict[str, tuple[str, str]]:
     """Group or dotted key -> what does not read it here, and what to do."""
     network, budget = config.network, config.width_budget
     where = f"model={network.name}" + (f" under width_budget={budget}" if budget else "")
@@ -74,6 +74,8 @@ def _unread(config: Config) -> dict[str, tuple[str, str]]:
         found["reference.energies_ev"] = where, "reference=isolated_atoms reads it"
     if config.logger.wandb is None:
         found["logger.project"] = "logger.wandb=null", "logger=wandb reads it"
+    if config.init is None:
+        found["init_reference"] = "a run without init=", "init=RUN reads it"
     if not config.task.has_ood:
         instead = "a task with out-of-distribution frames reads it"
         found["task.ood_size"] = "a run without a task", instead

@@ -23,7 +23,7 @@ from deepset_bench.groups import groups
 _SHELL, _WORDS, _AT = "_BENCH_COMPLETE", "COMP_WORDS", "COMP_CWORD"
 _BREAKS = set("=:")
 """Of bash's COMP_WORDBREAKS, what occurs within words here."""
-_NOT_SET = ("options", "sources", "budget_of")
+_NOT_SET = ("options", "sources", "budget_of", "init_sha256")
 _LETTERS = re.compile(r"[\w.+=,/~@%:-]*")
 """What shells take as it is; other paths are left to them."""
 

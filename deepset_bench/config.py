@@ -8,6 +8,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -53,8 +54,8 @@ class Experiment:
 
     @property
     def folder_name(self) -> str:
-        """The variant's name, short enough for a folder."""
-        return _shortened(self.variant, _LONGEST_FOLDER)
+        """The name that a person gave it, else the variant's, short enough for a folder."""
+        return self.config.name or _shortened(self.variant, _LONGEST_FOLDER)
 
     @cached_property
     def determinants(self) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def _usual(data: str, condition: str) -> dict[str, Any]:
 def _default_keys() -> frozenset[str]:
     """Every plain key of the default composition that can be set, dotted."""
     found = flat(asdict(as_config(_compose(())[0])))
-    unset = {"sources", *(f"{group}.options" for group in OPTIONS)}
+    unset = {"sources", "init_sha256", *(f"{group}.options" for group in OPTIONS)}
     return frozenset(k for k in found.keys() - unset if not k.startswith("budget_of."))
 
 
@@ -241,6 +242,8 @@ def _variant(config: Config, as_chosen: Config, choices: dict[str, str]) -> str:
         if expected.get(key) != value and not _elsewhere(key):
             text = "_".join(map(str, value)) or "none" if isinstance(value, list) else value
             parts.append(f"{key.replace('.options.', '.')}-{text}")
+    if config.init is not None:
+        parts.append("init-" + "_".join(Path(config.init).absolute().parts[-4:]))
     name = "+".join(parts) or "baseline"
     name = "".join(character if character not in "/ '[]{}" else "_" for character in name)
     return _shortened(name, _LONGEST_NAME)
@@ -258,4 +261,4 @@ def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
     named = ("seed", "data", "condition", "data.name")
-    return key in named or top in ("sources", *NOT_THE_EXPERIMENT)
+    return key in named or top in ("sources", "init_sha256", *NOT_THE_EXPERIMENT)

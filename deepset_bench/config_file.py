@@ -19,8 +19,12 @@ from deepset_bench.schema import OPTIONS, YOUNG, Config, flat
 from deepset_bench.typed import as_config
 from deepset_bench.validation import complete, validate
 
-NOT_THE_EXPERIMENT = ("runs_dir", "logger", "device", "threads", "form", "compile", "stack")
-"""Keys that say where and how a run is computed, not what it is."""
+NOT_THE_EXPERIMENT = (
+    *("runs_dir", "logger", "device", "threads", "form", "compile", "stack"),
+    *("name", "init"),
+)
+"""Keys that say where and how a run is computed and what it is called, not what it is. What `init`
+names is a part of it by its checksum."""
 
 
 def resolved(config: Config) -> dict[str, Any]:
@@ -36,14 +40,14 @@ def determinants(config: Config) -> dict[str, Any]:
 
 
 def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as `resolved` leaves them, and the younger keys that are at their default."""
+    """Dotted keys as `resolved` leaves them, and the younger ones of the experiment at default."""
     return {**_flat_defaults(), **settings}
 
 
 @cache
 def _flat_defaults() -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for key, value in _younger().items():
+    for key, value in ((k, v) for k, v in _younger().items() if k not in NOT_THE_EXPERIMENT):
         values[key] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
     return flat(values)
 
@@ -71,6 +75,7 @@ def as_typed(config: Config) -> dict[str, Any]:
     if config.width_budget is None:
         del content["budget_of"]  # nobody sets it, and without a budget nothing reads it
     content.pop("sources", None)
+    content.pop("init_sha256", None)
     for group in OPTIONS:
         content[group] |= content[group].pop("options", {})
     return content

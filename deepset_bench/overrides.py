@@ -28,7 +28,7 @@ def _parsed(text: str) -> Override:
     except HydraException as error:
         key, _, value = text.partition("=")
         as_text = f"{key}={quoted(value)}"
-        if key.lstrip("+") == "runs_dir":  # any path is one, quoted or not
+        if key.lstrip("+") in ("runs_dir", "init"):  # any path is one, quoted or not
             return parser.parse_override(as_text)
         reason = str(error).splitlines()[0]
         hint = f"; text goes in quotes: {shlex.quote(as_text)}" if key and value else ""

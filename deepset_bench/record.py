@@ -110,6 +110,8 @@ class RunRecord(ABC):
         stored = completed(stored)
         for key, value in completed(flat(wanted.determinants)).items():
             if key != "seed" and key in stored and stored[key] != value:
+                if key == "init_sha256":
+                    return f"it started from other weights than init={wanted.config.init} has now"
                 if key.startswith("sources."):
                     kind, _, name = key.removeprefix("sources.").partition(" ")
                     return f"the file of {KINDS[kind].words} {name} has changed since"

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from omegaconf import OmegaConf
 
 from deepset_bench import registry
 from deepset_bench.config import Experiment
-from deepset_bench.config_file import resolved
+from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
-from deepset_bench.files import expanded, naming, write_text
+from deepset_bench.files import digest, expanded, naming, write_text
 from deepset_bench.reading import read_json, read_yaml
 from deepset_bench.record import (
     CONFIG,
@@ -35,6 +35,7 @@ from deepset_bench.record import (
     wrong_result,
     wrong_status,
 )
+from deepset_bench.schema import flat
 from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
@@ -307,6 +308,53 @@ def named_run(name: str | Path, runs_dir: str | Path | None = None) -> RunFolder
     return RunFolder(below if below.is_dir() and not Path(name).exists() else Path(name))
 
 
+def with_start(experiment: Experiment, runs: RunRecords | None = None) -> Experiment:
+    """An experiment that starts from another run's weights, with their checksum.
+
+    Where that run is gone, it is the experiment that was begun in its own place.
+
+    Args:
+        experiment: any; one without `init` stays as it is.
+        runs: where its own run is; None for the folder that it says.
+
+    Raises:
+        UserError: there are no such weights, and none was begun from them.
+    """
+    config = experiment.config
+    if config.init is None:
+        return experiment
+    source = named_run(config.init, config.runs_dir)
+    if source.best.is_file():
+        checksum: str | None = digest([source.best])
+    else:
+        records = runs or RunsFolder(runs_root(config.runs_dir))
+        home = variant_home(experiment, records)
+        own = (records.run(home / f"seed-{n}").settings() for n in records.seeds(home))
+        checksum = next((found["init_sha256"] for found in own if "init_sha256" in found), None)
+    if checksum is None:
+        raise UserError(f"init={config.init}: no best.pt there; name the folder of a trained run")
+    return replace(experiment, config=replace(config, init_sha256=checksum))
+
+
+def check_name(experiment: Experiment) -> None:
+    """Refuse a name under which another variant lies already.
+
+    Raises:
+        UserError: there is one, of any seed.
+    """
+    name, own = experiment.config.name, run_folder(experiment).path
+    wanted = completed(flat(experiment.determinants))
+    for path in sorted(own.parent.glob("seed-*")) if name is not None else ():
+        settings = RunFolder(path).settings()
+        there = completed(settings) if settings and path != own else {}
+        keys = (key for key in wanted if key != "seed" and key in there)
+        if other := next((key for key in keys if there[key] != wanted[key]), None):
+            raise UserError(
+                f"name={name}: {path} is another variant, with {other}={there[other]} (here "
+                f"{wanted[other]}); take another name"
+            )
+
+
 def run_folder(experiment: Experiment) -> RunFolder:
     """Where the experiment's run lives."""
     home = variant_home(experiment, RunsFolder(runs_root(experiment.config.runs_dir)))
@@ -321,4 +369,5 @@ def variant_home(experiment: Experiment, runs: RunRecords) -> Path:
     """
     home = runs.root / experiment.config.data.name / experiment.config.condition.name
     whole = home / experiment.variant
-    return whole if runs.is_there(whole) else home / experiment.folder_name
+    there = experiment.config.name is None and runs.is_there(whole)
+    return whole if there else home / experiment.folder_name

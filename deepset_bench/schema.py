@@ -179,7 +179,8 @@ class Config:
 
     `options` of a group are the parameters of its variant that have no key of their own; a person
     sets them as keys of the group. `sources` are checksums of the variants' files that are not the
-    product's own.
+    product's own. `init` is the run whose weights a run starts from and `init_sha256` the checksum
+    of that run's checkpoint, which nobody sets.
     """
 
     data: Data
@@ -208,6 +209,10 @@ class Config:
     energy_error: str = "molecule"
     readout: str = "equivariant"
     pairs: str = "fitted"
+    init: str | None = None
+    init_reference: str = "refit"
+    init_sha256: str | None = field(default=None, metadata=YOUNG)
+    name: str | None = None
     sources: dict[str, str] = field(default_factory=dict, metadata=YOUNG)
     budget_of: Baseline = field(default_factory=Baseline)
 

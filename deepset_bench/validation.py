@@ -28,6 +28,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "condition.edges": ("all", "every_second", "as_reported"),
     "envelope": ("message", "none"),
     "pairs": ("fitted", "none"),
+    "init_reference": ("refit", "kept"),
     "width_budget": (None, "parameters"),
     "energy_error": ("molecule", "atom"),
     "form": ("fused", "reference"),
@@ -141,6 +142,12 @@ def validate(config: Config) -> None:
         ends = at(key)
         if ends is not None and not (len(ends) == 2 and 0 <= ends[0] <= ends[1]):
             raise UserError(f"{key}={ends} is to be the least and the most, as in [2,4]")
+    name = config.name
+    short = name is None or len(name.encode()) <= 80
+    if not (short and re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", "none" if name is None else name)):
+        raise UserError(
+            f"name={name!r}: a folder's name has 1 to 80 bytes, no / or \\, and begins with no dot"
+        )
     project = config.logger.project
     if project is not None and not re.fullmatch(r"[^/\\#?%:]{1,128}", project):
         raise UserError(

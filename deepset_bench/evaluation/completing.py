@@ -21,6 +21,7 @@ from deepset_bench.training import checkpoint
 from deepset_bench.training.computing import machine
 from deepset_bench.training.measuring import measured
 from deepset_bench.training.setup import prepare
+from deepset_bench.training.start import own_start
 
 
 def complete(
@@ -69,7 +70,8 @@ def _completed(
                 "its test frames are not known; bench train ... --fresh trains it anew"
             )
         config = replace(trained.config, device=device)
-        setup = prepare(config)
+        best = checkpoint.load_best(folder.best, torch.device("cpu"))
+        setup = prepare(config, own_start(folder, best) if config.init is not None else None)
         if not _alike(setup.split, trained.history.split):
             raise UserError(
                 f"{folder.path}: an earlier version drew other frames for it; "

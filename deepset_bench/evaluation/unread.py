@@ -19,7 +19,7 @@ from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import SingleOptimisation
 
-_LABELS = ("condition.name", "data.name", "sources")  # read where folders are named
+_LABELS = ("condition.name", "data.name", "sources", "init_sha256")  # read where folders are named
 _TABLES = (  # whose keys are the user's, or a variant's, which knows them
     *("reference.energies_ev.", "sources."),
     *(f"{group}.options." for group in OPTIONS),

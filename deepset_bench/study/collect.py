@@ -23,7 +23,7 @@ from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
 from deepset_bench.record import ENDED, RunRecord, RunRecords
 from deepset_bench.results.opening import opened
-from deepset_bench.runs import variant_home
+from deepset_bench.runs import variant_home, with_start
 from deepset_bench.study.columns import usual
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.comparisons import Comparison, Row
@@ -160,7 +160,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
         for run in sweep.runs:
             lines = [*run.overrides, *where.overrides, *under(condition)]
             try:
-                wanted = experiment(lines)
+                wanted = with_start(experiment(lines), where.runs)
             except UserError as error:  # overrides that other variants may take
                 one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
                 one["run"] = None

@@ -12,7 +12,8 @@ from deepset_bench.groups import is_override
 from deepset_bench.overrides import quoted
 from deepset_bench.record import RunRecord, RunRecords
 from deepset_bench.runs import variant_home
-from deepset_bench.sweep.plan import combinations, plan
+from deepset_bench.sweep.axes import combinations
+from deepset_bench.sweep.plan import plan
 
 
 def listed(words: Sequence[str], runs: RunRecords) -> list[RunRecord]:

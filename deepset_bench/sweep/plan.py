@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.groups import is_override
-from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
+from deepset_bench.schema import flat
 from deepset_bench.sweep import studies
 from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.comparisons import Comparison
@@ -97,6 +99,7 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     # Seed by seed, so that a sweep that is stopped early has compared all its variants.
     numbers = [None] if seeds is None else list(range(seeds))
     runs = [_run(*one, seed) for seed in numbers for one in asked_for]
+    _check_names(runs)
     each = {run.folder.path: run for run in reversed(runs)}
     kept = [run for run in runs if each[run.folder.path] is run]
     return Plan(name, title, kept, len(runs) - len(kept))
@@ -118,8 +121,23 @@ def _listed(
     return found
 
 
+def _check_names(runs: Sequence[Run]) -> None:
+    """Refuse a `name` for two variants."""
+    first: dict[Path, Run] = {}
+    for run in runs:
+        other = first.setdefault(run.folder.path.parent, run)
+        a, b = (flat(one.experiment.determinants) | {"seed": None} for one in (other, run))
+        if differing := [key for key in {**a, **b} if a.get(key) != b.get(key)]:
+            raise UserError(
+                f"name={run.experiment.config.name} would be two variants, which differ in "
+                f"{differing[0]}; name each of them, or none"
+            )
+
+
 def _run(overrides: tuple[str, ...], described: Experiment, seed: int | None) -> Run:
     if seed is not None:
         described = replace(described, config=replace(described.config, seed=seed))
         overrides = (*overrides, f"seed={seed}")
+    described = with_start(described)
+    check_name(described)
     return Run(overrides, described, catalogue.checksums(described.config.sets))

@@ -30,6 +30,7 @@ from deepset_bench.scoring.table import metrics
 from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.free_atoms import free_atoms
 from deepset_bench.training.loss import Loss, make_loss
+from deepset_bench.training.start import Start
 
 
 @dataclass
@@ -129,8 +130,12 @@ def label(
     )
 
 
-def prepare(config: Config) -> Setup:
+def prepare(config: Config, start: Start | None = None) -> Setup:
     """Read, split, fit the reference, build the potential, make the tables.
+
+    Args:
+        config: of the run.
+        start: weights to start from, and the reference to keep where the configuration says so.
 
     Raises:
         UserError: unknown or damaged data, sizes that do not fit, an unavailable device.
@@ -148,12 +153,18 @@ def prepare(config: Config) -> Setup:
     labels = config.condition.labels
     atoms = free_atoms(config, whole.frames, train.species)
     reference = fit_reference(config.reference.kind, train, atoms.energies)
+    keep = chosen("init_reference", config.init_reference, {"refit": False, "kept": True})
+    if start is not None:
+        start.check_elements(train)
+        reference = start.reference if keep else reference
     residual = train.energy - reference(train)
     spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
     forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
 
     torch.manual_seed(config.seed)
     potential = build_potential(config, torch.from_numpy(train.species), spread)
+    if start is not None:
+        start.give(potential)
     # Of the whole set, so that every part and every seed has tables of the same shapes.
     drawn = config.cutoff, config.trainer.batch_size, device.type
     shapes = dict.fromkeys(subsets, table_shapes(frames, *drawn))
@@ -172,7 +183,7 @@ def prepare(config: Config) -> Setup:
         parts[name] = label(part, tables, reference, potential, labels)
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
     _check_neighbours(subsets["train"], parts["train"].tables, config.cutoff)
-    if fitted and hasattr(potential.model, "fit_before_training"):
+    if start is None and fitted and hasattr(potential.model, "fit_before_training"):
         cast("Any", potential.model).fit_before_training(potential, parts["train"])
 
     held_out_parts = {name: part for name, part in subsets.items() if name != "train"}

@@ -19,7 +19,7 @@ from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import width_of
 from deepset_bench.record import DATA, METRIC_SOURCES
-from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.scoring.table import metrics
 from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
@@ -30,6 +30,7 @@ from deepset_bench.training.more_epochs import begin_where_shorter_ended
 from deepset_bench.training.records import Recorder
 from deepset_bench.training.setup import Setup, prepare
 from deepset_bench.training.stacked import StackedOptimisation
+from deepset_bench.training.start import own_start, start_of
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
 T = TypeVar("T")
@@ -71,7 +72,8 @@ def train(
     outcomes: dict[int, Outcome] = {}
     with ExitStack() as stack:
         waiting: list[tuple[int, Member, Experiment, Mapping[str, str], Recorder]] = []
-        for number, experiment in enumerate(experiments):
+        for number, experiment in enumerate(map(with_start, experiments)):
+            check_name(experiment)
             folder = run_folder(experiment)
             checksums = catalogue.checksums(experiment.config.sets)
             done = not fresh and _is_done(folder, experiment, checksums)  # it may be read only
@@ -144,7 +146,10 @@ def _start(
         torch.set_num_threads(config.threads)
     start_threads()
     torch.use_deterministic_algorithms(True, warn_only=True)
-    setup = prepare(config)
+    start = None
+    if config.init is not None:
+        start = own_start(folder, saved) if saved else start_of(config)
+    setup = prepare(config, start)
     if saved is not None and _divided_otherwise(folder, setup.split):
         raise UserError(
             f"{folder.path}: was begun by an earlier version, which drew other frames to train on; "
@@ -175,6 +180,8 @@ def _start(
         folder.say(f"width {width_of(config)}, by the parameters of the baseline of {config.width}")
     for note in setup.notes:
         say(note)
+    if start is not None and saved is None:
+        say(start.words)
     if begun:
         say(begun)
     if saved is not None:
