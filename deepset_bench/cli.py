@@ -47,7 +47,11 @@ Unit = Annotated[
     Literal["hartree", "mev"], typer.Option(help="hartree and bohr, or meV and angstrom.")
 ]
 Condition = Annotated[
-    str, typer.Option(help="Conditions to show, with commas between (default: the study's).")
+    str,
+    typer.Option(
+        help="Conditions to show, with commas between (default: the study's).",
+        autocompletion=cli_completion.conditions,
+    ),
 ]
 DataName = Annotated[str | None, typer.Option(help="The set that runs were trained on.")]
 RunsDir = Annotated[Path | None, typer.Option(help="Where the runs are (default: as bench train).")]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from deepset_bench import registry
+from deepset_bench.grammar import BOTH
 from deepset_bench.groups import groups
 
 _SHELL, _WORDS, _AT = "_BENCH_COMPLETE", "COMP_WORDS", "COMP_CWORD"
@@ -111,6 +112,13 @@ def sweeps(incomplete: str) -> list[str]:
     names |= {path.name for path in Path().glob("*.yaml")}
     names |= {path.parent.name for path in Path().glob("*/study.yaml")}
     return sorted(name for name in names if name.startswith(incomplete))
+
+
+def conditions(incomplete: str) -> list[str]:
+    """Those of the option `--condition`, several with commas between."""
+    before, comma, start = incomplete.rpartition(",")
+    names = [*groups()["condition"], *([] if comma else [BOTH])]
+    return [f"{before}{comma}{name}" for name in names if name.startswith(start)]
 
 
 def trained(incomplete: str) -> list[str]:

@@ -17,7 +17,6 @@ THINGS = ("runs_dir", "data", "condition", "stack")
 """What can be said in both forms; the option is `--` and the name with `-` for `_`."""
 BOTH = "both"
 """A word for the two conditions that are shipped."""
-_CONDITIONS = ["report", "corrected"]
 
 
 def uniform(words: Sequence[str], commands: Any) -> list[str]:
@@ -105,14 +104,13 @@ def _for_option(thing: str, value: str, *, as_override: bool) -> str:
     if as_override and value[:1] in ("'", '"'):
         from deepset_bench.overrides import parse
 
-        value = str(parse([f"{thing}={value}"])[0].value())
-    named = value.strip("[]").split(",")
-    return BOTH if thing == "condition" and sorted(named) == sorted(_CONDITIONS) else value
+        return str(parse([f"{thing}={value}"])[0].value())
+    return value
 
 
 def _for_override(thing: str, value: str, *, as_option: bool) -> str:
     if thing == "condition" and value == BOTH:
-        return ",".join(_CONDITIONS)
+        return "report,corrected"
     if thing == "runs_dir" and as_option and not re.fullmatch(r"[\w./-]+", value):
         from deepset_bench.overrides import quoted
 

@@ -30,7 +30,7 @@ def uniform(line: str) -> str:
         ("status runs_dir='/a,b'", "status --runs-dir /a,b"),
         ("evaluate a --data tiny runs_dir=b", "evaluate a data=tiny --runs-dir b"),
         ("check a runs_dir=b", "check a --runs-dir b"),
-        ("tables 2 condition=corrected,report", "tables 2 --condition both"),
+        ("tables 2 condition=corrected,report", "tables 2 --condition corrected,report"),
         ("tables condition=both --out x", "tables --condition both --out x"),
         ("figures 7 --data tiny runs_dir=a", "figures 7 data=tiny --runs-dir a"),
         ("report runs_dir=a", "report --runs-dir a"),

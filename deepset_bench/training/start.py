@@ -22,7 +22,8 @@ from deepset_bench.files import digest
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.runs import ENERGY_MAE, FORCES_MAE, RunFolder, named_run
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.runs import RunFolder, named_run
 from deepset_bench.schema import Config, flat
 from deepset_bench.training import checkpoint
 
