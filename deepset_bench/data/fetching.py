@@ -31,11 +31,11 @@ from deepset_bench.data.download import download
 from deepset_bench.data.gathering import Request
 from deepset_bench.data.importing import import_set
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import atomic_write, data_place, digest
+from deepset_bench.files import atomic_write, data_place, digest, resource
 from deepset_bench.readers.options import Options
 from deepset_bench.readers.sources import natural
 
-REMOTE = Path(__file__).with_name("remote.yaml")
+REMOTE = resource("datasets") / "remote.yaml"
 
 
 def remotes() -> dict[str, dict[str, Any]]:

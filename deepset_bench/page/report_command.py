@@ -130,7 +130,7 @@ def page(
         command=shlex.join(command + (["--unit", unit] if unit != "hartree" else [])),
         root=str(where.runs.root),
         study=study,
-        answers=answers(study, tables),
+        answers=answers(study, [table(study.answer[0])] if study.answer else tables),
         said=said,
         claims=blocks.claims_page(study, closing) if len(closing) else None,
         corrections=corrections(study),

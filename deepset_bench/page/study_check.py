@@ -44,11 +44,10 @@ def _runs(study: Study) -> Iterator[str]:
                 except UserError as error:
                     yield f"{where}: {error}"
     if study.answer:
-        shown = {one.name: one for one in study.tables}
         name, *rows = study.answer
-        labels = {row.label for row in shown[name].runs} if name in shown else set()
-        if len(rows) > 1 or name not in shown or not set(rows) <= labels:
-            yield f"{study.name}: answer is to be a table of tables, and a row of it"
+        labels = {row.label for row in study.comparison(name, "study.yaml: answer").runs}
+        if len(rows) > 1 or not set(rows) <= labels:
+            yield "study.yaml: answer is to be a comparison, and at most one of its rows"
 
 
 def _metrics(study: Study) -> Iterator[str]:
@@ -60,9 +59,12 @@ def _claims(study: Study) -> Iterator[str]:
     for one in claimed(study):
         if isinstance(one, Claim):
             runs = {row.label: row for row in study.comparison(one.runs, "claims").runs}
-            fill = {row.overrides for row in study.comparison(one.fill, "claims").runs}
+            fill = {
+                experiment(row.overrides).variant
+                for row in study.comparison(one.fill, "claims").runs
+            }
             for label in dict.fromkeys(label for pair in one.pairs for label in pair):
-                if one.fill != one.runs and runs[label].overrides not in fill:
+                if experiment(runs[label].overrides).variant not in fill:
                     yield f"claims.yaml: {one.text!r}: {one.fill} does not make the run {label!r}"
         elif isinstance(one, ReferenceClaim):
             for name in (one.fitted_on, one.applied_to):

@@ -67,14 +67,11 @@ def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
             "Not known yet: one seed of each tells no difference from chance; "
             "give several with --seeds 5."
         )
-    clauses = [
-        _clause(column, [e for e in found[column.name] if e.usual.n > 1], base)
-        for column in table.columns
-    ]
-    said = "; ".join(clause for clause in clauses if clause)
+    several = {name: [e for e in effects if e.usual.n > 1] for name, effects in found.items()}
+    clauses = [_clause(c, several[c.name]) for c in table.columns if several[c.name]]
     counts = sorted({e.usual.n for e in measured})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    return f"{said[0].upper()}{said[1:]} ({seeds} seeds)."
+    return f"Against {base}: {'; '.join(clauses)} ({seeds} seeds)."
 
 
 def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Column) -> list[Effect]:
@@ -84,39 +81,26 @@ def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Colu
     return [effect(row, found, base, len(rows), relative=True) for row, found in each.items()]
 
 
-def _clause(column: Column, effects: Sequence[Effect], base: str) -> str:
+def _clause(column: Column, effects: Sequence[Effect]) -> str:
     """What the changes do to one metric."""
-    if not effects:
-        return ""
     what = _named(column)
     better = -1 if column.metric.less_is_better else 1
+    lower, higher = ("lower", "raise") if better < 0 else ("raise", "lower")
     helps = [e for e in effects if e.strict.excludes_zero and e.strict.mean * better > 0]
     harms = [e for e in effects if e.strict.excludes_zero and e.strict.mean * better < 0]
-    lowers, raises = ("lowers", "raises") if better < 0 else ("raises", "lowers")
+    largest = max(helps or harms or effects, key=lambda e: abs(e.strict.mean))
+    if not (helps or harms):
+        return (
+            f"no change of the {what} is beyond chance (largest: {largest.name}, {_size(largest)})"
+        )
     if len(effects) == 1:
-        (one,) = effects
-        if not one.strict.excludes_zero:
-            return (
-                f"{one.name} changes the {what} of {base} by {_size(one)}, no more than chance can"
-            )
-        return (
-            f"{one.name} {lowers if helps else raises} the {what} of {base} by {_size(one, True)}"
-        )
+        return f"{largest.name} {lower if helps else higher}s the {what} by {_size(largest, True)}"
+    verb, those = (lower, helps) if helps else (higher, harms)
+    who = f"{len(those)} of {len(effects)} changes {verb}{'s' if len(those) == 1 else ''}"
+    most = f"{largest.name} most, by {_size(largest, True)}"
     if helps:
-        best = min(helps, key=lambda e: -better * e.strict.mean)
-        count = f"{len(helps)} of {len(effects)} changes"
-        most = f"{best.name} most, by {_size(best, True)}"
-        return f"{count} {lowers if len(helps) == 1 else lowers[:-1]} the {what} of {base}, {most}"
-    if harms:
-        worst = max(harms, key=lambda e: -better * e.strict.mean)
-        count = (
-            f"{len(harms)} of {len(effects)} changes {raises if len(harms) == 1 else raises[:-1]}"
-        )
-        return (
-            f"none of {len(effects)} changes {lowers} the {what} of {base}, and {count} it, "
-            f"{worst.name} most, by {_size(worst, True)}"
-        )
-    return f"none of {len(effects)} changes tells its {what} from that of {base}"
+        return f"{who} the {what}, {most}"
+    return f"no change {lower}s the {what}; {who} it, {most}"
 
 
 def _named(column: Column) -> str:

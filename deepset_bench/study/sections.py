@@ -184,7 +184,7 @@ def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Se
             rows.append(cells)
     heading = f"{column.words}{f' in {name}' if name else ''}"
     heading += "" if metric.of_run else f", {whose}"
-    heading += "" if metric.less_is_better else " (more is better)"
+    heading += metric.remark
     return Section(heading, columns, rows)
 
 

@@ -44,8 +44,8 @@ class Study:
         margin: up to this fraction of the baseline's error a difference is none that matters.
         tables: its comparisons, in the order of its page.
         unseen: those shown by what they make of molecules that they were not trained on.
-        answer: (comparison, row) that its page's first sentence is about; empty for the best row
-            of the first table.
+        answer: the comparison, and perhaps a row of it, that its page's first sentence is about;
+            empty for all rows of the first table.
         common: overrides that all its runs share.
         whole: whether all of it is meant, or some comparisons that a person named.
     """

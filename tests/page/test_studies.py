@@ -1,0 +1,226 @@
+"""A stranger's study from `bench study new` to its page, and mistakes in its files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from deepset_bench.errors import UserError
+from deepset_bench.page.study_check import problems
+from deepset_bench.study.answer import answers
+from deepset_bench.study.claimed import EQUAL, claimed
+from deepset_bench.study.collect import Where
+from deepset_bench.study.tables import build
+from deepset_bench.study.verdict import HOLDS, REVERSED, UNDECIDED, judge_equal
+from deepset_bench.sweep import studies
+from tests.study.folders import write
+from tests.study.test_claims import of
+from tests.test_cli import inside
+from tests.training.tiny import OVERRIDES
+
+SHEET = """
+title: Widths
+baseline: narrow
+runs:
+  - {label: narrow, overrides: [width=8]}
+  - {label: wide, overrides: [width=16]}
+"""
+FILES = {
+    "study.yaml": "title: Is wide better?\nquestion: Does width help?\n",
+    "widths.yaml": SHEET,
+    "claims.yaml": "- {claim: Wide is better, compare: {wide: narrow}, metric: energy_mae, "
+    "change: less}\n",
+}
+
+
+def make(folder: Path, **files: str) -> studies.Study:
+    """A study with these files, `_` for the point in their names."""
+    folder.mkdir(exist_ok=True)
+    changed = {name.replace("_", "."): text for name, text in files.items()}
+    for name, text in (FILES | changed).items():
+        (folder / name).write_text(text)
+    return studies.read(folder)
+
+
+@pytest.fixture
+def bench(monkeypatch, capsys):
+    """Runs a command line in this process: its output; it has to end well."""
+
+    def run(*words: str, status: int = 0) -> str:
+        found, out, err = inside(monkeypatch, capsys, *words)
+        assert found == status, (out, err)
+        return out + err
+
+    return run
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_new_study_runs_as_it_is(bench, tmp_path, monkeypatch):
+    """Own basis, layer and network; two seeds; table, claims and page speak of nothing else."""
+    monkeypatch.chdir(tmp_path)
+    said = bench("study", "new", "mine", "--data", "tiny")
+    assert [line for line in said.splitlines() if line.endswith("yaml")] == [
+        f"mine/{name}.yaml" for name in ("claims", "comparison", "study")
+    ]
+    monkeypatch.chdir(tmp_path / "mine")
+    assert "mine: its files hold together: 1 comparison, 4 rows, 1 claim" in bench("study", "check")
+    assert bench("study", "list").splitlines()[1].split()[0] == "mine"
+    size = ("width=", "rbf.size=", "gating.", "data=", "trainer.epochs=")
+    lines = [line for line in OVERRIDES if not line.startswith(size)]
+    lines += ["trainer.epochs=1", "runs_dir=runs"]
+    said = bench("sweep", *lines, "--seeds", "2", "--jobs", "1")
+    assert "comparison: What each change does" in said
+    rows = [re.split(r"  +", line.strip()) for line in said.splitlines()]
+    for label in ("baseline", "Bessel basis", "summed layer", "own network"):
+        (energy, _, _) = [row for row in rows if row[0] == label]
+        assert energy[2] == "2"
+    assert "corrected" not in said[said.index("comparison: What each") :]
+    assert "Bessel basis against baseline" in said
+    assert bench("tables", *lines).strip() in said
+    bench("report", *lines, "--out", "page.html")
+    page = (tmp_path / "mine" / "page.html").read_text()
+    first = page[page.index("<h1>") : page.index('<section id="claims">')]
+    assert "Does a change of the network lower its errors on tiny?" in first
+    assert re.search(r"Against baseline: .* error .*\(2 seeds\)\.", first)
+    text = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search("but-2-ene|the report|corrected[^/]", text)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_sweep_that_is_typed_ends_with_its_table_and_is_kept(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    typed = [*OVERRIDES[:7], "trainer.epochs=1", *OVERRIDES[8:], "scalars=none,cub_sqrt"]
+    said = bench("sweep", *typed, "runs_dir=runs", "--seeds", "1", "--jobs", "1")
+    (kept,) = (tmp_path / "runs" / "sweeps").iterdir()
+    table = said[said.index("energy MAE in") :]
+    assert re.search(r"scalars=none +\d\.\d+ +1 +baseline", table)
+    assert re.search(r"scalars=cub_sqrt +\d\.\d+ +1 ", table)
+    for words in (typed, [str(kept)]):
+        again = bench("tables", *words, "--runs-dir", "runs")
+        assert again[again.index("energy MAE in") :].split() == table.split()
+
+
+def test_axes_of_a_file_are_rows(tmp_path):
+    text = "title: t\naxes: {gnn: [none, sage], width: [8, 16]}\nbaseline: 'gnn=none, width=16'\n"
+    study = make(tmp_path / "s", **{"widths_yaml": text, "claims_yaml": "[]"})
+    (one,) = study.tables
+    assert [row.label for row in one.runs] == [
+        f"gnn={gnn}, width={width}" for gnn in ("none", "sage") for width in (8, 16)
+    ]
+    assert one.baseline == "gnn=none, width=16"
+
+
+def test_conditions_belong_to_a_study(tmp_path):
+    """Without any no column has a name; a person's own is shown like one that is shipped."""
+    plain = make(tmp_path / "plain")
+    for seed in (0, 1):
+        for width, energy in ((8, 0.02), (16, 0.01)):
+            write(tmp_path, [f"width={width}"], seed, energy + 1e-4 * seed)
+            write(tmp_path, [f"width={width}", "condition=report"], seed, energy / 2)
+    table = build(plain.tables[0], [""], Where((), tmp_path))
+    assert set(table.frame.condition) == {""}
+    assert table.frame[table.frame.row == "wide"].n.tolist() == [2, 2, 2]
+    (found,) = answers(plain, [table])
+    assert found.condition == ""
+    assert found.text.startswith("Against narrow: wide lowers the energy error by 49.9 ± ")
+    own = make(tmp_path / "own", study_yaml="title: t\nconditions: [report, corrected]\n")
+    table = build(own.tables[0], list(own.conditions), Where((), tmp_path))
+    assert [one.condition for one in answers(own, [table])] == ["report", "corrected"]
+
+
+def test_an_option_of_a_study_is_one_of_the_group(bench, tmp_path, monkeypatch):
+    make(tmp_path / "s")
+    (tmp_path / "s" / "conf" / "condition").mkdir(parents=True)
+    file = tmp_path / "s" / "conf" / "condition" / "mine.yaml"
+    text = "name: mine\nlabels: potential\nunits: consistent\nenergy_loss: plain\nedges: all\n"
+    file.write_text(text)
+    (tmp_path / "s" / "study.yaml").write_text("title: t\nconditions: [corrected, mine]\n")
+    monkeypatch.chdir(tmp_path)
+    said = bench("sweep", "s", "--dry-run")
+    assert "4 runs: 4 queued" in said
+    assert "but-2-ene/mine/width-16/seed-0" in said
+    assert "mine" in bench("tables", "s", "--format", "markdown", "--runs-dir", "none")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"study_yaml": "titel: t"}, "study.yaml: unknown key 'titel'; did you mean title"),
+        ({"study_yaml": "question: t"}, "study.yaml: title is missing"),
+        ({"study_yaml": "title: t\nmargin: 5 per cent"}, "margin: '5 per cent' is no fraction"),
+        ({"study_yaml": "title: t\ntables: [width]"}, "tables: there is no width.yaml; did you m"),
+        ({"study_yaml": "title: t\nconditions: 3"}, "conditions is to be a list of texts"),
+    ],
+)
+def test_a_mistake_in_study_yaml_is_one_line(tmp_path, files, message):
+    with pytest.raises(UserError) as caught:
+        make(tmp_path / "s", **files)
+    assert message in str(caught.value)
+
+
+CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}}}"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"claims_yaml": CLAIM.format("lesser")}, "claim 1: change is to be less, more, equal"),
+        (
+            {"claims_yaml": CLAIM.replace("wide:", "width:").format("less")},
+            "no run is called",
+        ),
+        (
+            {"claims_yaml": CLAIM.replace("_mae", "_mea").format("less")},
+            "metric: no metric is",
+        ),
+        ({"claims_yaml": "claim: c"}, "claims.yaml: is to be a list of claims"),
+        ({"claims_yaml": "- {claim: c, compere: {}}"}, "unknown key 'compere'; did you mean compa"),
+        ({"study_yaml": "title: t\nmetrics: [energy_mad]"}, "no metric is called energy_mad"),
+        ({"study_yaml": "title: t\nanswer: [depth]"}, "answer: no comparison 'depth'"),
+        ({"widths_yaml": SHEET.replace("width=16", "width=x")}, "widths.yaml: wide: width"),
+        ({"figures_yaml": "- {name: x, kind: curve}"}, "unknown kind 'curve'; did you mean curves"),
+        ({"figures_yaml": "- {name: x, kind: curves, sheet: w}"}, "sheet: no comparison 'w'"),
+        ({"findings_md.j2": "## a\n{{ of("}, "findings.md.j2, line 2: "),
+        ({"published_yaml": "t: {columns: [{label: deep}]}"}, "t: no run is called 'deep'"),
+        ({"corrections_yaml": "[]"}, "corrections.yaml: is to be a mapping with the keys"),
+    ],
+)
+def test_check_says_what_does_not_hold_together(tmp_path, files, message):
+    lines = list(problems(make(tmp_path / "s", **files)))
+    assert len([line for line in lines if message in line]) == 1
+    assert all("\n" not in line for line in lines)
+
+
+def test_the_shipped_studies_hold_together():
+    for folder in studies.folders.shipped():
+        assert list(problems(studies.read(folder))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "direction", "size"),
+    [
+        ("less", -1, None), ("more", 1, None), ("equal", EQUAL, None), ("-39.1 %", -1, 0.391),
+        ("'+17 %'", 1, 0.17), ("x100", 1, 99.0), ("×1.5", 1, 0.5),
+    ],
+)  # fmt: skip
+def test_what_a_claim_may_say(tmp_path, text, direction, size):
+    (claim,) = claimed(make(tmp_path / "s", claims_yaml=CLAIM.format(text)))
+    assert (claim.runs, claim.pairs) == ("widths", (("wide", "narrow"),))
+    assert (claim.direction, claim.size) == (direction, size and pytest.approx(size))
+
+
+def test_equal_within_the_margin():
+    assert judge_equal([of(0.01, 0.011, 0.012)], 0.05) == HOLDS
+    assert judge_equal([of(0.2, 0.21, 0.22)], 0.05) == REVERSED
+    assert judge_equal([of(0.2, -0.21, 0.1)], 0.05) == UNDECIDED
+    assert judge_equal([of(0.01)], 0.05) == UNDECIDED
+
+
+def test_a_name_that_cannot_be_one(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench("study", "new", "mine")
+    assert "is there already" in bench("study", "new", "mine", status=2)
+    assert "cannot name a study" in bench("study", "new", "x y", status=2)
+    assert "of the program's own" in bench("study", "new", "generalisation", status=2)
