@@ -23,6 +23,7 @@ from deepset_bench.evaluation import evaluate_command as evaluation
 from deepset_bench.files import data_home, write_text
 from deepset_bench.results.opening import opened
 from deepset_bench.schema import flat
+from deepset_bench.study.new import make
 from deepset_bench.sweep import studies
 from deepset_bench.sweep.axes import combinations
 from tests.study.shipped import asked_for
@@ -34,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted((DOCS / "reference").glob("*.md"))]
 NOWHERE = "http://127.0.0.1:9"
-OWN_DATA = ("mine", "butane")
+OWN_DATA = ("glycol", "mine", "butane")
 """Sets that a reader of the tutorial has imported or generated."""
 
 
@@ -192,7 +193,8 @@ def compose(words: tuple[str, ...], given: dict[str, Any]) -> None:
     elif words == ("evaluate",):
         experiment(evaluation.parse(given["arguments"], given["steps"]).data)
     elif words == ("tables",):
-        experiment([text for text in given["wanted"] or [] if "=" in text])
+        for line in combinations([text for text in given["wanted"] or [] if "=" in text]):
+            experiment(line)
 
 
 def block(language: str, text: str) -> str:
@@ -212,6 +214,7 @@ def followed(own_folders, monkeypatch) -> None:
     write_text(conf / "rbf" / "fine.yaml", block("yaml", "size: 64"))
     monkeypatch.chdir(data_home())
     write_text(data_home() / "mine.yaml", block("yaml", "title: Does"))
+    make(Path("glycol"), "glycol")
     page = (DOCS / "variants.md").read_text(encoding="utf-8")
     own = re.search(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert own is not None
