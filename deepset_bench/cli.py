@@ -332,9 +332,10 @@ def figures(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Of 7, 8, 12, 13, 15, 16, 17, 18, parity, torsion, learning, experts, effects; "
-            "and overrides that the runs were made with. Default: every figure.",
-            autocompletion=cli_completion.trained,
+            help="A study, or sweeps of one; names of its figures (7 is figure_7); "
+            "overrides that the runs were made with. Default: every figure of the study in this "
+            "folder, else of the report.",
+            autocompletion=cli_completion.drawn,
             show_default=False,
         ),
     ] = None,
@@ -343,7 +344,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
     runs_dir: Results = None,
 ) -> None:
-    """The report's figures from the runs on disk, and more: PDF, PNG and interactive HTML."""
+    """A study's figures from the runs on disk: PDF, PNG, interactive HTML, and the caption."""
     from deepset_bench.figures.figures_command import show
     from deepset_bench.study.collect import Where
 

@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import pairwise
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from deepset_bench import registry
+from deepset_bench.errors import UserError
 from deepset_bench.grammar import BOTH
 from deepset_bench.groups import groups
+from deepset_bench.reading import read_yaml
 
 _SHELL, _WORDS, _AT = "_BENCH_COMPLETE", "COMP_WORDS", "COMP_CWORD"
 _BREAKS = set("=:")
@@ -124,6 +126,19 @@ def conditions(incomplete: str) -> list[str]:
 def trained(incomplete: str) -> list[str]:
     """Overrides, and named sweeps."""
     return [*overrides(incomplete), *([] if "=" in incomplete else sweeps(incomplete))]
+
+
+def drawn(incomplete: str) -> list[str]:
+    """Overrides, named sweeps, and the figures that the study at hand lists."""
+    from deepset_bench.sweep import folders
+
+    listed: Any = []
+    with suppress(UserError):  # there is no list, or none that can be read
+        listed = read_yaml(folders.at_hand() / "figures.yaml")
+    entries = listed if isinstance(listed, list) else []
+    names = [str(one.get("name", "")) for one in entries if isinstance(one, dict)]
+    figures = [name for name in names if name.startswith(incomplete)]
+    return [*figures, *(text for text in trained(incomplete) if text not in figures)]
 
 
 def kept(incomplete: str) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deepset_bench.cli_completion import drawn
 from deepset_bench.errors import UserError
 from deepset_bench.figures import entries
 from deepset_bench.figures.figure_kinds import KINDS
@@ -99,3 +100,15 @@ def test_the_documentation_has_every_kind_and_its_keys():
         (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
         keys = set(entries.keys_of(kind)) - {"sheet"}
         assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == keys, name
+
+
+def test_names_of_figures_are_offered(tmp_path, monkeypatch):
+    assert "parity" in drawn("par")
+    assert "learning" in drawn("lear")
+    assert len(drawn("learning")) == 1  # a figure and a sweep
+    (tmp_path / "study.yaml").write_text("title: x\n")
+    (tmp_path / entries.FILE).write_text("- {name: mine, kind: parity}\n- 3\n")
+    monkeypatch.chdir(tmp_path)
+    assert drawn("mi") == ["mine"]
+    (tmp_path / entries.FILE).write_text("[")
+    assert drawn("mi") == []

@@ -318,11 +318,6 @@ def test_one_condition_fits_one_column(where):
     assert figure.draw().get_figwidth() == NARROW
 
 
-def test_help_has_every_name():
-    text = CliRunner().invoke(cli.app, ["figures", "--help"]).stdout
-    assert all(entry.name.removeprefix("figure_") in text for entry in LISTED or ())
-
-
 def test_dark_pages_have_light_text():
     light, dark = (template(scheme).layout.font.color for scheme in (False, True))
     brightness = [sum(int(c[i : i + 2], 16) for i in (1, 3, 5)) / 765 for c in (light, dark)]
