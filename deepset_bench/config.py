@@ -69,8 +69,14 @@ class Experiment:
         return [replace(self, config=replace(config, seed=n, stack=1)) for n in numbers]
 
 
-def experiment(overrides: Sequence[str]) -> Experiment:
+def experiment(
+    overrides: Sequence[str], known: Mapping[str, Collection[str]] | None = None
+) -> Experiment:
     """The experiment that the overrides describe; `+group=option` and `group=option` are one.
+
+    Args:
+        overrides: of one value each.
+        known: the `groups` there are, for who asks for many; None looks them up.
 
     Raises:
         UserError: an override that does not parse, an unknown group, option or key, a value of
@@ -83,7 +89,7 @@ def experiment(overrides: Sequence[str]) -> Experiment:
                 f"{override.input_line} is several values; bench train takes one, "
                 "bench sweep takes each of them"
             )
-    known = groups()
+    known = groups() if known is None else known
     return _experiment(tuple(parsed_line(override, known) for override in parsed))
 
 

@@ -33,7 +33,9 @@ SHEET = "study.yaml"
 
 def of_study(name: str) -> list[Path]:
     """A file or folder of the study that this process is about: one path, or none."""
-    path = Path(os.environ.get(STUDY) or os.devnull) / name
+    if not (folder := os.environ.get(STUDY)):
+        return []
+    path = Path(folder) / name
     return [path] if path.exists() else []
 
 

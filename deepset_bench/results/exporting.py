@@ -77,7 +77,7 @@ def _cells(prefix: str, text: str) -> Cells:
         if not isinstance(holds, dict):
             return {}
         found = flattened(prefix, holds)
-        back = checked(prefix, nested(found.items()))
+        back = checked(FILES[prefix], nested(found.items()))
     except (ValueError, TypeError, RecursionError):
         return {}
     return found if repr(back) == repr(holds) else {}

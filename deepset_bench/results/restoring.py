@@ -50,7 +50,7 @@ def _files(table: StoredRuns, root: Path) -> Iterator[tuple[Path, bytes]]:
             text = run.text(name)
             if text is not None:
                 yield root / folder / name, text.encode("utf-8", "surrogateescape")
-    for home, evaluations in table.groups.items():
-        for name, content in evaluations.items():
+    for home in table.groups:
+        for name, content in table.together(table.root / home).items():
             text = json.dumps(content, indent=2) + "\n"
             yield root / home / name / "evaluation.json", text.encode()

@@ -47,15 +47,29 @@ class StoredRun(RunRecord):
 
     Attributes:
         path: where the run would be.
-        contents: of its files, by their names.
+        row: the table's file and the number of the row, for messages.
+        cells: of its files, by their names, in the order of their keys.
         as_is: the text of those that are damaged.
         curve: its rows in the table of curves.
     """
 
     path: Path
-    contents: dict[str, dict[str, Any]]
-    as_is: dict[str, str]
-    curve: epochs.StoredEpochs | None
+    row: str = ""
+    cells: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    as_is: dict[str, str] = field(default_factory=dict)
+    curve: epochs.StoredEpochs | None = None
+
+    @cached_property
+    def contents(self) -> dict[str, dict[str, Any]]:
+        """Of its files that are not damaged, by their names; read once it is asked for.
+
+        Raises:
+            UserError: a cell is wrong; one line with its row and column.
+        """
+        try:
+            return {name: checked(name, nested(cells)) for name, cells in self.cells.items()}
+        except ValueError as error:
+            raise UserError(f"{self.row}, {error}") from None
 
     def status(self) -> dict[str, Any]:
         """See `RunRecord`."""
@@ -93,7 +107,7 @@ class StoredRun(RunRecord):
 
     def is_run(self) -> bool:
         """See `RunRecord`."""
-        return bool(self.contents or self.as_is)
+        return bool(self.cells or self.as_is)
 
     def is_held(self) -> bool:
         """See `RunRecord`."""
@@ -117,13 +131,13 @@ class StoredRuns(RunRecords):
         file: that it is in.
         root: the folder that it stands for: the file's name without its ending.
         runs: by their folders below it.
-        groups: see `together`, by the folders of variants below it.
+        groups: rows and cells of TOGETHER, by the folders of variants below it.
     """
 
     file: Path
     root: Path
     runs: dict[str, StoredRun]
-    groups: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
+    groups: dict[str, list[tuple[str, str]]] = field(repr=False)
 
     def seeds(self, home: Path) -> list[int]:
         """See `RunRecords`."""
@@ -135,7 +149,7 @@ class StoredRuns(RunRecords):
 
     def run(self, path: Path) -> StoredRun:
         """See `RunRecords`."""
-        return self.runs.get(self._below(path)) or StoredRun(path, {}, {}, None)
+        return self.runs.get(self._below(path)) or StoredRun(path)
 
     def named(self, name: str | Path) -> StoredRun:
         """See `RunRecords`."""
@@ -147,7 +161,13 @@ class StoredRuns(RunRecords):
 
     def together(self, home: Path) -> dict[str, dict[str, Any]]:
         """See `RunRecords`."""
-        return self.groups.get(self._below(home), {})
+        found: dict[str, dict[str, Any]] = {}
+        for row, text in self.groups.get(self._below(home), ()):
+            try:
+                found |= _evaluations(text)
+            except ValueError as error:
+                raise UserError(f"{row}, {error}") from None
+        return found
 
     def without_parameters(self) -> str:
         """See `RunRecords`."""
@@ -184,17 +204,18 @@ def _read(file: Path, *_: Path | int) -> StoredRuns:
     table = storage.read(file, _is_known, [epochs.FOLDER])
     read = _Row(file, root, table.header)
     runs: dict[str, StoredRun] = {}
-    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    groups: dict[str, list[tuple[str, str]]] = {}
     for number, row in enumerate(table.rows, 2):
+        where = f"{file}: row {number}"
         try:
-            folder, run, together = read(row)
+            folder, run = read(row, where)
             if folder in runs:
                 raise ValueError(f"column {epochs.FOLDER}: {folder} is another row's already")
         except ValueError as error:
-            raise UserError(f"{file}: row {number}, {error}") from None
+            raise UserError(f"{where}, {error}") from None
         runs[folder] = run
-        if together:
-            groups.setdefault(folder.rpartition("/")[0], {}).update(together)
+        if together := read.text(row, TOGETHER):
+            groups.setdefault(folder.rpartition("/")[0], []).append((where, together))
     return StoredRuns(file, root, dict(sorted(runs.items())), groups)
 
 
@@ -222,30 +243,30 @@ class _Row:
         }
         self._curves = epochs.Curves(epochs.beside(file), file)
 
-    def __call__(self, row: Sequence[str]) -> tuple[str, StoredRun, dict[str, Any]]:
+    def __call__(self, row: Sequence[str], where: str) -> tuple[str, StoredRun]:
         folder = self._folder(row)
-        as_is = self._mapping(row, AS_IS)
+        as_is = _mapping(AS_IS, self.text(row, AS_IS))
         for name, text in as_is.items():
             if name not in (*FILES.values(), METRICS) or not isinstance(text, str):
                 raise ValueError(f"column {AS_IS}: {name!r:.40} is no file of a run as text")
             _bytes(text)
-        contents, orders = {}, self._mapping(row, ORDER)
+        cells, orders = {}, _mapping(ORDER, self.text(row, ORDER))
         for prefix, name in FILES.items():
-            cells = [(column, row[place]) for place, column in self._of_files[prefix] if row[place]]
+            own = [(column, row[place]) for place, column in self._of_files[prefix] if row[place]]
             if prefix in orders:
-                cells = _ordered(cells, orders[prefix])
-            if cells:
-                contents[name] = checked(prefix, nested(cells))
-        together = self._mapping(row, TOGETHER)
-        for name, content in together.items():
-            if not (_TOGETHER.fullmatch(name) and is_place(name)) or not isinstance(content, dict):
-                raise ValueError(f"column {TOGETHER}: {name!r:.60} is no evaluation of seeds")
+                own = _ordered(own, orders[prefix])
+            if own:
+                cells[name] = own
         count = self._cell(row, EPOCHS)
         if count is not None and not (isinstance(count, int) and count > 0):
             raise ValueError(f"column {EPOCHS}: {count!r:.40} is no number of epochs")
-        cell = row[self._places[epochs.FOLDER]]
-        curve = None if count is None else epochs.StoredEpochs(self._curves, cell, count)
-        return folder, StoredRun(self._root / folder, contents, as_is, curve), together
+        key = self.text(row, epochs.FOLDER)
+        curve = None if count is None else epochs.StoredEpochs(self._curves, key, count)
+        return folder, StoredRun(self._root / folder, where, cells, as_is, curve)
+
+    def text(self, row: Sequence[str], column: str) -> str:
+        """A cell of a column that may be absent."""
+        return row[self._places[column]] if column in self._places else ""
 
     def _folder(self, row: Sequence[str]) -> str:
         text = self._cell(row, epochs.FOLDER)
@@ -255,22 +276,31 @@ class _Row:
         return text
 
     def _cell(self, row: Sequence[str], column: str) -> Any:
-        text = row[self._places[column]] if column in self._places else ""
+        text = self.text(row, column)
         try:
             return value(text) if text else None
         except ValueError as error:
             raise ValueError(f"column {column}: {error}") from None
 
-    def _mapping(self, row: Sequence[str], column: str) -> dict[str, Any]:
-        """A cell of texts or evaluations, which are kept whatever numbers they hold."""
-        text = row[self._places[column]] if column in self._places else ""
-        try:
-            found = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise ValueError(f"column {column}: is no mapping in JSON")
-        return found
+
+def _mapping(column: str, text: str) -> dict[str, Any]:
+    """A cell of texts or evaluations, which are kept whatever numbers they hold."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"column {column}: is no mapping in JSON")
+    return found
+
+
+def _evaluations(text: str) -> dict[str, dict[str, Any]]:
+    """Those in a cell of TOGETHER."""
+    found = _mapping(TOGETHER, text)
+    for name, content in found.items():
+        if not (_TOGETHER.fullmatch(name) and is_place(name)) or not isinstance(content, dict):
+            raise ValueError(f"column {TOGETHER}: {name!r:.60} is no evaluation of seeds")
+    return found
 
 
 def is_place(folder: str) -> bool:
@@ -278,15 +308,14 @@ def is_place(folder: str) -> bool:
     return bool(_PLACE.fullmatch(folder)) and not {".", ".."} & set(folder.split("/"))
 
 
-def checked(prefix: str, content: dict[str, Any]) -> dict[str, Any]:
+def checked(name: str, content: dict[str, Any]) -> dict[str, Any]:
     """The content of a file that is not damaged, or it would stand in AS_IS."""
-    problem = ""
-    if prefix == "config":
+    if name == CONFIG:
         problem = "" if settings_of(content) else "config.seed or another is missing or no number"
     else:
-        problem = _OF_CONTENT[FILES[prefix]](content)
+        problem = _OF_CONTENT[name](content)
     if problem:
-        raise ValueError(f"columns {prefix}.*: {problem}")
+        raise ValueError(f"columns {name.partition('.')[0]}.*: {problem}")
     return content
 
 

@@ -19,6 +19,7 @@ from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
+from deepset_bench.groups import groups
 from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
 from deepset_bench.record import ENDED, RunRecord, RunRecords
@@ -156,11 +157,12 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     """
     homes = {}
     impossible = []
+    options = groups()
     for condition in conditions_of(sweep, conditions):
         for run in sweep.runs:
             lines = [*run.overrides, *where.overrides, *under(condition)]
             try:
-                wanted = with_start(experiment(lines), where.runs)
+                wanted = with_start(experiment(lines, options), where.runs)
             except UserError as error:  # overrides that other variants may take
                 one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
                 one["run"] = None

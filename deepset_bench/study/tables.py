@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,8 @@ from deepset_bench.study.published import PARTS, Published
 from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
 from deepset_bench.sweep.comparisons import Comparison
 
+_Run = Mapping[Any, Any]
+"""A row of `collect`'s frame."""
 NUMBERS = ("printed", "mean", "half", "difference", "difference_half")
 """What a table holds of each metric."""
 _OF_FLOOR = "forces"
@@ -74,10 +77,11 @@ def build(
     columns = of_runs(runs, metrics) if metrics else usual()
     runs = added(runs, [*usual(), *columns])
     known = published if published and published.of_these_data(where.overrides) else Published()
+    done = [run for run in runs.to_dict("records") if run["state"] == "done"]
     rows = []
     for part in PARTS:
         for condition in shown:
-            here = runs[runs.condition == condition]
+            here = [run for run in done if run["condition"] == condition]
             rows += _rows(sweep, here, columns, condition, part, known)
     missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
     notes = _notes(sweep, runs, columns)
@@ -90,42 +94,53 @@ _NEEDED = ("defect", "parameters", "seconds", "floor", "device")
 def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
     """Seed -> value, of the runs that are done and have one."""
     each = zip(runs.state, runs.seed, runs[column], strict=True)
-    done = {int(n): x for state, n, x in each if state == "done" and x is not None}
-    return {n: float(x) for n, x in done.items() if not math.isnan(x)}
+    return _numbered((n, x) for state, n, x in each if state == "done")
+
+
+def _numbered(values: Iterable[tuple[int, float | None]]) -> dict[int, float]:
+    """Those that are numbers."""
+    there = ((int(n), float(x)) for n, x in values if x is not None)
+    return {n: x for n, x in there if not math.isnan(x)}
 
 
 def _rows(
     sweep: Comparison,
-    runs: pd.DataFrame,
+    done: Sequence[_Run],
     columns: Sequence[Column],
     condition: str,
     part: str,
     published: Published,
 ) -> list[dict[str, object]]:
-    done = runs[runs.state == "done"]
-    baseline = done[done.label == sweep.baseline]
+    members: dict[str, list[_Run]] = {}
+    for run in done:
+        members.setdefault(run["label"], []).append(run)
+    baseline = members.get(sweep.baseline, [])
     # Labels may differ between the rows of a sweep: what knows nothing is measured on the
     # baseline's, where there is one.
-    typical = (baseline if len(baseline) else done).drop_duplicates("seed")
-    compared = {c.name: by_seed(baseline, f"{c.name}_{part}") for c in columns}
+    typical = list({run["seed"]: run for run in reversed(baseline or done)}.values())[::-1]
 
-    def row(name: str, kind: str, members: pd.DataFrame, prefix: str = "") -> dict[str, object]:
-        first = members.iloc[0] if len(members) else None
+    def numbers(runs: Sequence[_Run], column: str) -> dict[int, float]:
+        return _numbered((run["seed"], run[column]) for run in runs)
+
+    compared = {c.name: numbers(baseline, f"{c.name}_{part}") for c in columns}
+
+    def row(name: str, kind: str, runs: Sequence[_Run], prefix: str = "") -> dict[str, object]:
+        seconds = [run["seconds"] for run in runs]
         content: dict[str, object] = {
             "table": sweep.name,
             "row": name,
             "kind": kind,
             "part": part,
             "condition": condition,
-            "n": len(members),
+            "n": len(runs),
             "n_shared": 0,
-            "runs": _home(members),
-            "defect": first is not None and any(members.defect != ""),
-            "parameters": first.parameters if first is not None and kind == "run" else math.nan,
-            "seconds": estimate(list(members.seconds)).mean if kind == "run" else math.nan,
+            "runs": str(runs[0]["folder"].parent) if runs else "",
+            "defect": any(run["defect"] != "" for run in runs),
+            "parameters": runs[0]["parameters"] if runs and kind == "run" else math.nan,
+            "seconds": estimate(seconds).mean if kind == "run" else math.nan,
         }
         for column in columns:
-            values = by_seed(members, f"{prefix}{column.name}_{part}")
+            values = numbers(runs, f"{prefix}{column.name}_{part}")
             others = compared[column.name]
             difference = NOTHING if name == sweep.baseline else paired(values, others)
             content["n_shared"] = difference.n
@@ -135,25 +150,20 @@ def _rows(
         return content
 
     rows = []
-    for run in sweep.runs:
-        content = row(run.label, "run", done[done.label == run.label])
-        known = published.printed(run.label, sweep.table)
+    for label in (run.label for run in sweep.runs):
+        content = row(label, "run", members.get(label, []))
+        known = published.printed(label, sweep.table)
         for column in columns:
             content[f"{column.name}_printed"] = known.get((column.name, part), math.nan)
         rows.append(content)
     rows.append(row("trivial", "trivial", typical, "trivial_"))
     # result.json has the floor of test and val together.
-    floor = by_seed(typical, "floor") if part == "mean" else {}
+    floor = numbers(typical, "floor") if part == "mean" else {}
     if floor and any(column.name == _OF_FLOOR for column in columns):
-        content = row("floor", "floor", typical.iloc[:0])
+        content = row("floor", "floor", [])
         content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
         rows.append(content | _numbers(_OF_FLOOR, estimate(list(floor.values())), NOTHING))
     return rows
-
-
-def _home(runs: pd.DataFrame) -> str:
-    """The folder that the seeds of one variant lie in."""
-    return str(runs.folder.iloc[0].parent) if len(runs) else ""
 
 
 def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, float]:
