@@ -404,7 +404,7 @@ def main() -> None:
             folders.enter(sys.argv[1:])
             commands = typer.main.get_command(app)
             words = grammar.uniform(sys.argv[1:], commands)
-            cli_completion.complete(lambda: app(words))
+            cli_completion.complete(lambda: commands(words))
         finally:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
                 sys.stdout.flush()

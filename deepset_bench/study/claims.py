@@ -12,6 +12,7 @@ from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.model.energy_reference import fit_reference
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.table import metrics
 from deepset_bench.study.claimed import EQUAL, SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
@@ -61,10 +62,12 @@ def claims(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFram
         runs[name] = added(frame, shown)
     rows = []
     for one in wanted:
+        if isinstance(one, ReferenceClaim):
+            sets = catalogue.load(one.fitted_on), catalogue.load(one.applied_to)
+            rows += [_of_reference(study, one, condition, *sets) for condition in conditions]
+            continue
         for condition in conditions:
-            if isinstance(one, ReferenceClaim):
-                rows.append(_of_reference(study, one, condition))
-            elif one.pairs:
+            if one.pairs:
                 rows.append(_decide(study, one, runs[one.runs], condition, where))
             else:
                 rows.append(_of_trivial(study, one, runs[one.runs], condition, where))
@@ -144,12 +147,13 @@ def _of_trivial(
     return _row(study, claim, condition, evidence, verdict, effects, where)
 
 
-def _of_reference(study: Study, claim: ReferenceClaim, condition: str) -> dict[str, str]:
+def _of_reference(
+    study: Study, claim: ReferenceClaim, condition: str, fitted: Frames, unseen: Frames
+) -> dict[str, str]:
     """The energy reference alone, fitted on one set and applied to another.
 
     Holds where it misses by over so many times the printed energy error, `smaller` else.
     """
-    fitted, unseen = catalogue.load(claim.fitted_on), catalogue.load(claim.applied_to)
     kind = experiment(under(condition)).config.reference.kind
     miss = float((fit_reference(kind, fitted)(unseen) - unseen.energy).mean())
     known = published(study).printed(claim.label, claim.table)

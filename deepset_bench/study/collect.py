@@ -25,7 +25,7 @@ from deepset_bench.reading import DAMAGED
 from deepset_bench.record import ENDED, RunRecord, RunRecords
 from deepset_bench.results.opening import opened
 from deepset_bench.runs import variant_home, with_start
-from deepset_bench.study.columns import usual
+from deepset_bench.study.columns import Column, usual
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.comparisons import Comparison, Row
 
@@ -171,6 +171,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
             homes[run.label, condition] = wanted, variant_home(wanted, where.runs)
     if not homes and not _is_taken(where.overrides):
         raise UserError(impossible[0]["reason"])
+    columns = usual()
     there = {
         seed for home in {home for _, home in homes.values()} for seed in where.runs.seeds(home)
     }
@@ -178,7 +179,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     now = catalogue.checksums(sorted(every))
     rows = [
         {"label": label, "condition": condition, "seed": seed, "folder": run.path, "run": run}
-        | _known(where.done, run, wanted, seed, now)
+        | _known(where.done, run, wanted, seed, now, columns)
         for (label, condition), (wanted, home) in homes.items()
         for seed in sorted(there) or [0]
         for run in [where.runs.run(home / f"seed-{seed}")]
@@ -204,17 +205,24 @@ def _known(
     wanted: Experiment,
     seed: int,
     now: Mapping[str, str],
+    columns: Sequence[Column],
 ) -> dict[str, Any]:
     """The row of a run, read once where it is done."""
     if run.path in done:
         return done[run.path]
-    row = _row(run, wanted, seed, now)
+    row = _row(run, wanted, seed, now, columns)
     if row["state"] == "done":
         done[run.path] = row
     return row
 
 
-def _row(run: RunRecord, wanted: Experiment, seed: int, now: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    run: RunRecord,
+    wanted: Experiment,
+    seed: int,
+    now: Mapping[str, str],
+    columns: Sequence[Column],
+) -> dict[str, Any]:
     result = run.result()
     if not result:
         status = run.status()
@@ -245,6 +253,6 @@ def _row(run: RunRecord, wanted: Experiment, seed: int, now: Mapping[str, str]) 
         "baselines": result["baselines"],
         "result": result,
     }
-    for column in usual():
+    for column in columns:
         row |= column.values(result)
     return row

@@ -83,6 +83,9 @@ def of_runs(runs: pd.DataFrame, metrics: Sequence[Metric]) -> list[Column]:
 
 def added(runs: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
     """The frame of runs with these columns, NaN where a run is not done or has no number."""
+    columns = {one.name: one for one in columns if f"{one.name}_{PARTS[0]}" not in runs}.values()
+    if not columns:
+        return runs
     nothing: dict[str, Any] = {source: {} for source in _PREFIX}
     done = runs.state == "done"
     results = runs.result.where(done, None) if done.any() else [None] * len(runs)

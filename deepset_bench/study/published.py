@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,13 @@ def published(study: Study) -> Published:
     path = study.file("published.yaml")
     if path is None:
         return Published()
+    about = path.stat()
+    return _read(path, path.absolute(), about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _read(path: Path, *_: Path | int) -> Published:
+    """A file as it is now, once for all who ask."""
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: is to be a mapping of tables")

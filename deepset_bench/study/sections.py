@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import pandas as pd
 
@@ -157,30 +158,33 @@ def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Se
     size, name, digits = metric.shown(unit)
     if metric.of_run:
         parts = parts[:1]  # the same for each
-    frame = table.frame[table.frame.part.isin(parts)]
+    each = [row for row in table.frame.to_dict("records") if row["part"] in parts]
     whose = "mean of test and val" if list(parts) == ["mean"] else " and ".join(parts)
     if len(parts) > 2:
         whose = "test, val and their mean"
     columns = [("", "variant")] + ([("", "of")] if len(parts) > 1 else [])
-    has_printed = frame[f"{column.name}_printed"].notna().any()
+    has_printed = any(not math.isnan(row[f"{column.name}_printed"]) for row in each)
     columns += [("", "printed")] if has_printed else []
     columns += [(c, heading) for c in conditions for heading in (metric.statistic, "n", "Δ")]
+    found: dict[tuple[str, str], dict[str, Mapping[Any, Any]]] = {}
+    for one in each:
+        found.setdefault((one["row"], one["part"]), {})[one["condition"]] = one
     rows = []
-    for row in frame.row.drop_duplicates():
+    for row in dict.fromkeys(one["row"] for one in each):
         for part in parts:
-            group = frame[(frame.row == row) & (frame.part == part)].set_index("condition")
-            label = "" if group.empty else _label(str(row), group.kind.iloc[0], column)
+            group = found.get((row, part), {})
+            first = next(iter(group.values()), {})
+            label = _label(row, first["kind"], column) if first else ""
             if not label:
                 continue
-            first = group.iloc[0]
-            cells = [Cell(label, italic=first.kind != "run")]
+            cells = [Cell(label, italic=first["kind"] != "run")]
             cells += [Cell(part)] if len(parts) > 1 else []
             if has_printed:
                 known = first[f"{column.name}_printed"]
                 cells.append(number(known, math.nan, size, digits, Cell()))
             for condition in conditions:
-                at = group.loc[condition] if condition in group.index else None
-                cells += _ours(at, column.name, size, digits, row == table.sweep.baseline)
+                base = row == table.sweep.baseline
+                cells += _ours(group.get(condition), column.name, size, digits, base)
             rows.append(cells)
     heading = f"{column.words}{f' in {name}' if name else ''}"
     heading += "" if metric.of_run else f", {whose}"
@@ -199,18 +203,20 @@ def _label(row: str, kind: str, column: Column) -> str:
     return _TRIVIAL.get(column.metric.name.split("_")[0], ", ".join(_TRIVIAL.values()))
 
 
-def _ours(at: pd.Series | None, metric: str, size: float, digits: int, base: bool) -> list[Cell]:
+def _ours(
+    at: Mapping[Any, Any] | None, metric: str, size: float, digits: int, base: bool
+) -> list[Cell]:
     """Mean, number of seeds and difference of one condition."""
-    n = 0 if at is None else int(at.get(f"{metric}_n", at.n))
+    n = 0 if at is None else int(at.get(f"{metric}_n", at["n"]))
     if at is None or n == 0:
         return [DASH, Cell("0"), Cell("baseline") if base else DASH]
     mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
-    count = Cell(f"{n}{'†' if at.defect else ''}", source=at.runs)
+    count = Cell(f"{n}{'†' if at['defect'] else ''}", source=at["runs"])
     if base:
         return [mean, count, Cell("baseline")]
     difference, half = at[f"{metric}_difference"], at[f"{metric}_difference_half"]
     bold = abs(difference) > half  # false for NaN: one seed has no interval
-    nothing = Cell() if at.kind == "floor" else DASH
+    nothing = Cell() if at["kind"] == "floor" else DASH
     return [mean, count, number(difference, half, size, digits, nothing, bool(bold))]
 
 
