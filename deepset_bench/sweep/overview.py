@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Group, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from deepset_bench.console import Console
+from deepset_bench.overrides import last_of_each
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.surroundings import visible
 from deepset_bench.sweep.execute import Sweep
+from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import Standing
 
 _COLOURS = {"done": "green", "failed": "red", "diverged": "magenta", "running": "cyan"}
@@ -33,17 +36,35 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """One line a run: state, epoch, validation errors, time left or why it ended."""
-    shown = Table(box=SIMPLE_HEAD)
+def called(runs: Sequence[Run]) -> dict[Run, str]:
+    """What people call each run of a sweep: by the overrides that not all of its runs have."""
+    words = {run: last_of_each(run.overrides) for run in runs}
+    common = set.intersection(*map(set, words.values())) if words else set()
+    own = {run: " ".join(word for word in words[run] if word not in common) for run in runs}
+    return {run: own[run] or ("baseline" if len(runs) > 1 else run.name) for run in runs}
+
+
+def table(rows: Sequence[Row], *, one_line: bool = False) -> Table:
+    """State, epoch, validation errors, time left or why it ended, of each run.
+
+    Args:
+        rows: runs, and where they stand.
+        one_line: whether long names and reasons are cut, so that each run has one line.
+    """
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 0 if one_line else 1))
     shown.add_column("run", overflow="fold", ratio=1)
     shown.add_column("state", no_wrap=True)
     for heading in ("epoch", "val E / meV", "val F / (meV/Å)"):
-        shown.add_column(heading, justify="right", no_wrap=heading == "epoch")
-    shown.add_column("left, or why", overflow="fold")
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("left, or why", overflow="fold", max_width=16 if one_line else None)
+
+    def cut(text: str) -> Text:
+        how: OverflowMethod = "ellipsis" if one_line else "fold"
+        return Text(visible(text), no_wrap=one_line, overflow=how)
+
     for name, stands in rows:
         state = Text(stands.state, _COLOURS.get(stands.state, "dim"))
-        shown.add_row(name, state, *_numbers(stands), _note(stands))
+        shown.add_row(cut(name), state, *_numbers(stands), cut(_note(stands)))
     return shown
 
 
@@ -122,29 +143,30 @@ def watching(console: Console, sweep: Sweep) -> Iterator[Callable[[], None]]:
 
 
 def _lines(console: Console, sweep: Sweep) -> Callable[[], None]:
-    told: dict[str, str] = {}
+    told: dict[Run, str] = {}
+    names = called(sweep.runs)
 
     def changes() -> None:
         for run in sweep.runs:
             stands = sweep.standing(run)
-            if stands.state != told.get(run.name, "queued"):
-                told[run.name] = stands.state
-                text = line(run.name, stands)
-                console.print(text, soft_wrap=True)
+            if stands.state != told.get(run, "queued"):
+                told[run] = stands.state
+                console.print(line(names[run], stands), soft_wrap=True)
 
     return changes
 
 
 def _overview(sweep: Sweep, height: int) -> RenderableType:
     """What fits the terminal, what is being trained first."""
-    rows = [(run.name, sweep.standing(run)) for run in sweep.runs]
+    names = called(sweep.runs)
+    rows = [(names[run], sweep.standing(run)) for run in sweep.runs]
     standings = [stands for _, stands in rows]
     rows.sort(key=lambda row: _ORDER.index(row[1].state))
-    room = max(height // 2 - 4, 3)  # long names take two lines
+    room = max(height - 6, 3)  # beside the headings and the line below
     more = f" ({len(rows) - room} not shown)" if len(rows) > room else ""
     left = seconds_left(standings, sweep.executor.jobs)
     when = "" if left is None else f"; about {duration(left)} left"
-    return Group(table(rows[:room]), Text(f"{counts(standings)}{more}{when}"))
+    return Group(table(rows[:room], one_line=True), Text(f"{counts(standings)}{more}{when}"))
 
 
 def seconds_left(standings: Sequence[Standing], jobs: int) -> float | None:

@@ -101,7 +101,8 @@ def _below(path: Path, root: Path) -> str:
 def _list(console: Console, planned: Plan) -> None:
     epochs = [run.experiment.config.trainer.epochs for run in planned.runs]
     pairs = zip(planned.runs, epochs, strict=True)
-    display.show_runs(console, [(run.name, standing(run.folder, n)) for run, n in pairs])
+    names = display.called(planned.runs)
+    display.show_runs(console, [(names[run], standing(run.folder, n)) for run, n in pairs])
     if planned.repeated:
         console.print(f"asked for more than once: {planned.repeated}")
 
@@ -109,7 +110,8 @@ def _list(console: Console, planned: Plan) -> None:
 def _report(console: Console, ended: Sweep) -> bool:
     """Print what did not end well; returns whether everything did."""
     unwell = {r: s for r, s in ended.ended.items() if s.state in ("failed", "diverged")}
+    names = display.called(ended.runs)
     for run, stands in unwell.items():
-        text = f"{stands.state} {run.name}: {stands.reason}; see {run.folder.log}"
+        text = f"{stands.state} {names[run]}: {stands.reason}; see {run.folder.log}"
         console.print(text, soft_wrap=True)
     return not unwell

@@ -94,7 +94,7 @@ def test_a_job_that_died_is_reported_as_the_local_one_is(here, monkeypatch, caps
     assert [run.folder.status()["state"] for run in runs] == ["done", "failed", "done"]
     assert runs[1].folder.status()["reason"] == "the queue lost it"
     assert "failed: the queue lost it" in runs[1].folder.log.read_text()
-    assert f"failed {runs[1].name}: the queue lost it; see {runs[1].folder.log}" in out
+    assert f"failed seed=1: the queue lost it; see {runs[1].folder.log}" in out
     here.dying = ()
     assert inside(monkeypatch, capsys, "sweep", *arguments)[0] == 0  # failures are tried again
 

@@ -75,7 +75,7 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
     assert (status, err) == (1, "")
     assert [run.folder.status()["state"] for run in (before, after)] == ["done", "done"]
     assert impossible.folder.status()["state"] == "failed"
-    (line,) = [x for x in out.splitlines() if x.startswith(f"failed {impossible.name}: ")]
+    (line,) = [x for x in out.splitlines() if x.startswith("failed data.val_size=1000: ")]
     assert line.endswith(f"data.val_size=5 data.test_size=5; see {impossible.folder.log}")
     assert "do not fit" in impossible.folder.log.read_text()
     assert "Traceback" not in impossible.folder.log.read_text()
@@ -89,7 +89,7 @@ def test_two_at_once_past_a_failure_and_again(monkeypatch, capsys):
     done = asked("data.val_size=8,9")
     status, out, _ = inside(monkeypatch, capsys, "sweep", *done)
     assert status == 0
-    assert out.count("done        tiny/corrected/") == 2
+    assert out.count("done        data.val_size=") == 2
     assert (written(before), written(after)) == times
 
     status, out, _ = inside(monkeypatch, capsys, "status")
@@ -254,3 +254,32 @@ def test_the_table_fits_a_terminal(monkeypatch):
     assert "250.0" in shown
     assert "40 runs: 1 failed, 39 queued" in shown
     assert os.environ["BENCH_RUNS"] not in shown
+
+
+def test_runs_are_called_by_what_differs():
+    runs = plan([*OVERRIDES, "gnn=none,sage", "cutoff=4,5"], 2).runs
+    names = list(display.called(runs).values())
+    assert names[0] == "gnn=none cutoff=4 seed=0"
+    assert len(set(names)) == len(runs) == 8
+    (alone,) = plan(OVERRIDES).runs
+    assert display.called([alone]) == {alone: alone.name}
+    quick = display.called(plan(["quick"]).runs)
+    assert list(quick.values()) == ["scalars=none", "scalars=cub_sqrt"]
+
+
+def test_a_live_table_has_one_line_a_run():
+    axes = ("trainer.schedule.warmup_steps=1,2", "trainer.learning_rate=0.001,0.002")
+    runs = plan([*OVERRIDES, *axes]).runs[:2]
+    sweep = Sweep(runs, Share(1, 1, (), 1))
+    for run in runs:
+        reason = "the training loss of epoch 3 is nan, and more words than a line has"
+        sweep.ended[run] = Standing("failed", reason, 20000, 20000, 0.7155, 1.5555)
+    console = Console(file=StringIO(), force_terminal=True, width=100, height=24, color_system=None)
+    with display.watching(console, sweep):
+        pass
+    shown = {line for line in console.file.getvalue().splitlines() if "20000/20000" in line}
+    assert {line.split()[0] for line in shown} == {axis.split(",")[0] for axis in axes[1:]} | {
+        "trainer.learning_rate=0.002"
+    }
+    assert all(" failed " in line and "715.5" in line for line in shown)
+    assert all(len(line.split("\x1b[2K")[-1]) <= 100 for line in shown)
