@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deepset_bench.record import RunRecords
 from deepset_bench.results import stored
+from deepset_bench.results.storage import ENDINGS
 from deepset_bench.runs import RunsFolder, runs_root
 
 
@@ -19,4 +20,5 @@ def opened(runs_dir: str | Path | None) -> RunRecords:
         UserError: a table that cannot be used.
     """
     root = runs_root(runs_dir)
-    return stored.read(root) if root.is_file() else RunsFolder(root)
+    named_so = root.name.endswith(ENDINGS) and not root.is_dir()
+    return stored.read(root) if root.is_file() or named_so else RunsFolder(root)

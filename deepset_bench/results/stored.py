@@ -194,6 +194,8 @@ def read(file: Path) -> StoredRuns:
         UserError: it is not there or damaged; one line with the row, counted with that of the
             headings, and the column.
     """
+    if not file.exists():
+        raise UserError(f"{file}: no such file; name a table of bench results export")
     about = file.stat()
     return _read(file, file.absolute(), about.st_mtime_ns, about.st_size)
 

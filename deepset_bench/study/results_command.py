@@ -65,8 +65,6 @@ def import_(file: Path, runs_dir: Path | None) -> None:
     Raises:
         UserError: the table cannot be used; a run is there and is another.
     """
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; name a table of bench results export")
     table = stored.read(file)
     root = table.root if runs_dir is None else runs_dir
     count, there = restoring.restore(table, root)

@@ -13,6 +13,7 @@ import pytest
 
 from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.results import epochs, exporting, restoring, stored
+from deepset_bench.results.opening import opened
 from deepset_bench.runs import RunsFolder
 from tests.study.folders import write
 
@@ -90,6 +91,8 @@ ENERGY = "result.metrics.test.energy_mae_ev"
         ("folder", "/etc/seed-0", "row 3, column folder: '/etc/seed-0' is no folder below"),
         ("folder", "a//seed-0", "is no folder below"),
         ("folder", '"a\\u0000b"', "is no folder below"),
+        ("key_order", '{"result": [0, 0]}', "row 3, column key_order: does not name each of the"),
+        ("key_order", '{"result": {"a": 1}}', "row 3, column key_order: does not name each of"),
         ("folder", "", "row 3, column folder: None is no folder below"),
         ("folder", "7", "row 3, column folder: 7 is no folder below"),
         ("folder", "but-2-ene/corrected/baseline/seed-0", "is another row's already"),
@@ -147,6 +150,13 @@ def test_a_packed_table_that_is_cut_short(table):
     refused(packed, "cannot be read")
     packed.write_bytes(table.read_bytes())
     refused(packed, "cannot be read")
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"none\.csv: no such file; name a table of bench results"):
+        opened(tmp_path / "none.csv")
+    (tmp_path / "folder.csv").mkdir()
+    assert opened(tmp_path / "folder.csv").every() == []
 
 
 def test_a_file_name_says_the_format(tmp_path):
