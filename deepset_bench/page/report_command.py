@@ -111,7 +111,7 @@ def page(
     origin = provenance(there, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
     links |= {one.sweep.name: f"#sweep-{one.sweep.name}" for one in there}
-    links |= {name: "#tables" for name in built if name not in links}
+    links = dict.fromkeys(study.comparisons, "#tables") | links
     links |= {name: f"#{name}" for name in ("tables", "claims", "runs")}
     said = findings(study, table, closing, unit)
     say("examining data")
