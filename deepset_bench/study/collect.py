@@ -157,24 +157,22 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     """
     homes = {}
     impossible = []
-    options = groups()
+    options, records = groups(), where.runs
     for condition in conditions_of(sweep, conditions):
         for run in sweep.runs:
             lines = [*run.overrides, *where.overrides, *under(condition)]
             try:
-                wanted = with_start(experiment(lines, options), where.runs)
+                wanted = with_start(experiment(lines, options), records)
             except UserError as error:  # overrides that other variants may take
                 one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
                 one["run"] = None
                 impossible.append(one | {"state": IMPOSSIBLE, "reason": str(error)})
                 continue
-            homes[run.label, condition] = wanted, variant_home(wanted, where.runs)
+            homes[run.label, condition] = wanted, variant_home(wanted, records)
     if not homes and not _is_taken(where.overrides):
         raise UserError(impossible[0]["reason"])
     columns = usual()
-    there = {
-        seed for home in {home for _, home in homes.values()} for seed in where.runs.seeds(home)
-    }
+    there = {seed for home in {home for _, home in homes.values()} for seed in records.seeds(home)}
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
     now = catalogue.checksums(sorted(every))
     rows = [
@@ -182,7 +180,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
         | _known(where.done, run, wanted, seed, now, columns)
         for (label, condition), (wanted, home) in homes.items()
         for seed in sorted(there) or [0]
-        for run in [where.runs.run(home / f"seed-{seed}")]
+        for run in [records.run(home / f"seed-{seed}")]
     ]
     return pd.DataFrame([*rows, *impossible])
 

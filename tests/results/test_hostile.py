@@ -15,7 +15,9 @@ from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.results import epochs, exporting, restoring, stored
 from deepset_bench.results.opening import opened
 from deepset_bench.runs import RunsFolder
+from deepset_bench.study.collect import Where, collect
 from tests.study.folders import write
+from tests.study.shipped import REPORT
 
 
 @pytest.fixture
@@ -193,3 +195,15 @@ def test_interpolations_stay_text(table, tmp_path, monkeypatch):
     assert "${oc.env:SECRET}" in text
     change(table, "config.aggregation", "${")
     assert json.dumps("${") or True
+
+
+def test_tables_of_a_table_that_is_damaged_are_one_line(table):
+    change(table, ENERGY, "NaN")
+    with pytest.raises(
+        UserError, match=rf"^{re.escape(str(table))}: row 3, column {ENERGY}: 'NaN'"
+    ):
+        collect(REPORT.comparisons["table_1"], ["corrected"], Where((), table))
+    with pytest.raises(UserError, match=r"none\.csv: no such file"):
+        collect(
+            REPORT.comparisons["table_1"], ["corrected"], Where((), table.with_name("none.csv"))
+        )
