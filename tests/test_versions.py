@@ -82,10 +82,10 @@ def test_replaced_data_are_said_and_nothing_is_mixed(bench, sheet):
     assert "3 runs: 2 failed, 1 done" in out
 
     status, out, _ = bench("tables", sheet)
-    assert "plain, corrected, seed 0, 1: another run (the data of this run were replaced)" in out
+    assert "plain, seed 0, 1: another run (the data of this run were replaced)" in out
     status, _, err = bench("tables", sheet, "--format", "csv")
     assert err.count("the data of this run were replaced") == 1
-    assert err.startswith("left out: plain, corrected, seed 0, 1: ")
+    assert err.startswith("left out: plain, seed 0, 1: ")
     assert status == 0
 
     status, out, err = bench("evaluate", old[0], new[0])
