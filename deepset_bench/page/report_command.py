@@ -108,6 +108,7 @@ def page(
         raise UserError(f"{where.runs.root}: no finished run of {study.title!r}; {fill} makes some")
     there = [one for one in tables if one.sweep.table or (one.runs.state == "done").any()]
     closing = claims(study, shown, where)
+    answered = answers(study, [table(study.answer[0])] if study.answer else tables)
     origin = provenance(there, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
     links |= {one.sweep.name: f"#sweep-{one.sweep.name}" for one in there}
@@ -130,7 +131,7 @@ def page(
         command=shlex.join(command + (["--unit", unit] if unit != "hartree" else [])),
         root=str(where.runs.root),
         study=study,
-        answers=answers(study, [table(study.answer[0])] if study.answer else tables),
+        answers=answered,
         said=said,
         claims=blocks.claims_page(study, closing) if len(closing) else None,
         corrections=corrections(study),
