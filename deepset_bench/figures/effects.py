@@ -25,6 +25,8 @@ _APART = 0.16
 """Of two conditions in one row."""
 _FAR = 3.0
 """An effect so many times as large as the next smaller one, and all larger ones, are cut."""
+_LARGE = 100.0
+"""Per cent: no effect or interval below it is cut."""
 
 
 def effects(
@@ -139,13 +141,14 @@ def _limits(means: Sequence[float], halves: Sequence[float]) -> tuple[float, flo
     sizes = np.abs(means)[order]
     kept = len(order)
     for place in range(math.ceil(len(order) / 2), len(order)):
-        if sizes[place] > _FAR * sizes[place - 1] > 0:
+        if sizes[place] > max(_FAR * sizes[place - 1], _LARGE):
             kept = place
             break
     inside = order[:kept]
     middle = np.array(means)[inside]
     half = np.nan_to_num(np.array(halves)[inside])
-    reach = 2 * np.abs(middle).max()  # an interval may be far longer than its effect
+    # An interval may be far longer than its effect.
+    reach = max(2 * np.abs(middle).max(), _LARGE)
     low, high = max((middle - half).min(), -reach), min((middle + half).max(), reach)
     low, high = min(low, 0.0), max(high, 0.0)
     room = 0.06 * (high - low)
