@@ -109,10 +109,16 @@ def sources(chosen: list[Variant]) -> dict[str, str]:
     return {f"{v.kind} {v.name}": _digest(v.file) for v in chosen if not v.ours}
 
 
-def to_type(chosen: Iterable[Variant]) -> list[str]:
-    """The words `--variants FILE` of a command that needs these, for files that a person names."""
-    # A study's own is found where the study is.
+def to_type(chosen: Iterable[Variant], *, names_study: bool = True) -> list[str]:
+    """The words `--variants FILE` of a command that needs these, for files that a person names.
+
+    Args:
+        chosen: what the command needs.
+        names_study: whether the command names a file of the study, whose variants it has then.
+    """
     named = {file for file, _ in _named(os.environ.get(ENVIRONMENT, ""))}
+    if not names_study:
+        named |= {f.absolute() for f in of_study("variants.py") if f.parent.resolve() != Path.cwd()}
     files = dict.fromkeys(one.file for one in chosen if one.file in named)
     return [word for file in files for word in ("--variants", str(file))]
 

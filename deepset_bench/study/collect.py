@@ -77,7 +77,8 @@ class Where:
             also: what they are to know beside what they are made of, such as metrics.
         """
         words = last_of_each([*run.overrides, *self.overrides, *under(condition)])
-        own = registry.to_type([*self.variants([run], condition), *also])
+        needed = [*self.variants([run], condition), *also]
+        own = registry.to_type(needed, names_study=False)
         one = ["bench", "train", *words, *self.dir]
         if again:  # bench train alone forgets an earlier run
             each = [shlex.join([*one, f"seed={seed}", "--fresh", *own]) for seed in seeds]

@@ -224,3 +224,19 @@ def test_a_name_that_cannot_be_one(bench, tmp_path, monkeypatch):
     assert "is there already" in bench("study", "new", "mine", status=2)
     assert "cannot name a study" in bench("study", "new", "x y", status=2)
     assert "of the program's own" in bench("study", "new", "generalisation", status=2)
+
+
+def test_a_command_typed_elsewhere_names_the_studys_variants(bench, tmp_path, monkeypatch):
+    text = SHEET.replace("width=16", "scalars=inverse").replace("width=8", "scalars=none")
+    own = (
+        "from deepset_bench.variants import scalar\n\n\n"
+        '@scalar("inverse")\ndef inverse(d):\n    return 1 / d\n'
+    )
+    make(tmp_path / "s", widths_yaml=text, variants_py=own)
+    write(tmp_path / "runs", [], 0, 0.02)
+    monkeypatch.chdir(tmp_path)
+    said = bench("tables", "s")
+    assert f"bench train scalars=inverse seed=0 --variants {tmp_path}/s/variants.py" in said
+    monkeypatch.chdir(tmp_path / "s")
+    said = bench("tables", "--runs-dir", "../runs")
+    assert "bench train scalars=inverse runs_dir=../runs seed=0\n" in said
