@@ -97,15 +97,6 @@ class Study:
             raise UserError(f"{where}: no comparison {name!r}; {nearest(name, self.comparisons)}")
         return self.comparisons[name]
 
-    @property
-    def command(self) -> str:
-        """What stands for it on a command line; empty for the one that is meant without a name."""
-        if self.folder is None or self.folder == folders.usual():
-            return ""
-        if self.folder.parent == resource("sweeps"):
-            return self.name
-        return "" if self.folder == Path.cwd() else _beside(self.folder)
-
 
 def of_words(words: Sequence[str], axes: Sequence[str] = ()) -> list[Study]:
     """The studies that a person names, each with the comparisons that they name of it.
