@@ -88,11 +88,11 @@ Elements = Annotated[
     ),
 ]
 Formula = Annotated[
-    str | None, typer.Option(help="Of HDF5 files only these molecules, as C4H8,C5H10.")
+    str | None, typer.Option(help="Read only these formulas from an HDF5 file, e.g. C4H8,C5H10.")
 ]
 Kelvin = Annotated[
     float | None,
-    typer.Option(help="Of the xTB electrons, kelvin (default: the datasheet's)."),
+    typer.Option(help="Electronic temperature for GFN-xTB in kelvin (default: the datasheet's)."),
 ]
 
 
@@ -116,7 +116,7 @@ def show(name: Annotated[str, typer.Argument(help="A set, as data= takes it.")])
 
 @app.command("import")
 def import_(
-    name: Annotated[str, typer.Argument(help="What data= is to call the set.")],
+    name: Annotated[str, typer.Argument(help="Name of the new set (used as data=NAME).")],
     sources: Sources = None,
     positions: Positions = None,
     forces: Forces = None,
@@ -194,7 +194,7 @@ def check(
 
 @app.command()
 def relabel(
-    new: Annotated[str, typer.Option("--as", help="What data= is to call the new set.")],
+    new: Annotated[str, typer.Option("--as", help="Name of the new set (used as data=NAME).")],
     sources: Sources = None,
     positions: Positions = None,
     forces: Forces = None,

@@ -61,7 +61,7 @@ _LOOK_ALIKE = {  # what Unicode does not take apart
 _ELSEWHERE = "name another folder (--out, runs_dir=, BENCH_RUNS, BENCH_DATA)"
 _RIGHTS = f"get the right to it, or {_ELSEWHERE}"
 _ROOM = "make room; the same command goes on with what is whole"
-_IN_THE_WAY = f"a file is where a folder is to be; move it, or {_ELSEWHERE}"
+_IN_THE_WAY = f"a file stands where a folder must be; move it, or {_ELSEWHERE}"
 _PROCESSES = "allow more processes (ulimit -u), or end other programs"
 _SMALLER = "ask for fewer frames or a lower trainer.batch_size=, or end other programs"
 _AGAIN = "try again when the disk or the network works"

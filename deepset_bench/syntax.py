@@ -99,12 +99,12 @@ def _said(kind: str, call: ast.Call) -> tuple[str, dict[str, Any]]:
 def _check_metric(said: Mapping[str, Any]) -> None:
     digits, of = said.get("digits"), said.get("of", "frames")
     if digits is not None and (type(digits) is not int or not 0 <= digits <= 12):
-        raise ValueError(f"digits={digits!r} of a metric is to be a whole number from 0 to 12")
+        raise ValueError(f"digits={digits!r} of a metric must be a whole number from 0 to 12")
     if of not in ("frames", "run", "potential"):
-        raise ValueError(f"of={of!r} of a metric is to be 'frames', 'run' or 'potential'")
+        raise ValueError(f"of={of!r} of a metric must be 'frames', 'run' or 'potential'")
     for word, kind in (("unit", str), ("less_is_better", bool)):
         if word in said and type(said[word]) is not kind:
-            raise ValueError(f"{word}={said[word]!r} of a metric is to be {kind.__name__}")
+            raise ValueError(f"{word}={said[word]!r} of a metric must be {kind.__name__}")
 
 
 def _parameters(kind: str, node: ast.FunctionDef | ast.ClassDef) -> dict[str, Option]:
@@ -148,7 +148,7 @@ def _option(argument: ast.arg, default: ast.expr | None) -> Option:
     try:
         value = ast.literal_eval(default)
     except ValueError:
-        raise ValueError(f"the default of {argument.arg} is to be a plain value") from None
+        raise ValueError(f"the default of {argument.arg} must be a plain value") from None
     return Option(types or ((type(value),) if type(value) in _TYPES.values() else ()), value)
 
 

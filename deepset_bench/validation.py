@@ -141,7 +141,7 @@ def validate(config: Config) -> None:
     for key in (f"task.{part}.{name}" for part in ("train", "ood") for name in _RANGES):
         ends = at(key)
         if ends is not None and not (len(ends) == 2 and 0 <= ends[0] <= ends[1]):
-            raise UserError(f"{key}={ends} is to be the least and the most, as in [2,4]")
+            raise UserError(f"{key}={ends} must be [min, max], e.g. [2,4]")
     name = config.name
     short = name is None or len(name.encode()) <= 80
     if not (short and re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", "none" if name is None else name)):
@@ -215,7 +215,7 @@ def complete(config: Config) -> None:
                     f"{group}.{name}={value}: {what} has no such option; {nearest(name, others)}"
                 )
             if not known[name].takes(value):
-                raise UserError(f"{group}.{name}={value} is to be {known[name]}")
+                raise UserError(f"{group}.{name}={value} must be {known[name]}")
         part.options = {name: part.options.get(name, o.default) for name, o in known.items()}
         for name, option in known.items():
             if float in option.types and type(part.options[name]) is int:

@@ -34,7 +34,10 @@ def row_space(subject: Subject) -> Finding | None:
     weights = np.linalg.lstsq(kinds.T, others.T, rcond=None)[0]
     away = np.abs(kinds.T @ weights - others.T).max(axis=0)
     outside = int((away > 1e-6).sum())
-    text = f"of the other set's {len(others)} compositions, {outside} are no combination of these"
+    text = (
+        f"of the other set's {len(others)} compositions, {outside} are not a linear "
+        "combination of these"
+    )
     if not outside:
         return Finding("the other set's composition", "ok", text, 0.0)
     new = np.setdiff1d(other.species, frames.species)

@@ -15,7 +15,8 @@ from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 VERDICTS = ("not run", "ok", "suspect", "defect")
 """From harmless to harmful. `suspect` asks for a look; only a `defect` fails an examination."""
 
-_TINY = 1e-6
+TINY, _TINY = 1e-6, "1e-6"
+"""eV or eV/angstrom: what is smaller is rounding."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,20 @@ def listed(numbers: Iterable[int]) -> str:
 
 def energy_text(ev: float) -> str:
     """An energy in eV and, for those who think so, in millihartree."""
-    if abs(ev) < _TINY:
-        return f"below {_TINY:g} eV"
+    if abs(ev) < TINY:
+        return f"below {_TINY} eV"
     return f"{ev:.3g} eV ({1000 * ev / HARTREE:.3g} mHa)"
+
+
+def agreement_text(ev: float) -> str:
+    """How far energies that should be equal are."""
+    return f"agree to {_TINY} eV" if ev < TINY else f"differ by up to {energy_text(ev)}"
 
 
 def force_text(ev_per_angstrom: float) -> str:
     """A force in eV/angstrom and hartree/bohr."""
-    if abs(ev_per_angstrom) < _TINY:
-        return f"below {_TINY:g} eV/angstrom"
+    if abs(ev_per_angstrom) < TINY:
+        return f"below {_TINY} eV/angstrom"
     return f"{ev_per_angstrom:.3g} eV/angstrom ({ev_per_angstrom / HARTREE_PER_BOHR:.3g} Ha/bohr)"
 
 

@@ -101,7 +101,7 @@ def _judged(kind: Kind, said: _Said | None, total: int) -> Finding:
         return Finding(check, "suspect", f"{text}{kind.spin}", advice=advice)
     if said.vague:
         text += f"; '{said.words}' may mean {len(said.meant)} molecules"
-        advice = "say which one with --smiles, and it is checked"
+        advice = "name the right one with --smiles, and it is checked"
         return Finding(check, "suspect", text, advice=advice)
     return Finding(check, "ok", f"{text}, as it is said to be")
 
@@ -114,7 +114,7 @@ def _unfit(kind: Kind, said: _Said, text: str, share: float) -> Finding:
     text += " of the same formula" if same else f" ({others}){_difference(kind, said)}"
     advice = "wrong file, or wrong name: the labels are those of another molecule"
     if not said.alone:
-        advice = "say with --smiles what it is to be"
+        advice = "name the molecule with --smiles, and it is checked"
         return Finding("", "suspect", text, None, "", frames, (), advice)
     if any(_tautomer(kind, formula) for formula in same):
         advice = "a proton stands elsewhere: a tautomer"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from deepset_bench.checks.finding import VERDICTS, Finding, force_text, graded
+from deepset_bench.checks.finding import TINY, VERDICTS, Finding, force_text, graded
 from deepset_bench.checks.subject import FEW, Subject
 from deepset_bench.checks.work import follows
 from deepset_bench.molecules.frames import FloatArray
@@ -87,7 +87,7 @@ def _internal(check: str, error: FloatArray, subject: Subject, advice: str) -> F
     number = float(error.mean())
     if scale == 0:
         return Finding(check, "not run", "every force is zero")
-    text = f"as large as errors of {force_text(number)} a component would make it"
+    text = f"consistent with force errors {'' if number < TINY else 'of '}{force_text(number)}"
     if number > _NOISE:
         text += f", {number / scale:.2%} of the root mean square force"
     median = float(np.median(error))

@@ -31,7 +31,7 @@ def import_set(
     """Read a CP2K pair, or files and sets one after another, and store them under `name`.
 
     Args:
-        name: what `data=` is to call the set.
+        name: of the new set, for `data=NAME`.
         request: where the frames are.
         relabel: `gfn1` or `gfn2` to replace the labels by that method's energy and forces; files
             need none then.

@@ -34,9 +34,9 @@ class DeepSetCalculator(Calculator):
     Forces are the negative gradient of the energy, except for runs with `condition.units=mixed`:
     those learned a multiple of it and return that multiple.
 
-    A molecule whose composition is no combination of those in training is answered with a warning,
-    once: differences between its geometries stand, its absolute energy does not. So is one of
-    another spin multiplicity than those in training, where `atoms.info` or magnetic moments say so.
+    A molecule whose composition is not a linear combination of those in training is answered
+    with a warning, once: use differences between its geometries, not its absolute energy. So is one
+    of another spin multiplicity, where `atoms.info` or magnetic moments state it.
 
     Args:
         runs: a run folder, or folders of one experiment that differ in their seeds.
@@ -122,9 +122,9 @@ class DeepSetCalculator(Calculator):
         members = self.ensemble.members
         if not all(member.identified(frames).all() for member in members):
             self._once(
-                f"{formula}: the energy reference of this run cannot know a composition that is no "
-                "combination of those in training: energy differences within a molecule stand, "
-                "absolute energies do not"
+                f"{formula}: absolute energy undetermined, because the composition is not a linear "
+                "combination of the training compositions: use energy differences within the "
+                "molecule alone"
             )
         known = {spin for member in members for spin in member.multiplicities}
         if known and spin not in known:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from deepset_bench.checks.finding import Finding, energy_text, graded
+from deepset_bench.checks.finding import Finding, agreement_text, energy_text, graded
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
@@ -127,7 +127,7 @@ def _same(check: str, frames: Frames, what: str, difference: FloatArray, advice:
         return _not_finite(check, frames, difference, "energies")
     number = float(np.abs(difference).max())
     verdict = graded(number, _SUSPECT, _DEFECT)
-    text = f"energies {what} differ by {energy_text(number)} at most"
+    text = f"energies {what} {agreement_text(number)}"
     return Finding(check, verdict, text, number, "eV", (), (), "" if verdict == "ok" else advice)
 
 

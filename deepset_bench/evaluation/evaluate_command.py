@@ -162,7 +162,7 @@ def _true_forces(analysis: Analysis) -> list[str]:
     floor = float(np.abs(labels - true).mean())
     return [
         f"the labels hold a bias: against the true forces the MAE is {ours:.4f} eV/angstrom, and "
-        f"the true forces would score {floor:.4f} against these labels"
+        f"the true forces themselves have an error of {floor:.4f} against these labels"
     ]
 
 

@@ -20,8 +20,8 @@ MOST_ATOMS = 30
 MOST_MOLECULES = 4
 """Whose atoms and steps are printed; the CSV files have them all."""
 _CAUTION = (
-    "only the sum over a molecule is a label: how a model divides it among atoms is its own "
-    "choice, and how it divides the reference among elements that of a least-squares fit"
+    "only the molecular sum is a label; atomic energies are not unique, do not interpret them (the "
+    "energy reference is divided among the elements by a least-squares fit)"
 )
 
 
@@ -56,8 +56,9 @@ def show(
         console.print(_uncertainty(found, unit))
         dim(
             console,
-            "the standard deviation over the runs; rank correlation with a frame's error; the last "
-            "is 1 where the runs are as far from the truth as from each other, more if farther",
+            "uncertainty: standard deviation over the runs; rank correlation: of the "
+            "uncertainty with a frame's error; RMSE / uncertainty: 1 = calibrated, above 1 = "
+            "overconfident",
         )
     every = analysis.atoms["molecule"].unique()
     shown = list(every[:MOST_MOLECULES])
@@ -205,7 +206,7 @@ def _atoms(
 
 def _sum_check(analysis: Analysis) -> str:
     error = analysis.predictions.sum_error
-    return f"sums and the model's total energies differ by at most {error:.0e} eV"
+    return f"each sum equals the total energy of the model to {error:.0e} eV"
 
 
 def _neighbours(neighbours: pd.DataFrame, unit: str) -> Table:

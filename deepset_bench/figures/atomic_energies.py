@@ -39,8 +39,8 @@ def atomic_energies(
         "Atomic energies, {data}",
         "Predicted energy of each atom about the mean of its element, mean and standard deviation "
         "over the frames that the run was not trained on, in {energy}; atoms are counted from 0. "
-        "How a run divides a molecule's energy among its atoms is its own: labels say nothing of "
-        "it. {runs}.",
+        "Only the molecular sum is a label; atomic energies are not unique, do not interpret them. "
+        "{runs}.",
         of.missing,
         list(of.runs.values()),
         partial(_sheet, asked, of, molecule),

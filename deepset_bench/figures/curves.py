@@ -89,7 +89,7 @@ def _least(runs: pd.DataFrame, sheet: Comparison, metric: Metric) -> Comparison:
 
 
 def _trivial(metrics: Sequence[Metric]) -> list[str]:
-    """What stands for knowing nothing of them."""
+    """Their trivial baselines."""
     known = [TRIVIAL[quantity(m)] for m in metrics if quantity(m) in TRIVIAL]
     return list(dict.fromkeys(known))
 

@@ -40,7 +40,7 @@ def read(path: Path) -> list[Entry]:
     """
     content = read_yaml(path)
     if not isinstance(content, list):
-        raise UserError(f"{path}: is to be a list of figures, each with a name and a kind")
+        raise UserError(f"{path}: must be a list of figures, each with a name and a kind")
     found: list[Entry] = []
     for number, one in enumerate(content, 1):
         entry = _entry(one, f"{path}: entry {number}", path)
@@ -62,7 +62,7 @@ def keys_of(kind: Callable[..., Figure]) -> dict[str, tuple[Any, bool]]:
 
 def _entry(content: Any, where: str, path: Path) -> Entry:
     if not isinstance(content, dict):
-        raise UserError(f"{where}: is to be a mapping with a name and a kind")
+        raise UserError(f"{where}: must be a mapping with a name and a kind")
     for key in ("name", "kind"):
         if not isinstance(content.get(key), str):
             raise UserError(f"{where}: {key} is missing or not text")
@@ -83,11 +83,11 @@ def _entry(content: Any, where: str, path: Path) -> Entry:
             try:
                 keys[key] = exactly(_YAML.get(expected, expected), given[key])
             except NotExact:
-                what = f"is to be {_WORDS[expected]}, not {given[key]!r}"
+                what = f"must be {_WORDS[expected]}, not {given[key]!r}"
                 raise UserError(f"{place}, {key}: {what}") from None
         elif needed:
             raise UserError(f"{place}: {key} is missing: {_WORDS[expected]}")
     for key in ("title", "caption"):
         if not isinstance(content.get(key, ""), str):
-            raise UserError(f"{place}, {key}: is to be text, not {content[key]!r}")
+            raise UserError(f"{place}, {key}: must be text, not {content[key]!r}")
     return Entry(name, kind, content.get("title"), content.get("caption"), keys, place)

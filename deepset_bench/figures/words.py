@@ -10,7 +10,7 @@ from deepset_bench.scoring.table import Metric, with_unit
 from deepset_bench.units import UNITS
 
 TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
-"""What stands for knowing nothing of a quantity."""
+"""The trivial baseline of a quantity."""
 
 
 def quantity(metric: Metric) -> str:

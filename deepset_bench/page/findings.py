@@ -138,7 +138,7 @@ class Facts:
         return {"error": error, "of_trivial": of_trivial, "least": least, "most": most}
 
     def of_trivial(self, condition: str) -> dict[str, Any] | None:
-        """Errors as shares of what knowing nothing scores on the same frames.
+        """Errors as shares of the trivial baseline's on the same frames.
 
         Returns:
             `variants` that are there of `of`; `energy` and `forces`, as in `12 to 30 %`.

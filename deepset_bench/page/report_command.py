@@ -165,13 +165,13 @@ def corrections(study: Study) -> dict[str, Any] | None:
     content = read_yaml(path)
     keys = {"title", "words", "flaws"}
     if not isinstance(content, dict) or set(content) != keys:
-        raise UserError(f"{path}: is to be a mapping with the keys {', '.join(sorted(keys))}")
+        raise UserError(f"{path}: must be a mapping with the keys {', '.join(sorted(keys))}")
     flaws = content["flaws"]
     each = {"flaw", "switch", "shows"}
     if not isinstance(flaws, list) or not all(
         isinstance(o, dict) and set(o) == each for o in flaws
     ):
-        raise UserError(f"{path}: flaws is to be a list with flaw, switch and shows each")
+        raise UserError(f"{path}: flaws must be a list with flaw, switch and shows each")
     return content
 
 

@@ -47,7 +47,7 @@ def _runs(study: Study) -> Iterator[str]:
         name, *rows = study.answer
         labels = {row.label for row in study.comparison(name, "study.yaml: answer").runs}
         if len(rows) > 1 or not set(rows) <= labels:
-            yield "study.yaml: answer is to be a comparison, and at most one of its rows"
+            yield "study.yaml: answer must be a comparison, and at most one of its rows"
 
 
 def _metrics(study: Study) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Errors of energies (per molecule) and forces (per component), and what knowing nothing scores."""
+"""Errors of energies (per molecule) and forces (per component), and of the trivial baseline."""
 
 from __future__ import annotations
 

@@ -99,14 +99,14 @@ class Scorer:
 
 
 def unidentified(frames: Frames, identified: NDArray[np.bool_]) -> str:
-    """Which molecules' absolute energies training says nothing about, a line; empty for none."""
+    """Which molecules' absolute energies training does not determine, a line; empty for none."""
     outside = np.unique(frames.molecule[~identified])
     if not len(outside):
         return ""
     return (
-        f"{', '.join(outside)}: the energy reference cannot know what is no combination of the "
-        "compositions in training: energy differences within a molecule stand and are scored, "
-        "absolute energies do not and are not"
+        f"{', '.join(outside)}: absolute energy undetermined, because the composition is not a "
+        "linear combination of the training compositions: energy differences within a molecule are "
+        "scored, absolute energies are not"
     )
 
 

@@ -88,13 +88,13 @@ def claimed(study: Study) -> list[Claim | ReferenceClaim]:
         return []
     content = read_yaml(path)
     if not isinstance(content, list):
-        raise UserError(f"{path}: is to be a list of claims, each a mapping that begins '- claim:'")
+        raise UserError(f"{path}: must be a list of claims, each a mapping that begins '- claim:'")
     return [_one(study, entry, f"{path}: claim {n}") for n, entry in enumerate(content, 1)]
 
 
 def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
     if not isinstance(entry, dict):
-        raise UserError(f"{where}: is to be a mapping that begins '- claim:'")
+        raise UserError(f"{where}: must be a mapping that begins '- claim:'")
     keys: tuple[str, ...] = _OF_RUNS
     if "energy_reference" in entry:
         keys = _OF_REFERENCE
@@ -111,14 +111,14 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
         name = _named(study, entry, where, [])
         found = _SHARE.fullmatch(str(entry["of_trivial"]))
         if not found:
-            raise UserError(f"{where}: of_trivial is to be as in 'more than 50 %'")
+            raise UserError(f"{where}: of_trivial must be as in 'more than 50 %'")
         pairs: tuple[tuple[str, str], ...] = ()
         direction, size = _WORDS[found["word"]], float(found["percent"]) / 100
         return Claim(text, source, name, _fill(study, entry, name, where), column, pairs,
                      direction, size)  # fmt: skip
     compare = entry.get("compare")
     if not isinstance(compare, dict) or not compare:
-        raise UserError(f"{where}: compare is to be a mapping, as in {{variant: baseline}}")
+        raise UserError(f"{where}: compare must be a mapping, as in {{variant: baseline}}")
     pairs = tuple((str(variant), str(base)) for variant, base in compare.items())
     name = _named(study, entry, where, [label for pair in pairs for label in pair])
     direction, change = _change(entry.get("change"), f"{where}: change")
@@ -172,7 +172,7 @@ def _change(content: Any, where: str) -> tuple[int, float | None]:
         return _WORDS[text], None
     found = _CHANGE.fullmatch(text)
     if not found or content is None:
-        raise UserError(f"{where} is to be less, more, equal, or as in -39.1 % or x100")
+        raise UserError(f"{where} must be less, more, equal, or as in -39.1 % or x100")
     if found["times"]:
         return 1, float(found["times"]) - 1
     return 1 if found["sign"] == "+" else -1, float(found["percent"]) / 100
@@ -186,7 +186,7 @@ def _of_reference(text: str, source: str, entry: Mapping[str, Any], where: str) 
     if not isinstance(error, dict) or set(error) != set(wanted):
         raise UserError(f"{where}: error is to have {', '.join(wanted)}")
     if not is_number(error["times"]) or not isinstance(error["table"], int):
-        raise UserError(f"{where}: error: table and times are to be numbers")
+        raise UserError(f"{where}: error: table and times must be numbers")
     return ReferenceClaim(
         text, source, str(sets["fitted_on"]), str(sets["applied_to"]), str(error["label"]),
         error["table"], float(error["times"]),

@@ -1,4 +1,4 @@
-"""Metrics of runs as columns of frames: METRIC_PART, and trivial_METRIC_PART of knowing nothing."""
+"""Metrics of runs as columns of frames: METRIC_PART; trivial_METRIC_PART of the baseline."""
 
 from __future__ import annotations
 

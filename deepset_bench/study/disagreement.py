@@ -17,7 +17,7 @@ from deepset_bench.units import UNITS
 NOTE = (
     "Seeds as one: MAE of the mean of their predictions, and the mean over frames (components) of "
     "the standard deviation over seeds; rank: correlation (Spearman) of a frame's with its error; "
-    "RMSE / σ is 1 where seeds are as far from the truth as from each other, more if farther."
+    "RMSE / σ: 1 = calibrated, above 1 = overconfident."
 )
 _KEYS = {
     "energy": (ENERGY_MAE, "mean_energy_uncertainty_ev"),

@@ -38,9 +38,9 @@ NOTES = [
     "Energies are per molecule, as they are and relative to the mean of each molecule's frames; "
     "forces per component, also by atoms whose first shell (elements, with their numbers of bonds) "
     "was in training and was not.",
-    "— is not run, or there is nothing to score: no atoms of that kind, or a molecule whose energy "
-    "the reference says nothing about, because its composition is no combination of those trained "
-    "on.",
+    "—: not run, or nothing to score: no such atoms, or the energy of the molecule is "
+    "undetermined, because its composition is not a linear combination of the training "
+    "compositions.",
 ]
 
 

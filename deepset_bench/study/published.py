@@ -105,13 +105,13 @@ def _read(path: Path, *_: Path | int) -> Published:
     """A file as it is now, once for all who ask."""
     content = read_yaml(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: is to be a mapping of tables")
+        raise UserError(f"{path}: must be a mapping of tables")
     units = content.pop(_UNITS, {})
     data = content.pop(_DATA, "")
     if not isinstance(units, dict) or not units.keys() <= {"energy", "forces"}:
         raise UserError(f"{path}: units is to have energy and forces, as in hartree, hartree/bohr")
     if not isinstance(data, str):
-        raise UserError(f"{path}: data is to be the name of a set")
+        raise UserError(f"{path}: data must be the name of a set")
     for name, table in content.items():
         columns = table.get("columns", []) if isinstance(table, dict) else None
         if not isinstance(columns, list) or not all(

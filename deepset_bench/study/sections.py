@@ -21,7 +21,7 @@ CLAIM, EVIDENCE = "claim", "evidence"
 """Headings of columns that hold sentences."""
 _FLOOR = "true forces"
 _TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
-"""How the name of a metric begins -> what stands for knowing nothing of it."""
+"""How the name of a metric begins -> its trivial baseline."""
 
 
 @dataclass(frozen=True)

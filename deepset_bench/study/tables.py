@@ -115,7 +115,7 @@ def _rows(
     for run in done:
         members.setdefault(run["label"], []).append(run)
     baseline = members.get(sweep.baseline, [])
-    # Labels may differ between the rows of a sweep: what knows nothing is measured on the
+    # Labels may differ between the rows of a sweep: the trivial baseline is measured on the
     # baseline's, where there is one.
     typical = list({run["seed"]: run for run in reversed(baseline or done)}.values())[::-1]
 

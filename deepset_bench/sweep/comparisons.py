@@ -118,7 +118,7 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
         raise UserError(f"{path}: title is missing or not text")
     for key, kind in (("table", int), ("baseline", str)):
         if key in content and not isinstance(content[key], kind):
-            raise UserError(f"{path}: {key} is to be {'a number' if kind is int else 'text'}")
+            raise UserError(f"{path}: {key} must be {'a number' if kind is int else 'text'}")
     if not {"runs", "runs_of", "axes"} & set(content):
         raise UserError(f"{path}: holds neither runs nor axes")
     common = _lines(content.get("common", []), f"{path}: common")
@@ -170,7 +170,7 @@ def _seeds(lines: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise UserError(f"{where}: is to be a mapping with the keys {', '.join(keys)}")
+        raise UserError(f"{where}: must be a mapping with the keys {', '.join(keys)}")
     for key in content:
         if key not in keys:
             raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), keys)}")
@@ -179,7 +179,7 @@ def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _lines(content: Any, where: str) -> list[str]:
     if not isinstance(content, list):
-        raise UserError(f"{where}: is to be a list of overrides, as in [scalars=cub_sqrt]")
+        raise UserError(f"{where}: must be a list of overrides, as in [scalars=cub_sqrt]")
     for line in content:
         if not isinstance(line, str) or "=" not in line:
             raise UserError(f"{where}: {line!r} is no override, as in scalars=cub_sqrt")
@@ -189,7 +189,7 @@ def _lines(content: Any, where: str) -> list[str]:
 def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
     listed = content["runs"]
     if not isinstance(listed, list) or not listed:
-        raise UserError(f"{path}: runs is to be a list with a label and overrides each")
+        raise UserError(f"{path}: runs must be a list with a label and overrides each")
     runs: dict[str, list[str]] = {}
     for number, entry in enumerate(listed, 1):
         where = f"{path}: runs, entry {number}"
@@ -223,11 +223,11 @@ def _axes(content: dict[str, Any], path: Path) -> list[str]:
     """`axes` as overrides with several values."""
     axes = content.get("axes", {})
     if not isinstance(axes, dict):
-        raise UserError(f"{path}: axes is to be a mapping, as in gnn: [sage, edge]")
+        raise UserError(f"{path}: axes must be a mapping, as in gnn: [sage, edge]")
     lines = []
     for key, options in axes.items():
         if not isinstance(options, list) or not options:
-            raise UserError(f"{path}: axes.{key} is to be a list of options")
+            raise UserError(f"{path}: axes.{key} must be a list of options")
         lines.append(f"{key}={','.join(_text(option) for option in options)}")
     return lines
 

@@ -183,13 +183,13 @@ def read(folder: Path) -> Study:
     path = folder / SHEET
     content = read_yaml(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: is to be a mapping with the keys {', '.join(_KEYS)}")
+        raise UserError(f"{path}: must be a mapping with the keys {', '.join(_KEYS)}")
     for key in content:
         if key not in _KEYS:
             raise UserError(f"{path}: unknown key {str(key)!r}; {nearest(str(key), _KEYS)}")
     for key in _TEXTS:
         if not isinstance(content.get(key, ""), str):
-            raise UserError(f"{path}: {key} is to be text")
+            raise UserError(f"{path}: {key} must be text")
     texts = {key: str(content.get(key, "")).strip() for key in _TEXTS}
     if not texts["title"]:
         raise UserError(f"{path}: title is missing")
@@ -261,7 +261,7 @@ def _is_axis(line: str) -> bool:
 
 def _list(content: Any, where: str) -> list[str]:
     if not isinstance(content, list) or not all(isinstance(one, str) for one in content):
-        raise UserError(f"{where} is to be a list of texts")
+        raise UserError(f"{where} must be a list of texts")
     return list(content)
 
 

@@ -1,4 +1,4 @@
-"""What a run's errors say beside those of knowing nothing, in a sentence."""
+"""A run's errors compared with the trivial baseline, in a sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ERRORS = (
 
 
 def judgement(result: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """How many times better than knowing nothing a run is, on test and validation frames.
+    """How many times better than the trivial baseline a run is, on test and validation frames.
 
     Where it is not better and a setting is known to keep it from learning, that is said, too.
 

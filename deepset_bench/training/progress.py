@@ -87,7 +87,7 @@ def live_progress(console: Console, epochs: int) -> Iterator[Any]:
 
 
 def result_table(result: dict[str, Any]) -> Table:
-    """Errors of the best epoch beside what knowing nothing scores, in the report's units and eV."""
+    """Errors of the best epoch beside the trivial baseline, in the report's units and eV."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for heading in ("MAE", "test", "val", "mean", "trivial", "(all)", "ratio"):
         table.add_column(heading, justify="left" if heading == "MAE" else "right")
@@ -102,9 +102,9 @@ def result_table(result: dict[str, Any]) -> Table:
         found = [result["metrics"][part].get(key) for part in ("test", "val")]
         found += [result["baselines"][part].get(key) for part in ("test", "val", "all")]
         test, val, *trivial = (x if is_number(x) else math.nan for x in found)
-        mean, know_nothing = (test + val) / 2, (trivial[0] + trivial[1]) / 2
-        ratio = mean / know_nothing if know_nothing else math.nan  # all energies may be equal
-        numbers = (test, val, mean, know_nothing, trivial[2])
+        mean, baseline = (test + val) / 2, (trivial[0] + trivial[1]) / 2
+        ratio = mean / baseline if baseline else math.nan  # all energies may be equal
+        numbers = (test, val, mean, baseline, trivial[2])
         words = ["—" if math.isnan(x) else f"{x / unit:.{digits}f}" for x in numbers]
         table.add_row(name, *words, "—" if math.isnan(ratio) else f"{100 * ratio:.1f} %")
     return table
@@ -119,7 +119,7 @@ def _others() -> Iterator[tuple[str, str, float, int]]:
 
 
 def ood_table(result: dict[str, Any]) -> Table:
-    """Errors on the test frames and out of distribution, beside what knowing nothing scores."""
+    """Errors on the test frames and out of distribution, beside the trivial baseline."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for heading in ("MAE", "test", "ood", "trivial", "ratio"):
         table.add_column(heading, justify="left" if heading == "MAE" else "right")
@@ -157,7 +157,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         return
     console.print(result_table(result))
     console.print(
-        "trivial: the mean energy and zero force; (all): of and on every frame of the set"
+        "trivial: error of predicting the mean energy and zero force; "
+        "(all): the same, on the whole set"
     )
     if words := judgement(result, folder.settings()):
         console.print(words, soft_wrap=True)
@@ -174,13 +175,13 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         ]
         if unscored:
             console.print(
-                f"energies of {', '.join(unscored)} are not scored as they are: the reference says "
-                "nothing about a composition that is no combination of those trained on",
+                f"absolute energies of {', '.join(unscored)} are undetermined and not scored: the "
+                "composition is not a linear combination of the training compositions",
             )
     floor = result["label_floor_ev_per_angstrom"]
     if floor:
         console.print(
-            f"the true forces would score {floor / (Hartree / Bohr):.4f} Ha/bohr "
+            f"the true forces themselves have an error of {floor / (Hartree / Bohr):.4f} Ha/bohr "
             "against these labels",
         )
     stack = result.get("stack", 1)  # which results of version 0.1.0 do not hold

@@ -48,7 +48,7 @@ def test_long_lists_are_cut() -> None:
 def test_units_stand_beside_numbers() -> None:
     assert energy_text(0.0272114) == "0.0272 eV (1 mHa)"
     assert force_text(51.4221) == "51.4 eV/angstrom (1 Ha/bohr)"
-    assert force_text(1e-9) == "below 1e-06 eV/angstrom"
+    assert force_text(1e-9) == "below 1e-6 eV/angstrom"
 
 
 def test_json_takes_what_is_not_finite() -> None:

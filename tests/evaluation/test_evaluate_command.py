@@ -63,7 +63,7 @@ def test_own_test_frames(monkeypatch, capsys, folder):
     sums = atoms.groupby("step")["energy_ev"].sum()
     np.testing.assert_allclose(sums, series["predicted_energy_ev"], rtol=1e-12)
     assert series["energy_error_ev"].abs().mean() == pytest.approx(errors["energy_mae_ev"])
-    assert "only the sum over a molecule is a label" in out.replace("\n", " ")
+    assert "only the molecular sum is a label" in out.replace("\n", " ")
     assert "step 5" in out  # of seven; 15 and 40 are not there
     assert "step 15" not in out
 

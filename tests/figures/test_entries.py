@@ -46,16 +46,16 @@ def test_every_kind_can_be_asked_for_in_yaml(kind):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x", ": is to be a list of figures"),
-        ("- 3", ": entry 1: is to be a mapping"),
+        ("name: x", ": must be a list of figures"),
+        ("- 3", ": entry 1: must be a mapping"),
         ("- {kind: curves}", ": entry 1: name is missing or not text"),
         ("- {name: a/b, kind: curves}", "entry 1: the name 'a/b' names files"),
         ("- {name: x, kind: curve}", ": x: unknown kind 'curve'; did you mean curves?"),
         ("- {name: x, kind: curves, shet: y}", ": x: unknown key 'shet'; did you mean sheet?"),
-        ("- {name: x, kind: curves, rows: y}", ": x, rows: is to be a list of texts, not 'y'"),
-        ("- {name: x, kind: scan, path: bond, gfn1: 1}", ", gfn1: is to be true or false, not 1"),
+        ("- {name: x, kind: curves, rows: y}", ": x, rows: must be a list of texts, not 'y'"),
+        ("- {name: x, kind: scan, path: bond, gfn1: 1}", ", gfn1: must be true or false, not 1"),
         ("- {name: x, kind: error_along}", ": x: coordinate is missing: text"),
-        ("- {name: x, kind: curves, title: 3}", ": x, title: is to be text, not 3"),
+        ("- {name: x, kind: curves, title: 3}", ": x, title: must be text, not 3"),
         ("- {name: x, kind: curves}\n- {name: x, kind: parity}", ": the name x is another"),
     ],
 )

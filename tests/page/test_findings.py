@@ -44,7 +44,7 @@ def test_sentences(root):
         "an error of 0.02320 Ha/bohr: 78 % of"
         in found["The force labels themselves are wrong"].text
     )
-    text = found["How far from knowing nothing"].text
+    text = found["How far from the trivial baseline"].text
     assert "Trained as the report did, 4 variants of 20 reach 76 to 115 %" in text
     assert "10 % of that of predicting zero force" in text
     text = found["The same network on sound labels"].text

@@ -151,7 +151,7 @@ def test_an_option_of_a_study_is_one_of_the_group(bench, tmp_path, monkeypatch):
         ({"study_yaml": "question: t"}, "study.yaml: title is missing"),
         ({"study_yaml": "title: t\nmargin: 5 per cent"}, "margin: '5 per cent' is no fraction"),
         ({"study_yaml": "title: t\ntables: [width]"}, "tables: there is no width.yaml; did you m"),
-        ({"study_yaml": "title: t\nconditions: 3"}, "conditions is to be a list of texts"),
+        ({"study_yaml": "title: t\nconditions: 3"}, "conditions must be a list of texts"),
     ],
 )
 def test_a_mistake_in_study_yaml_is_one_line(tmp_path, files, message):
@@ -166,7 +166,7 @@ CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"claims_yaml": CLAIM.format("lesser")}, "claim 1: change is to be less, more, equal"),
+        ({"claims_yaml": CLAIM.format("lesser")}, "claim 1: change must be less, more, equal"),
         (
             {"claims_yaml": CLAIM.replace("wide:", "width:").format("less")},
             "no run is called",
@@ -175,7 +175,7 @@ CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}
             {"claims_yaml": CLAIM.replace("_mae", "_mea").format("less")},
             "metric: no metric is",
         ),
-        ({"claims_yaml": "claim: c"}, "claims.yaml: is to be a list of claims"),
+        ({"claims_yaml": "claim: c"}, "claims.yaml: must be a list of claims"),
         ({"claims_yaml": "- {claim: c, compere: {}}"}, "unknown key 'compere'; did you mean compa"),
         ({"study_yaml": "title: t\nmetrics: [energy_mad]"}, "no metric is called energy_mad"),
         ({"study_yaml": "title: t\nanswer: [depth]"}, "answer: no comparison 'depth'"),
@@ -184,7 +184,7 @@ CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}
         ({"figures_yaml": "- {name: x, kind: curves, sheet: w}"}, "sheet: no comparison 'w'"),
         ({"findings_md.j2": "## a\n{{ of("}, "findings.md.j2, line 2: "),
         ({"published_yaml": "t: {columns: [{label: deep}]}"}, "t: no run is called 'deep'"),
-        ({"corrections_yaml": "[]"}, "corrections.yaml: is to be a mapping with the keys"),
+        ({"corrections_yaml": "[]"}, "corrections.yaml: must be a mapping with the keys"),
     ],
 )
 def test_check_says_what_does_not_hold_together(tmp_path, files, message):

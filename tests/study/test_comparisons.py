@@ -66,9 +66,9 @@ def test_a_run_is_what_the_report_says(number):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[]", "is to be a mapping"),
+        ("[]", "must be a mapping"),
         ("title: a\nbaseline: x", "holds neither runs nor axes"),
-        ("title: a\nbaseline: x\nruns: []", "runs is to be a list"),
+        ("title: a\nbaseline: x\nruns: []", "runs must be a list"),
         (
             "title: a\nbaseline: y\nruns: [{label: x, overrides: []}]",
             "baseline 'y' is the label of no run",
@@ -80,7 +80,7 @@ def test_a_run_is_what_the_report_says(number):
         ),
         (
             "title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]",
-            "is to be a list of overrides",
+            "must be a list of overrides",
         ),
         ("title: a\nruns_of: own", "runs_of=own has its runs of another sweep"),
         ("title: a\nruns_of: none", "none.yaml: cannot be read"),

@@ -114,7 +114,7 @@ def test_a_set_that_does_not_fit_is_not_there(small_disk, monkeypatch, capsys):
     ("place", "expected"),
     [
         ("x" * 300, "File name too long; choose a shorter name"),
-        ("file/found.json", "a file is where a folder is to be"),
+        ("file/found.json", "a file stands where a folder must be"),
         ("folder", "Is a directory; name a file"),
         ("/dev/full", "/dev/full: No space left on device"),
     ],

@@ -126,14 +126,14 @@ def test_an_energy_that_is_not_identified_is_said_and_not_scored(many):
     outcome = run(*LARGER, "reference=molecule_mean")
     assert outcome.result["metrics"]["ood"]["energy_mae_ev"] is None
     assert outcome.result["baselines"]["ood"]["energy_mae_ev"] is None
-    assert "c4h8, c5h10: the energy reference cannot know" in outcome.folder.log.read_text()
+    assert "c4h8, c5h10: absolute energy undetermined" in outcome.folder.log.read_text()
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task.ood.carbons=[4]", r"task.ood.carbons=\[4\] is to be the least and the most"),
-        ("task.train.torsion=[90,10]", "is to be the least and the most"),
+        ("task.ood.carbons=[4]", r"task.ood.carbons=\[4\] must be \[min, max\]"),
+        ("task.train.torsion=[90,10]", r"must be \[min, max\], e.g. \[2,4\]"),
         ("task.ood_size=0", "task.ood_size=0 must be greater than zero"),
         ("task=largest", "unknown option task=largest; did you mean larger"),
         ("energy_error=frame", "choose from molecule, atom"),
