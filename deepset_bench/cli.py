@@ -31,16 +31,16 @@ app = typer.Typer(
 )
 app.add_typer(cli_study.app, name="study", help="Make, check and list studies.")
 app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
-app.add_typer(cli_results.app, name="results", help="Results as a table: export and import.")
+app.add_typer(cli_results.app, name="results", help="Export runs as a table; import them again.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C
 # The shipped options alone: help is for everyone, whatever their home folder holds or forbids.
 GROUPS = "\n\n".join(
-    ["Groups and their options, as in scalars=cub_sqrt (data= takes imported sets, too):"]
+    ["Groups and their options, e.g. scalars=cub_sqrt (data= also takes imported sets):"]
     + [f"{group}: {', '.join(options)}" for group, options in groups([resource("conf")]).items()]
     + [
-        "Every command to which they mean something takes runs_dir=, data=, condition= and stack=, "
-        "and takes --runs-dir, --data, --condition and --stack for the same."
+        "runs_dir=, data=, condition= and stack= may also be written --runs-dir, --data, "
+        "--condition and --stack."
     ]
 )
 Unit = Annotated[
@@ -49,18 +49,21 @@ Unit = Annotated[
 Condition = Annotated[
     str,
     typer.Option(
-        help="Conditions to show, with commas between (default: the study's).",
+        help="Conditions to show, separated by commas (default: those of the study).",
         autocompletion=cli_completion.conditions,
     ),
 ]
-DataName = Annotated[str | None, typer.Option(help="The set that runs were trained on.")]
-RunsDir = Annotated[Path | None, typer.Option(help="Where the runs are (default: as bench train).")]
+DataName = Annotated[str | None, typer.Option(help="Show runs that were trained on this set.")]
+RunsDir = Annotated[
+    Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
+]
 Results = Annotated[
     Path | None,
     typer.Option(
         "--runs-dir",
         "--results",
-        help="Folder of the runs (default: as bench train), or a table of bench results export.",
+        help="Folder of the runs (default: as in bench train), or a table that bench results "
+        "export wrote.",
     ),
 ]
 Overrides = Annotated[
@@ -84,15 +87,16 @@ def bench(
     variants: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file of variants of your own; also behind the command, or in BENCH_VARIANTS."
+            help="A Python file with variants of your own; may also follow the command, or be in "
+            "BENCH_VARIANTS."
         ),
     ] = None,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Say which, and end."),
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Train variants of a DeepSet interatomic potential and compare them honestly."""
+    """Train variants of neural-network potentials for molecules and compare their errors."""
     if variants:
         # For the processes that a sweep starts, too.
         os.environ[ENVIRONMENT] = os.pathsep.join(str(file.absolute()) for file in variants)
@@ -101,12 +105,13 @@ def bench(
 @app.command(epilog=GROUPS)
 def train(
     overrides: Overrides = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier run.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete an earlier run and train again.")
+    ] = False,
 ) -> None:
-    """Train one variant with one seed; go on if it was interrupted.
+    """Train one variant with one seed; resume it if it was interrupted.
 
-    For instance: bench train trainer.epochs=20, or bench train data=NAME with NAME from
-    bench data list.
+    Examples: bench train trainer.epochs=20; bench train data=NAME. bench data list prints names.
     """
     from deepset_bench.config import experiment
     from deepset_bench.console import Console
@@ -135,39 +140,41 @@ def sweep(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Overrides, of which each with several values (a,b or range or glob) is an axis; "
-            "and at most one study or sweep, as in sweeps/quick.yaml. Default: the study in this "
-            "folder, if there is one.",
+            help="Overrides; where some have several values (a,b or range() or glob()), every "
+            "combination is trained. Also one study or sweep file, e.g. sweeps/quick.yaml. "
+            "Default: the study in this folder, if there is one.",
             autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Run seeds 0 to SEEDS - 1.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train with seeds 0 to SEEDS - 1.")
+    ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes at once (default: one a GPU, else one a core)."),
+        typer.Option(min=1, help="Runs at the same time (default: one per GPU, else per core)."),
     ] = None,
     stack: Annotated[
-        str, typer.Option(help="Seeds trained as one model: auto (on CUDA alone) or a number.")
+        str, typer.Option(help="Seeds to train together as one model: auto (on a GPU only), or N.")
     ] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs and estimate the time.")
     ] = False,
     executor: Annotated[
-        str, typer.Option(help="Where runs are trained: local, as processes of this machine.")
+        str, typer.Option(help="Where runs are trained: local, as processes on this machine.")
     ] = "local",
     fresh: Annotated[
         bool,
         typer.Option(
             "--fresh",
-            help="Forget runs of other data or of a variant as it was before a change; what is "
-            "done as asked for stays.",
+            help="Delete and repeat runs whose data or variant has changed since; keep those that "
+            "are done and still valid.",
         ),
     ] = False,
 ) -> None:
     """Train every combination, then print its table.
 
-    What is done is not repeated, what was interrupted goes on.
+    Runs that are done are not repeated; interrupted runs are resumed.
     """
     from deepset_bench.sweep import sweep_command as command
 
@@ -186,16 +193,17 @@ def status(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Overrides that runs were made with, a sweep, or folders of runs. Default: every "
-            "run.",
+            help="Which runs: overrides, a sweep, or folders of runs. Default: all.",
             autocompletion=cli_completion.kept,
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON a run.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per run.")
+    ] = False,
     runs_dir: Results = None,
 ) -> None:
-    """What is queued, running, interrupted, done, failed, diverged, and why."""
+    """List runs: queued, running, interrupted, done, failed or diverged, and why."""
     from deepset_bench.sweep import sweep_command as command
 
     _each_once(wanted)
@@ -207,14 +215,14 @@ def rm(
     wanted: Annotated[
         list[str],
         typer.Argument(
-            help="As bench status takes it: folders of runs, a sweep, or overrides.",
+            help="Which runs: overrides, a sweep, or folders of runs.",
             autocompletion=cli_completion.kept,
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Remove runs from disk; says which, and asks."""
+    """Delete runs from disk, after listing them and asking."""
     from deepset_bench.sweep.removal import remove
 
     _each_once(wanted)
@@ -224,7 +232,7 @@ def rm(
 
 @app.command(epilog=GROUPS)
 def config(overrides: Overrides = None) -> None:
-    """Print the composed configuration, the groups and their options."""
+    """Print the configuration that a run would have, with all groups and options."""
     from omegaconf import OmegaConf
 
     from deepset_bench.config import experiment
@@ -244,24 +252,25 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="RUN|OVERRIDE",
-            help="Run folders (several seeds: their mean and disagreement); data=NAME or "
-            "data.KEY=VALUE and seed= for other frames than the run's own test frames; device=; "
-            "scan=torsion,bond,pair for continuity along a path instead, or scan=torsion:0-1-2-3, "
-            "torsion:C-O, bond:0-1, angle:0-1-2, pair:0-3 (atoms are counted from 0).",
+            help="Run folders; for several seeds, their mean and disagreement are printed. "
+            "data=NAME, data.KEY=VALUE or seed= choose other frames than the test frames of the "
+            "run; device= chooses where to compute. scan=torsion,bond,pair follows the energy "
+            "along a path instead; scan=torsion:0-1-2-3, torsion:C-O, bond:0-1, angle:0-1-2 or "
+            "pair:0-3 names the atoms (counted from 0).",
             autocompletion=cli_completion.evaluated,
         ),
     ],
     unit: Unit = "hartree",
     steps: Annotated[
-        str | None, typer.Option(help="Of the time series, for Tables 8 to 10 (default: 5,15,40).")
+        str | None, typer.Option(help="Steps of the time series to print (default: 5,15,40).")
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Names of metrics, to measure and add to the results of these runs."),
+        typer.Option(help="Metrics to measure and add to the results of these runs."),
     ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """A trained run on frames: errors, time series, atomic energies; or along a scan."""
+    """Test a trained run: errors, time series, atomic energies; or its energy along a scan."""
     from deepset_bench.evaluation import evaluate_command as command
 
     _each_once(arguments)
@@ -277,7 +286,7 @@ def check(
     json: Annotated[Path | None, typer.Option(help="Write the findings to this file.")] = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Examine a trained model: invariance, cutoff, unread keys; exit status 1 for a defect."""
+    """Check a trained model: invariance, cutoff, unread keys; exit status 1 for a defect."""
     from deepset_bench.checks.check_command import show_findings
     from deepset_bench.evaluation.check import check_run
     from deepset_bench.runs import named_run
@@ -291,9 +300,9 @@ def tables(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Studies, names or files of sweeps, numbers of tables, 'claims'; overrides that "
-            "the runs were made with, or axes, as typed behind bench sweep. Default: the study in "
-            "this folder, else the report's.",
+            help="What to show: a study, a sweep (name or file), the number of a table, or "
+            "'claims'; or the overrides that you gave to bench sweep. Default: the study in "
+            "this folder, else the case study.",
             autocompletion=cli_completion.trained,
             show_default=False,
         ),
@@ -301,23 +310,24 @@ def tables(
     condition: Condition = "",
     unit: Unit = "hartree",
     style: Annotated[
-        Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="As what.")
+        Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="Format.")
     ] = "terminal",
     part: Annotated[
         Literal["mean", "test", "val", "all"],
-        typer.Option(help="Frames: mean of test and val, as the report ranks, or each."),
+        typer.Option(help="Errors on which frames; mean: the mean of test and val."),
     ] = "mean",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for files, one a table, instead of printing.")
+        Path | None,
+        typer.Option(help="Write one file per table to this folder instead of printing."),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Names of metrics to show, with commas between: energy_rmse,forces_p95."),
+        typer.Option(help="Metrics to show, separated by commas, e.g. energy_rmse,forces_p95."),
     ] = None,
     data: DataName = None,
     runs_dir: Results = None,
 ) -> None:
-    """The tables of a study from the runs on disk, and whether its claims hold."""
+    """Print the tables of a study from the runs on disk, and whether its claims hold."""
     from deepset_bench.study.collect import Where
     from deepset_bench.study.tables_command import show
 
@@ -332,19 +342,19 @@ def figures(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A study, or sweeps of one; names of its figures (7 is figure_7); "
-            "overrides that the runs were made with. Default: every figure of the study in this "
-            "folder, else of the report.",
+            help="A study or its sweeps; names of its figures (7 means figure_7); overrides that "
+            "the runs were made with. Default: all figures of the study in this folder, else of "
+            "the case study.",
             autocompletion=cli_completion.drawn,
             show_default=False,
         ),
     ] = None,
     condition: Condition = "",
     unit: Unit = "hartree",
-    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("figures"),
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("figures"),
     runs_dir: Results = None,
 ) -> None:
-    """A study's figures from the runs on disk: PDF, PNG, interactive HTML, and the caption."""
+    """Draw the figures of a study from the runs on disk: PDF, PNG, HTML and captions."""
     from deepset_bench.figures.figures_command import show
     from deepset_bench.study.collect import Where
 
@@ -358,19 +368,19 @@ def report(
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A study, or sweeps of one; overrides that the runs were made with, or axes. "
-            "Default: the study in this folder, else the report's.",
+            help="A study or its sweeps; or the overrides that you gave to bench sweep. Default: "
+            "the study in this folder, else the case study.",
             autocompletion=cli_completion.trained,
             show_default=False,
         ),
     ] = None,
     condition: Condition = "",
     unit: Unit = "hartree",
-    out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(dir_okay=False, help="File to write.")] = Path("report.html"),
     data: DataName = None,
     runs_dir: Results = None,
 ) -> None:
-    """The answer, claims, data, tables, figures and where numbers are from: one HTML page."""
+    """Write one HTML page: answer, claims, data, tables, figures, and the runs behind them."""
     from deepset_bench.page.report_command import show
     from deepset_bench.study.collect import Where
 

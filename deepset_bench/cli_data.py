@@ -23,17 +23,19 @@ Sources = Annotated[
     typer.Argument(
         help="Files (XYZ and extended XYZ, ASE's .traj, .db and .json, SchNetPack's .db, npz of "
         "MD17 or rMD17, HDF5 of ANI-1 or ANI-1x, LAMMPS dumps with elements; plain or packed by "
-        "xz, gz, bz2, zst) and names of sets, to be one set. Not their names count but what is in "
-        "them.",
+        "xz, gz, bz2, zst) and names of sets, joined into one set. Files are recognised by their "
+        "content, not by their names.",
         show_default=False,
     ),
 ]
 Positions = Annotated[
     Path | None,
-    typer.Option(help="CP2K positions (angstrom), in either format; many: 'part_*.pos'."),
+    typer.Option(help="CP2K positions (angstrom); several files: 'part_*.pos'."),
 ]
 Forces = Annotated[Path | None, typer.Option(help="CP2K forces (hartree/bohr) of the same frames.")]
-FrameRange = Annotated[str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")]
+FrameRange = Annotated[
+    str | None, typer.Option(help="Read frames FIRST-LAST only, counted from 1, both included.")
+]
 EnergyKey = Annotated[
     str | None, typer.Option(help="Name of the energy in the files (default: energy).")
 ]
@@ -43,48 +45,51 @@ ForcesKey = Annotated[
 EnergyUnit = Annotated[
     str | None,
     typer.Option(
-        help="eV, meV, hartree, kcal/mol or kJ/mol (default: what the file says, else eV; npz "
-        "kcal/mol; HDF5 and CP2K hartree)."
+        help="Unit of energies: eV, meV, hartree, kcal/mol or kJ/mol (default: as the file states, "
+        "else eV; for npz kcal/mol; for HDF5 and CP2K hartree)."
     ),
 ]
 LengthUnit = Annotated[
     str | None,
     typer.Option(
-        help="Of positions: angstrom or bohr (default: what the file says, else angstrom)."
+        help="Unit of positions: angstrom or bohr (default: as the file states, else angstrom)."
     ),
 ]
 ForceUnit = Annotated[
     str | None,
     typer.Option(
-        help="eV/angstrom, hartree/bohr, kcal/mol/angstrom, ... (default: what the file says, else "
-        "energy unit / length unit; CP2K hartree/bohr)."
+        help="Unit of forces: eV/angstrom, hartree/bohr, kcal/mol/angstrom, ... (default: as the "
+        "file states, else energy unit / length unit; for CP2K hartree/bohr)."
     ),
 ]
 Gradients = Annotated[
     bool,
-    typer.Option("--gradients", help="The files hold gradients of the energy: minus the forces."),
+    typer.Option(
+        "--gradients",
+        help="The files hold gradients of the energy; their sign is changed to get forces.",
+    ),
 ]
 Charge = Annotated[
     int | None,
     typer.Option(
-        help="Total charge in units of e, where the files state none; where they do, take only "
-        "frames of this charge."
+        help="Total charge in units of e. If the files state charges, only frames of this charge "
+        "are read."
     ),
 ]
 Spin = Annotated[
-    int | None, typer.Option(min=1, help="The same of the multiplicity 2S + 1: 2 for a radical.")
+    int | None, typer.Option(min=1, help="Multiplicity 2S + 1, e.g. 2 for a radical; see --charge.")
 ]
 SkipIncomplete = Annotated[
     bool,
     typer.Option(
-        "--skip-incomplete", help="Leave out frames without energy or forces, or with NaN."
+        "--skip-incomplete", help="Leave out frames that lack energy or forces or hold NaN."
     ),
 ]
 Elements = Annotated[
     str | None,
     typer.Option(
-        help="Elements of labels that are no chemical symbols, as CA=C,OW=O or LAMMPS types as "
-        "1=C,2=H."
+        help="Elements of atom names that are not chemical symbols, e.g. CA=C,OW=O, or of LAMMPS "
+        "types, e.g. 1=C,2=H."
     ),
 ]
 Formula = Annotated[
@@ -98,7 +103,7 @@ Kelvin = Annotated[
 
 @app.command("list")
 def list_() -> None:
-    """The sets there are, shipped and imported."""
+    """List the sets: shipped and imported."""
     from deepset_bench.console import Console
     from deepset_bench.data.listing import sets_table
 
@@ -106,8 +111,8 @@ def list_() -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="A set, as data= takes it.")]) -> None:
-    """A set's datasheet, its labels in eV and hartree, and what a trivial model would score."""
+def show(name: Annotated[str, typer.Argument(help="Name of a set.")]) -> None:
+    """Print a set's datasheet, its energies and forces, and the errors of a trivial baseline."""
     from deepset_bench.console import Console
     from deepset_bench.data.listing import set_summary
 
@@ -123,7 +128,7 @@ def import_(
     frames: FrameRange = None,
     relabel: Annotated[
         Literal["gfn1", "gfn2"] | None,
-        typer.Option(help="Replace the labels by GFN-xTB energies and forces."),
+        typer.Option(help="Replace energies and forces by those of GFN-xTB."),
     ] = None,
     energy_key: EnergyKey = None,
     forces_key: ForcesKey = None,
@@ -138,7 +143,7 @@ def import_(
     formula: Formula = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
-    """Read a CP2K pair, or files with named labels and sets, into one set for data=NAME."""
+    """Read files (and sets) into one new set, to be used as data=NAME."""
     from deepset_bench.data.importing import import_set
 
     say(import_set(name, _request(locals()), relabel, force))
@@ -151,19 +156,23 @@ def check(
     forces: Forces = None,
     frames: FrameRange = None,
     name: Annotated[
-        str | None, typer.Option(help="What the molecule is called (default: the set or file).")
+        str | None, typer.Option(help="Name of the molecule (default: of the set or file).")
     ] = None,
     smiles: Annotated[
-        str | None, typer.Option(help="What the molecule is: SMILES, or a name as pent-2-ene.")
+        str | None,
+        typer.Option(
+            help="The molecule that the frames should hold: SMILES, or a name, e.g. pent-2-ene."
+        ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="A set that a model of this one is meant for.")
+        str | None,
+        typer.Option(help="Another set, on which a model trained on this one will be used."),
     ] = None,
     biased: Annotated[
-        bool, typer.Option("--biased", help="Examine the labels with the bias kept apart.")
+        bool, typer.Option("--biased", help="Check the forces with their bias added.")
     ] = False,
     sample: Annotated[
-        int, typer.Option(min=0, help="Frames to compute anew with GFN-xTB; 0: none.")
+        int, typer.Option(min=0, help="Number of frames to recompute with GFN-xTB; 0: none.")
     ] = 200,
     electronic_temperature: Kelvin = None,
     energy_key: EnergyKey = None,
@@ -182,7 +191,7 @@ def check(
         Path | None, typer.Option(help="Write a page with findings and plots to this file.")
     ] = None,
 ) -> None:
-    """Examine labels, units, geometries, duplicates and names; exit status 1 for a defect."""
+    """Check labels, units, geometries, duplicates and names; exit status 1 for a defect."""
     from deepset_bench.checks.check_command import CheckOptions
     from deepset_bench.checks.check_command import check as examine
 
@@ -199,7 +208,7 @@ def relabel(
     positions: Positions = None,
     forces: Forces = None,
     frames: FrameRange = None,
-    method: Annotated[Literal["gfn1", "gfn2"], typer.Option(help="GFN-xTB.")] = "gfn1",
+    method: Annotated[Literal["gfn1", "gfn2"], typer.Option(help="GFN1-xTB or GFN2-xTB.")] = "gfn1",
     electronic_temperature: Kelvin = None,
     energy_key: EnergyKey = None,
     forces_key: ForcesKey = None,
@@ -214,7 +223,7 @@ def relabel(
     formula: Formula = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
-    """The same geometries with GFN-xTB labels as a new set; what was added is kept apart."""
+    """Copy a set and replace its labels by GFN-xTB's; the difference is stored as bias forces."""
     from deepset_bench.data.relabelling import relabel_set
 
     say(relabel_set(new, _request(locals()), method, electronic_temperature, force))
@@ -239,21 +248,21 @@ def _request(given: dict[str, Any]) -> Request:
 @app.command()
 def fetch(
     name: Annotated[
-        str | None, typer.Argument(help="What to fetch; without it, what there is.")
+        str | None, typer.Argument(help="Set to download; without it, they are listed.")
     ] = None,
     frames: Annotated[
-        str | None, typer.Option(help="FIRST-LAST, counted from 1, both ends in.")
+        str | None, typer.Option(help="Read frames FIRST-LAST only, counted from 1, both included.")
     ] = None,
     formula: Annotated[
-        str | None, typer.Option(help="Of ANI-1x only these molecules, as C4H8,C5H10.")
+        str | None, typer.Option(help="Read only these formulas from ANI-1x, e.g. C4H8,C5H10.")
     ] = None,
     relabel: Annotated[
         Literal["gfn1", "gfn2"] | None,
-        typer.Option(help="Replace the labels by GFN-xTB energies and forces."),
+        typer.Option(help="Replace energies and forces by those of GFN-xTB."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
-    """Download a published set: the report's trajectories, rMD17, ANI-1x; or list them."""
+    """Download a published set: rMD17, ANI-1x, trajectories of the case study; or list them."""
     from deepset_bench.data import fetching
 
     if name is None:
@@ -266,61 +275,83 @@ def fetch(
 
 @app.command()
 def generate(
-    name: Annotated[str, typer.Argument(help="What the new set is called.")],
+    name: Annotated[str, typer.Argument(help="Name of the new set (used as data=NAME).")],
     smiles: Annotated[
         list[str],
         typer.Option(
-            help="The molecule, e.g. C/C=C/C; several with names: repeat it, as in 'C=C ethene', "
-            "or give a .smi file of such lines."
+            help="The molecule, e.g. C/C=C/C. For several molecules, repeat the option with names, "
+            "e.g. 'C=C ethene', or give a .smi file of such lines."
         ),
     ],
-    frames: Annotated[int, typer.Option(help="Frames to record of each molecule.")] = 6000,
+    frames: Annotated[int, typer.Option(help="Number of frames of each molecule.")] = 6000,
     sampling: Annotated[
-        Literal["md", "metadynamics", "umbrella"], typer.Option(help="What drives the torsions.")
+        Literal["md", "metadynamics", "umbrella"],
+        typer.Option(help="Plain dynamics, or how torsions are driven."),
     ] = "metadynamics",
-    method: Annotated[Literal["gfn1", "gfn2"], typer.Option(help="GFN-xTB.")] = "gfn1",
+    method: Annotated[Literal["gfn1", "gfn2"], typer.Option(help="GFN1-xTB or GFN2-xTB.")] = "gfn1",
     electronic_temperature: Annotated[
-        float, typer.Option(help="Kelvin; high values smooth the twisted double bond.")
+        float,
+        typer.Option(
+            help="Electronic temperature for GFN-xTB in kelvin; a high one smooths the energy of a "
+            "twisted double bond."
+        ),
     ] = Recipe.electronic_temperature,
-    temperature: Annotated[float, typer.Option(help="Thermostat, kelvin.")] = Recipe.temperature,
-    friction: Annotated[float, typer.Option(help="Thermostat, 1/fs.")] = Recipe.friction,
-    timestep: Annotated[float, typer.Option(help="fs.")] = Recipe.timestep,
-    interval: Annotated[float, typer.Option(help="fs between frames.")] = Recipe.interval,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the thermostat, kelvin.")
+    ] = Recipe.temperature,
+    friction: Annotated[
+        float, typer.Option(help="Friction of the thermostat, 1/fs.")
+    ] = Recipe.friction,
+    timestep: Annotated[float, typer.Option(help="Time step, fs.")] = Recipe.timestep,
+    interval: Annotated[
+        float, typer.Option(help="Time between recorded frames, fs.")
+    ] = Recipe.interval,
     seed: Annotated[
-        int, typer.Option(help="Same seed, same bytes; the next molecule gets the next.")
+        int,
+        typer.Option(
+            help="Seed of the first molecule; each further molecule gets the next seed. The same "
+            "seed gives the same bytes."
+        ),
     ] = Recipe.seed,
     torsion: Annotated[
         list[str] | None,
         typer.Option(
-            help="I-J-K-L to drive, from 0 in SMILES order; repeat it to drive several "
-            "(default: across the only C=C bond).",
+            help="Torsion I-J-K-L to drive, atoms counted from 0 in SMILES order; repeat the "
+            "option to drive several (default: the torsion of the only C=C bond).",
             show_default=False,
         ),
     ] = None,
     tie: Annotated[
-        float, typer.Option(help="Spring between both torsions across a C=C bond, eV/rad^2.")
+        float, typer.Option(help="Spring between the two torsions of a C=C bond, eV/rad^2.")
     ] = Recipe.tie,
-    hill_height: Annotated[float, typer.Option(help="eV.")] = Recipe.hill_height,
-    hill_width: Annotated[float, typer.Option(help="Degrees.")] = Recipe.hill_width,
-    hill_interval: Annotated[float, typer.Option(help="fs.")] = Recipe.hill_interval,
+    hill_height: Annotated[
+        float, typer.Option(help="Height of a metadynamics hill, eV.")
+    ] = Recipe.hill_height,
+    hill_width: Annotated[
+        float, typer.Option(help="Width of a hill, degrees.")
+    ] = Recipe.hill_width,
+    hill_interval: Annotated[
+        float, typer.Option(help="Time between hills, fs.")
+    ] = Recipe.hill_interval,
     window_strength: Annotated[
-        float, typer.Option(help="Umbrella, eV/rad^2.")
+        float, typer.Option(help="Spring of an umbrella window, eV/rad^2.")
     ] = Recipe.window_strength,
     windows: Annotated[
-        int, typer.Option(help="Umbrella windows for each torsion.")
+        int, typer.Option(help="Number of umbrella windows of each torsion.")
     ] = Recipe.windows,
     out: Annotated[
-        Path | None, typer.Option(help="Folder that receives NAME/ (default: imported data).")
+        Path | None,
+        typer.Option(help="Folder in which NAME/ is made (default: where imported sets are)."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Molecules at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Molecules to compute at the same time.")] = 1,
     allow_broken: Annotated[
-        bool, typer.Option("--allow-broken", help="Go on when a molecule breaks.")
+        bool, typer.Option("--allow-broken", help="Continue when a molecule breaks.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a set of this name.")] = False,
 ) -> None:
-    """Make labelled trajectories from SMILES: Langevin dynamics on GFN-xTB, bias kept apart.
+    """Make frames from SMILES by dynamics with GFN-xTB; bias forces are stored apart.
 
-    Interrupted, even killed, the same command goes on and ends with the same bytes.
+    After an interruption, the same command resumes and ends with the same bytes.
     """
     from deepset_bench.generation.production import generate_set
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Results as a table: export and import.")
+app = typer.Typer(no_args_is_help=True, help="Export runs as a table; import them again.")
 
 
 @app.command("export")
@@ -16,19 +16,18 @@ def export_(
         list[str],
         typer.Argument(
             metavar="[NAME|OVERRIDE]... FILE",
-            help="The table to write (.csv, .csv.gz or .parquet), behind the studies, sweeps or "
-            "numbers of tables whose runs it is to hold, and overrides that they were made with. "
-            "Without a name: every run there is.",
+            help="Which runs: studies, sweeps, numbers of tables, overrides (default: all); then "
+            "the file to write (.csv, .csv.gz or .parquet).",
             show_default=False,
         ),
     ],
     runs_dir: Annotated[
-        Path | None, typer.Option(help="Where the runs are (default: as bench train).")
+        Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
     ] = None,
 ) -> None:
-    """Write runs as a table, a row each, and their epochs as another beside it.
+    """Write runs as a table, one row per run, and their epochs as a second table.
 
-    For instance: bench results export results.csv, then bench tables --results results.csv.
+    Example: bench results export results.csv, then bench tables --results results.csv.
     """
     from deepset_bench.study.results_command import export
 
@@ -37,13 +36,15 @@ def export_(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A table of bench results export.")],
+    file: Annotated[Path, typer.Argument(help="A table that bench results export wrote.")],
     runs_dir: Annotated[
         Path | None,
-        typer.Option(help="Where to put the runs (default: the table's name without its ending)."),
+        typer.Option(
+            help="Folder for the runs (default: the name of the table without its ending)."
+        ),
     ] = None,
 ) -> None:
-    """Make folders of runs from a table, without checkpoints; runs that are there stay."""
+    """Make run folders (without checkpoints) from a table; existing runs are kept."""
     from deepset_bench.study.results_command import import_
 
     import_(file, runs_dir)

@@ -17,16 +17,16 @@ app = typer.Typer(
 
 @app.command()
 def new(
-    name: Annotated[Path, typer.Argument(help="Of the study, and of its folder.")],
+    name: Annotated[Path, typer.Argument(help="Name of the study and of its folder.")],
     data: Annotated[
         str | None,
         typer.Option(
-            help="The set that its runs are trained on (default: one of the study's name, if there "
-            "is one, else the shipped one)."
+            help="The set to train on (default: the set with the name of the study, if there is "
+            "one, else but-2-ene)."
         ),
     ] = None,
 ) -> None:
-    """Make a study that runs as it is, and say what to edit."""
+    """Make a study that runs as it is; edit its files to ask your own question."""
     from deepset_bench.data import catalogue
     from deepset_bench.study.new import make
 
@@ -45,10 +45,10 @@ def new(
 def check(
     study: Annotated[
         str | None,
-        typer.Argument(help="A study (default: the one in this folder, else the report's)."),
+        typer.Argument(help="A study (default: the one in this folder, else the case study)."),
     ] = None,
 ) -> None:
-    """Say what does not hold together, a line each; exit status 1 then."""
+    """List the mistakes in a study, one per line; exit status 1 if there are any."""
     from deepset_bench.page.study_check import problems
     from deepset_bench.study.claimed import claimed
     from deepset_bench.sweep.studies import of_words
@@ -67,7 +67,7 @@ def check(
 
 @app.command("list")
 def list_() -> None:
-    """The studies in this folder and those that come with the program."""
+    """List the studies in this folder and those that come with the program."""
     from rich.table import Table
     from rich.text import Text
 

@@ -199,7 +199,7 @@ def test_moved_and_single_atoms(runs, atoms):
     assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-5)
     np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-4)
     alone = Atoms("C", calculator=atoms.calc)
-    with pytest.warns(UserWarning, match=r"^C: the energy reference"):
+    with pytest.warns(UserWarning, match=r"^C: absolute energy"):
         assert np.isfinite(alone.get_potential_energy())
     np.testing.assert_array_equal(alone.get_forces(), np.zeros((1, 3)))
 
