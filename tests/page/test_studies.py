@@ -140,7 +140,7 @@ def test_an_option_of_a_study_is_one_of_the_group(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = bench("sweep", "s", "--dry-run")
     assert "4 runs: 4 queued" in said
-    assert "but-2-ene/mine/width-16/seed-0" in said
+    assert "width=16 condition=mine" in said
     assert "mine" in bench("tables", "s", "--format", "markdown", "--runs-dir", "none")
 
 
