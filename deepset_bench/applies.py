@@ -40,7 +40,7 @@ def check_read(config: Config, usual: Mapping[str, Any]) -> None:
     experts, top_k = config.gating.experts, config.gating.top_k
     if top_k == experts:
         raise UserError(
-            f"gating.top_k={top_k} keeps all of gating.experts={experts}; gating.top_k=null is that"
+            f"gating.top_k={top_k} keeps all of gating.experts={experts}; use gating.top_k=null"
         )
 
 

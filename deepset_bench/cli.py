@@ -423,7 +423,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            say("interrupted; the same command goes on where it stopped", error=True)
+            say("interrupted; the same command resumes where it stopped", error=True)
         raise
     except Exception as error:
         line = surroundings.failure(error)

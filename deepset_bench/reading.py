@@ -95,7 +95,7 @@ def json_of(
     """The same of a text, wherever it is read from."""
     try:
         content = json.loads(text(), parse_constant=_refuse)
-        found = problem(content) if isinstance(content, dict) else "it is no mapping"
+        found = problem(content) if isinstance(content, dict) else "it is not a mapping"
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -103,12 +103,12 @@ def json_of(
     except RecursionError:
         found = "it is nested too deeply"
     except ValueError as error:
-        found = f"it is no JSON: {error}"
+        found = f"it is not JSON: {error}"
     return {state: DAMAGED, "reason": f"{name} is damaged ({found})"} if found else content
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def is_number(value: Any) -> bool:

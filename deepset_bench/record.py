@@ -194,5 +194,5 @@ def wrong_result(content: dict[str, Any]) -> str:
             for key in ERRORS:
                 value = errors.get(key, "") if isinstance(errors, dict) else ""
                 if value is not None and not is_number(value):
-                    return f"{table}.{part}.{key} is no number"
+                    return f"{table}.{part}.{key} is not a number"
     return ""

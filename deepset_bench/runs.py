@@ -197,9 +197,7 @@ class RunFolder(RunRecord):
     def occupied(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """Why a folder whose identity is another's is left alone, and what to do; see `another`."""
         reason = self.another(wanted, checksums) or "an earlier version of this program trained it"
-        return (
-            f"{self.path} holds another run: {reason}; --fresh trains anew, runs_dir=DIR keeps both"
-        )
+        return f"{self.path} holds another run: {reason}; --fresh trains again, runs_dir=DIR keeps both"
 
     def clear(self) -> None:
         """Forget the run: delete what the program made, and no other file; the lock stays."""
@@ -303,7 +301,7 @@ def named_run(name: str | Path, runs_dir: str | Path | None = None) -> RunFolder
     """
     root = runs_root(runs_dir)
     if root.is_file():
-        raise UserError(f"{root}: a table has no parameters of runs; name their folder")
+        raise UserError(f"{root}: a table holds no trained parameters; name the folder of the runs")
     below = root / name
     return RunFolder(below if below.is_dir() and not Path(name).exists() else Path(name))
 

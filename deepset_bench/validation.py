@@ -117,11 +117,11 @@ def validate(config: Config) -> None:
             raise UserError(f"{key}={at(key)} must be greater than zero, and finite")
     for key in _NOT_NEGATIVE:
         if not 0 <= at(key) < math.inf:
-            raise UserError(f"{key}={at(key)} must not be negative, and finite")
+            raise UserError(f"{key}={at(key)} must be finite and not negative")
     for key, most in _MOST.items():
         value = at(key)
         if value is not None and not value <= most:
-            raise UserError(f"{key}={value} must be {most:g} at most")
+            raise UserError(f"{key}={value} must not exceed {most:g}")
     for key in ("trainer.schedule.factor", "trainer.schedule.patience"):
         if at(key) is not None and not at(key) >= 0:
             raise UserError(f"{key}={at(key)} must not be negative")

@@ -279,7 +279,7 @@ def test_charge_and_spin_that_training_did_not_have(runs, atoms):
         atoms.set_initial_magnetic_moments(None)
         if not charged:
             atoms.set_initial_charges([1 / 9] * 9)
-        with pytest.raises(UserError, match=r"charge \+1, and .* on charge 0 alone"):
+        with pytest.raises(UserError, match=r"charge \+1, and .* on charge 0 only"):
             atoms.get_potential_energy()
     atoms.set_initial_charges([0.1, -0.1, *[0.0] * 7])  # partial charges of a neutral molecule
     assert warned(atoms, calculator) == []
@@ -300,7 +300,7 @@ def test_a_run_of_cations_takes_cations(make_run, atoms):
     atoms.info["charge"] = 1
     assert warned(atoms, calculator) == []
     atoms.info["charge"] = 0
-    with pytest.raises(UserError, match=r"charge 0, and .* on charge \+1 alone"):
+    with pytest.raises(UserError, match=r"charge 0, and .* on charge \+1 only"):
         atoms.get_potential_energy()
 
 

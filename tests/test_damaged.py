@@ -118,7 +118,7 @@ def test_without_status_and_result_a_run_is_unfinished(bench, folder, sheet):
         (folder.path / name).write_bytes(b"")
     told = everyone_reads(bench, sheet)
     assert "2 runs: 1 damaged, 1 done" in told["status"]
-    assert "status.json is damaged (it is no JSON" in told["status"]
+    assert "status.json is damaged (it is not JSON" in told["status"]
     assert bench("train", *asked(SHORT))[0] == 0
     assert folder.status()["state"] == "done"
 
@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_one_line(bench, folder, name, content):
     status, _, err = bench("train", *asked(SHORT))
     assert status == 2
     assert err.startswith(f"error: {path}: ")
-    assert err.endswith("bench train ... --fresh trains the run anew\n")
+    assert err.endswith("bench train ... --fresh trains the run again\n")
     assert err.count("\n") == 1
     if name == "best.pt":
         status, out, err = bench("evaluate", str(folder.path))
@@ -200,7 +200,7 @@ def test_a_checkpoint_of_other_kinds_is_one_line(bench, folder, key, value):
     torch.save(torch.load(folder.last, weights_only=True) | {key: value}, folder.last)
     status, _, err = bench("train", *asked(SHORT))
     assert status == 2
-    assert f"{folder.last}: cannot be gone on from (" in err
+    assert f"{folder.last}: cannot be resumed from (" in err
     assert err.count("\n") == 1
 
 

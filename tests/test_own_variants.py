@@ -204,7 +204,7 @@ def test_from_training_to_a_check(tmp_path, monkeypatch, capsys):
     forget()
     status, _, err = inside(monkeypatch, capsys, "train", *words, file)
     assert status == 2
-    assert "has changed since; --fresh trains anew" in err
+    assert "has changed since; --fresh trains again" in err
     status, _, err = inside(monkeypatch, capsys, "evaluate", str(folder.path), file)
     assert status == 2
     assert "has changed since this run; the one that it was trained with is in" in err
@@ -267,7 +267,7 @@ def test_a_reader(own, tmp_path, monkeypatch, capsys):
     forget()
     status, _, err = inside(monkeypatch, capsys, "data", "import", "h3", str(path))
     assert status == 2
-    assert "is none of the formats that are read" in err
+    assert "is not in a format that is read" in err
 
 
 BROKEN = {

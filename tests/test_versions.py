@@ -75,7 +75,7 @@ def test_replaced_data_are_said_and_nothing_is_mixed(bench, sheet):
 
     status, out, err = bench("train", *asked(SHORT))
     assert (status, out) == (2, "")
-    assert "the data of this run were replaced; --fresh trains anew" in err
+    assert "the data of this run were replaced; --fresh trains again" in err
     status, out, _ = bench("sweep", *asked(SHORT), "--seeds", "3")
     assert status == 1
     assert out.count("the data of this run were replaced") == 4  # as it goes, and at the end

@@ -76,7 +76,7 @@ def full_examination(
     sample, findings = None, list[Finding]()
     try:
         if size == 0:
-            raise UserError("no frames were to be computed anew (--sample 0)")
+            raise UserError("--sample 0 recomputes no frames")
         found = samples(subject, size, electronic_temperature, progress)
     except UserError as error:
         findings.append(Finding(check, "not run", str(error)))

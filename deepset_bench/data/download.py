@@ -110,7 +110,7 @@ def _receive(response: Any, url: str, here: int, total: int | None) -> bytes:
 def _stopped(url: str, here: int, total: int | None, reason: str) -> UserError:
     of = "" if total is None else f" of {total / 1e6:.1f}"
     return UserError(
-        f"{url}: stopped after {here / 1e6:.1f}{of} MB ({reason}); the same command goes on there"
+        f"{url}: stopped after {here / 1e6:.1f}{of} MB ({reason}); the same command resumes there"
     )
 
 

@@ -77,7 +77,7 @@ def fetch_set(
     """
     known = remotes()
     if name not in known:
-        raise UserError(f"nothing is known of '{name}'; {nearest(name, known)}")
+        raise UserError(f"unknown published set '{name}'; {nearest(name, known)}")
     check_new(name, force)
     remote = known[name]
     folder = data_place("downloads")

@@ -100,7 +100,7 @@ def _level(sources: Sequence[Path]) -> dict[str, Any]:
             )
             raise UserError(
                 f"{sets[0]} has {first}, but {source} has {other}; their energies have no common "
-                "zero: compute all anew with --relabel gfn1"
+                "zero: recompute all with --relabel gfn1"
             )
     return levels[0] if levels and len(sets) == len(sources) else {}
 

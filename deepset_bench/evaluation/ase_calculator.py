@@ -104,7 +104,7 @@ class DeepSetCalculator(Calculator):
         if charge is not None and charge not in known:
             raise UserError(
                 f"the atoms have charge {_signed(charge)}, and this run was trained on charge "
-                f"{' and '.join(map(_signed, known))} alone: the potential does not know one "
+                f"{' and '.join(map(_signed, known))} only: the potential cannot tell one "
                 "charge from another"
             )
         unpaired = np.abs(atoms.get_initial_magnetic_moments().sum())

@@ -62,12 +62,12 @@ def _completed(
         result = folder.result()
         if result.get("status") != "done":
             state = folder.status().get("state", "not run")
-            raise UserError(f"{folder.path} is {state}: metrics are kept of runs that are done")
+            raise UserError(f"{folder.path} is {state}: only runs that are done have metrics")
         trained = load_trained(folder.path, device)
         if trained.history is None:
             raise UserError(
                 f"{folder.path}: its data or this program have changed since it was trained, so "
-                "its test frames are not known; bench train ... --fresh trains it anew"
+                "its test frames are not known; bench train ... --fresh trains it again"
             )
         config = replace(trained.config, device=device)
         best = checkpoint.load_best(folder.best, torch.device("cpu"))
@@ -75,7 +75,7 @@ def _completed(
         if not _alike(setup.split, trained.history.split):
             raise UserError(
                 f"{folder.path}: an earlier version drew other frames for it; "
-                "bench train ... --fresh trains it anew"
+                "bench train ... --fresh trains it again"
             )
         setup.potential.load_state_dict(
             checkpoint.load_best(folder.best, setup.device)["potential"]

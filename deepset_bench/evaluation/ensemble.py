@@ -68,13 +68,13 @@ class Ensemble:
             if difference:
                 raise UserError(
                     f"{run} and {runs[0]} differ in {difference}; "
-                    "several runs must be seeds of one experiment"
+                    "several runs must differ only in their seeds"
                 )
             if member.checksums != self.members[0].checksums:
                 raise UserError(
                     f"{run} and {runs[0]} were trained on different versions of "
                     f"{' and '.join(member.config.sets)}; name runs of one version, or train the "
-                    "others anew with --fresh"
+                    "others again with --fresh"
                 )
             member.potential.to(PRECISIONS[precision])
 

@@ -78,7 +78,9 @@ def parse(
     try:
         numbers = [int(word) for word in steps.split(",")] if steps else list(STEPS)
     except ValueError:
-        raise UserError(f"--steps {steps}: give numbers with commas between, from 0") from None
+        raise UserError(
+            f"--steps {steps}: give whole numbers from 0, separated by commas"
+        ) from None
     return Evaluation(folders, data, device, scans, numbers)
 
 
@@ -105,7 +107,7 @@ def evaluate(
     console = Console()
     if metrics:
         if request.scans or request.data:
-            raise UserError("--metric measures the frames of the run itself; name runs alone")
+            raise UserError("--metric measures the frames of the run itself; give only run folders")
         complete(console, request.folders, metrics, request.device, unit)
         return
     if request.scans:

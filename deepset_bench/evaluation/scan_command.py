@@ -53,12 +53,16 @@ def show(
     """
     other = [text for text in data if not text.lstrip("+").startswith("data=")]
     if other:
-        raise UserError(f"{other[0]}: a scan takes data=NAME alone, for the molecule of that set")
+        raise UserError(
+            f"{other[0]}: beside scan= only data=NAME can be given, for the molecule of that set"
+        )
     device = "cpu" if device == "auto" else device
     runs = [(folder, Ensemble([folder.path], device, "float64")) for folder in folders]
     own = {ensemble.members[0].config.data.name for _, ensemble in runs}
     if len(own) > 1 and not data:
-        raise UserError(f"the runs are of {' and '.join(sorted(own))}; choose one by data=NAME")
+        raise UserError(
+            f"the runs were trained on {' and '.join(sorted(own))}; choose one with data=NAME"
+        )
     name = experiment(data).config.data.name if data else min(own)
     molecule = starting_molecule(catalogue.load(name))
     temperature = float(catalogue.datasheet(name).get("electronic_temperature_kelvin", 300.0))

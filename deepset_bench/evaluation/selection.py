@@ -108,7 +108,7 @@ def _out_of_distribution(member: Trained, overrides: Sequence[str]) -> tuple[str
     """Name, title, data set and frames."""
     data, task = member.config.data.name, member.config.task
     if list(overrides) != ["part=ood"]:
-        raise UserError(f"{' '.join(overrides)}: part=ood is the only part, and goes alone")
+        raise UserError(f"{' '.join(overrides)}: part=ood takes no other override")
     if not task.has_ood:
         raise UserError("part=ood: the run was trained without a task=, so it has no such frames")
     division = divide(data, task)
@@ -131,8 +131,8 @@ def _own_test(folders: Sequence[RunFolder], histories: Sequence[History | None])
     rows = rows[~np.isin(rows, used)]
     if not len(rows):
         raise UserError(
-            f"{folders[0].path}: no test frames that no run was trained on; name a set with "
-            "data=NAME"
+            f"{folders[0].path}: every test frame was used to train one of the runs; name a set "
+            "with data=NAME"
         )
     return known[0].frames.select(rows)
 
@@ -169,7 +169,7 @@ def _electrons(frames: Frames, members: Sequence[Trained]) -> str:
     if not found:
         return ""
     return (
-        f"frames of {' and '.join(found)}: not in training, and the potential does not know one "
+        f"frames of {' and '.join(found)}: not in training, and the potential cannot tell one "
         "charge or spin from another"
     )
 

@@ -126,7 +126,7 @@ def _those(
     others = reduce(np.logical_and, [each.others for each in both.values()])
     energy = one.series["energy_ev"].to_numpy()
     if not others.any():
-        raise UserError("there is no frame but training frames")
+        raise UserError("every frame was used for training")
     if not at:
         ranked = np.flatnonzero(others)[np.argsort(energy[others], kind="stable")]
         places = {

@@ -144,7 +144,7 @@ def _trajectories(
             if failures:
                 raise UserError(
                     f"{len(failures)} of {len(recipes)} molecules failed: {'; '.join(failures)}; "
-                    "the others are kept, and the same command goes on"
+                    "the others are kept, and the same command resumes"
                 )
         trajectories = []
         for molecule, recipe in recipes.items():

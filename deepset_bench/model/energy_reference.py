@@ -49,7 +49,9 @@ class EnergyReference:
     def _check(self, frames: Frames) -> None:
         unknown = np.setdiff1d(frames.species, self.species)
         if len(unknown):  # whatever the reference: the model has learned nothing about it either
-            raise UserError(f"no reference energy for atomic number {unknown[0]}: not in training")
+            raise UserError(
+                f"atomic number {unknown[0]} has no reference energy: it does not occur in training"
+            )
 
 
 def fit_reference(

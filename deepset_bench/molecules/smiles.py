@@ -200,4 +200,4 @@ def _room(atom: _Atom, alike: str) -> int:
 
 
 def _unreadable(smiles: str) -> UserError:
-    return UserError(f"{smiles!r} is neither a SMILES string nor a name that is known here")
+    return UserError(f"{smiles!r} is neither a SMILES string nor a known name")

@@ -62,7 +62,7 @@ def show(
     with Console(stderr=True).status("reading runs") as status:
         studies, where = asked_for(words, where)
         if len(studies) > 1:
-            raise UserError(f"{' '.join(words)}: a page is of one study at a time")
+            raise UserError(f"{' '.join(words)}: a page shows one study; name only one")
         write_text(out, page(studies[0], words, conditions, unit, where, status.update))
     say(out)
 

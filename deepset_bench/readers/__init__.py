@@ -57,7 +57,7 @@ def recognised(path: Path) -> Variant:
             return known
     begins = shown(head.decode("ascii", "backslashreplace"))
     raise UserError(
-        f"{path}: begins with '{begins}' and is none of the formats that are read "
+        f"{path}: begins with '{begins}' and is not in a format that is read "
         f"({', '.join(known.name for known in readers)}); write extended XYZ with elements, "
         "energies and forces"
     )

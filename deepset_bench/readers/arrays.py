@@ -142,5 +142,5 @@ def elements_array(value: ArrayLike, key: str, where: str) -> IntArray:
         raise UserError(f"{where}: '{key}' is not a list of atomic numbers")
     if array.min() < 1 or array.max() > 118:
         wrong = array[(array < 1) | (array > 118)][0]
-        raise UserError(f"{where}: '{key}' holds {wrong}, which is no element")
+        raise UserError(f"{where}: '{key}' holds {wrong}, which is not an element")
     return array.astype(np.int64)

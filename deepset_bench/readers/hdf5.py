@@ -170,7 +170,7 @@ class _Group(Mapping[str, Any]):
 
         item = self.item(key)
         if not isinstance(item, h5py.Dataset) or item.shape is None:
-            raise UserError(f"{self.place}: '{key}' is no array of numbers")
+            raise UserError(f"{self.place}: '{key}' is not an array of numbers")
         if item.external or item.is_virtual:
             raise UserError(f"{self.place}: '{key}' is kept in another file; copy it into this one")
         return item
@@ -262,7 +262,7 @@ def _element(label: str, key: str, place: str) -> int:
     except AmbiguousLabelError as error:
         raise UserError(f"{place}: '{key}': {error}") from None
     if found is None:
-        raise UserError(f"{place}: '{key}' holds '{shown(label)}', which is no element")
+        raise UserError(f"{place}: '{key}' holds '{shown(label)}', which is not an element")
     return found
 
 

@@ -66,7 +66,7 @@ def file_units(
             )
         elif text and said is None:
             raise UserError(
-                f"{path}: '{key}' says {shown(text)}, which is no unit of {quantity} known here; "
+                f"{path}: '{key}' says {shown(text)}, which is not a unit of {quantity} known here; "
                 f"say which it is with --{quantity}-unit; valid: {', '.join(VALID_UNITS[quantity])}"
             )
         elif said:

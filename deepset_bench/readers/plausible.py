@@ -62,7 +62,7 @@ def check_plausible(
         frame = int(frames.frame_of_atom[row])
         raise UserError(
             f"{where(frame, row - int(offsets[frame]))}: {nearest[row]:.3f} angstrom from another "
-            f"atom; these are no positions in angstrom: {hint or 'are they in another unit?'}"
+            f"atom; these are not positions in angstrom: {hint or 'are they in another unit?'}"
         )
     mean_nearest = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
     kind = np.unique(frames.molecule, return_inverse=True)[1]

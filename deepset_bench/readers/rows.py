@@ -18,7 +18,7 @@ from deepset_bench.readers.xyz import Record, damaged, shown
 NUMBER = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eEdD][-+]?[0-9]{1,3})?"
 _NUMBER = re.compile(NUMBER)
 _NUMBERS = re.compile(rf"(?:{NUMBER} )*+")
-# What programs write where there is no number.
+# What programs write where there is not a number.
 _NO_VALUE = re.compile(r"[-+]?(?:nan|inf(?:inity)?)|\*+", re.IGNORECASE)
 
 Columns = tuple[tuple[str, int], ...]
@@ -32,7 +32,7 @@ class AtomRows:
 
     Attributes:
         numbers: (A,) atomic numbers.
-        values: (A, n) numbers by the name of their columns; NaN for what is no finite number.
+        values: (A, n) numbers by the name of their columns; NaN for what is not a finite number.
         gap: what is said of the first that is not finite, where any is.
     """
 
@@ -66,7 +66,7 @@ def table(
         elements: atomic numbers of labels that are no chemical symbols.
 
     Raises:
-        UserError: a row with other columns, a word that is no number or no element, or the file
+        UserError: a row with other columns, a word that is not a number or no element, or the file
             ends within the frame; names the line.
     """
     words = [row.split() for row in record.rows]

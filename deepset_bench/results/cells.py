@@ -43,7 +43,7 @@ def value(text: str) -> Any:
         try:
             return json.loads(text, parse_constant=_refuse)
         except json.JSONDecodeError as error:
-            raise ValueError(f"is no JSON ({error})") from None
+            raise ValueError(f"is not JSON ({error})") from None
         except RecursionError:
             raise ValueError("is nested too deeply") from None
     if _is_plain(text):
@@ -75,8 +75,10 @@ def _number(text: str) -> int | float:
         number = float(text)
         if math.isfinite(number):
             return number
-    raise ValueError(f"{text[:40]!r} is no number, and text that may be taken for one has quotes")
+    raise ValueError(
+        f"{text[:40]!r} is not a number, and text that may be taken for one has quotes"
+    )
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"holds {constant}, which is no number")
+    raise ValueError(f"holds {constant}, which is not a number")

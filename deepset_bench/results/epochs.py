@@ -86,7 +86,7 @@ class Curves:
                 if place not in shapes[folder] or not _is_number(row[place]):
                     raise UserError(
                         f"{self.file}: row {number}, column {table.header[place]}: "
-                        f"{row[place]!r:.40} is no number, or stands alone"
+                        f"{row[place]!r:.40} is not a number, or stands alone"
                     )
             found[folder].append(",".join(row[place] for place in there))
         return found

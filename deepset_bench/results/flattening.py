@@ -56,7 +56,7 @@ def flattened(prefix: str, holds: Mapping[Any, Any], depth: int = _DEPTH) -> Cel
     """One cell a leaf.
 
     Raises:
-        ValueError, TypeError, RecursionError: something in it is no JSON.
+        ValueError, TypeError, RecursionError: something in it is not JSON.
     """
     found: Cells = {}
     for key, member in holds.items():

@@ -250,7 +250,7 @@ class _Row:
         as_is = _mapping(AS_IS, self.text(row, AS_IS))
         for name, text in as_is.items():
             if name not in (*FILES.values(), METRICS) or not isinstance(text, str):
-                raise ValueError(f"column {AS_IS}: {name!r:.40} is no file of a run as text")
+                raise ValueError(f"column {AS_IS}: {name!r:.40} is not a file of a run as text")
             _bytes(text)
         cells, orders = {}, _mapping(ORDER, self.text(row, ORDER))
         for prefix, name in FILES.items():
@@ -261,7 +261,7 @@ class _Row:
                 cells[name] = own
         count = self._cell(row, EPOCHS)
         if count is not None and not (isinstance(count, int) and count > 0):
-            raise ValueError(f"column {EPOCHS}: {count!r:.40} is no number of epochs")
+            raise ValueError(f"column {EPOCHS}: {count!r:.40} is not a number of epochs")
         key = self.text(row, epochs.FOLDER)
         curve = None if count is None else epochs.StoredEpochs(self._curves, key, count)
         return folder, StoredRun(self._root / folder, where, cells, as_is, curve)
@@ -273,7 +273,7 @@ class _Row:
     def _folder(self, row: Sequence[str]) -> str:
         text = self._cell(row, epochs.FOLDER)
         if not isinstance(text, str) or not is_place(text):
-            what = f"{text!r:.60} is no folder below that of the runs"
+            what = f"{text!r:.60} is not a folder below that of the runs"
             raise ValueError(f"column {epochs.FOLDER}: {what}")
         return text
 
@@ -292,7 +292,7 @@ def _mapping(column: str, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise ValueError(f"column {column}: is no mapping in JSON")
+        raise ValueError(f"column {column}: is not a mapping in JSON")
     return found
 
 
@@ -301,7 +301,7 @@ def _evaluations(text: str) -> dict[str, dict[str, Any]]:
     found = _mapping(TOGETHER, text)
     for name, content in found.items():
         if not (_TOGETHER.fullmatch(name) and is_place(name)) or not isinstance(content, dict):
-            raise ValueError(f"column {TOGETHER}: {name!r:.60} is no evaluation of seeds")
+            raise ValueError(f"column {TOGETHER}: {name!r:.60} is not an evaluation of seeds")
     return found
 
 

@@ -181,10 +181,10 @@ def _change(content: Any, where: str) -> tuple[int, float | None]:
 def _of_reference(text: str, source: str, entry: Mapping[str, Any], where: str) -> ReferenceClaim:
     sets, error = entry["energy_reference"], entry.get("error")
     if not isinstance(sets, dict) or set(sets) != {"fitted_on", "applied_to"}:
-        raise UserError(f"{where}: energy_reference is to have fitted_on and applied_to")
+        raise UserError(f"{where}: energy_reference must have fitted_on and applied_to")
     wanted = {"label": str, "table": int, "times": (int, float)}
     if not isinstance(error, dict) or set(error) != set(wanted):
-        raise UserError(f"{where}: error is to have {', '.join(wanted)}")
+        raise UserError(f"{where}: error must have {', '.join(wanted)}")
     if not is_number(error["times"]) or not isinstance(error["table"], int):
         raise UserError(f"{where}: error: table and times must be numbers")
     return ReferenceClaim(

@@ -159,7 +159,7 @@ def _of_reference(
     known = published(study).printed(claim.label, claim.table)
     if ("energy", "mean") not in known:
         where = f"{study.name}: claims.yaml: {claim.label}, table {claim.table}"
-        raise UserError(f"{where}: published.yaml prints no energy error of it")
+        raise UserError(f"{where}: published.yaml has no energy error of it")
     error = known["energy", "mean"]
     whose = f"{study.claimed_by}'s" if study.claimed_by else "the printed"
     return {

@@ -47,7 +47,7 @@ class Column:
         return self.metric.name in USUAL
 
     def values(self, result: Mapping[str, Any]) -> dict[str, float]:
-        """Its columns of a run that is done; NaN where there is no number.
+        """Its columns of a run that is done; NaN where there is not a number.
 
         Args:
             result: as result.json has it.

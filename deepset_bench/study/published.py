@@ -77,7 +77,7 @@ class Published:
                         found[metric, part] = float(value) * size
                     elif value is not None:
                         where = f"{self.path}: {name}: {label}: {_KEY[part]}_{metric}"
-                        raise UserError(f"{where} is no number")
+                        raise UserError(f"{where} is not a number")
             return found
         return {}
 
@@ -109,7 +109,7 @@ def _read(path: Path, *_: Path | int) -> Published:
     units = content.pop(_UNITS, {})
     data = content.pop(_DATA, "")
     if not isinstance(units, dict) or not units.keys() <= {"energy", "forces"}:
-        raise UserError(f"{path}: units is to have energy and forces, as in hartree, hartree/bohr")
+        raise UserError(f"{path}: units must have energy and forces, as in hartree, hartree/bohr")
     if not isinstance(data, str):
         raise UserError(f"{path}: data must be the name of a set")
     for name, table in content.items():
@@ -117,12 +117,12 @@ def _read(path: Path, *_: Path | int) -> Published:
         if not isinstance(columns, list) or not all(
             isinstance(one, dict) and isinstance(one.get("label"), str) for one in columns
         ):
-            raise UserError(f"{path}: {name} is to have columns, a mapping with a label each")
+            raise UserError(f"{path}: {name} must have columns, a mapping with a label each")
         for one in columns:
             where = str(one.get("same_as", "")).split("/", 1)
             if "same_as" in one and not _is_there(content, *where):
                 text = f"{name}: {one['label']}: same_as: {one['same_as']}"
-                raise UserError(f"{path}: {text}: is no column of its own, as in table_2/LABEL")
+                raise UserError(f"{path}: {text}: is not a column of its own, e.g. table_2/LABEL")
     chosen = {"energy_unit": units.get("energy", "eV")}
     if "forces" in units:
         chosen["force_unit"] = units["forces"]

@@ -38,13 +38,15 @@ def _values(override: Override) -> list[str]:
     if isinstance(value, Glob):
         # Not by Hydra, which does not know the options of imported data.
         if key not in groups():
-            raise UserError(f"{line}: {key} is no group; {nearest(key, groups())}")
+            raise UserError(f"{line}: {key} is not a group; {nearest(key, groups())}")
         values = value.filter(groups()[key])
     else:
         try:
             values = list(override.sweep_string_iterator())
         except HydraException:
-            raise UserError(f"{line}: cannot be listed; use a,b or range(start,stop)") from None
+            raise UserError(
+                f"{line}: its values cannot be listed; use a,b or range(start,stop)"
+            ) from None
     if not values:
         raise UserError(f"{line}: there is no such value")
     return [f"{override.get_key_element()}={text}" for text in values]

@@ -120,7 +120,7 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
         if key in content and not isinstance(content[key], kind):
             raise UserError(f"{path}: {key} must be {'a number' if kind is int else 'text'}")
     if not {"runs", "runs_of", "axes"} & set(content):
-        raise UserError(f"{path}: holds neither runs nor axes")
+        raise UserError(f"{path}: needs runs or axes")
     common = _lines(content.get("common", []), f"{path}: common")
     runs = _runs(content, path) if "runs" in content else {"": []}
     if "runs_of" in content:
@@ -138,7 +138,7 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
             first.setdefault(label, row.label)
     baseline = content.get("baseline", next(iter(runs)))
     if baseline not in first and baseline not in rows:
-        raise UserError(f"{path}: baseline {baseline!r} is the label of no run")
+        raise UserError(f"{path}: no run has the label of the baseline, {baseline!r}")
     return Comparison(
         path.stem, content["title"], content.get("table"), first.get(baseline, baseline),
         tuple(common), tuple(rows.values()), seeds, (file or str(path),),
@@ -182,7 +182,7 @@ def _lines(content: Any, where: str) -> list[str]:
         raise UserError(f"{where}: must be a list of overrides, as in [scalars=cub_sqrt]")
     for line in content:
         if not isinstance(line, str) or "=" not in line:
-            raise UserError(f"{where}: {line!r} is no override, as in scalars=cub_sqrt")
+            raise UserError(f"{where}: {line!r} is not an override, e.g. scalars=cub_sqrt")
     return list(content)
 
 
@@ -196,7 +196,7 @@ def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
         entry = _mapping(entry, where, _RUN_KEYS)
         label = entry.get("label")
         if not isinstance(label, str) or not label or "overrides" not in entry:
-            raise UserError(f"{where}: is to have a label (text) and overrides")
+            raise UserError(f"{where}: must have a label (text) and overrides")
         if label in runs:
             raise UserError(f"{where}: the label {label!r} is another run's already")
         runs[label] = _lines(entry["overrides"], f"{where}: overrides")
@@ -208,11 +208,13 @@ def _of_another(
 ) -> tuple[list[str], dict[str, list[str]]]:
     """What is common to the runs of the sweep `runs_of` here, and its runs."""
     if "runs" in content:
-        raise UserError(f"{path}: holds both runs and runs_of")
+        raise UserError(f"{path}: has both runs and runs_of; give one of them")
     other = path.parent / f"{content['runs_of']}.yaml"
     there = _mapping(read_yaml(other), f"{other}", _KEYS)
     if "runs_of" in there:
-        raise UserError(f"{path}: runs_of={content['runs_of']} has its runs of another sweep")
+        raise UserError(
+            f"{path}: runs_of={content['runs_of']} takes its runs from another sweep; name that one"
+        )
     read(other)  # its mistakes in its own name
     runs = _runs(there, other) if "runs" in there else {"": []}
     lines = [*_lines(there.get("common", []), f"{other}: common"), *_axes(there, other)]

@@ -36,7 +36,7 @@ def listed(words: Sequence[str], runs: RunRecords) -> list[RunRecord]:
     elif named:
         for word, folder in zip(named, folders, strict=True):
             if folder.path.is_dir() and not (folder.path / "study.yaml").is_file():
-                raise UserError(f"{word} is no run's folder; bench status lists these")
+                raise UserError(f"{word} is not the folder of a run; bench status lists these")
         where = f"runs_dir={quoted(str(runs.root))}"
         planned = [run.experiment for run in plan([*named, *overrides, where]).runs]
         asked = [variant_home(one, runs) / f"seed-{one.config.seed}" for one in planned]

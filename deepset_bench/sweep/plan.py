@@ -83,7 +83,7 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     overrides = [text for text in arguments if is_override(text)]
     named = [text for text in arguments if not is_override(text)]
     if len(named) > 1:
-        raise UserError(f"{' '.join(named)}: one named sweep at a time")
+        raise UserError(f"{' '.join(named)}: name one sweep only")
     name, title, listed = " ".join(overrides), "", {"": list(overrides)}
     study, comparison = studies.find(named[0]) if named else (studies.here(overrides), None)
     if study is not None:

@@ -41,7 +41,7 @@ def remove(words: Sequence[str], runs_dir: str | Path | None, *, yes: bool) -> b
     runs = "this run" if len(folders) == 1 else f"these {len(folders)} runs"
     if not yes:
         if not sys.stdin.isatty():
-            raise UserError(f"nobody can be asked here; --yes removes {runs} without asking")
+            raise UserError(f"nobody is there to confirm; --yes deletes {runs} without asking")
         if input(f"remove {runs}? [y/N] ").strip().lower() not in ("y", "yes"):
             console.print("nothing is removed")
             return False

@@ -269,7 +269,7 @@ def _named(content: Any, where: str) -> dict[str, str]:
     """Names with what they are called: a list calls them as they are."""
     pairs = content if isinstance(content, dict) else {name: name for name in _list(content, where)}
     if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
-        raise UserError(f"{where} is to have texts alone")
+        raise UserError(f"{where} must hold only texts")
     return dict(pairs)
 
 
@@ -280,5 +280,5 @@ def _fraction(content: Any, where: str) -> float:
     except ValueError:
         value = -1.0
     if isinstance(content, bool) or not 0 <= value < 1:
-        raise UserError(f"{where}: {content!r} is no fraction, as in 5 %")
+        raise UserError(f"{where}: {content!r} is not a percentage, e.g. 5 %")
     return value

@@ -17,7 +17,7 @@ from deepset_bench.files import atomic_write
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.reading import Kinds, lacking
 
-_REMEDY = "bench train ... --fresh trains the run anew"
+_REMEDY = "bench train ... --fresh trains the run again"
 _LAST: Kinds = {
     **dict.fromkeys(("potential", "optimizer", "averages", "rate"), dict),
     **{"epochs": int, "lowest": float, "seconds": float, "run": str},
@@ -41,7 +41,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-        found = "" if isinstance(content, dict) else "it is no mapping"
+        found = "" if isinstance(content, dict) else "it is not a mapping"
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; train the run first") from None
     except PermissionError:
@@ -80,7 +80,7 @@ def _whole(path: Path, device: torch.device, kinds: Kinds) -> dict[str, Any]:
         if not (isinstance(value, torch.Tensor) and bool(torch.isfinite(value).all())):
             found = f"{name} is not finite"
     if found:
-        raise UserError(f"{path}: cannot be gone on from ({found}); {_REMEDY}")
+        raise UserError(f"{path}: cannot be resumed from ({found}); {_REMEDY}")
     return content
 
 
@@ -163,9 +163,9 @@ def unpack_reference(packed: dict[str, Any], species: Tensor) -> EnergyReference
     energies = check_tensor(packed, "energies", (s,), True)
     constant, rank = packed.get("constant"), packed.get("rank")
     if not isinstance(constant, float) or not math.isfinite(constant):
-        raise ValueError("constant is no finite number")
+        raise ValueError("constant is not a finite number")
     if not isinstance(rank, int) or not 0 <= rank <= s:
-        raise ValueError("rank is no number of elements")
+        raise ValueError("rank is not a number of elements")
     molecules = packed.get("molecules")
     if molecules is not None:
         rows = len(molecules) if isinstance(molecules, Tensor) and molecules.dim() else 0

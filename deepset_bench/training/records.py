@@ -93,6 +93,6 @@ def _rows(folder: RunFolder, epochs_done: int) -> list[str]:
         if len(values) != len(COLUMNS) or values[0] != str(epoch):
             raise UserError(
                 f"{folder.metrics}: damaged, epoch {epoch} of last.pt is not in its row; "
-                "bench train ... --fresh trains the run anew"
+                "bench train ... --fresh trains the run again"
             )
     return rows[:epochs_done]

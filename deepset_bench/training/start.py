@@ -120,7 +120,7 @@ def _reference(best: Mapping[str, Any], path: Path) -> EnergyReference:
         species = checkpoint.unpack_species(best["potential"])
         return checkpoint.unpack_reference(best["reference"], species)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: is no whole checkpoint ({one_line(error)})") from None
+        raise UserError(f"{path}: is not a complete checkpoint ({one_line(error)})") from None
 
 
 def _network(config: Config, keys: tuple[str, ...]) -> dict[str, Any]:

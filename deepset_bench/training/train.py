@@ -153,7 +153,7 @@ def _start(
     if saved is not None and _divided_otherwise(folder, setup.split):
         raise UserError(
             f"{folder.path}: was begun by an earlier version, which drew other frames to train on; "
-            "bench train ... --fresh trains the run anew"
+            "bench train ... --fresh trains the run again"
         )
     if config.form != setup.potential.form and len(config.network.traits["forms"]) > 1:
         config = replace(config, form=setup.potential.form)
@@ -306,7 +306,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         if best["run"] != member.identity:
             raise UserError(
                 f"{folder.best}: is of another run than {folder.last.name}; "
-                "bench train ... --fresh trains the run anew"
+                "bench train ... --fresh trains the run again"
             )
         table = [one for one in metrics() if not one.on_demand]
         steps = member.epochs_done * member.config.steps_an_epoch

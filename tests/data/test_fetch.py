@@ -162,5 +162,5 @@ def test_what_is_published_is_listed(capsys):
 
 
 def test_an_unknown_name_gets_the_nearest_ones(site):
-    with pytest.raises(UserError, match=r"nothing is known of 'rmd17-etanol'; .*rmd17-ethanol"):
+    with pytest.raises(UserError, match=r"unknown published set 'rmd17-etanol'; .*rmd17-ethanol"):
         fetch("rmd17-etanol")

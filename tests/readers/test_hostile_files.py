@@ -171,8 +171,8 @@ def change_hdf5(kind: str, file) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("group for an array", "'wb97x_dz.energy' is no array"),
-        ("named type for an array", "'wb97x_dz.energy' is no array"),
+        ("group for an array", "'wb97x_dz.energy' is not an array"),
+        ("named type for an array", "'wb97x_dz.energy' is not an array"),
         ("external link", "'more' is a link"),
         ("external link to an array", "'wb97x_dz.energy' is a link"),
         ("soft link", "'again' is a link"),
@@ -181,7 +181,7 @@ def change_hdf5(kind: str, file) -> None:
         ("many atoms", "more than fits in memory"),
         ("large energies", "has 4,000,000,000 numbers"),
         ("raw file", "kept in another file"),
-        ("nothing", "'coordinates' is no array"),
+        ("nothing", "'coordinates' is not an array"),
         ("words", "'wb97x_dz.energy' is not a number"),
         ("complex", "'wb97x_dz.energy' is not a number"),
         ("contradiction", "atomic_numbers and species are different elements"),

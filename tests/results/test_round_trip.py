@@ -199,7 +199,7 @@ def test_commands_that_need_parameters_say_so(runs, tmp_path):
     for command in ("evaluate", "check"):
         result = CliRunner().invoke(cli.app, [command, "x", "--runs-dir", str(file)])
         assert str(result.exception) == (
-            f"{file}: a table has no parameters of runs; name their folder"
+            f"{file}: a table holds no trained parameters; name the folder of the runs"
         )
 
 

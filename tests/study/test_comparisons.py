@@ -67,7 +67,7 @@ def test_a_run_is_what_the_report_says(number):
     ("text", "expected"),
     [
         ("[]", "must be a mapping"),
-        ("title: a\nbaseline: x", "holds neither runs nor axes"),
+        ("title: a\nbaseline: x", "needs runs or axes"),
         ("title: a\nbaseline: x\nruns: []", "runs must be a list"),
         (
             "title: a\nbaseline: y\nruns: [{label: x, overrides: []}]",
@@ -82,7 +82,7 @@ def test_a_run_is_what_the_report_says(number):
             "title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]",
             "must be a list of overrides",
         ),
-        ("title: a\nruns_of: own", "runs_of=own has its runs of another sweep"),
+        ("title: a\nruns_of: own", "runs_of=own takes its runs from another sweep; name that one"),
         ("title: a\nruns_of: none", "none.yaml: cannot be read"),
         ("title: a\nruns_of: own\nruns: [{label: x, overrides: []}]", "both runs and runs_of"),
     ],

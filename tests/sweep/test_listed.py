@@ -104,7 +104,7 @@ def test_the_keys_of_json(runs, monkeypatch, capsys):
     [
         (["gnnn=sage"], "unknown group or key 'gnnn'"),
         (["quik"], "unknown sweep 'quik'"),
-        (["tiny/corrected"], "tiny/corrected is no run's folder; bench status lists these"),
+        (["tiny/corrected"], "tiny/corrected is not the folder of a run; bench status lists these"),
         (["seed=1", "seed=2"], "seed=1 and seed=2: seed is given twice"),
     ],
 )
@@ -151,7 +151,7 @@ def test_rm_without_a_terminal_is_one_line(runs, monkeypatch, capsys):
     status, _, err = inside(monkeypatch, capsys, "rm", "condition=report")
     assert (status, err) == (
         2,
-        "error: nobody can be asked here; --yes removes this run without asking\n",
+        "error: nobody is there to confirm; --yes deletes this run without asking\n",
     )
     assert runs["report"].is_run()
 

@@ -96,7 +96,7 @@ def test_evaluation_agrees(monkeypatch, capsys, many):
     assert status == 0
     assert "RMSE / uncertainty" in text
     for given, message in (
-        (["part=test"], "part=test: part=ood is the only part, and goes alone"),
+        (["part=test"], "part=test: part=ood takes no other override"),
         (["part=ood", "data=many"], "part=ood data=many: part=ood is the only part"),
     ):
         status, text = evaluated(paths[0], *given)

@@ -199,7 +199,7 @@ def test_fresh_trains_again():
 def test_another_run_in_the_same_folder_is_refused():
     run()
     catalogue.register("tiny", toy.frames(3, 60, seed=9, bias=0.5), {}, force=True)
-    with pytest.raises(UserError, match=r"holds another run: .*--fresh trains anew") as caught:
+    with pytest.raises(UserError, match=r"holds another run: .*--fresh trains again") as caught:
         run()
     assert "\n" not in str(caught.value)
     assert not run(fresh=True).already_done
