@@ -197,7 +197,10 @@ class RunFolder(RunRecord):
     def occupied(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """Why a folder whose identity is another's is left alone, and what to do; see `another`."""
         reason = self.another(wanted, checksums) or "an earlier version of this program trained it"
-        return f"{self.path} holds another run: {reason}; --fresh trains again, runs_dir=DIR keeps both"
+        return (
+            f"{self.path} holds another run: {reason}; --fresh trains again, runs_dir=DIR keeps "
+            "both"
+        )
 
     def clear(self) -> None:
         """Forget the run: delete what the program made, and no other file; the lock stays."""

@@ -66,8 +66,8 @@ def file_units(
             )
         elif text and said is None:
             raise UserError(
-                f"{path}: '{key}' says {shown(text)}, which is not a unit of {quantity} known here; "
-                f"say which it is with --{quantity}-unit; valid: {', '.join(VALID_UNITS[quantity])}"
+                f"{path}: '{key}' says {shown(text)}, which is not a known unit of {quantity}; say "
+                f"which it is with --{quantity}-unit; valid: {', '.join(VALID_UNITS[quantity])}"
             )
         elif said:
             units[quantity], sources[quantity] = said, "as the file says"

@@ -149,7 +149,10 @@ def test_an_option_of_a_study_is_one_of_the_group(bench, tmp_path, monkeypatch):
     [
         ({"study_yaml": "titel: t"}, "study.yaml: unknown key 'titel'; did you mean title"),
         ({"study_yaml": "question: t"}, "study.yaml: title is missing"),
-        ({"study_yaml": "title: t\nmargin: 5 per cent"}, "margin: '5 per cent' is not a percentage"),
+        (
+            {"study_yaml": "title: t\nmargin: 5 per cent"},
+            "margin: '5 per cent' is not a percentage",
+        ),
         ({"study_yaml": "title: t\ntables: [width]"}, "tables: there is no width.yaml; did you m"),
         ({"study_yaml": "title: t\nconditions: 3"}, "conditions must be a list of texts"),
     ],

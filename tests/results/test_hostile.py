@@ -86,7 +86,11 @@ ENERGY = "result.metrics.test.energy_mae_ev"
         ("epochs_recorded", "3", "has 2 epochs of but-2-ene/corrected/baseline/seed-1, and"),
         ("as_is", "[1]", "row 3, column as_is: is not a mapping"),
         ("as_is", '{"../x": "1"}', "row 3, column as_is: '../x' is not a file of a run"),
-        ("as_is", '{"config.yaml": 1}', "row 3, column as_is: 'config.yaml' is not a file of a run"),
+        (
+            "as_is",
+            '{"config.yaml": 1}',
+            "row 3, column as_is: 'config.yaml' is not a file of a run",
+        ),
         ("seeds_as_one", '{"../../x": {}}', "row 3, column seeds_as_one: '../../x' is no"),
         ("seeds_as_one", '{"seeds-0/evaluation/..": {}}', "is not an evaluation of seeds"),
         ("folder", "../../seed-0", "row 3, column folder: '../../seed-0' is not a folder below"),

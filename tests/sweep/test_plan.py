@@ -163,7 +163,11 @@ def test_axes_alone(tmp_path):
         ("baseline: plain", "baseline: [plain]", "baseline must be text"),
         ("baseline: plain", "baseline: plane", "no run has the label of the baseline, 'plane'"),
         ("[trainer.epochs=5]", "trainer.epochs=5", "common: must be a list"),
-        ("[trainer.epochs=5]", "[trainer.epochs: 5]", "common: {'trainer.epochs': 5} is not an overr"),
+        (
+            "[trainer.epochs=5]",
+            "[trainer.epochs: 5]",
+            "common: {'trainer.epochs': 5} is not an overr",
+        ),
         ("label: sage", "label: plain", "runs, entry 2: the label 'plain' is another run's"),
         ("label: sage", "lable: sage", "runs, entry 2: unknown key 'lable'; did you mean label"),
         ("label: sage", "label: 3", "runs, entry 2: must have a label"),
