@@ -201,7 +201,7 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
         ]
         if others:
             notes.append(
-                f"{', '.join(dict.fromkeys(map(str, others)))}: measured against other labels than "
-                f"{sweep.baseline}, whose labels the rows in italics are for."
+                f"{', '.join(dict.fromkeys(map(str, others)))}: evaluated on other labels "
+                f"than the baseline ({sweep.baseline}), whose labels the rows in italics use."
             )
     return notes

@@ -12,14 +12,14 @@ from deepset_bench.study.statistics import CONFIDENCE, Estimate, paired
 
 HOLDS, SMALLER, REVERSED, UNDECIDED = "holds", "smaller", "reversed", "undecided"
 RULE = (
-    "holds: every 95 % interval lies on the claimed side of zero; reversed: one lies on the other; "
-    "smaller: one ends short of the claimed size; undecided: anything else. Intervals against a "
-    "claim are widened for the number of its comparisons."
+    "holds: all 95 % intervals lie on the claimed side of zero; reversed: at least one lies on the "
+    "other side; smaller: at least one does not reach the claimed size; undecided: all other "
+    "cases. Intervals that speak against a claim are widened for its number of comparisons."
 )
 """`judge` in the words of the table's footnote."""
 EQUAL_RULE = (
-    "A claim that two are equal holds where every 95 % interval lies within ± {margin:.0%} of the "
-    "baseline, and is reversed where one lies outside."
+    "A claim that two errors are equal holds if all 95 % intervals of their difference lie within "
+    "± {margin:.0%} of the baseline; it is reversed if at least one lies outside."
 )
 """The same of `judge_equal`."""
 

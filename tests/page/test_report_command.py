@@ -77,7 +77,7 @@ def test_numbers_lead_to_their_runs(text):
 
 def test_gaps_name_the_command(text):
     assert "bench sweep sweeps/table_3.yaml data=tiny" in text
-    assert "No run is there yet" in text
+    assert "No run is done yet" in text
 
 
 def test_what_was_not_seen(path):

@@ -203,7 +203,7 @@ def test_labels_that_differ_within_a_table_are_named(tmp_path):
     baselines = dict.fromkeys(("test", "val", "all"), other)
     write(tmp_path, flaws.runs[1].overrides, 0, 0.02, baselines=baselines)
     built = build(flaws, [], Where((), tmp_path))
-    assert any(n.startswith("unbiased forces: measured against other labels") for n in built.notes)
+    assert any(n.startswith("unbiased forces: evaluated on other labels") for n in built.notes)
 
 
 @pytest.mark.parametrize("text", ["seed=3", "condition=report", "+runs_dir=x"])
