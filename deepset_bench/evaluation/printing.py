@@ -49,8 +49,8 @@ def show(
         console.print(one)
     dim(
         console,
-        "relative: to the mean of each molecule's frames, for labels and predictions alike; "
-        "offset: what that takes off; trivial: the molecule's mean energy, zero force",
+        "relative: after removing each molecule's mean offset; offset: that mean error; trivial: "
+        "error of predicting the mean energy of the molecule and zero force",
     )
     if found := analysis.uncertainty():
         console.print(_uncertainty(found, unit))
@@ -69,7 +69,7 @@ def show(
     neighbours = analysis.neighbours(steps)
     if len(neighbours):
         console.print(_neighbours(neighbours[neighbours["molecule"].isin(shown)], unit))
-        dim(console, "each chosen step between the frames next to it in true energy")
+        dim(console, "each chosen step, with the frames next to it in true energy")
     if len(every) > len(shown):
         dim(console, f"{len(shown)} of {len(every)} molecules; the files have them all")
 

@@ -35,9 +35,9 @@ COLUMNS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 NOTES = [
     "MAE: mean over n seeds, ± half its 95 % t-interval. test: in distribution, frames of what was "
     "trained on; ood: out of distribution, frames of the task, the same for every seed.",
-    "Energies are per molecule, as they are and relative to the mean of each molecule's frames; "
-    "forces per component, also by atoms whose first shell (elements, with their numbers of bonds) "
-    "was in training and was not.",
+    "Energies are per molecule: absolute, and relative (after removing each molecule's mean "
+    "offset). Forces are per component, also by atoms whose first shell (bonded elements with "
+    "their numbers of bonds) was (seen) or was not (unseen) in training.",
     "—: not run, or nothing to score: no such atoms, or the energy of the molecule is "
     "undetermined, because its composition is not a linear combination of the training "
     "compositions.",

@@ -165,8 +165,9 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     if "ood" in result["metrics"]:
         console.print(ood_table(result))
         console.print(
-            "ood: out of distribution; relative: to the mean of each molecule's frames; first "
-            "shells: atoms whose bonded neighbours' kinds were in training, or were not"
+            "ood: out of distribution; relative: after removing each molecule's mean offset; seen "
+            "and unseen first shells: atoms whose kinds of bonded neighbours were or were not in "
+            "training"
         )
         unscored = [
             name
