@@ -121,7 +121,7 @@ def validate(config: Config) -> None:
     for key, most in _MOST.items():
         value = at(key)
         if value is not None and not value <= most:
-            raise UserError(f"{key}={value} must not exceed {most:g}")
+            raise UserError(f"{key}={value} must be at most {most:g}")
     for key in ("trainer.schedule.factor", "trainer.schedule.patience"):
         if at(key) is not None and not at(key) >= 0:
             raise UserError(f"{key}={at(key)} must not be negative")

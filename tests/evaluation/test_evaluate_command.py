@@ -174,7 +174,7 @@ def test_scans_of_several_variants(monkeypatch, capsys):
         (("RUN", "scan=torsion"), "scan=torsion needs a C=C bond outside rings; C3H6 has none"),
         (("RUN", "scan=pair", "seed=1"), "seed=1: beside scan= only data=NAME can be given"),
         (("RUN", "device=gpu"), "unknown option device=gpu"),
-        (("RUN", "--steps", "a,b"), "--steps a,b: give numbers"),
+        (("RUN", "--steps", "a,b"), "--steps a,b: give whole numbers"),
         (("nowhere",), "nowhere/config.yaml: no such file; name the folder of a trained run"),
     ],
 )

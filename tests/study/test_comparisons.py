@@ -71,7 +71,7 @@ def test_a_run_is_what_the_report_says(number):
         ("title: a\nbaseline: x\nruns: []", "runs must be a list"),
         (
             "title: a\nbaseline: y\nruns: [{label: x, overrides: []}]",
-            "baseline 'y' is the label of no run",
+            "no run has the label of the baseline, 'y'",
         ),
         ("title: a\nbaseline: x\nrun: 1\nruns: []", "unknown key 'run'; did you mean runs"),
         (

@@ -97,7 +97,7 @@ def test_evaluation_agrees(monkeypatch, capsys, many):
     assert "RMSE / uncertainty" in text
     for given, message in (
         (["part=test"], "part=test: part=ood takes no other override"),
-        (["part=ood", "data=many"], "part=ood data=many: part=ood is the only part"),
+        (["part=ood", "data=many"], "part=ood data=many: part=ood takes no other override"),
     ):
         status, text = evaluated(paths[0], *given)
         assert status == 2
