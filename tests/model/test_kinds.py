@@ -62,6 +62,7 @@ USES: dict[str, tuple[tuple[str, ...], Callable[[Config], object]]] = {
     "data.split": ((), prepare),
     "reference.kind": ((), prepare),
     "pairs": (DEEPSET_X, prepare),
+    "init_reference": ((), prepare),
     "compile": ((), wants_compiling),
     "device": ((), lambda config: choose_device(config.device)),
 }

@@ -19,6 +19,7 @@ from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation import evaluate_command as evaluation
+from deepset_bench.files import expanded
 from deepset_bench.overrides import parse, quoted
 from deepset_bench.readers.sources import expand
 from deepset_bench.study.collect import Where
@@ -127,7 +128,7 @@ def test_any_text_can_be_quoted(text):
 def test_runs_in_a_folder_of_any_name(name):
     assert experiment([f"runs_dir={name}"]).config.runs_dir == name
     (again,) = Where((), Path(name)).dir
-    assert experiment([again]).config.runs_dir == name
+    assert experiment([again]).config.runs_dir == str(expanded(name))
 
 
 def test_other_text_says_how_it_is_quoted():

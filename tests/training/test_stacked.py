@@ -207,8 +207,8 @@ def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch)
     """A NaN in one run's labels never reaches another's parameters."""
     prepare = training.prepare
 
-    def spoil(config):
-        setup = prepare(config)
+    def spoil(config, start=None):
+        setup = prepare(config, start)
         if config.seed == 1:
             setup.parts["train"].energy.fill_(float("nan"))
         return setup
