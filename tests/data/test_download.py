@@ -84,7 +84,7 @@ def test_what_is_there_is_only_checked(site, target):
 def test_a_transfer_that_stopped_goes_on(site, target):
     for k in (1, 2):
         site.stop_after = 300_000
-        refused(site, target, f"stopped after 0.{3 * k} of 1.0 MB .* the same command goes on")
+        refused(site, target, f"stopped after 0.{3 * k} of 1.0 MB .* same command resumes there")
         assert names(target) == ["file.npz.part"]
     site.stop_after = None
     seen = fetch(site, target)
