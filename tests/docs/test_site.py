@@ -175,6 +175,7 @@ def tree() -> Any:
 def parsed(tree: Any, line: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The command's words and parameters, as the command line understands them."""
     arguments = shlex.split(re.sub(r"\$\w+", "0", line), comments=True)[1:]
+    assert not any(word.startswith("--install") for word in arguments), "it would be done"
     return tree.main(grammar.uniform(arguments, tree), standalone_mode=False)
 
 
