@@ -164,7 +164,7 @@ def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:
 
 def conditions_shown(study: Study, conditions: Sequence[str]) -> list[str]:
     """The conditions to show: those asked for, else the study's; a usual one has no name."""
-    return list(conditions) or list(study.conditions) or [""]
+    return list(dict.fromkeys(conditions)) or list(study.conditions) or [""]
 
 
 def chosen(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import islice, product
+from math import prod
 
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
@@ -11,6 +12,9 @@ from hydra.errors import HydraException
 from deepset_bench.config import parse
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
+
+_MOST = 100_000
+"""Combinations that one command may list; more are a slip, and would fill the memory."""
 
 
 def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tuple[str, ...]]:
@@ -26,7 +30,10 @@ def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tup
             raise UserError(f"{override.input_line} and --seeds {seeds}: give one of them")
         if override.key_or_group == "stack":
             raise UserError(f"{override.input_line}: a sweep takes --seeds N and --stack N instead")
-    return list(product(*(_values(override) for override in parsed)))
+    axes = [_values(override) for override in parsed]
+    if prod(map(len, axes)) > _MOST:
+        raise UserError(f"{' '.join(overrides):.200}: are over {_MOST} combinations; list fewer")
+    return list(product(*axes))
 
 
 def _values(override: Override) -> list[str]:
@@ -42,7 +49,7 @@ def _values(override: Override) -> list[str]:
         values = value.filter(groups()[key])
     else:
         try:
-            values = list(override.sweep_string_iterator())
+            values = list(islice(override.sweep_string_iterator(), _MOST + 1))
         except HydraException:
             raise UserError(
                 f"{line}: its values cannot be listed; use a,b or range(start,stop)"
