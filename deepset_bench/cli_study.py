@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deepset_bench.errors import UserError
 from deepset_bench.surroundings import say
 
 app = typer.Typer(
@@ -81,7 +82,11 @@ def list_() -> None:
     for heading in ("study", "comparisons", "title"):
         table.add_column(heading, justify="right" if heading == "comparisons" else "left")
     for folder in [*here, *folders.shipped()]:
-        study = studies.read(folder)
+        try:
+            study = studies.read(folder)
+        except UserError as error:  # the others are there all the same
+            table.add_row(Text(str(folder)), "", Text(f"cannot be read: {error}"))
+            continue
         name = str(folder) if folder in here and folder != Path() else study.name
         table.add_row(Text(name), str(len(study.comparisons)), Text(study.title))
     Console().print(table)

@@ -64,7 +64,9 @@ def exactly(kind: Any, value: Any) -> Any:
     if origin is dict and type(value) is dict:
         return {exactly(inner[0], k): exactly(inner[1], v) for k, v in value.items()}
     if kind is float and type(value) is int:
-        return float(value)
+        with suppress(OverflowError):
+            return float(value)
+        raise NotExact
     if type(value) is not kind:
         raise NotExact
     return value

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import SandboxedEnvironment, SecurityError
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
+from jinja2.sandbox import SandboxedEnvironment
 from scipy import stats
 
 from deepset_bench.errors import UserError, one_line
@@ -81,7 +81,9 @@ def findings(
         text = template(path).render(names)
     except TemplateSyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {one_line(error)}") from None
-    except (TemplateError, SecurityError, TypeError, ValueError, LookupError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever the words of a study's author make of its numbers
         raise UserError(f"{path}: cannot be filled in: {one_line(error)}") from None
     return _said(text)
 
@@ -91,9 +93,14 @@ def template(path: Path) -> Template:
 
     Raises:
         TemplateSyntaxError: they are no template.
+        UserError: they cannot be read.
     """
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    return environment.from_string(path.read_text(encoding="utf-8"))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
+    return environment.from_string(text)
 
 
 def _said(text: str) -> list[Said]:

@@ -29,7 +29,7 @@ def problems(study: Study) -> Iterator[str]:
         try:
             yield from part(study)
         except UserError as error:
-            yield str(error)
+            yield " ".join(str(error).split())
 
 
 def _runs(study: Study) -> Iterator[str]:

@@ -131,5 +131,8 @@ def _read(path: Path, *_: Path | int) -> Published:
 
 def _is_there(content: dict[str, Any], table: str, label: str = "") -> bool:
     """Whether a column is there that holds numbers, and leads to no further one."""
-    columns = content.get(table, {}).get("columns", [])
-    return any(one.get("label") == label and "same_as" not in one for one in columns)
+    found = content.get(table)
+    columns = found.get("columns", []) if isinstance(found, dict) else []
+    return isinstance(columns, list) and any(
+        one.get("label") == label and "same_as" not in one for one in columns
+    )

@@ -184,6 +184,14 @@ CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}
         ({"study_yaml": "title: t\nanswer: [depth]"}, "answer: no comparison 'depth'"),
         ({"widths_yaml": SHEET.replace("width=16", "width=x")}, "widths.yaml: wide: width"),
         ({"figures_yaml": "- {name: x, kind: curve}"}, "unknown kind 'curve'; did you mean curves"),
+        (
+            {"figures_yaml": f"- {{name: x, kind: conformers, at: {{a: 1{'0' * 400}}}}}"},
+            "at: ",
+        ),
+        (
+            {"published_yaml": "a: {columns: [{label: wide, same_as: b/c}]}\nb: []"},
+            "published.yaml: ",
+        ),
         ({"figures_yaml": "- {name: x, kind: curves, sheet: w}"}, "sheet: no comparison 'w'"),
         ({"findings_md.j2": "## a\n{{ of("}, "findings.md.j2, line 2: "),
         ({"published_yaml": "t: {columns: [{label: deep}]}"}, "t: no run is called 'deep'"),
@@ -243,3 +251,20 @@ def test_a_command_typed_elsewhere_names_the_studys_variants(bench, tmp_path, mo
     monkeypatch.chdir(tmp_path / "s")
     said = bench("tables", "--runs-dir", "../runs")
     assert "bench train scalars=inverse runs_dir=../runs seed=0\n" in said
+
+
+def test_a_broken_study_hides_no_other(bench, tmp_path, monkeypatch):
+    make(tmp_path / "sound")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.yaml").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    said = bench("study", "list")
+    assert re.search(r"^sound +1 +Is wide better\?", said, re.MULTILINE)
+    assert re.search(r"^broken +cannot be read: ", said, re.MULTILINE)
+
+
+def test_words_that_are_not_text_are_one_line(tmp_path):
+    study = make(tmp_path / "s")
+    (tmp_path / "s" / "findings.md.j2").write_bytes(b"## a\n\xff\xfe")
+    (line,) = problems(study)
+    assert "findings.md.j2: cannot be read" in line
