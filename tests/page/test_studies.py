@@ -209,6 +209,14 @@ def test_the_shipped_studies_hold_together():
         assert list(problems(studies.read(folder))) == []
 
 
+def test_check_says_a_mistake_in_a_run_that_a_claim_names_once(tmp_path):
+    sheet = SHEET.replace("width=16", "gnn.hiden=16")
+    lines = list(problems(make(tmp_path / "s", widths_yaml=sheet)))
+    assert [line.partition(";")[0].rpartition("/")[2] for line in lines] == [
+        "widths.yaml: wide: unknown group or key 'gnn.hiden'"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "direction", "size"),
     [
