@@ -149,7 +149,7 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     title = f"Does {who}'s claim hold?" if who else "Do the claims hold?"
     rules = [RULE]
     if any(isinstance(one, Claim) and one.direction == EQUAL for one in claimed(study)):
-        rules.append(EQUAL_RULE.format(margin=study.margin).replace("%", " %"))
+        rules.append(EQUAL_RULE.format(margin=100 * study.margin))
     return Page("claims", title, [block], rules, missing)
 
 

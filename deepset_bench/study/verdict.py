@@ -19,7 +19,7 @@ RULE = (
 """`judge` in the words of the table's footnote."""
 EQUAL_RULE = (
     "A claim that two errors are equal holds if all 95 % intervals of their difference lie within "
-    "± {margin:.0%} of the baseline; it is reversed if at least one lies outside."
+    "± {margin:.3g} % of the baseline; it is reversed if at least one lies outside."
 )
 """The same of `judge_equal`."""
 

@@ -86,7 +86,7 @@ class Sweep:
 
     def _queue(self, run: Run) -> None:
         """Write down that the run is planned, unless it has ended or is another process's."""
-        if self.fresh and run.folder.identity() not in ("", run.identity):
+        if self.fresh and run.is_taken:
             with suppress(Busy), run.folder.lock():
                 run.folder.clear()
         if self._settled(run):
@@ -102,7 +102,7 @@ class Sweep:
         """Whether there is nothing to train; if so, it is noted in `ended`."""
         status = run.folder.status()
         state = status.get("state")
-        if run.folder.identity() not in ("", run.identity):
+        if run.is_taken:
             if state == "queued" and not run.folder.last.exists():
                 return False  # planned with other data or an earlier version, and never begun
             reason = run.folder.occupied(run.experiment, run.checksums)

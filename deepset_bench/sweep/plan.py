@@ -44,6 +44,11 @@ class Run:
         return run_folder(self.experiment)
 
     @property
+    def is_taken(self) -> bool:
+        """Whether its folder holds another run: of other data, variants or an earlier version."""
+        return self.folder.identity() not in ("", self.identity)
+
+    @property
     def name(self) -> str:
         """DATA/CONDITION/VARIANT/seed-N."""
         return "/".join(self.folder.path.parts[-4:])

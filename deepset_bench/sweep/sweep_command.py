@@ -18,8 +18,8 @@ from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors.executor import executor
 from deepset_bench.sweep.listed import listed
-from deepset_bench.sweep.plan import Plan, plan
-from deepset_bench.sweep.status import standing
+from deepset_bench.sweep.plan import Plan, Run, plan
+from deepset_bench.sweep.status import Standing, standing
 
 
 def sweep(
@@ -55,7 +55,7 @@ def sweep(
     if planned.title:
         console.print(planned.title)
     if dry_run:
-        _list(console, planned)
+        _list(console, planned, fresh=fresh)
         seconds = estimate.seconds(planned.runs, chosen)
         known = "unknown (no run on these data is done)"
         console.print(
@@ -98,11 +98,17 @@ def _below(path: Path, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def _list(console: Console, planned: Plan) -> None:
-    epochs = [run.experiment.config.trainer.epochs for run in planned.runs]
-    pairs = zip(planned.runs, epochs, strict=True)
+def _list(console: Console, planned: Plan, *, fresh: bool) -> None:
+    def stands(run: Run) -> Standing:
+        epochs = run.experiment.config.trainer.epochs
+        if not run.is_taken:
+            return standing(run.folder, epochs)
+        if fresh:
+            return Standing("queued", epochs=epochs)
+        return Standing("failed", run.folder.occupied(run.experiment, run.checksums), epochs=epochs)
+
     names = display.called(planned.runs)
-    display.show_runs(console, [(names[run], standing(run.folder, n)) for run, n in pairs])
+    display.show_runs(console, [(names[run], stands(run)) for run in planned.runs])
     if planned.repeated:
         console.print(f"asked for more than once: {planned.repeated}")
 

@@ -276,3 +276,14 @@ def test_words_that_are_not_text_are_one_line(tmp_path):
     (tmp_path / "s" / "findings.md.j2").write_bytes(b"## a\n\xff\xfe")
     (line,) = problems(study)
     assert "findings.md.j2: cannot be read" in line
+
+
+def test_a_dry_run_says_which_runs_are_others(bench, tmp_path, monkeypatch):
+    make(tmp_path / "s", claims_yaml=CLAIM.format("equal"))
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "runs", [], 0, 0.02).write_status("done", "another")
+    said = bench("sweep", "s", "width=128", "--dry-run")
+    assert "holds another run" in said
+    assert "1 failed" in said
+    assert "1 queued" in bench("sweep", "s", "width=128", "--dry-run", "--fresh")
+    assert "within ± 5 % of the" in " ".join(bench("tables", "s").split())
