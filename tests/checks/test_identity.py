@@ -67,7 +67,7 @@ def test_a_molecule_without_closed_shells_is_no_molecule() -> None:
 
 
 def test_what_is_no_smiles_is_the_users_mistake() -> None:
-    with pytest.raises(UserError, match="neither a SMILES string nor a name"):
+    with pytest.raises(UserError, match="neither a SMILES string nor a known name"):
         identity(Subject(clean(5), smiles="buten?"))
 
 
