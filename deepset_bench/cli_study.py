@@ -23,7 +23,7 @@ def new(
         str | None,
         typer.Option(
             help="The set to train on (default: the set with the name of the study, if there is "
-            "one, else but-2-ene)."
+            "one, else that of bench train)."
         ),
     ] = None,
 ) -> None:
