@@ -35,18 +35,15 @@ def atomic_energies(
         molecule: of the set; none: the only one.
     """
     of = chosen(asked, sheet, row, data)
-    return asked.figure(
+    return of.figure(
+        asked,
         "Atomic energies, {data}",
         "Predicted energy of each atom about the mean of its element, mean and standard deviation "
         "over the frames that the run was not trained on, in {energy}; atoms are counted from 0. "
         "Only the molecular sum is a label; atomic energies are not unique, do not interpret them. "
         "{runs}.",
-        of.missing,
-        list(of.runs.values()),
         partial(_sheet, asked, of, molecule),
-        data=f"{molecule} of {of.data}" if molecule else of.data,
-        runs=of.one_run,
-        row=of.row.label,
+        molecule=molecule,
     )
 
 

@@ -92,9 +92,7 @@ def conformers(
         "Conformers of {data} and their energies",
         f"{which} among those that no run shown was trained on. Energies relative to the mean of "
         "the molecule's frames, of labels and predictions each, in {energy}. {runs}.",
-        data=f"{molecule} of {of.data}" if molecule else of.data,
-        runs=of.one_run,
-        row=of.row.label,
+        **of.facts(molecule),
         within=f"{within:g}",
     )
     if not of.runs:

@@ -50,17 +50,14 @@ def error_along(
     of = chosen(asked, sheet, row, data)
     is_torsion = coordinate.startswith("torsion")
     bins = f"{_BIN}-degree bins of the absolute" if is_torsion else "bins of as many frames of the"
-    return asked.figure(
+    return of.figure(
+        asked,
         f"Error along {coordinate.replace(':', ' ')}",
         f"Mean absolute errors in {bins} {coordinate.replace(':', ' ')} (atoms are counted from "
         "0), in {energy} and {forces}; energies relative to the mean of the molecule's frames. "
         "Lines: frames not trained on; dashed: training frames. {runs}.",
-        of.missing,
-        list(of.runs.values()),
         partial(_sheet, asked, of, coordinate, molecule),
-        data=f"{molecule} of {of.data}" if molecule else of.data,
-        runs=of.one_run,
-        row=of.row.label,
+        molecule=molecule,
     )
 
 

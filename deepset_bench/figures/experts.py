@@ -37,17 +37,13 @@ def experts(asked: Asked, *, sheet: str = "", row: str = "") -> Figure:
         row: label of the row whose run is shown; none: the one with the least error.
     """
     of = chosen(asked, sheet, row)
-    return asked.figure(
+    return of.figure(
+        asked,
         "Expert usage against distance",
         "Weights of the gate, which add up to 1 at every distance, in the order of the experts' "
         "thresholds, against the interatomic distance in Å, up to the cutoff; dashed: every expert "
         "alike. Below: density of the distances in the data. {runs}.",
-        of.missing,
-        list(of.runs.values()),
         partial(_sheet, asked, of),
-        data=of.data,
-        runs=of.one_run,
-        row=of.row.label,
     )
 
 

@@ -29,17 +29,13 @@ def parity(asked: Asked, *, sheet: str = "", row: str = "", data: str = "") -> F
         data: the set; none: the one that it was trained on.
     """
     of = chosen(asked, sheet, row, data)
-    return asked.figure(
+    return of.figure(
+        asked,
         "Predicted against true energies and forces",
         "Energies relative to the mean of each molecule's frames and force components of frames "
         "that the run was not trained on, in {energy} and {forces}; at most "
         f"{_MOST:,} points each. True: the labels that the run was trained on. {{runs}}.",
-        of.missing,
-        list(of.runs.values()),
         partial(_sheet, asked, of),
-        data=of.data,
-        runs=of.one_run,
-        row=of.row.label,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ from deepset_bench.errors import UserError, nearest
 from deepset_bench.evaluation.analysis import Analysis
 from deepset_bench.evaluation.evaluate_command import Evaluation, analyse
 from deepset_bench.figures.asked import Asked, narrowed
-from deepset_bench.figures.figure import Gap
+from deepset_bench.figures.figure import Figure, Gap
+from deepset_bench.figures.panels import Sheet
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.molecules.internal import Coordinate, named
 from deepset_bench.molecules.molecule import Molecule
@@ -153,6 +154,25 @@ class Chosen:
         seeds = sorted({folder.name.removeprefix("seed-") for folder in self.runs.values()})
         each = " for each condition" if len(self.runs) > 1 else ""
         return f"{self.row.label}, one run{each} (n = 1, seed {', '.join(seeds)})"
+
+    def figure(
+        self,
+        asked: Asked,
+        title: str,
+        caption: str,
+        sheet: Callable[[], Sheet],
+        molecule: str = "",
+    ) -> Figure:
+        """The figure of these runs; see `Asked.figure`."""
+        return asked.figure(
+            title, caption, self.missing, list(self.runs.values()), sheet,
+            **self.facts(molecule),
+        )  # fmt: skip
+
+    def facts(self, molecule: str) -> dict[str, str]:
+        """What titles and captions may name: `data` (of one molecule, if any), `runs`, `row`."""
+        data = f"{molecule} of {self.data}" if molecule else self.data
+        return {"data": data, "runs": self.one_run, "row": self.row.label}
 
 
 def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:

@@ -32,19 +32,15 @@ def trajectory(
         molecule: of the set; none: the only one.
     """
     of = chosen(asked, sheet, row, data)
-    name = f"{molecule} of {of.data}" if molecule else of.data
-    return asked.figure(
+    return of.figure(
+        asked,
         "Energy along the trajectory, {data}",
         f"Above: true energy (line) and predicted (points), {_WINDOW} frames from the middle; "
         "below: absolute errors of all frames. Energies relative to their mean over the "
         "trajectory, of labels and predictions each, so that the offset between the two means "
         "(over the panels) is no error here; in {energy}. {runs}.",
-        of.missing,
-        list(of.runs.values()),
         partial(_sheet, asked, of, molecule),
-        data=name,
-        runs=of.one_run,
-        row=of.row.label,
+        molecule=molecule,
     )
 
 
