@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, nearest
 
 DAMAGED = "damaged"
 Kinds = dict[str, type | tuple[type, ...]]
@@ -123,3 +123,17 @@ def lacking(content: dict[str, Any], kinds: Kinds) -> str:
         if not isinstance(content.get(key), kind):
             return f"{key} is missing" if key not in content else f"{key} is {content[key]!r:.40}"
     return ""
+
+
+def mapping(content: Any, where: str, keys: Collection[str]) -> dict[str, Any]:
+    """What a file or an entry of one holds, which may have these keys alone.
+
+    Raises:
+        UserError: it is no mapping, or has another key; the message has the nearest ones.
+    """
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: must be a mapping with the keys {', '.join(keys)}")
+    for key in content:
+        if key not in keys:
+            raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), keys)}")
+    return content

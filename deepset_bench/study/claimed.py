@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.reading import is_number, read_yaml
+from deepset_bench.reading import is_number, mapping, read_yaml
 from deepset_bench.scoring.table import chosen
 from deepset_bench.sweep.studies import Study
 
@@ -100,9 +100,7 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
         keys = _OF_REFERENCE
     elif "of_trivial" in entry:
         keys = _OF_TRIVIAL
-    for key in entry:
-        if key not in keys:
-            raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), keys)}")
+    mapping(entry, where, keys)
     text, source = _text(entry, "claim", where), _text(entry, "source", where, "")
     if keys is _OF_REFERENCE:
         return _of_reference(text, source, entry, where)

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from deepset_bench.errors import UserError, nearest
+from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
-from deepset_bench.reading import read_yaml
+from deepset_bench.reading import mapping, read_yaml
 from deepset_bench.sweep.axes import combinations
 
 _KEYS = ("title", "table", "baseline", "common", "runs", "runs_of", "axes")
@@ -113,7 +113,7 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
     Raises:
         UserError: not YAML, an unknown, missing or repeated key, a value of the wrong kind.
     """
-    content = _mapping(read_yaml(path), f"{path}", _KEYS)
+    content = mapping(read_yaml(path), f"{path}", _KEYS)
     if not isinstance(content.get("title"), str):
         raise UserError(f"{path}: title is missing or not text")
     for key, kind in (("table", int), ("baseline", str)):
@@ -168,15 +168,6 @@ def _seeds(lines: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     return seeds, [line for line in lines if line not in seeds]
 
 
-def _mapping(content: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise UserError(f"{where}: must be a mapping with the keys {', '.join(keys)}")
-    for key in content:
-        if key not in keys:
-            raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), keys)}")
-    return content
-
-
 def _lines(content: Any, where: str) -> list[str]:
     if not isinstance(content, list):
         raise UserError(f"{where}: must be a list of overrides, as in [scalars=cub_sqrt]")
@@ -193,7 +184,7 @@ def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
     runs: dict[str, list[str]] = {}
     for number, entry in enumerate(listed, 1):
         where = f"{path}: runs, entry {number}"
-        entry = _mapping(entry, where, _RUN_KEYS)
+        entry = mapping(entry, where, _RUN_KEYS)
         label = entry.get("label")
         if not isinstance(label, str) or not label or "overrides" not in entry:
             raise UserError(f"{where}: must have a label (text) and overrides")
@@ -210,7 +201,7 @@ def _of_another(
     if "runs" in content:
         raise UserError(f"{path}: has both runs and runs_of; give one of them")
     other = path.parent / f"{content['runs_of']}.yaml"
-    there = _mapping(read_yaml(other), f"{other}", _KEYS)
+    there = mapping(read_yaml(other), f"{other}", _KEYS)
     if "runs_of" in there:
         raise UserError(
             f"{path}: runs_of={content['runs_of']} takes its runs from another sweep; name that one"

@@ -15,7 +15,7 @@ from typing import Any
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
-from deepset_bench.reading import read_yaml
+from deepset_bench.reading import mapping, read_yaml
 from deepset_bench.surroundings import SHEET
 from deepset_bench.sweep import comparisons, folders
 from deepset_bench.sweep.comparisons import Comparison
@@ -181,12 +181,7 @@ def read(folder: Path) -> Study:
         UserError: not YAML, an unknown key, a value of the wrong kind, a file that is not there.
     """
     path = folder / SHEET
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must be a mapping with the keys {', '.join(_KEYS)}")
-    for key in content:
-        if key not in _KEYS:
-            raise UserError(f"{path}: unknown key {str(key)!r}; {nearest(str(key), _KEYS)}")
+    content = mapping(read_yaml(path), str(path), _KEYS)
     for key in _TEXTS:
         if not isinstance(content.get(key, ""), str):
             raise UserError(f"{path}: {key} must be text")
