@@ -86,7 +86,7 @@ def cause(trained: Trained, along: Path, one: Break) -> str:
         `top_k`; else `unexplained`.
     """
     frames = along.frames(np.array([one.before, one.after]))
-    i, j = neighbour_pairs(frames, trained.config.cutoff)
+    i, j, *_ = neighbour_pairs(frames, trained.config.cutoff)
     n = len(along.numbers)
     before, after = (set(zip(i[i // n == m] % n, j[i // n == m] % n, strict=True)) for m in (0, 1))
     if before != after:

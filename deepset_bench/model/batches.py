@@ -151,7 +151,7 @@ class Tables:
 
         `shape` is that of a set which holds these frames; without it, their own.
         """
-        i, j = neighbour_pairs(frames, cutoff)
+        i, j, *_ = neighbour_pairs(frames, cutoff)
         most = int(np.bincount(i).max(initial=0))
         n, J, dense = shape or Shape.of(int(frames.n_atoms.max()), most)
         M = len(frames)

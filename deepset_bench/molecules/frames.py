@@ -38,10 +38,17 @@ class Frames:
         charge: (M,) total charge in units of e; zeros unless given.
         spin: (M,) spin multiplicity 2S + 1, or 0 where it is not known, which means the lowest
             that the number of electrons allows; zeros unless given.
+        cell: (M, 3, 3) lattice vectors as rows, in angstrom; zeros unless given.
+        pbc: (M, 3) whether a frame is repeated along each of them; false unless given, which is
+            open space.
+        stress: (M, 3, 3) in eV/angstrom^3, the derivative of the energy by the strain over the
+            volume of the cell: ASE's, positive under tension; the virial is -volume * stress. NaN
+            in frames without it, None where no frame has it.
 
     Raises:
-        UserError: shapes disagree, an energy, position or force is not finite, or a molecule of
-            that charge has no such multiplicity.
+        UserError: shapes disagree, an energy, position, force, cell or stress is not finite, a
+            molecule of that charge has no such multiplicity, or a frame is periodic along vectors
+            that span nothing.
     """
 
     numbers: IntArray
@@ -54,34 +61,43 @@ class Frames:
     index: IntArray
     charge: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     spin: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    cell: FloatArray = field(default_factory=lambda: np.zeros(0))
+    pbc: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    stress: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        for name in _NEUTRAL:
-            if not len(getattr(self, name)):
-                object.__setattr__(self, name, np.zeros(len(self.n_atoms)))
+        M, A = len(self.n_atoms), int(np.sum(self.n_atoms))
         for name, dtype in _DTYPES.items():
             value = getattr(self, name)
             if value is None:
                 continue
             array: NDArray[Any] = np.array(value, dtype=dtype)
+            if name in _NEUTRAL and not array.any() and array.shape in ((0,), _shape(name, M, A)):
+                # One zero for all: what a set does not have takes no memory.
+                array = np.broadcast_to(np.zeros((), dtype=dtype), _shape(name, M, A))
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        M, A = len(self.n_atoms), int(self.n_atoms.sum())
-        shapes = {"numbers": (A,), "positions": (A, 3), "forces": (A, 3), "bias_forces": (A, 3)}
-        shapes |= dict.fromkeys(("energy", "molecule", "index", *_NEUTRAL), (M,))
-        for name, shape in shapes.items():
-            value = getattr(self, name)
+        for name in _DTYPES:
+            value, shape = getattr(self, name), _shape(name, M, A)
             if value is not None and value.shape != shape:
                 raise UserError(f"{name} has shape {value.shape}, expected {shape} for {M} frames")
-        for name in ("energy", "positions", "forces", "bias_forces"):
+        if self.stress is not None and np.isnan(self.stress).all():
+            object.__setattr__(self, "stress", None)
+        for name in ("energy", "positions", "forces", "bias_forces", "cell", "stress"):
             value = getattr(self, name)
-            if value is not None and not np.isfinite(value).all():
-                row = int(np.argwhere(~np.isfinite(value))[0][0])
-                frame = row if name == "energy" else int(self.frame_of_atom[row])
+            if value is None:
+                continue
+            wrong = ~np.isfinite(value)
+            if name == "stress":
+                wrong &= ~np.isnan(value).all(axis=(1, 2), keepdims=True)
+            if wrong.any():
+                row = int(np.argwhere(wrong)[0][0])
+                frame = int(self.frame_of_atom[row]) if _SHAPES[name][0] == "A" else row
                 raise UserError(
                     f"{name} of {self.molecule[frame]} frame {self.index[frame]} is not finite"
                 )
         self._check_electrons()
+        self._check_cells()
 
     def _check_electrons(self) -> None:
         """Raise where `spin` is no multiplicity of a molecule with that many electrons."""
@@ -97,8 +113,30 @@ class Frames:
                 "multiplicity 2S + 1: odd where the number of electrons is even"
             )
 
+    def _check_cells(self) -> None:
+        """Raise where a frame is periodic along vectors that are zero or lie in one plane."""
+        rows = np.flatnonzero(self.pbc.any(axis=1))
+        flat = spans_nothing(self.cell[rows], self.pbc[rows])
+        if flat.any():
+            m = int(rows[np.argmax(flat)])
+            along = " and ".join(np.array(["a", "b", "c"])[self.pbc[m]])
+            raise UserError(
+                f"{self.molecule[m]} frame {self.index[m]}: is periodic along {along}, but the "
+                "cell has no volume: its vectors are zero or in one plane"
+            )
+
     def __len__(self) -> int:
         return len(self.n_atoms)
+
+    @property
+    def periodic(self) -> NDArray[np.bool_]:
+        """(M,) whether a frame is repeated along any vector."""
+        return np.asarray(self.pbc.any(axis=1))
+
+    @property
+    def volume(self) -> FloatArray:
+        """(M,) of the cell in angstrom^3; 0 without one."""
+        return np.abs(np.linalg.det(self.cell))
 
     @property
     def lone_atoms(self) -> NDArray[np.bool_]:
@@ -151,6 +189,9 @@ class Frames:
             index=self.index[chosen],
             charge=self.charge[chosen],
             spin=self.spin[chosen],
+            cell=self.cell[chosen],
+            pbc=self.pbc[chosen],
+            stress=None if self.stress is None else self.stress[chosen],
         )
 
     def labelled_forces(self, labels: str) -> FloatArray:
@@ -160,6 +201,10 @@ class Frames:
             assert self.bias_forces is not None
             return self.forces + self.bias_forces
         return self.forces
+
+    def labelled_stress(self) -> FloatArray:
+        """(M, 3, 3) `stress`, NaN where there is none."""
+        return np.full((len(self), 3, 3), np.nan) if self.stress is None else self.stress
 
     def composition(self, species: Sequence[int] | IntArray) -> FloatArray:
         """(M, len(species)) number of atoms of each element in each frame."""
@@ -176,8 +221,8 @@ class Frames:
     def save(self, path: Path) -> None:
         """Write a compressed npz that keeps every float64 exactly.
 
-        Charges and spins that are all zero are left out, so that such a set has the bytes that it
-        had before there were any.
+        Charges, spins and cells that are all zero are left out, so that such a set has the bytes
+        that it had before there were any.
         """
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in _NEUTRAL:
@@ -197,7 +242,7 @@ class Frames:
         except Exception as error:
             raise UserError(f"{path}: not a readable frames file ({error})") from None
         names = {f.name for f in fields(cls)}
-        missing = names - set(arrays) - {"bias_forces", *_NEUTRAL}
+        missing = names - set(arrays) - {"bias_forces", "stress", *_NEUTRAL}
         if missing:
             raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; not a frames file")
         optional: dict[str, Any] = {"bias_forces": None, **arrays}
@@ -220,14 +265,16 @@ class Frames:
 
     @classmethod
     def concatenate(cls, sets: Iterable[Frames]) -> Frames:
-        """One set of several; bias forces are kept only if every set has them."""
+        """One set of several; bias forces are kept only if every set has them, stress if any."""
         parts = list(sets)
         biased = all(part.bias_forces is not None for part in parts)
         arrays: dict[str, Any] = {
             f.name: np.concatenate([getattr(part, f.name) for part in parts])
             for f in fields(cls)
-            if f.name != "bias_forces" or biased
+            if f.name != "stress" and (f.name != "bias_forces" or biased)
         }
+        if any(part.stress is not None for part in parts):
+            arrays["stress"] = np.concatenate([part.labelled_stress() for part in parts])
         return cls(**{"bias_forces": None, **arrays})
 
 
@@ -238,16 +285,42 @@ def impossible_spins(electrons: IntArray | int, spin: IntArray) -> NDArray[np.bo
     return np.asarray((spin != 0) & (odd | (spin < 0) | (unpaired > electrons)))
 
 
-_DTYPES: dict[str, type] = {
-    "numbers": np.int64,
-    "positions": np.float64,
-    "n_atoms": np.int64,
-    "energy": np.float64,
-    "forces": np.float64,
-    "bias_forces": np.float64,
-    "molecule": np.str_,
-    "index": np.int64,
-    "charge": np.int64,
-    "spin": np.int64,
+def spans_nothing(cell: FloatArray, pbc: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(M,) whether the vectors (M, 3, 3) of cells that are repeated (M, 3) are not independent."""
+    lengths = np.linalg.norm(cell, axis=2)
+    units = cell / np.where(lengths > 0, lengths, 1.0)[..., None]
+    # Their Gram matrix, with vectors at right angles in the place of those that do not count.
+    both = pbc[:, :, None] & pbc[:, None, :]
+    gram = np.where(both, units @ units.transpose(0, 2, 1), np.eye(3))
+    return np.asarray(np.linalg.det(gram) < _FLAT)
+
+
+def _shape(name: str, M: int, A: int) -> tuple[int, ...]:
+    sizes = {"M": M, "A": A}
+    return tuple(sizes.get(str(size), 3) for size in _SHAPES[name])
+
+
+_FLAT = 1e-12
+"""Squared volume of a cell whose vectors have length 1 below which it has none."""
+_SHAPES = {
+    "numbers": "A",
+    "positions": "A3",
+    "n_atoms": "M",
+    "energy": "M",
+    "forces": "A3",
+    "bias_forces": "A3",
+    "molecule": "M",
+    "index": "M",
+    "charge": "M",
+    "spin": "M",
+    "cell": "M33",
+    "pbc": "M3",
+    "stress": "M33",
 }
-_NEUTRAL = ("charge", "spin")
+_DTYPES: dict[str, type] = {
+    **dict.fromkeys(_SHAPES, np.float64),
+    **dict.fromkeys(("numbers", "n_atoms", "index", "charge", "spin"), np.int64),
+    "molecule": np.str_,
+    "pbc": np.bool_,
+}
+_NEUTRAL = ("charge", "spin", "cell", "pbc")
