@@ -1,18 +1,19 @@
 """Named sets of frames: those shipped with the program and those a user imported.
 
-A set is a folder with `frames.npz` (`Frames.save`) and `datasheet.yaml`, which among other things
-holds the SHA-256 of `frames.npz`. An imported set also has a Hydra option file, so that
-`data=NAME` composes.
+A set is a folder with `frames.npz` (`Frames.save`), or where it is large with the folder `frames`
+(`mapped.write`), and with `datasheet.yaml`, which among other things holds the SHA-256 of the
+frames. An imported set also has a Hydra option file, so that `data=NAME` composes.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from deepset_bench.files import (
     data_home,
     data_homes,
     data_place,
+    digest,
     resource,
     write_text,
 )
+from deepset_bench.molecules import mapped
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.reading import read_yaml
 from deepset_bench.surroundings import of_study
@@ -41,6 +44,7 @@ _CONF = "conf"
 _RESERVED = (_CONF, "cache", "downloads")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FRAMES, _SHEET, _LOCK = "frames.npz", "datasheet.yaml", ".lock"
+_LARGE, _SUMMED = "frames", ".summed.json"
 
 
 def names() -> list[str]:
@@ -61,18 +65,46 @@ def load(name: str) -> Frames:
     Raises:
         UserError: no such set (the message has the nearest names), or its files are damaged.
     """
-    sheet = datasheet(name)
-    path = _folder(name) / _FRAMES
+    sheet, folder = datasheet(name), _folder(name)
+    path = _frames(folder)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {_remedy(name)}") from None
+        found = _sum(folder)
+    except UserError as error:
+        raise UserError(f"{error}; {_remedy(name)}") from None
     if found != sheet.get("sha256"):
         raise UserError(
             f"{path}: its SHA-256 is {found[:12]}..., the datasheet says "
             f"{str(sheet.get('sha256'))[:12]}...: the data were changed; {_remedy(name)}"
         )
-    return Frames.load(path)
+    return mapped.load(path) if path.is_dir() else Frames.load(path)
+
+
+def _frames(folder: Path) -> Path:
+    """Where a set has its frames, as a file or a folder."""
+    return folder / _LARGE if (folder / _LARGE).is_dir() else folder / _FRAMES
+
+
+def _sum(folder: Path) -> str:
+    """SHA-256 of the frames of a set.
+
+    Of a large one it is computed once: again only if the size of a file or its time is another.
+    """
+    path = _frames(folder)
+    if not path.is_dir():
+        return digest([path])
+    files = mapped.files(path)
+    states = [(one.name, one.stat()) for one in files]
+    facts = [[one, state.st_size, state.st_mtime_ns] for one, state in states]
+    try:
+        known = json.loads((folder / _SUMMED).read_text(encoding="utf-8"))
+        if known["files"] == facts:
+            return str(known["sha256"])
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    found = digest(files)
+    with suppress(OSError):  # read only: computed again next time
+        write_text(folder / _SUMMED, json.dumps({"sha256": found, "files": facts}))
+    return found
 
 
 def datasheet(name: str) -> dict[str, Any]:
@@ -149,13 +181,18 @@ def _register(home: Path, name: str, frames: Frames, datasheet: Mapping[str, Any
     staging = Path(tempfile.mkdtemp(dir=home, prefix=f".{name}."))
     new, old = staging / "new", staging / "old"
     try:
-        frames.save(new / _FRAMES)
+        if mapped.is_large(frames):
+            mapped.write(new / _LARGE, frames.pieces())
+            for array in mapped.files(new / _LARGE):
+                _sync(array)
+        else:
+            frames.save(new / _FRAMES)
         sheet = {
             **datasheet,
             "name": name,
             "frames": len(frames),
             "atoms": len(frames.numbers),
-            "sha256": hashlib.sha256((new / _FRAMES).read_bytes()).hexdigest(),
+            "sha256": _sum(new),
         }
         write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
         # Before the set: an option without its set is an unknown name, a set without its option
@@ -196,8 +233,8 @@ def _option(name: str, n_frames: int) -> str:
     return yaml.safe_dump(option, sort_keys=False)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from deepset_bench.files import atomic_write
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+PIECE = 2_000_000
+"""Atoms of a large set that are worked on at a time: some 100 MB of a set."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frames:
     """M labelled geometries with A atoms in all; molecules of different size live in one set.
 
     Atoms of all frames lie one after another; frame m owns `n_atoms[m]` of them. Arrays are
-    read-only. Units are eV, angstrom and eV/angstrom.
+    read-only. Units are eV, angstrom and eV/angstrom. Arrays that are mapped from a file (see
+    `mapped`) stay there: they are neither copied nor checked again.
 
     Attributes:
         numbers: (A,) atomic numbers.
@@ -69,7 +74,7 @@ class Frames:
         M, A = len(self.n_atoms), int(np.sum(self.n_atoms))
         for name, dtype in _DTYPES.items():
             value = getattr(self, name)
-            if value is None:
+            if value is None or isinstance(value, np.memmap):
                 continue
             array: NDArray[Any] = np.array(value, dtype=dtype)
             if name in _NEUTRAL and not array.any() and array.shape in ((0,), _shape(name, M, A)):
@@ -81,11 +86,12 @@ class Frames:
             value, shape = getattr(self, name), _shape(name, M, A)
             if value is not None and value.shape != shape:
                 raise UserError(f"{name} has shape {value.shape}, expected {shape} for {M} frames")
-        if self.stress is not None and np.isnan(self.stress).all():
+        stress = self.stress
+        if not isinstance(stress, np.memmap | None) and np.isnan(stress).all():
             object.__setattr__(self, "stress", None)
         for name in ("energy", "positions", "forces", "bias_forces", "cell", "stress"):
             value = getattr(self, name)
-            if value is None:
+            if value is None or isinstance(value, np.memmap):
                 continue
             wrong = ~np.isfinite(value)
             if name == "stress":
@@ -101,7 +107,7 @@ class Frames:
 
     def _check_electrons(self) -> None:
         """Raise where `spin` is no multiplicity of a molecule with that many electrons."""
-        if not self.spin.any():
+        if isinstance(self.spin, np.memmap) or not self.spin.any():
             return
         electrons = self.electrons
         wrong = impossible_spins(electrons, self.spin)
@@ -115,6 +121,8 @@ class Frames:
 
     def _check_cells(self) -> None:
         """Raise where a frame is periodic along vectors that are zero or lie in one plane."""
+        if isinstance(self.cell, np.memmap):
+            return
         rows = np.flatnonzero(self.pbc.any(axis=1))
         flat = spans_nothing(self.cell[rows], self.pbc[rows])
         if flat.any():
@@ -146,19 +154,20 @@ class Frames:
     @property
     def electrons(self) -> IntArray:
         """(M,) electrons of each frame."""
-        nuclear = np.zeros(len(self), dtype=np.int64)
-        np.add.at(nuclear, self.frame_of_atom, self.numbers)
-        return nuclear - self.charge
+        parts = [_sums(part.numbers, part.offsets) for part in self.pieces()]
+        return np.concatenate(parts) - self.charge
 
     @property
     def multiplicity(self) -> IntArray:
         """(M,) `spin`, or the lowest that the electrons allow where it is not known."""
         return np.where(self.spin == 0, 1 + self.electrons % 2, self.spin)
 
-    @property
+    @cached_property
     def offsets(self) -> IntArray:
         """(M + 1,) first atom of each frame, and A."""
-        return np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
+        offsets.flags.writeable = False
+        return offsets
 
     @property
     def frame_of_atom(self) -> IntArray:
@@ -167,17 +176,29 @@ class Frames:
 
     def atoms_of(self, frame: int) -> slice:
         """Where the atoms of one frame lie."""
-        start = int(self.n_atoms[:frame].sum())
-        return slice(start, start + int(self.n_atoms[frame]))
+        return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
+
+    def pieces(self) -> Iterator[Frames]:
+        """The same frames in their order, PIECE atoms (or one frame) at a time; once at least."""
+        if len(self.numbers) <= PIECE:
+            yield self
+            return
+        for frames in runs(self.n_atoms, PIECE):
+            yield self.select(frames)
 
     def select(self, frames: Sequence[int] | IntArray | slice) -> Frames:
-        """A new set of the given frames, in the given order."""
-        chosen = np.arange(len(self))[frames]
-        offsets = self.offsets
-        if len(chosen):
-            atoms = np.concatenate([np.arange(offsets[m], offsets[m + 1]) for m in chosen])
+        """A new set of the given frames, in the given order; of a range that is mapped, mapped."""
+        chosen: IntArray | slice
+        atoms: IntArray | slice
+        if isinstance(frames, slice) and frames.step in (None, 1):
+            start, stop, _ = frames.indices(len(self))
+            chosen = slice(start, max(start, stop))
+            atoms = slice(self.offsets[start], self.offsets[chosen.stop])
         else:
-            atoms = np.empty(0, dtype=np.int64)
+            chosen = np.arange(len(self))[frames]
+            n_atoms = self.n_atoms[chosen]
+            first = self.offsets[chosen] - (np.cumsum(n_atoms) - n_atoms)
+            atoms = np.repeat(first, n_atoms) + np.arange(n_atoms.sum())
         return Frames(
             numbers=self.numbers[atoms],
             positions=self.positions[atoms],
@@ -209,14 +230,17 @@ class Frames:
     def composition(self, species: Sequence[int] | IntArray) -> FloatArray:
         """(M, len(species)) number of atoms of each element in each frame."""
         counts = np.zeros((len(self), len(species)))
-        for column, number in enumerate(species):
-            np.add.at(counts[:, column], self.frame_of_atom, self.numbers == number)
+        first = 0
+        for part in self.pieces():
+            frames = slice(first, first := first + len(part))
+            for column, number in enumerate(species):
+                counts[frames, column] = _sums(part.numbers == number, part.offsets)
         return counts
 
     @property
     def species(self) -> IntArray:
         """Atomic numbers that occur, ascending."""
-        return np.unique(self.numbers)
+        return np.unique(np.concatenate([np.unique(part.numbers) for part in self.pieces()]))
 
     def save(self, path: Path) -> None:
         """Write a compressed npz that keeps every float64 exactly.
@@ -276,6 +300,21 @@ class Frames:
         if any(part.stress is not None for part in parts):
             arrays["stress"] = np.concatenate([part.labelled_stress() for part in parts])
         return cls(**{"bias_forces": None, **arrays})
+
+
+def runs(n_atoms: IntArray, most: int) -> Iterator[slice]:
+    """Frames one after another of at most `most` atoms together, or one frame, until all were."""
+    ends, start, before = np.cumsum(n_atoms), 0, 0
+    while start < len(ends):
+        stop = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
+        yield slice(start, stop)
+        start, before = stop, int(ends[stop - 1])
+
+
+def _sums(values: NDArray[Any], offsets: IntArray) -> IntArray:
+    """(M,) sums of (A,) whole numbers over the atoms of each frame."""
+    total = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    return np.asarray(total[offsets[1:]] - total[offsets[:-1]])
 
 
 def impossible_spins(electrons: IntArray | int, spin: IntArray) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray, runs
 
 AT_ONCE = 20_000
 """Atoms whose pairs are in memory where only their number is asked for."""
@@ -108,13 +108,10 @@ def _periodic_pairs(frames: Frames, cutoff: float) -> Pairs:
 
 def neighbour_counts(frames: Frames, cutoff: float) -> IntArray:
     """(M,) the most neighbours that any atom of each frame has; arguments as above."""
-    most, offsets, start = np.zeros(len(frames), dtype=np.int64), frames.offsets, 0
-    while start < len(frames):
-        within = np.searchsorted(offsets, offsets[start] + AT_ONCE, side="right") - 1
-        stop = max(int(within), start + 1)
-        piece = frames.select(slice(start, stop))
+    most = np.zeros(len(frames), dtype=np.int64)
+    for part in runs(frames.n_atoms, AT_ONCE):
+        piece = frames.select(part)
         i = neighbour_pairs(piece, cutoff).i
         counts = np.bincount(i, minlength=len(piece.numbers))
-        most[start:stop] = np.maximum.reduceat(counts, piece.offsets[:-1])
-        start = stop
+        most[part] = np.maximum.reduceat(counts, piece.offsets[:-1])
     return most
