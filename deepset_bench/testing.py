@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.neighbours import neighbour_pairs
 from deepset_bench.registry import ENVIRONMENT
 from deepset_bench.schema import Config
 
@@ -63,10 +65,40 @@ def random_molecule(elements: Sequence[int], n_atoms: int, seed: int) -> Frames:
     return geometry(np.resize(np.array(elements), n_atoms), np.array(positions))
 
 
+def random_crystal(elements: Sequence[int], n_atoms: int, seed: int) -> Frames:
+    """Atoms at least 1.2 angstrom apart in a leaning cell of about 3 angstrom, images and all."""
+    rng = np.random.default_rng(seed)
+    cell = np.array([[3.1, 0.0, 0.2], [0.7, 2.9, 0.0], [-0.6, 0.5, 3.3]])
+    while True:
+        frames = geometry(np.resize(np.array(elements), n_atoms), rng.uniform(size=(n_atoms, 3)))
+        frames = replace(
+            moved(frames, frames.positions @ cell),
+            cell=cell[None],
+            pbc=np.ones((1, 3), dtype=bool),
+        )
+        if not len(neighbour_pairs(frames, 1.2).i):
+            return frames
+
+
+class Evaluated(NamedTuple):
+    """(M,) energies, (A, 3) forces and (M, 3, 3) stress, zero where no frame is periodic."""
+
+    energy: FloatArray
+    forces: FloatArray
+    stress: FloatArray
+
+
 def evaluate(
     potential: Potential, config: Config, frames: Sequence[Frames] | Frames, *, alone: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """(M,) energies and (A, 3) forces without padding; in one batch, or each frame `alone`."""
+    return evaluate_all(potential, config, frames, alone=alone)[:2]
+
+
+def evaluate_all(
+    potential: Potential, config: Config, frames: Sequence[Frames] | Frames, *, alone: bool = False
+) -> Evaluated:
+    """The same with the stress."""
     whole = frames if isinstance(frames, Frames) else Frames.concatenate(frames)
     tables = potential.prepare(
         Tables.build(
@@ -76,23 +108,42 @@ def evaluate(
             every_second=config.every_second,
         )
     )
-    energies, forces = [], []
+    energies, forces, stress = [], [], []
     for rows in torch.arange(len(whole)).split(1 if alone else len(whole)):
         batch = tables.gather(rows)
         prediction = potential(batch)
         energies.append(prediction.energy.detach())
         forces.append(prediction.forces.detach()[batch.numbers > 0])
-    return torch.cat(energies).numpy(), torch.cat(forces).numpy()
+        none = torch.zeros(len(rows), 3, 3)
+        stress.append(none if prediction.stress is None else prediction.stress.detach())
+    return Evaluated(*(torch.cat(parts).numpy() for parts in (energies, forces, stress)))
 
 
 def moved(frames: Frames, positions: FloatArray) -> Frames:
-    """The same atoms elsewhere."""
-    return geometry(frames.numbers, positions)
+    """The same atoms elsewhere, in the same cell."""
+    return replace(frames, positions=positions)
 
 
 def permuted(frames: Frames, order: IntArray) -> Frames:
     """The same molecule with its atoms in another order."""
     return geometry(frames.numbers[order], frames.positions[order])
+
+
+def repeated(frames: Frames, axis: int = 0) -> Frames:
+    """Two cells of a crystal, one behind the other along one of the vectors, as one."""
+    twice = geometry(
+        np.tile(frames.numbers, 2),
+        np.concatenate([frames.positions, frames.positions + frames.cell[0, axis]]),
+    )
+    cell = frames.cell.copy()
+    cell[0, axis] *= 2
+    return replace(twice, cell=cell, pbc=frames.pbc)
+
+
+def strained(frames: Frames, strain: FloatArray) -> Frames:
+    """A crystal with every vector v as v + strain @ v."""
+    map_ = np.eye(3) + strain
+    return replace(frames, positions=frames.positions @ map_.T, cell=frames.cell @ map_.T)
 
 
 def joined(a: Frames, b: Frames, shift: float) -> Frames:
@@ -153,6 +204,7 @@ class PotentialTests:
         variants: a file of variants of your own, or None.
         overrides: as on the command line.
         elements: atomic numbers that its molecules are of.
+        own_images: whether it takes cells so small that an atom is near images of itself.
         jumps: whether its energy may jump where a pair crosses the cutoff, as behind a graph layer
             that sees no distances. A potential for dynamics has no jump.
     """
@@ -160,6 +212,7 @@ class PotentialTests:
     variants: ClassVar[str | Path | None] = None
     overrides: ClassVar[Sequence[str]] = ()
     elements: ClassVar[Sequence[int]] = (6, 1)
+    own_images: ClassVar[bool] = True
     jumps: ClassVar[bool] = False
 
     @pytest.fixture(autouse=True)
@@ -193,6 +246,16 @@ class PotentialTests:
     def other(self, config: Config) -> Frames:
         """Five atoms."""
         return random_molecule(self.elements, 5, 2)
+
+    @pytest.fixture
+    def crystal(self, config: Config) -> Frames:
+        """Four atoms in a cell smaller than the cutoff, or eight of it in one that is larger."""
+        if config.every_second:
+            pytest.skip("every second edge is left out of molecules alone")
+        small = random_crystal(self.elements, 4, 1)
+        if self.own_images:
+            return small
+        return repeated(repeated(repeated(small, 0), 1), 2)
 
     def test_forces_are_minus_the_gradient(
         self, potential: Potential, config: Config, molecule: Frames
@@ -319,6 +382,63 @@ class PotentialTests:
         assert np.ptp(energies) > 0.01 * SCALE
         close(energies, np.concatenate([energy for energy, _ in single]))
         close(forces, np.concatenate([f for _, f in single]))
+
+    def test_an_atom_a_lattice_vector_away(
+        self, potential: Potential, config: Config, crystal: Frames
+    ) -> None:
+        """Which of its images is written down does not matter."""
+        expected = evaluate_all(potential, config, crystal)
+        assert np.abs(expected.forces).max() > 1e-3 * SCALE
+        positions = crystal.positions.copy()
+        positions[1] += np.array([1.0, -2.0, 1.0]) @ crystal.cell[0]
+        for found, value in zip(
+            evaluate_all(potential, config, moved(crystal, positions)), expected, strict=True
+        ):
+            close(found, value, 1e-9)
+
+    def test_two_cells_are_one_twice(
+        self, potential: Potential, config: Config, crystal: Frames
+    ) -> None:
+        """Twice the energy, the same forces and stress, in a mixed batch, too."""
+        frames = [crystal, repeated(crystal)]
+        energy, forces, stress = evaluate_all(potential, config, frames)
+        close(energy[1:], 2 * energy[:1], 1e-9)
+        one, two = np.split(forces, [len(crystal.numbers)])
+        close(two, np.tile(one, (2, 1)), 1e-9)
+        close(stress[1], stress[0], 1e-9)
+
+    def test_stress_is_the_derivative_by_strain(
+        self, potential: Potential, config: Config, crystal: Frames
+    ) -> None:
+        """Over the volume; see the test of forces."""
+        stress = evaluate_all(potential, config, crystal).stress[0]
+        derivatives = []
+        h = 2e-5
+        for step in (h, h / 2):
+            strains = step * np.eye(9).reshape(-1, 3, 3)
+            frames = [strained(crystal, strain) for strain in (*strains, *-strains)]
+            energies, _ = evaluate(potential, config, frames)
+            up, down = energies.reshape(2, 3, 3)
+            derivatives.append((up - down) / (2 * step * crystal.volume[0]))
+        largest = np.abs(stress).max()
+        assert largest > 1e-5 * SCALE, "the energy hardly depends on the cell"
+        rounding = 2e-14 * max(abs(energies).max(), 1.0) / (h * crystal.volume[0])
+        truncation = np.abs(derivatives[0] - derivatives[1])
+        assert truncation.max() < 1e-4 * largest + rounding
+        assert (np.abs(stress - derivatives[1]) <= truncation + rounding).all()
+        close(stress, stress.T, 1e-9)
+
+    def test_a_molecule_in_a_box_of_vacuum(
+        self, potential: Potential, config: Config, crystal: Frames, molecule: Frames
+    ) -> None:
+        """It is alone there, beside a crystal in the same batch, too."""
+        energy, forces = evaluate(potential, config, molecule)
+        boxed = replace(molecule, cell=np.eye(3)[None] * FAR, pbc=crystal.pbc)
+        found = evaluate_all(potential, config, [boxed, molecule, crystal])
+        alone = evaluate_all(potential, config, crystal)
+        close(found.energy, np.concatenate([energy, energy, alone.energy]), 1e-10)
+        close(found.forces, np.concatenate([forces, forces, alone.forces]), 1e-9)
+        np.testing.assert_array_equal(found.stress[1], 0.0)  # there is no volume
 
     def test_crossing_the_cutoff(self, potential: Potential, config: Config) -> None:
         """Energy and forces are continuous there, unless the class says that they jump."""

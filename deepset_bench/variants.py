@@ -83,7 +83,7 @@ def model(
     Args:
         name: the option.
         divisible_by: what the width is divisible by.
-        forms: `fused` where the network has methods `prepare` and `energies_and_forces` of its own
+        forms: `fused` where it has methods `prepare` and `energies_and_gradients` of its own
             (see `deepset_bench.model.potential`), `reference` where it has `forward`.
         reads: keys of the configuration that it reads beside its parameters.
         width_key: where its width is from.

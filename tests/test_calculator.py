@@ -80,7 +80,7 @@ def test_agrees_with_the_reference_form(make_run, atoms, overrides):
     shapes = table_shapes(frame, cutoff, 1)
     tables = Buckets.build(frame, cutoff, shapes, every_second=trained.config.every_second)
     trained.potential.form = "reference"
-    energy, forces, _ = predict(trained.potential, tables, 1)
+    energy, forces, *_ = predict(trained.potential, tables, 1)
     calculator = DeepSetCalculator(run, device="cpu")
     atoms.calc = calculator
     # float32: some hundred roundings of 6e-8 on energies about the reference of at most 10 eV.
@@ -161,7 +161,7 @@ def test_other_networks(make_run, atoms, overrides):
     """Central differences, as above; what is trained is what is loaded."""
     run = make_run(*overrides)
     trained = load_trained(run, "cpu")
-    energy, _, _ = predict(trained.potential, trained.tables(frame_of(atoms), 1), 1)
+    energy, *_ = predict(trained.potential, trained.tables(frame_of(atoms), 1), 1)
     atoms.calc = DeepSetCalculator(run, device="cpu", precision="float64")
     reference = trained.reference(frame_of(atoms))[0]
     assert atoms.get_potential_energy() - reference == pytest.approx(energy.item(), abs=1e-4)

@@ -119,7 +119,8 @@ class Ensemble:
         tables = self.members[0].tables(frames, batch)
         stated, atomic, forces = [], [], []
         for member in self.members:
-            e, f, a = (x.double().cpu().numpy() for x in predict(member.potential, tables, batch))
+            found = predict(member.potential, tables, batch)[:3]
+            e, f, a = (x.double().cpu().numpy() for x in found)
             stated.append(e + member.reference(frames))
             atomic.append(a + member.reference.per_atom(frames))
             forces.append(f)

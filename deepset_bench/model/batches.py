@@ -3,7 +3,8 @@
 Every frame of a set gets n rows (the largest molecule's) of J slots (the most neighbours any atom
 has). Shapes are then the same for every batch, so nothing is rebuilt or recompiled in the loop.
 Padding is masked: atomic number 0 for atoms, `pair` false for slots. Where most atoms of a frame
-are neighbours the tables are dense: slot j is atom j of the frame, and J = n.
+are neighbours the tables are dense: slot j is atom j of the frame, and J = n. Tables of periodic
+frames never are: an atom may have several images of another there, each in a slot of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import without_tails
 from deepset_bench.errors import UserError
-from deepset_bench.molecules.frames import Frames, IntArray
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.neighbours import neighbour_pairs
 
 DENSE = 1.5
@@ -40,6 +41,9 @@ class Batch:
         reverse: (N, J) flat slot of the pair (j, i); its own for padding.
         distances: (N, J) d_ij in angstrom, the cutoff in padding.
         directions: (N, J, 3) u_ij = (r_i - r_j) / d_ij, zero in padding.
+        shifts: (N, J, 3) float64, by what the image of j is away from it in angstrom, so that u_ij
+            d_ij = r_i - r_j - shift; None where no frame is periodic.
+        volume: (B,) angstrom^3 of the cell, infinite without one; None where no frame is periodic.
         features: (N, J, P + ...) what a fast form knows of each pair before training, or None.
         slopes: (N, J, P) derivatives of the first P by d_ij, per angstrom, or None.
         dense: whether slot j of every row is atom j of its frame.
@@ -53,6 +57,8 @@ class Batch:
     reverse: Tensor
     distances: Tensor
     directions: Tensor
+    shifts: Tensor | None
+    volume: Tensor | None
     features: Tensor | None
     slopes: Tensor | None
     dense: bool
@@ -87,6 +93,19 @@ class Batch:
             reaction = by_vector.flatten(0, 1)[self.reverse.flatten()].view(N, J, 3)
         return (reaction - by_vector).sum(1)
 
+    def stress(self, by_vector: Tensor) -> Tensor | None:
+        """(B, 3, 3) dE/dstrain over the volume, of the same; None where no frame is periodic.
+
+        A strain changes every vector v of a pair by strain @ v.
+        """
+        if self.volume is None:
+            return None
+        vectors = self.directions * self.distances[..., None]
+        by_strain = by_vector.flatten(0, 1).unflatten(0, (self.n_frames, -1)).mT @ (
+            vectors.flatten(0, 1).unflatten(0, (self.n_frames, -1))
+        )
+        return by_strain / self.volume[:, None, None]
+
     def per_frame(self, values: Tensor) -> Tensor:
         """(N,) per-atom values -> (B,) sums over the atoms of each frame, padding left out."""
         return torch.where(self.numbers > 0, values, 0.0).view(self.n_frames, -1).sum(-1)
@@ -100,10 +119,10 @@ class Shape(NamedTuple):
     dense: bool
 
     @classmethod
-    def of(cls, n_atoms: int, most: int) -> Shape:
+    def of(cls, n_atoms: int, most: int, *, periodic: bool = False) -> Shape:
         """For frames of so many atoms at most, each with so many neighbours at most."""
         most = max(most, 1)
-        if n_atoms <= DENSE * most:
+        if n_atoms <= DENSE * most and not periodic:
             return cls(n_atoms, n_atoms, dense=True)
         return cls(n_atoms, most, dense=False)
 
@@ -131,6 +150,8 @@ class Tables:
     n_pairs: Tensor
     every_second: bool
     dense: bool
+    shifts: Tensor | None = None
+    volume: Tensor | None = None
     features: Tensor | None = None
     slopes: Tensor | None = None
 
@@ -151,28 +172,36 @@ class Tables:
 
         `shape` is that of a set which holds these frames; without it, their own.
         """
-        i, j, *_ = neighbour_pairs(frames, cutoff)
+        found = neighbour_pairs(frames, cutoff)
+        i, j = found.i, found.j
+        periodic = bool(frames.pbc.any())
+        if periodic and every_second:
+            raise UserError(
+                "every second edge is left out of molecules in open space alone, as in the report; "
+                "periodic frames take condition.edges=all"
+            )
         most = int(np.bincount(i).max(initial=0))
-        n, J, dense = shape or Shape.of(int(frames.n_atoms.max()), most)
+        n, J, dense = shape or Shape.of(int(frames.n_atoms.max()), most, periodic=periodic)
         M = len(frames)
         frame = frames.frame_of_atom
         row = frame * n + np.arange(len(frame)) - frames.offsets[frame]  # padded row of each atom
         slot = row[j] - frame[i] * n if dense else _position_in_run(i)
         flat = row[i] * J + slot
 
-        # (j, i) sorted like (i, j) gives, at each pair's place, where its transpose stands.
-        transpose = np.lexsort((i, j))
+        # (j, i, -S) sorted like (i, j, S) gives, at each pair's place, where its transpose stands.
+        S = -found.images.T[::-1] if periodic else ()
+        transpose = np.lexsort((*S, i, j))
         reverse = np.arange(M * n * J)
         reverse[flat] = flat[transpose]
 
-        vectors = frames.positions[i] - frames.positions[j]
+        vectors = found.vectors(frames.positions)
         d = np.linalg.norm(vectors, axis=-1)
         if (d == 0).any():
             where = frame[i[np.argmin(d)]]
             raise UserError(
                 f"{frames.molecule[where]} frame {frames.index[where]}: two atoms at one place"
             )
-        lower = i > j
+        lower = np.arange(len(i)) > transpose
         n_pairs = np.bincount(frame[i[lower]], minlength=M)
         rank = np.empty(len(i), dtype=np.int64)
         first = np.concatenate([[0], np.cumsum(n_pairs)])[:-1]
@@ -202,6 +231,8 @@ class Tables:
             n_pairs=torch.from_numpy(n_pairs),
             every_second=every_second,
             dense=dense,
+            shifts=pairs(found.shifts, 0.0) if periodic else None,
+            volume=torch.from_numpy(_volumes(frames)).to(dtype) if periodic else None,
         )
 
     @classmethod
@@ -259,6 +290,8 @@ class Tables:
             reverse=(of(self.reverse) + number * (n * J)).flatten(0, 1),
             distances=rows(self.distances),
             directions=rows(self.directions),
+            shifts=None if self.shifts is None else rows(self.shifts),
+            volume=None if self.volume is None else of(self.volume),
             features=None if self.features is None else rows(self.features),
             slopes=None if self.slopes is None else rows(self.slopes),
             dense=self.dense,
@@ -298,6 +331,11 @@ def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, T
         both = with_slope(function, flat[piece].double())
         values[piece], slopes[piece] = (without_tails(t) for t in both)
     return values.view(*d.shape, -1), slopes.view(*d.shape, -1)
+
+
+def _volumes(frames: Frames) -> FloatArray:
+    """(M,) of cells, infinite in frames that are not periodic or lack a vector of the three."""
+    return np.where(frames.periodic & (frames.volume > 0), frames.volume, np.inf)
 
 
 def _position_in_run(sorted_values: IntArray) -> IntArray:

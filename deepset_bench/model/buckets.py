@@ -194,12 +194,13 @@ def table_shapes(
     sizes, kind, count = np.unique(frames.n_atoms, return_inverse=True, return_counts=True)
     most = np.ones(len(sizes), dtype=np.int64)
     np.maximum.at(most, kind, neighbour_counts(frames, cutoff))
+    periodic = bool(frames.pbc.any())
     call = CALL.get(device, CALL["cuda"])
 
     def of(start: int, stop: int) -> tuple[Shape, float]:
         """The shape for sizes[start:stop], and what it costs in a batch on average."""
         n, J = int(sizes[stop - 1]), int(most[start:stop].max())
-        shape = Shape.of(n, J)
+        shape = Shape.of(n, J, periodic=periodic)
         share = count[start:stop].sum() / len(frames)
         met = 1 - (1 - share) ** batch_size
         return shape, met * call + batch_size * share * n * (shape.slots + ROW)

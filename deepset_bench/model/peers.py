@@ -13,6 +13,7 @@ from torch_geometric.nn.models import SchNet as PyGSchNet
 from torch_geometric.nn.models.visnet import ViSNetBlock
 
 from deepset_bench.denormals import without_tails
+from deepset_bench.errors import UserError
 from deepset_bench.model.readout import EquivariantReadout
 from deepset_bench.variants import model
 
@@ -105,6 +106,11 @@ class _GivenWithLoops(nn.Module):
     def forward(self, graph: Graph, atoms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(2, E + N) edges, (E + N,) distances, (E + N, 3) vectors r_j - r_i."""
         edge_index, vectors = graph
+        if bool((edge_index[0] == edge_index[1]).any()):
+            raise UserError(
+                "model=visnet leaves out pairs of an atom with an image of itself, so it takes no "
+                "cell smaller than the cutoff; choose another model or a smaller cutoff"
+            )
         # The norm of a loop is zero and has no gradient.
         loops = vectors.new_zeros(len(atoms), 3)
         distances = torch.cat([vectors.norm(dim=-1), loops[:, 0]])

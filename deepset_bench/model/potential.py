@@ -15,12 +15,14 @@ class Prediction(NamedTuple):
     """What a potential says of a batch.
 
     energy: (B,) eV, relative to the energy reference; forces: (N, 3) eV/angstrom;
-    atomic_energies: (N,) eV, relative to the reference, zero in padding.
+    atomic_energies: (N,) eV, relative to the reference, zero in padding; stress: (B, 3, 3)
+    eV/angstrom^3, as in `Frames`, zero in frames without a volume; None where none is periodic.
     """
 
     energy: Tensor
     forces: Tensor
     atomic_energies: Tensor
+    stress: Tensor | None = None
 
 
 class Potential(nn.Module):
@@ -29,7 +31,8 @@ class Potential(nn.Module):
     Args:
         model: the atomic energies; see `deepset_bench.variants.model`. Where it has the fused form,
             `prepare(tables, species)` adds to tables what it needs of the geometry, and
-            `energies_and_forces(batch, species, create_graph=...)` returns (N,) and (N, 3) of it;
+            `energies_and_gradients(batch, species, create_graph=...)` returns (N,) energies and
+            (N, J, 3) derivatives of their sum by r_i - r_j of each pair, zero in padding;
             `no_fused_form`, where it has that, says why it cannot as it is. `know(species)` tells
             it which (s,) species occur.
         species: (s,) atomic numbers that occur in training.
@@ -74,30 +77,39 @@ class Potential(nn.Module):
         return prepared
 
     def forward(self, batch: Batch) -> Prediction:
-        """Energies and forces; differentiable by the parameters while the module is training."""
-        atomic, forces = _COMPUTE[self.form](self, batch)
+        """What it says; differentiable by the parameters while the module is training."""
+        atomic, forces, stress = _COMPUTE[self.form](self, batch)
         scale = self.scale.to(atomic.dtype)
         atomic = torch.where(batch.numbers > 0, atomic, 0.0) * scale
         energy = batch.per_frame(atomic)
-        return Prediction(energy, forces * (scale * self.force_unit), atomic)
+        unit = scale * self.force_unit
+        return Prediction(energy, forces * unit, atomic, None if stress is None else stress * unit)
 
-    def _fused(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = cast("Any", self.model).energies_and_forces(
+    def _fused(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        found: tuple[Tensor, Tensor] = cast("Any", self.model).energies_and_gradients(
             batch, self.species, create_graph=self.training
         )
-        return found
+        energies, by_vector = found
+        return energies, batch.forces(by_vector), batch.stress(by_vector)
 
-    def _reference(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _reference(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         with torch.enable_grad():
             positions = batch.positions.detach().requires_grad_()
             edge_index = batch.edge_index()
-            vectors = (positions[edge_index[1]] - positions[edge_index[0]]).to(
-                batch.distances.dtype
-            )
+            exact = positions[edge_index[1]] - positions[edge_index[0]]
+            if batch.shifts is not None:
+                exact = exact - batch.shifts[batch.pair]
+            vectors = exact.to(batch.distances.dtype)
             energies = self.model(batch.numbers, vectors, edge_index)
             real = torch.where(batch.numbers > 0, energies, 0.0).sum()
-            (gradient,) = torch.autograd.grad(real, positions, create_graph=self.training)
-        return energies, -gradient.to(energies.dtype)
+            wanted = [positions] if batch.volume is None else [positions, vectors]
+            gradient, *of_edges = torch.autograd.grad(real, wanted, create_graph=self.training)
+            stress = None
+            if of_edges:
+                by_vector = torch.zeros_like(batch.directions)
+                by_vector = by_vector.masked_scatter(batch.pair[..., None], of_edges[0])
+                stress = batch.stress(by_vector)
+        return energies, -gradient.to(energies.dtype), stress
 
 
 _COMPUTE = {"fused": Potential._fused, "reference": Potential._reference}

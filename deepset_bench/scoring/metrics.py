@@ -41,39 +41,41 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
 
 
 @flushed()
-def predict(
-    potential: Potential, tables: Buckets, batch_size: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Predictions for M frames with A atoms in all, in their order.
-
-    Returns:
-        (M,) energies in eV and (A, 3) forces in eV/angstrom; (A,) atomic energies in eV. All
-        energies are relative to the reference.
-    """
+def predict(potential: Potential, tables: Buckets, batch_size: int) -> Prediction:
+    """Of M frames with A atoms in all, in their order, as of a batch without padding."""
     potential.eval()
     found: list[list[Prediction]] = [[] for _ in tables.tables]
     with torch.no_grad():
         for frames in torch.arange(len(tables), device=tables.row.device).split(batch_size):
             for part in tables.gather(frames):
                 found[part.bucket].append(potential(part.batch))
-    # The frames of a bucket came in the order of its rows.
-    energies, forces, atomic = (
-        [torch.cat(parts) for parts in of_tables]
-        for of_tables in zip(*(zip(*parts, strict=True) for parts in found), strict=True)
-    )
+
+    def joined(field: str) -> list[Tensor]:
+        """Of each table; the frames of a bucket came in the order of its rows."""
+        return [torch.cat([_value(part, field) for part in parts]) for parts in found]
+
     rows = [of_table.numbers.shape for of_table in tables.tables]
-    return (
-        tables.by_frame(energies),
+    forces, atomic = joined("forces"), joined("atomic_energies")
+    periodic = any(of_table.volume is not None for of_table in tables.tables)
+    return Prediction(
+        tables.by_frame(joined("energy")),
         tables.by_atom([f.view(*shape, 3) for f, shape in zip(forces, rows, strict=True)]),
         tables.by_atom([a.view(shape) for a, shape in zip(atomic, rows, strict=True)]),
+        tables.by_frame(joined("stress")) if periodic else None,
     )
+
+
+def _value(part: Prediction, field: str) -> Tensor:
+    """Of a batch; zero for the stress of a table of open frames alone."""
+    value: Tensor | None = getattr(part, field)
+    return part.energy.new_zeros(len(part.energy), 3, 3) if value is None else value
 
 
 def differences(
     potential: Potential, labels: LabelledTables, batch_size: int
 ) -> tuple[FloatArray, FloatArray]:
     """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
-    energy, forces, _ = predict(potential, labels.tables, batch_size)
+    energy, forces, *_ = predict(potential, labels.tables, batch_size)
     forces_error = forces - labels.tables.by_atom(labels.forces)
     return (energy - labels.energy).double().cpu().numpy(), forces_error.double().cpu().numpy()
 

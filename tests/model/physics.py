@@ -126,10 +126,17 @@ class Physics(PotentialTests):
         """Energies, forces and the gradient of both by every parameter, in a training step."""
         monkeypatch.setattr("deepset_bench.model.batches.DENSE", most_slots)
         batch_of = [other, molecule, joined(molecule, other, 4.0)]
-        results = [training_step(config, form, batch_of) for form in ("fused", "reference")]
-        (energy, forces, gradients), (energy_0, forces_0, gradients_0) = results
-        close(energy, energy_0, 1e-10)
-        close(forces, forces_0, 1e-10)
+        self.check_fused_equals_reference(config, batch_of)
+
+    def test_fused_equals_reference_in_a_crystal(self, config, crystal, molecule):
+        """And of the stress."""
+        self.check_fused_equals_reference(config, [crystal, molecule])
+
+    def check_fused_equals_reference(self, config: Config, frames: Sequence[Frames]) -> None:
+        results = [training_step(config, form, frames) for form in ("fused", "reference")]
+        (values, gradients), (values_0, gradients_0) = results
+        for value, value_0 in zip(values, values_0, strict=True):
+            close(value, value_0, 1e-10)
         assert gradients.keys() == gradients_0.keys()
         assert {"embedding.weight", "gate.thresholds", "experts.weight"} <= gradients.keys()
         for name, gradient in gradients_0.items():
@@ -139,8 +146,8 @@ class Physics(PotentialTests):
 
 def training_step(
     config: Config, form: str, frames: Sequence[Frames]
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Energies, forces and the parameters' gradients of a random projection of both."""
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """What is predicted, and the parameters' gradients of a random projection of all of it."""
     potential = make_potential(config, form=form).train()
     tables = potential.prepare(
         Tables.build(
@@ -153,12 +160,11 @@ def training_step(
     torch.manual_seed(1)  # dropout
     prediction = potential(tables.gather(torch.arange(len(frames))))
     torch.manual_seed(2)
-    weights = torch.randn_like(prediction.energy), torch.randn_like(prediction.forces)
-    projection = (weights[0] * prediction.energy).sum() + (weights[1] * prediction.forces).sum()
-    projection.backward()
+    everything = prediction.energy, prediction.forces, prediction.stress
+    predicted = [t for t in everything if t is not None]
+    sum((torch.randn_like(t) * t).sum() for t in predicted).backward()
     return (
-        prediction.energy.detach().numpy(),
-        prediction.forces.detach().numpy(),
+        [t.detach().numpy() for t in predicted],
         {
             name: parameter.grad.numpy()
             for name, parameter in potential.model.named_parameters()

@@ -71,7 +71,7 @@ def potential_of(overrides, form) -> tuple[Potential, Config]:
 
 def step(potential: Potential, batch: Batch) -> list[torch.Tensor]:
     """The gradients of a loss of energies and forces."""
-    energy, forces, _ = potential(batch)
+    energy, forces, *_ = potential(batch)
     loss = energy.square().mean() + forces.square().mean()
     parameters = [p for p in potential.parameters() if p.requires_grad]
     found = torch.autograd.grad(loss, parameters, allow_unused=True)

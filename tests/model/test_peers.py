@@ -10,10 +10,11 @@ import torch
 import torch_geometric.nn.models.schnet as pyg_schnet
 import torch_geometric.nn.models.visnet as pyg_visnet
 
+from deepset_bench.errors import UserError
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.peers import SchNet, ViSNet
 from deepset_bench.model.potential import Potential
-from deepset_bench.testing import SCALE, jump_ratio
+from deepset_bench.testing import SCALE, jump_ratio, random_crystal, repeated
 from tests import toy
 from tests.model.physics import Physics, configuration, make_potential, smooth_molecule, stack
 
@@ -37,6 +38,7 @@ def trained(potential: Potential) -> Potential:
 @pytest.mark.parametrize("config", ["schnet", "visnet"], indirect=True)
 class TestPeer(Physics):
     test_fused_equals_reference = None  # there is one form
+    test_fused_equals_reference_in_a_crystal = None
 
     @pytest.fixture
     def config(self, request):
@@ -45,6 +47,12 @@ class TestPeer(Physics):
     @pytest.fixture
     def potential(self, config):
         return trained(make_potential(config, move_thresholds=False))
+
+    @pytest.fixture
+    def crystal(self, config):
+        if config.model.kind == "schnet":
+            return random_crystal(self.elements, 4, 1)
+        return repeated(repeated(repeated(random_crystal(self.elements, 2, 1), 0), 1), 2)
 
     def test_crossing_the_cutoff(self, potential, config):
         """ViSNet's vector messages have a bias that no cutoff function multiplies."""
@@ -67,6 +75,15 @@ class TestPeer(Physics):
         (prediction.energy.square().sum() + prediction.forces.square().sum()).backward()
         for name, parameter in potential.named_parameters():
             assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+def test_visnet_refuses_pairs_that_it_would_leave_out():
+    """Its masks are for loops, and would take an atom's images for one."""
+    config = narrow("visnet")
+    potential = make_potential(config, move_thresholds=False)
+    tables = Tables.build(random_crystal((6, 1), 4, 1), config.cutoff)
+    with pytest.raises(UserError, match="no cell smaller than the cutoff"):
+        potential(tables.gather(torch.tensor([0])))
 
 
 def radius_graph(positions, r, batch, loop=False, max_num_neighbors=32):

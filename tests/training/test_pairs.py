@@ -40,7 +40,7 @@ def labelled(potential: Potential, frames) -> LabelledTables:
 
 
 def predicted(potential: Potential, tables: Buckets) -> tuple[torch.Tensor, torch.Tensor]:
-    energy, forces, _ = predict(potential, tables, len(tables))
+    energy, forces, *_ = predict(potential, tables, len(tables))
     return energy, forces
 
 

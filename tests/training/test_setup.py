@@ -118,7 +118,7 @@ def test_errors_are_those_of_the_best_parameters_in_the_units_of_the_condition(t
     for name in ("val", "test"):
         part = divided[name]
         tables = Tables.build(part, config.cutoff, dtype=torch.float64)
-        energy, forces, _ = potential(tables.gather(torch.arange(len(part))))
+        energy, forces, *_ = potential(tables.gather(torch.arange(len(part))))
         energy_error = energy.detach().numpy() + reference(part) - part.energy
         predicted = forces.detach().numpy()  # eV/angstrom
         if condition == "report":

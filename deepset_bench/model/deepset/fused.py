@@ -95,10 +95,10 @@ def _graph_features(gnn: GraphLayers, x: Tensor, batch: Batch) -> Tensor:
     return cast("Tensor", gnn(padded, batch.padded_edge_index()))[:-1]
 
 
-def energies_and_forces(
+def energies_and_gradients(
     model: DeepSet, batch: Batch, species: Tensor, *, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
-    """Atomic energies and -dE/dr of a batch whose tables went through `prepare`.
+    """Atomic energies and what vectors do to their sum, of tables that went through `prepare`.
 
     Args:
         model: the parameters.
@@ -107,7 +107,8 @@ def energies_and_forces(
         create_graph: whether gradients by the parameters will be asked for.
 
     Returns:
-        (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
+        (N,) dimensionless e_i (padding not masked) and (N, J, 3) dE / d(r_i - r_j) per angstrom,
+        zero in padding.
     """
     weights = _compose(model, species)
     h = None
@@ -121,7 +122,7 @@ def energies_and_forces(
         pieces = [slice(start, start + at_once) for start in range(0, len(batch.numbers), at_once)]
     parts = [_rows(model, batch, rows, species, weights, h, create_graph) for rows in pieces]
     energies, by_vector = (torch.cat(x) if len(x) > 1 else x[0] for x in zip(*parts, strict=True))
-    return energies, batch.forces(by_vector)
+    return energies, by_vector
 
 
 def _rows(

@@ -155,13 +155,13 @@ class DeepSet(nn.Module):
 
         return fused.prepare(self, tables, species)
 
-    def energies_and_forces(
+    def energies_and_gradients(
         self, batch: Batch, species: Tensor, *, create_graph: bool
     ) -> tuple[Tensor, Tensor]:
         """See `deepset_bench.model.deepset.fused`."""
         from deepset_bench.model.deepset import fused
 
-        return fused.energies_and_forces(self, batch, species, create_graph=create_graph)
+        return fused.energies_and_gradients(self, batch, species, create_graph=create_graph)
 
 
 def _no_fused_form(model: DeepSet) -> str:

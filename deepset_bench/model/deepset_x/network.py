@@ -140,10 +140,10 @@ class DeepSetX(nn.Module):
         one_hot = tables.numbers[frame, tables.neighbours][..., None] == species
         return replace(tables, features=torch.cat([phi, one_hot], dim=-1), slopes=slopes)
 
-    def energies_and_forces(
+    def energies_and_gradients(
         self, batch: Batch, species: Tensor, *, create_graph: bool
     ) -> tuple[Tensor, Tensor]:
-        """Atomic energies and -dE/dr of a batch whose tables went through `prepare`.
+        """Atomic energies and what vectors do to their sum, of tables that went through `prepare`.
 
         Args:
             batch: N rows of J neighbour slots, with `features` and `slopes`.
@@ -151,7 +151,8 @@ class DeepSetX(nn.Module):
             create_graph: whether gradients by the parameters will be asked for.
 
         Returns:
-            (N,) dimensionless e_i (padding not masked) and (N, 3) forces per angstrom.
+            (N,) dimensionless e_i (padding not masked) and (N, J, 3) dE / d(r_i - r_j) per
+            angstrom, zero in padding.
         """
         assert batch.features is not None
         assert batch.slopes is not None
@@ -168,7 +169,7 @@ class DeepSetX(nn.Module):
             by_d, by_u = torch.autograd.grad(real, (d, u), create_graph=create_graph)
         d, u = batch.distances, batch.directions
         across = by_u - u * (u * by_u).sum(-1, keepdim=True)
-        return energies, batch.forces(u * by_d[..., None] + across / d[..., None])
+        return energies, u * by_d[..., None] + across / d[..., None]
 
 
 class Block(nn.Module):
