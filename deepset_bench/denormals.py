@@ -40,6 +40,17 @@ def flushed() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
+@contextmanager
+def unflushed() -> Iterator[None]:
+    """Let this thread keep denormal numbers for a while."""
+    before = sys.float_info.min / 2 == 0.0
+    torch.set_flush_denormal(False)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
 @flushed()
 def start_threads() -> None:
     """Start torch's own threads, which for good treat denormal numbers as they are treated now.

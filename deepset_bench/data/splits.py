@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.random import PCG64, Generator
+from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import atomic_write
@@ -65,13 +66,14 @@ class Split:
             raise UserError(f"{path}: not a readable split ({error})") from None
 
 
-def divisible(frames: Frames) -> IntArray:
-    """Rows of a set that its parts are drawn from: all but lone atoms, unless it has no others.
+def divisible(frames: Frames, rows: IntArray | slice = slice(None)) -> IntArray:
+    """Which of some rows of a set parts are drawn from: not lone atoms, unless all of them are.
 
     Their energies are references, far from those of molecules: one in the training part would
     decide its spread, one in another part the errors there.
     """
-    return np.flatnonzero(~frames.lone_atoms | bool(frames.lone_atoms.all()))
+    lone = frames.lone_atoms[rows]
+    return np.flatnonzero(~lone | bool(lone.all()))
 
 
 def usual_sizes(n_frames: int) -> tuple[int, int, int]:
@@ -83,8 +85,45 @@ def usual_sizes(n_frames: int) -> tuple[int, int, int]:
     return max(min(n_frames - 2 * held_out, 1000), 1), held_out, held_out
 
 
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """What a division of m frames looks at.
+
+    Attributes:
+        molecule: (m,) names.
+        index: (m,) numbers in the source.
+        species: (s,) atomic numbers.
+        present: (m, s) whether a frame holds an element.
+    """
+
+    molecule: NDArray[np.str_]
+    index: IntArray
+    species: IntArray
+    present: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, frames: Frames, rows: IntArray | None) -> _Pool:
+        """Of a set, or of these rows of it."""
+        species = frames.species
+        present = frames.composition(species) > 0
+        if rows is None:
+            return cls(frames.molecule, frames.index, species, present)
+        held = present[rows].any(axis=0)
+        molecule, index = frames.molecule[rows], frames.index[rows]
+        return cls(molecule, index, species[held], present[np.ix_(rows, held)])
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
 def split(
-    frames: Frames, kind: str, train_size: int, val_size: int, test_size: int, seed: int
+    frames: Frames,
+    kind: str,
+    train_size: int,
+    val_size: int,
+    test_size: int,
+    seed: int,
+    rows: IntArray | None = None,
 ) -> Split:
     """Draw disjoint sets of frames; the same arguments give the same sets on every machine.
 
@@ -97,6 +136,7 @@ def split(
         val_size: frames for validation, at least 0; for `molecule`, at most so many.
         test_size: frames for testing, at least 0; for `molecule`, at most so many.
         seed: not negative.
+        rows: those of the set that are divided; the split counts among them. None for all.
 
     Raises:
         UserError: an unknown kind, or sizes that do not fit; says how many frames there are.
@@ -110,20 +150,22 @@ def split(
         )
     # Held-out parts first: in a random split they stay when only train_size changes.
     sizes = [test_size, val_size, train_size]
-    if kind != "molecule" and sum(sizes) > len(frames):
-        fitting = usual_sizes(len(frames))
+    n_frames = len(frames) if rows is None else len(rows)
+    if kind != "molecule" and sum(sizes) > n_frames:
+        fitting = usual_sizes(n_frames)
         words = zip(("train", "val", "test"), fitting, strict=True)
         take = f"; take {' '.join(f'data.{part}_size={n}' for part, n in words)}"
         raise UserError(
             f"train {train_size} + val {val_size} + test {test_size} frames do not fit: "
-            f"there are {len(frames)}{take if sum(fitting) <= len(frames) else ''}"
+            f"there are {n_frames}{take if sum(fitting) <= n_frames else ''}"
         )
-    _check_elements(frames, train_size)
+    pool = _Pool.of(frames, rows)
+    _check_elements(pool, train_size)
     rng = Generator(PCG64([seed, _STREAM]))
     for _ in range(_ATTEMPTS):
-        test, val, train = _KINDS[kind](frames, sizes, rng)
-        held_out = frames.select(np.concatenate([test, val])).species
-        unseen = np.setdiff1d(held_out, frames.select(train).species)
+        test, val, train = _KINDS[kind](pool, sizes, rng)
+        held_out = pool.present[np.concatenate([test, val])].any(axis=0)
+        unseen = pool.species[held_out & ~pool.present[train].any(axis=0)]
         if not len(unseen):  # nearly always the first
             return Split(train=train, val=val, test=test)
     raise UserError(
@@ -132,28 +174,28 @@ def split(
     )
 
 
-def _check_elements(frames: Frames, train_size: int) -> None:
+def _check_elements(pool: _Pool, train_size: int) -> None:
     """Refuse an element that training would see less than once, whatever the seed.
 
     A seed would then decide whether training can start; above, it is drawn until it can.
     """
-    present = frames.composition(frames.species) > 0
-    for number, count in zip(frames.species, present.sum(axis=0), strict=True):
-        if count * train_size < len(frames):
+    counts = pool.present.sum(axis=0)
+    for number, count, present in zip(pool.species, counts, pool.present.T, strict=True):
+        if count * train_size < len(pool):
             raise UserError(
-                f"{chemical_symbols[number]} is in {count} of the {len(frames)} frames, too few to "
+                f"{chemical_symbols[number]} is in {count} of the {len(pool)} frames, too few to "
                 f"be among {train_size} training frames for every seed; leave these frames out "
-                f"(frame {frames.index[np.flatnonzero(present[:, frames.species == number])[0]]} "
+                f"(frame {pool.index[np.argmax(present)]} "
                 "is the first), or add some with that element"
             )
 
 
-def _random(frames: Frames, sizes: list[int], rng: Generator) -> list[IntArray]:
+def _random(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
     order = rng.permutation(len(frames))
     return np.split(order, np.cumsum(sizes))[: len(sizes)]
 
 
-def _blocks(frames: Frames, sizes: list[int], rng: Generator) -> list[IntArray]:
+def _blocks(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
     # Time along one axis, molecules further apart on it than any gap.
     molecule = np.unique(frames.molecule, return_inverse=True)[1]
     time = frames.index - frames.index.min() + molecule * (np.ptp(frames.index) + GAP + 1)
@@ -193,7 +235,7 @@ def _distance(time: IntArray, sorted_others: IntArray) -> IntArray:
     return np.minimum(np.abs(time - left), np.abs(time - right))
 
 
-def _molecules(frames: Frames, sizes: list[int], rng: Generator) -> list[IntArray]:
+def _molecules(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
     names, molecule = np.unique(frames.molecule, return_inverse=True)
     needed = sum(size > 0 for size in sizes)
     if len(names) < needed:
@@ -216,7 +258,7 @@ def _shares(n: int, sizes: list[int], rng: Generator) -> list[IntArray]:
     return np.split(rng.permutation(n), np.cumsum(shares))
 
 
-_KINDS: dict[str, Callable[[Frames, list[int], Generator], list[IntArray]]] = {
+_KINDS: dict[str, Callable[[_Pool, list[int], Generator], list[IntArray]]] = {
     "random": _random,
     "blocks": _blocks,
     "molecule": _molecules,

@@ -57,7 +57,7 @@ def divide(name: str, task: Task) -> Division:
 
 
 def _of_molecules(frames: Frames, rows: IntArray) -> IntArray:
-    return rows[divisible(frames.select(rows))]
+    return rows[divisible(frames, rows)]
 
 
 def select(frames: Frames, selection: Criteria, where: str) -> IntArray:
@@ -71,7 +71,7 @@ def select(frames: Frames, selection: Criteria, where: str) -> IntArray:
     Raises:
         UserError: a name or pattern that no molecule has, or nothing is left.
     """
-    names = np.unique(frames.molecule).tolist()
+    names = np.unique(frames.molecule).tolist() if selection.molecules else []
     unknown = [p for p in selection.molecules if not any(fnmatchcase(n, p) for n in names)]
     if unknown:
         raise UserError(f"{where}: no molecule {unknown[0]!r}; {nearest(unknown[0], names)}")

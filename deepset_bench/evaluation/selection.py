@@ -95,13 +95,11 @@ def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str,
     if list(asked) == ["data"]:
         return data.name, f"{data.name}, every frame", data.name, catalogue.load(data.name)
     whole = divide(data.name, member.config.task if "data" not in asked else Task())
-    frames = whole.frames.select(whole.pool)
-    division = split(
-        frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
-    )
+    frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
+    division = split(frames, data.split, *sizes, config.seed, whole.pool)
     name = f"{data.name}-{data.split}-{len(division.test)}-seed-{config.seed}"
     title = f"{data.name}, test part of split={data.split} with seed {config.seed}"
-    return name, title, data.name, frames.select(division.test)
+    return name, title, data.name, frames.select(whole.pool[division.test])
 
 
 def _out_of_distribution(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str, Frames]:

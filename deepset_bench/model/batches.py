@@ -25,8 +25,12 @@ from deepset_bench.molecules.neighbours import neighbour_pairs
 DENSE = 1.5
 """Slots a row may have for each of an atom's neighbours before the tables are compact."""
 
-PIECE = 1 << 12
+PIECE = 1 << 10
 """Distances tabulated at a time."""
+
+VECTOR = 16
+"""Numbers of which a processor's vectors hold a whole fraction: what follows a multiple of them is
+computed one by one, perhaps with another last bit."""
 
 
 @dataclass(frozen=True)
@@ -167,14 +171,16 @@ class Tables:
         shape: Shape | None = None,
         dtype: torch.dtype = torch.float32,
         every_second: bool = False,
+        periodic: bool = False,
     ) -> Tables:
         """Find the neighbours of every atom once; distances in float64, then rounded to `dtype`.
 
-        `shape` is that of a set which holds these frames; without it, their own.
+        `shape` is that of a set which holds these frames; without it, their own. `periodic` where
+        any frame of that set is.
         """
         found = neighbour_pairs(frames, cutoff)
         i, j = found.i, found.j
-        periodic = bool(frames.pbc.any())
+        periodic = periodic or bool(frames.pbc.any())
         if periodic and every_second:
             raise UserError(
                 "every second edge is left out of molecules in open space alone, as in the report; "
@@ -323,13 +329,22 @@ def with_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor,
 
 
 def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, Tensor]:
-    """`with_slope` in float64, its tails cut, in the type of d; in pieces that fit the cache."""
-    flat = d.flatten()
-    values, slopes = (t.new_empty(len(flat), t.shape[-1]) for t in with_slope(function, flat[:0]))
-    for start in range(0, len(flat), PIECE):
+    """`with_slope` in float64, its tails cut, in the type of d; of each distance once.
+
+    A pair is there in both directions, and padding is of one distance; in pieces that fit the
+    cache. What comes of a distance is the same whichever others are there.
+    """
+    distinct, place = torch.unique(d, return_inverse=True)
+    distinct = torch.cat([distinct, distinct[-1:].expand(-len(distinct) % VECTOR)])
+    values, slopes = (
+        t.new_empty(len(distinct), t.shape[-1]) for t in with_slope(function, distinct[:0])
+    )
+    for start in range(0, len(distinct), PIECE):
         piece = slice(start, start + PIECE)
-        both = with_slope(function, flat[piece].double())
+        both = with_slope(function, distinct[piece].double())
         values[piece], slopes[piece] = (without_tails(t) for t in both)
+    rows = place.flatten()
+    values, slopes = (t.index_select(0, rows) for t in (values, slopes))
     return values.view(*d.shape, -1), slopes.view(*d.shape, -1)
 
 

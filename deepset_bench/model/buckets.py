@@ -17,6 +17,7 @@ from torch import Tensor
 from deepset_bench.model.batches import Batch, Shape, Tables
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.neighbours import neighbour_counts
+from deepset_bench.molecules.selected import Selected
 
 ROW = 32
 """What an atom costs beside its neighbours, in slots of neighbours. Measured."""
@@ -61,6 +62,7 @@ class Buckets:
         row: (M,) its row there.
         n_atoms: (M,) its atoms.
         n_pairs: (M,) its undirected pairs.
+        several: whether the part of the set that they are of has more tables than one.
     """
 
     tables: tuple[Tables, ...]
@@ -70,6 +72,7 @@ class Buckets:
     row: Tensor
     n_atoms: Tensor
     n_pairs: Tensor
+    several: bool
 
     def __len__(self) -> int:
         return len(self.bucket)
@@ -83,8 +86,13 @@ class Buckets:
         *,
         dtype: torch.dtype = torch.float32,
         every_second: bool = False,
+        periodic: bool = False,
+        several: bool = False,
     ) -> Buckets:
-        """Each frame in the first of `shapes` with enough rows; see `Tables.build`."""
+        """Each frame in the first of `shapes` with enough rows; see `Tables.build`.
+
+        `several` where other frames of the same part are in tables of other shapes.
+        """
         kind = np.searchsorted([shape.rows for shape in shapes], frames.n_atoms)
         used, bucket = np.unique(kind, return_inverse=True)
         row = np.empty(len(frames), dtype=np.int64)
@@ -100,6 +108,7 @@ class Buckets:
                     shape=shapes[shape],
                     dtype=dtype,
                     every_second=every_second,
+                    periodic=periodic,
                 )
             )
         of_atom = bucket[frames.frame_of_atom]
@@ -115,6 +124,7 @@ class Buckets:
             row=torch.from_numpy(row),
             n_atoms=torch.from_numpy(frames.n_atoms.copy()),
             n_pairs=n_pairs,
+            several=several or len(used) > 1,
         )
 
     @property
@@ -136,11 +146,12 @@ class Buckets:
             row=self.row.to(device),
             n_atoms=self.n_atoms.to(device),
             n_pairs=self.n_pairs.to(device),
+            several=self.several,
         )
 
     def gather(self, frames: Tensor) -> list[Part]:
         """The batch of the given frames, (B,) int64 on the tables' device, bucket by bucket."""
-        if len(self.tables) == 1:
+        if not self.several:
             return [Part(0, frames, frames, self.tables[0].gather(frames), None)]
         bucket, n_atoms, n_pairs = self.bucket[frames], self.n_atoms[frames], self.n_pairs[frames]
         before = n_pairs.cumsum(0) - n_pairs
@@ -181,7 +192,7 @@ class Buckets:
 
 
 def table_shapes(
-    frames: Frames, cutoff: float, batch_size: int, device: str = "cpu"
+    frames: Frames | Selected, cutoff: float, batch_size: int, device: str = "cpu"
 ) -> tuple[Shape, ...]:
     """Shapes of tables that hold any of these frames: one, unless several save a third of the time.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, chosen
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.selected import Selected
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class EnergyReference:
     rank: int
     molecules: IntArray | None = None
 
-    def __call__(self, frames: Frames) -> FloatArray:
+    def __call__(self, frames: Frames | Selected) -> FloatArray:
         """(M,) eV.
 
         Raises:
@@ -46,7 +47,7 @@ class EnergyReference:
         energies = self.energies[np.searchsorted(self.species, frames.numbers)]
         return energies + (self.constant / frames.n_atoms)[frames.frame_of_atom]
 
-    def _check(self, frames: Frames) -> None:
+    def _check(self, frames: Frames | Selected) -> None:
         unknown = np.setdiff1d(frames.species, self.species)
         if len(unknown):  # whatever the reference: the model has learned nothing about it either
             raise UserError(
@@ -55,7 +56,7 @@ class EnergyReference:
 
 
 def fit_reference(
-    kind: str, frames: Frames, isolated_atoms: dict[int, float] | None = None
+    kind: str, frames: Frames | Selected, isolated_atoms: dict[int, float] | None = None
 ) -> EnergyReference:
     """The reference of a training set.
 
@@ -70,17 +71,17 @@ Fit = tuple[FloatArray, float, int]
 """(s,) energies in eV per atom, constant in eV, rank: see `EnergyReference`."""
 
 
-def _molecule_mean(frames: Frames, given: Mapping[int, float]) -> Fit:
+def _molecule_mean(frames: Frames | Selected, given: Mapping[int, float]) -> Fit:
     return np.zeros(len(frames.species)), float(frames.energy.mean()), 0
 
 
-def _composition(frames: Frames, given: Mapping[int, float]) -> Fit:
+def _composition(frames: Frames | Selected, given: Mapping[int, float]) -> Fit:
     composition = frames.composition(frames.species)
     solution, _, rank, _ = np.linalg.lstsq(composition, frames.energy, rcond=None)
     return solution.astype(np.float64), 0.0, int(rank)
 
 
-def _isolated_atoms(frames: Frames, given: Mapping[int, float]) -> Fit:
+def _isolated_atoms(frames: Frames | Selected, given: Mapping[int, float]) -> Fit:
     missing = [int(z) for z in frames.species if z not in given]
     if missing:
         raise UserError(
@@ -90,7 +91,7 @@ def _isolated_atoms(frames: Frames, given: Mapping[int, float]) -> Fit:
     return np.array([given[int(z)] for z in frames.species]), 0.0, len(frames.species)
 
 
-_FITS: dict[str, Callable[[Frames, Mapping[int, float]], Fit]] = {
+_FITS: dict[str, Callable[[Frames | Selected, Mapping[int, float]], Fit]] = {
     "molecule_mean": _molecule_mean,
     "composition": _composition,
     "isolated_atoms": _isolated_atoms,
@@ -106,7 +107,7 @@ def isolated_energies(frames: Frames) -> dict[int, float]:
     return found
 
 
-def distinct_molecules(frames: Frames) -> IntArray:
+def distinct_molecules(frames: Frames | Selected) -> IntArray:
     """(m, s + 2) atoms of each of the s elements, charge and spin multiplicity, each row once."""
     composition = frames.composition(frames.species)
     columns = np.column_stack([composition, frames.charge, frames.multiplicity])

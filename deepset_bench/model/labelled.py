@@ -1,13 +1,27 @@
-"""Frames as a potential takes them, with what they are labelled with."""
+"""Frames as a potential takes them, with what they are labelled with.
+
+The tables of geometry are many times larger than the frames that they are made of. Those of a part
+that is not large are made once and kept; of a large one they are made for each batch, from frames
+that may be mapped from a file. What a batch holds is the same to the last bit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from deepset_bench.denormals import unflushed
+from deepset_bench.model.batches import Shape
 from deepset_bench.model.buckets import Buckets
+from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.selected import Selected
+
+KEPT = {"cpu": 3_000_000, "cuda": 20_000_000}
+"""Slots of neighbours in tables that are kept, by device: about 1 GB, and 6 GB; others as `cpu`."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,72 @@ class LabelledTables:
     def __len__(self) -> int:
         return len(self.tables)
 
+    @property
+    def counts(self) -> dict[Shape, int]:
+        """How many frames are in tables of each shape."""
+        return {table.shape: len(table) for table in self.tables.tables}
+
+    def of(self, frames: Tensor) -> tuple[LabelledTables, Tensor]:
+        """Tables that hold these frames (B,), and which of theirs they are."""
+        return self, frames
+
+    def parts(self, size: int) -> Iterator[LabelledTables]:
+        """All frames in their order, as so many at a time as there are tables of."""
+        yield self
+
     def to(self, device: torch.device) -> LabelledTables:
         """The same on another device."""
         forces = tuple(of_table.to(device) for of_table in self.forces)
         return LabelledTables(self.tables.to(device), self.energy.to(device), forces)
+
+
+@dataclass(frozen=True)
+class LabelledFrames:
+    """The same of a part that is too large for its tables to be kept: made for each batch.
+
+    Attributes:
+        frames: M of them.
+        energy: (M,) eV, relative to the energy reference, on the device.
+        make: tables of some of the frames, and their forces (A, 3), on a device.
+        counts: how many frames tables of each shape would hold.
+    """
+
+    frames: Frames | Selected
+    energy: Tensor
+    make: Callable[[Frames, torch.device], tuple[Buckets, Tensor]]
+    counts: Mapping[Shape, int]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def of(self, frames: Tensor) -> tuple[LabelledTables, Tensor]:
+        """See `LabelledTables`; with denormal numbers, which the search for neighbours needs."""
+        with unflushed():
+            tables, forces = self.make(self.frames.select(frames.cpu().numpy()), frames.device)
+            labelled = LabelledTables(tables, self.energy[frames], tables.by_row(forces))
+        return labelled, torch.arange(len(frames), device=frames.device)
+
+    def parts(self, size: int) -> Iterator[LabelledTables]:
+        """See `LabelledTables`."""
+        for frames in torch.arange(len(self), device=self.energy.device).split(size):
+            yield self.of(frames)[0]
+
+    def to(self, device: torch.device) -> LabelledFrames:
+        """The same on another device."""
+        return LabelledFrames(self.frames, self.energy.to(device), self.make, self.counts)
+
+
+Labelled = LabelledTables | LabelledFrames
+
+
+def counts_of(frames: Frames | Selected, shapes: tuple[Shape, ...]) -> dict[Shape, int]:
+    """How many frames go into tables of each shape that any goes into; see `Buckets.build`."""
+    kind = np.searchsorted([shape.rows for shape in shapes], frames.n_atoms)
+    used, counts = np.unique(kind, return_counts=True)
+    return {shapes[k]: n for k, n in zip(used.tolist(), counts.tolist(), strict=True)}
+
+
+def are_kept(counts: Mapping[Shape, int], device: str) -> bool:
+    """Whether tables of so many frames are made once and kept."""
+    slots = sum(n * shape.rows * shape.slots for shape, n in counts.items())
+    return slots <= KEPT.get(device, KEPT["cpu"])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray, runs
+from deepset_bench.molecules.selected import Selected
 
 AT_ONCE = 20_000
 """Atoms whose pairs are in memory where only their number is asked for."""
@@ -106,7 +107,7 @@ def _periodic_pairs(frames: Frames, cutoff: float) -> Pairs:
     return Pairs(i[order], j[order], S[order], pairs.shifts[order])
 
 
-def neighbour_counts(frames: Frames, cutoff: float) -> IntArray:
+def neighbour_counts(frames: Frames | Selected, cutoff: float) -> IntArray:
     """(M,) the most neighbours that any atom of each frame has; arguments as above."""
     most = np.zeros(len(frames), dtype=np.int64)
     for part in runs(frames.n_atoms, AT_ONCE):

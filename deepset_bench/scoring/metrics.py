@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.buckets import Buckets
-from deepset_bench.model.labelled import LabelledTables
+from deepset_bench.model.labelled import Labelled
 from deepset_bench.model.potential import Potential, Prediction
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.selected import Selected
 from deepset_bench.scoring.averages import mean_absolute, root_mean_square
 from deepset_bench.scoring.scored import Labels, Predictions
 
@@ -37,6 +40,22 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
         energy_rmse_ev=root_mean_square(energy),
         forces_mae_ev_per_angstrom=mean_absolute(forces),
         forces_rmse_ev_per_angstrom=root_mean_square(forces),
+    )
+
+
+def trivial_errors(frames: Frames | Selected, energy: FloatArray, labels: str) -> Errors:
+    """Errors of predicting no force, and energies that are `energy` (M,) off."""
+    count, absolute, squared = 0, 0.0, 0.0
+    for part in frames.pieces():
+        forces = part.labelled_forces(labels)
+        count += forces.size
+        absolute += float(np.abs(forces).sum())
+        squared += float((forces**2).sum())
+    return Errors(
+        energy_mae_ev=mean_absolute(energy),
+        energy_rmse_ev=root_mean_square(energy),
+        forces_mae_ev_per_angstrom=absolute / count,
+        forces_rmse_ev_per_angstrom=math.sqrt(squared / count),
     )
 
 
@@ -72,23 +91,33 @@ def _value(part: Prediction, field: str) -> Tensor:
 
 
 def differences(
-    potential: Potential, labels: LabelledTables, batch_size: int
+    potential: Potential, labels: Labelled, batch_size: int
 ) -> tuple[FloatArray, FloatArray]:
     """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
-    energy, forces, *_ = predict(potential, labels.tables, batch_size)
-    forces_error = forces - labels.tables.by_atom(labels.forces)
-    return (energy - labels.energy).double().cpu().numpy(), forces_error.double().cpu().numpy()
+    energy, forces, _ = _compared(potential, labels, batch_size)
+    return energy, forces
 
 
 def compare(
-    potential: Potential, labels: LabelledTables, frames: Frames, batch_size: int
+    potential: Potential, labels: Labelled, frames: Frames, batch_size: int
 ) -> tuple[Predictions, Labels]:
     """Predictions for frames and their labels, as metrics are given them."""
-    energy, forces = differences(potential, labels, batch_size)
-    truth = Labels(
-        labels.energy.double().cpu().numpy(),
-        labels.tables.by_atom(labels.forces).double().cpu().numpy(),
-        frames,
-    )
+    energy, forces, labelled = _compared(potential, labels, batch_size)
+    truth = Labels(labels.energy.double().cpu().numpy(), labelled, frames)
     # From the differences, so that they are the loss's to the last bit.
     return Predictions(truth.energy + energy, truth.forces + forces), truth
+
+
+def _compared(
+    potential: Potential, labels: Labelled, batch_size: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """`differences`, and the labelled forces (A, 3)."""
+    found = []
+    for part in labels.parts(batch_size):
+        energy, forces, *_ = predict(potential, part.tables, batch_size)
+        labelled = part.tables.by_atom(part.forces)
+        found.append((energy - part.energy, forces - labelled, labelled))
+    energies, errors, of_labels = (
+        torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)
+    )
+    return energies, errors, of_labels

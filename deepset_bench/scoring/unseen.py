@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.model.energy_reference import identified
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.selected import Selected
 from deepset_bench.molecules.topology import environments
 from deepset_bench.scoring.averages import mean_absolute
 from deepset_bench.scoring.metrics import errors
@@ -39,14 +40,15 @@ class Scorer:
     seen: NDArray[np.bool_]
 
     @classmethod
-    def after(cls, train: Frames, frames: Frames, reference: str, labels: str) -> Scorer:
+    def after(cls, train: Frames | Selected, frames: Frames, reference: str, labels: str) -> Scorer:
         """What training on `train` with a kind of reference leaves unseen of `frames`."""
         compositions = (part.composition(train.species) for part in (train, frames))
+        known = np.unique(np.concatenate([np.unique(environments(p)) for p in train.pieces()]))
         return cls(
             frames,
             frames.labelled_forces(labels),
             identified(reference, *compositions),
-            np.isin(environments(frames), np.unique(environments(train))),
+            np.isin(environments(frames), known),
         )
 
     @property

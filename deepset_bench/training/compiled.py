@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from deepset_bench.errors import chosen
 from deepset_bench.model.batches import Batch
-from deepset_bench.model.buckets import Buckets
+from deepset_bench.model.labelled import Labelled
 from deepset_bench.model.potential import Potential
 from deepset_bench.schema import Config
 from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
@@ -221,7 +221,7 @@ class CompiledGradients:
 
     Args:
         compute: computes any other batch, and every batch where compiling fails.
-        tables: of the training frames. In one table, whole batches alone are compiled; in several,
+        labels: of the training frames. In one table, whole batches alone are compiled; in several,
             dense or compact ones of any size, if there is one in a batch on average.
         batch_size: frames of a whole batch.
         say: takes the line that explains a failure.
@@ -231,21 +231,21 @@ class CompiledGradients:
     def __init__(
         self,
         compute: Gradients,
-        tables: Buckets,
+        labels: Labelled,
         batch_size: int,
         say: Callable[[str], None],
         on_eager: Callable[[], None] = lambda: None,
     ) -> None:
         self.compute, self.batch_size = compute, batch_size
         self.say, self.on_eager = say, on_eager
-        self.any_size = len(tables.tables) > 1
-        n_batches = math.ceil(len(tables) / batch_size)
+        self.any_size = len(labels.counts) > 1
+        n_batches = math.ceil(len(labels) / batch_size)
         frames = Counter[bool]()
-        for of_shape in tables.tables:
-            frames[of_shape.dense] += len(of_shape)
+        for shape, count in labels.counts.items():
+            frames[shape.dense] += count
         self.often = {dense for dense, count in frames.items() if count >= n_batches}
         self.fast: dict[bool, Graph] = {}
-        rare = [t.shape.rows for t in tables.tables if t.dense not in self.often]
+        rare = [shape.rows for shape in labels.counts if shape.dense not in self.often]
         if self.any_size and rare:
             say(f"not compiled: the few frames of about {rare[0]} atoms or more")
 

@@ -16,21 +16,33 @@ from deepset_bench.checks.cheap import Verdict, cheap_checks
 from deepset_bench.data.splits import Split, split
 from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError, chosen
+from deepset_bench.model.batches import Shape
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import EnergyReference, fit_reference
-from deepset_bench.model.labelled import LabelledTables
+from deepset_bench.model.labelled import (
+    Labelled,
+    LabelledFrames,
+    LabelledTables,
+    are_kept,
+    counts_of,
+)
 from deepset_bench.model.potential import Potential
-from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.selected import Selected
+from deepset_bench.molecules.selected import part as part_of
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
 from deepset_bench.scoring.measure import measure
-from deepset_bench.scoring.metrics import errors
+from deepset_bench.scoring.metrics import trivial_errors
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.scoring.table import metrics
 from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.free_atoms import free_atoms
 from deepset_bench.training.loss import Loss, make_loss
 from deepset_bench.training.start import Start
+
+AT_ONCE = 100
+"""Frames that are looked at together where the first of them mostly tell."""
 
 
 @dataclass
@@ -53,7 +65,7 @@ class Setup:
     loss: Loss
     reference: EnergyReference
     split: Split
-    parts: dict[str, LabelledTables]
+    parts: dict[str, Labelled]
     frames: dict[str, Frames]
     baselines: dict[str, dict[str, Any]]
     scorers: dict[str, Scorer]
@@ -120,14 +132,37 @@ def _embed_every_element(model: nn.Module) -> None:
 
 
 def label(
-    frames: Frames, tables: Buckets, reference: EnergyReference, potential: Potential, labels: str
-) -> LabelledTables:
-    """Frames and their tables, prepared for the potential, with potential or biased labels."""
-    return LabelledTables(
-        tables=tables.change(potential.prepare),
-        energy=torch.from_numpy(frames.energy - reference(frames)).float(),
-        forces=tables.by_row(torch.from_numpy(frames.labelled_forces(labels).astype(np.float32))),
-    )
+    frames: Frames | Selected,
+    energy: FloatArray,
+    shapes: tuple[Shape, ...],
+    config: Config,
+    potential: Potential,
+) -> Labelled:
+    """Frames with their energies relative to the reference, prepared for the potential.
+
+    What does not fit into memory is prepared when it is asked for; see `labelled`.
+    """
+    counts, labels = counts_of(frames, shapes), config.condition.labels
+
+    periodic, several = bool(frames.pbc.any()), len(counts) > 1
+
+    def make(some: Frames, device: torch.device) -> tuple[Buckets, Tensor]:
+        tables = Buckets.build(
+            some,
+            config.cutoff,
+            shapes,
+            every_second=config.every_second,
+            periodic=periodic,
+            several=several,
+        )
+        forces = torch.from_numpy(some.labelled_forces(labels).astype(np.float32))
+        return tables.to(device).change(potential.prepare), forces.to(device)
+
+    energies = torch.from_numpy(energy).float()
+    if isinstance(frames, Selected) or not are_kept(counts, choose_device(config.device).type):
+        return LabelledFrames(frames, energies, make, counts)
+    tables, forces = make(frames, torch.device("cpu"))
+    return LabelledTables(tables, energies, tables.by_row(forces))
 
 
 def prepare(config: Config, start: Start | None = None) -> Setup:
@@ -143,13 +178,14 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     device = choose_device(config.device)
     data = config.data
     whole = divide(data.name, config.task)
-    frames = whole.frames.select(whole.pool)
-    division = split(
-        frames, data.split, data.train_size, data.val_size, data.test_size, config.seed
-    )
-    rows = {"train": division.train, "val": division.val, "test": division.test}
-    subsets = {name: frames.select(part) for name, part in rows.items()}
-    train = subsets["train"]
+    frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
+    division = split(frames, data.split, *sizes, config.seed, whole.pool)
+    division = division.within(whole.pool, whole.ood)
+    train = part_of(frames, division.train)
+    held_out = {"val": frames.select(division.val), "test": frames.select(division.test)}
+    if len(whole.ood):
+        held_out["ood"] = whole.other.select(whole.ood)
+    pool = frames if len(whole.pool) == len(frames) else part_of(frames, whole.pool)
     labels = config.condition.labels
     atoms = free_atoms(config, whole.frames, train.species)
     reference = fit_reference(config.reference.kind, train, atoms.energies)
@@ -159,7 +195,7 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         reference = start.reference if keep else reference
     residual = train.energy - reference(train)
     spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
-    forces_rms = float(np.sqrt((train.labelled_forces(labels) ** 2).mean())) or 1.0
+    forces_rms = trivial_errors(train, residual, labels).forces_rmse_ev_per_angstrom or 1.0
 
     torch.manual_seed(config.seed)
     potential = build_potential(config, torch.from_numpy(train.species), spread)
@@ -167,50 +203,48 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         start.give(potential)
     # Of the whole set, so that every part and every seed has tables of the same shapes.
     drawn = config.cutoff, config.trainer.batch_size, device.type
-    shapes = dict.fromkeys(subsets, table_shapes(frames, *drawn))
+    shapes = dict.fromkeys(("train", *held_out), table_shapes(pool, *drawn))
     scorers = {}
-    if len(whole.ood):
-        subsets["ood"] = whole.other.select(whole.ood)
-        shapes["ood"] = table_shapes(subsets["ood"], *drawn)
+    if "ood" in held_out:
+        shapes["ood"] = table_shapes(held_out["ood"], *drawn)
         scorers = {
-            name: Scorer.after(train, subsets[name], config.reference.kind, labels)
+            name: Scorer.after(train, held_out[name], config.reference.kind, labels)
             for name in ("test", "ood")
         }
-    parts = {}
-    for name, part in subsets.items():
-        halved = config.every_second
-        tables = Buckets.build(part, config.cutoff, shapes[name], every_second=halved)
-        parts[name] = label(part, tables, reference, potential, labels)
+    relative = {"train": residual} | {n: p.energy - reference(p) for n, p in held_out.items()}
+    parts = {
+        name: label(part, relative[name], shapes[name], config, potential)
+        for name, part in {"train": train, **held_out}.items()
+    }
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
-    _check_neighbours(subsets["train"], parts["train"].tables, config.cutoff)
+    _check_neighbours(train, parts["train"], config.cutoff)
     if start is None and fitted and hasattr(potential.model, "fit_before_training"):
         cast("Any", potential.model).fit_before_training(potential, parts["train"])
 
-    held_out_parts = {name: part for name, part in subsets.items() if name != "train"}
     of_frames = [metric for metric in metrics() if not metric.of_run]
 
-    def know_nothing(part: Frames, scorer: Scorer | None) -> dict[str, Any]:
-        truth = Labels(part.energy - reference(part), part.labelled_forces(labels), part)
+    def know_nothing(name: str, part: Frames) -> dict[str, Any]:
+        truth = Labels(relative[name], part.labelled_forces(labels), part)
         mean = np.full_like(truth.energy, residual.mean())
         nothing = Predictions(mean, np.zeros_like(truth.forces))
-        return measure(of_frames, nothing, truth, ScoredRun(0, math.nan, config), scorer)
+        return measure(of_frames, nothing, truth, ScoredRun(0, math.nan, config), scorers.get(name))
 
-    all_energies = frames.energy - reference(frames)
+    all_energies = pool.energy - reference(pool)
     all_energies -= all_energies.mean()
-    held_out = Frames.concatenate([subsets["val"], subsets["test"]])
+    both = Frames.concatenate([held_out["val"], held_out["test"]])
     floor = None
-    if held_out.bias_forces is not None:
-        floor = float(np.abs(held_out.labelled_forces(labels) - held_out.forces).mean())
+    if both.bias_forces is not None:
+        floor = float(np.abs(both.labelled_forces(labels) - both.forces).mean())
     return Setup(
         potential=potential.to(device),
         loss=make_loss(config, spread, forces_rms, float(train.n_atoms.mean())).to(device),
         reference=reference,
-        split=division.within(whole.pool, whole.ood),
+        split=division,
         parts={name: part.to(device) for name, part in parts.items()},
-        frames=held_out_parts,
+        frames=held_out,
         baselines={
-            **{n: know_nothing(part, scorers.get(n)) for n, part in held_out_parts.items()},
-            "all": errors(all_energies, frames.labelled_forces(labels)).as_dict(),
+            **{name: know_nothing(name, part) for name, part in held_out.items()},
+            "all": trivial_errors(pool, all_energies, labels).as_dict(),
         },
         scorers=scorers,
         label_floor=floor,
@@ -220,12 +254,12 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     )
 
 
-def _check_neighbours(frames: Frames, tables: Buckets, cutoff: float) -> None:
+def _check_neighbours(frames: Frames | Selected, labels: Labelled, cutoff: float) -> None:
     """Refuse a cutoff within which no atom sees another: there would be nothing to learn from."""
     several = np.flatnonzero(frames.n_atoms > 1)
-    if not len(several) or tables.n_pairs.any():
+    if not len(several) or any(part.tables.n_pairs.any() for part in labels.parts(AT_ONCE)):
         return
-    positions = frames.positions[frames.atoms_of(int(several[0]))]
+    positions = frames.select(several[:1]).positions
     apart = np.linalg.norm(positions[:, None] - positions, axis=-1)
     shortest = apart[~np.eye(len(positions), dtype=bool)].min()
     raise UserError(

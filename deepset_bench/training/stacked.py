@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch, Tables
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import (
     Graph,
@@ -179,7 +180,7 @@ class _Stack:
     """The frames of one stage of all runs, one run after another in one set of tables."""
 
     def __init__(self, setups: Sequence[Setup], stage: str) -> None:
-        parts = [setup.parts[stage] for setup in setups]
+        parts = [cast("LabelledTables", setup.parts[stage]) for setup in setups]
         self.size = len(parts[0])
         self.tables = Tables.concatenate([part.tables.tables[0] for part in parts])
         self.energy = torch.cat([part.energy for part in parts])

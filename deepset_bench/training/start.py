@@ -22,6 +22,7 @@ from deepset_bench.files import digest
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.selected import Selected
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.runs import RunFolder, named_run
 from deepset_bench.schema import Config, flat
@@ -51,7 +52,7 @@ class Start:
     reference: EnergyReference
     words: str = ""
 
-    def check_elements(self, train: Frames) -> None:
+    def check_elements(self, train: Frames | Selected) -> None:
         """Raise a UserError unless these frames hold the elements that the weights know."""
         known, here = (
             ", ".join(chemical_symbols[z] for z in species)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch
-from deepset_bench.model.labelled import LabelledTables
+from deepset_bench.model.labelled import Labelled
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import CompiledGradients, clipped, flatten, gradients
 from deepset_bench.training.loss import Loss, Target, terms
@@ -41,9 +41,10 @@ class Optimisation(Protocol):
         """Go on from `state`."""
 
 
-def with_targets(labels: LabelledTables, loss: Loss, frames: Tensor) -> list[tuple[Batch, Target]]:
+def with_targets(labels: Labelled, loss: Loss, frames: Tensor) -> list[tuple[Batch, Target]]:
     """The parts of the batch of these frames, mostly one, and what each is to be."""
     found = []
+    labels, frames = labels.of(frames)
     for part in labels.tables.gather(frames):
         target = {
             "energy": labels.energy[part.frames],
@@ -93,14 +94,14 @@ class SingleOptimisation:
             fused=True,
         )
         self.clip = config.trainer.gradient_clip
-        tables = setup.parts["train"].tables
-        self.in_parts = len(tables.tables) > 1
+        labels = setup.parts["train"]
+        self.in_parts = len(labels.counts) > 1
         # What a sum of parts is clipped to is known when all of them are there.
         clip = None if self.in_parts else self.clip
         self.gradients = gradients(setup.potential, setup.loss, clip)
         if compile_steps:
             size = config.trainer.batch_size
-            self.gradients = CompiledGradients(self.gradients, tables, size, say, on_eager)
+            self.gradients = CompiledGradients(self.gradients, labels, size, say, on_eager)
 
     @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:

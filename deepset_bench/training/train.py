@@ -18,6 +18,7 @@ from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import width_of
+from deepset_bench.model.labelled import LabelledFrames
 from deepset_bench.record import DATA, METRIC_SOURCES
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.scoring.table import metrics
@@ -209,7 +210,9 @@ def _groups(members: list[Member]) -> list[list[Member]]:
     if config.every_second:
         obstacle = "the halved edge list depends on everything in a batch"
     parts = [member.setup.parts[name] for member in members for name in ("train", "val")]
-    if len({shape for part in parts for shape in part.tables.shapes}) > 1:
+    if any(isinstance(part, LabelledFrames) for part in parts):
+        obstacle = "tables of a set this large are made for each batch"
+    if len({shape for part in parts for shape in part.counts}) > 1:
         obstacle = "frames of many sizes are computed in parts that differ from run to run"
     if len({member.epochs_done for member in members}) > 1:
         obstacle = "the runs were interrupted at different epochs"

@@ -100,7 +100,7 @@ def test_traced(variant):
 def test_compiled():
     said: list[str] = []
     case = Case("scalars=cub_sqrt")
-    fast = CompiledGradients(case.eager, case.setup.parts["train"].tables, 6, said.append)
+    fast = CompiledGradients(case.eager, case.setup.parts["train"], 6, said.append)
     for _ in range(2):
         given = case.given(torch.arange(8, 14))
         case.assert_same(fast(*given), case.eager(*given))
@@ -117,7 +117,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch):
     monkeypatch.setattr("torch._inductor.standalone_compile", broken)
     said: list[str] = []
     case = Case()
-    fast = CompiledGradients(case.eager, case.setup.parts["train"].tables, 6, said.append)
+    fast = CompiledGradients(case.eager, case.setup.parts["train"], 6, said.append)
     for _ in range(2):
         given = case.given(torch.arange(6))
         case.assert_same(fast(*given), case.eager(*given))

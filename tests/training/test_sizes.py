@@ -201,7 +201,7 @@ def simple(flat, buffers, batch, target):
 
 def test_compiled_once_for_dense_tables_of_any_size():
     case, said = Case(), []
-    fast = CompiledGradients(simple, case.labels.tables, 6, said.append)
+    fast = CompiledGradients(simple, case.labels, 6, said.append)
     assert fast.often == {True}  # there are two frames in compact tables, fewer than batches
     case.flat = torch.tensor([0.3, 0.2])
     for frames in BATCHES:
@@ -219,7 +219,7 @@ def test_what_holds_for_one_size_alone_is_not_compiled():
 
     case, said = Case(), []
     case.flat = torch.tensor([0.3, 0.2])
-    fast = CompiledGradients(for_one_size, case.labels.tables, 6, said.append)
+    fast = CompiledGradients(for_one_size, case.labels, 6, said.append)
     for frames in BATCHES:
         found, expected = case.step(frames, fast), case.step(frames, for_one_size)
         for one, other in zip(found, expected, strict=True):

@@ -49,7 +49,7 @@ from deepset_bench.schema import MAX_ATOMIC_NUMBER
 from deepset_bench.variants import model
 
 if TYPE_CHECKING:
-    from deepset_bench.model.labelled import LabelledTables
+    from deepset_bench.model.labelled import Labelled
     from deepset_bench.model.potential import Potential
 
 NEAREST = 0.9
@@ -127,7 +127,7 @@ class DeepSetX(nn.Module):
         """Make room for the pair potential of (s,) species; it is zero."""
         self.pairs = torch.zeros(len(species), len(species) * len(self.centres))
 
-    def fit_before_training(self, potential: Potential, labels: LabelledTables) -> None:
+    def fit_before_training(self, potential: Potential, labels: Labelled) -> None:
         """Fit the pair potential; see `deepset_bench.model.deepset_x.pairs`."""
         from deepset_bench.model.deepset_x.pairs import fit_pairs
 

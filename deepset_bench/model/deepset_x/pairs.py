@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepset_bench.model.batches import Batch
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.labelled import LabelledTables
+from deepset_bench.model.labelled import Labelled
 from deepset_bench.model.potential import Potential
 
 RIDGE = 1e-4
@@ -23,8 +23,11 @@ RIDGE = 1e-4
 AT_ONCE = 64
 """Frames whose equations are in memory."""
 
+MOST = 50_000
+"""Frames, evenly spaced, that are enough for some hundred coefficients."""
 
-def fit_pairs(potential: Potential, model: DeepSetX, labels: LabelledTables) -> None:
+
+def fit_pairs(potential: Potential, model: DeepSetX, labels: Labelled) -> None:
     """Set the model's pair potential; the potential's scale becomes what it leaves of the energies.
 
     Minimises  <(E - E_label)^2> / <E_label^2>  +  <(F - F_label)^2> / <F_label^2>  +  RIDGE |c|^2,
@@ -49,19 +52,25 @@ def fit_pairs(potential: Potential, model: DeepSetX, labels: LabelledTables) -> 
     potential.scale.fill_(scale)
 
 
-def _gram(potential: Potential, labels: LabelledTables) -> tuple[Tensor, Tensor]:
+def _gram(potential: Potential, labels: Labelled) -> tuple[Tensor, Tensor]:
     """Mean products of [dE/dc, E_label], a frame, and of [dF/dc, F_label], a component; in eV."""
     energies = forces = torch.zeros(())
-    for chunk in torch.arange(len(labels)).split(AT_ONCE):
-        for part in labels.tables.gather(chunk):
+    chosen = torch.arange(len(labels))
+    if len(labels) > MOST:
+        chosen = torch.linspace(0, len(labels) - 1, MOST, dtype=torch.float64).long()
+    atoms = 0
+    for chunk in chosen.split(AT_ONCE):
+        made, frames = labels.of(chunk)
+        for part in made.tables.gather(frames):
             real = part.batch.numbers > 0
+            atoms += int(real.sum())
             by_energy, by_force = _columns(part.batch, potential.species)
-            rows = torch.cat([by_energy, labels.energy[part.frames, None]], dim=1).double()
-            energies = energies + rows.T @ rows / len(labels)
-            label = labels.forces[part.bucket][part.rows].flatten(0, 1)[..., None]
+            rows = torch.cat([by_energy, made.energy[part.frames, None]], dim=1).double()
+            energies = energies + rows.T @ rows / len(chosen)
+            label = made.forces[part.bucket][part.rows].flatten(0, 1)[..., None]
             rows = torch.cat([by_force * potential.force_unit, label], dim=-1)[real].double()
             forces = forces + torch.einsum("nap,naq->pq", rows, rows)
-    return energies, forces / (3 * int(labels.tables.n_atoms.sum()))
+    return energies, forces / (3 * atoms)
 
 
 def _columns(batch: Batch, species: Tensor) -> tuple[Tensor, Tensor]:
