@@ -17,6 +17,7 @@ from benchmarks.tables import Table
 from benchmarks.timing import as_in_training, in_fresh_process, interleaved, of_threads
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.training.compiled import wants_compiling
 from deepset_bench.training.setup import prepare
@@ -73,6 +74,7 @@ def epoch_of(name: str, compile_steps: bool) -> Callable[[int], None]:
     config = experiment([f"data={name}", "device=cpu", *given]).config
     setup = prepare(config)
     train = setup.parts["train"]
+    assert isinstance(train, LabelledTables)
     assert int((train.tables.n_atoms > 3).sum()) == (0 if name == "waters" else 2)
     step = SingleOptimisation(setup, config, compile_steps=wants_compiling(config), say=_say)
 

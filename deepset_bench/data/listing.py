@@ -12,6 +12,7 @@ from rich.table import Table
 
 from deepset_bench.data.catalogue import datasheet, is_shipped, load, names
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 
@@ -81,7 +82,7 @@ def _molecules_table(facts: dict[str, Any]) -> Table:
 
 def formulas(frames: Frames) -> str:
     """The chemical formula, or the number of different ones."""
-    counts = np.unique(frames.composition(frames.species).astype(int), axis=0)
+    counts, _ = distinct_rows(frames.composition(frames.species))
     if len(counts) > 1:
         return f"{len(counts)} formulas"
     numbers = np.repeat(frames.species, counts[0])

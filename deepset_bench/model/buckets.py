@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deepset_bench.model.batches import Batch, Shape, Tables
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.molecules.neighbours import neighbour_counts
+from deepset_bench.molecules.neighbours import most_neighbours
 from deepset_bench.molecules.selected import Selected
 
 ROW = 32
@@ -202,9 +202,8 @@ def table_shapes(
         batch_size: frames drawn at once; each bucket among them is a call of its own.
         device: a key of CALL.
     """
-    sizes, kind, count = np.unique(frames.n_atoms, return_inverse=True, return_counts=True)
-    most = np.ones(len(sizes), dtype=np.int64)
-    np.maximum.at(most, kind, neighbour_counts(frames, cutoff))
+    sizes, most = most_neighbours(frames, cutoff)
+    count = np.unique(frames.n_atoms, return_counts=True)[1]
     periodic = bool(frames.pbc.any())
     call = CALL.get(device, CALL["cuda"])
 

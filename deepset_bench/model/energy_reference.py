@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, chosen
+from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.selected import Selected
 
@@ -111,7 +112,7 @@ def distinct_molecules(frames: Frames | Selected) -> IntArray:
     """(m, s + 2) atoms of each of the s elements, charge and spin multiplicity, each row once."""
     composition = frames.composition(frames.species)
     columns = np.column_stack([composition, frames.charge, frames.multiplicity])
-    return np.unique(columns.astype(np.int64), axis=0)
+    return distinct_rows(columns)[0]
 
 
 def identified(kind: str, training: FloatArray, compositions: FloatArray) -> NDArray[np.bool_]:

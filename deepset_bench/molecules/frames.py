@@ -178,6 +178,12 @@ class Frames:
         """Where the atoms of one frame lie."""
         return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
 
+    def atoms_in(self, frames: IntArray) -> IntArray:
+        """Where the atoms of these frames lie, one frame after another."""
+        n_atoms = self.n_atoms[frames]
+        first = self.offsets[frames] - (np.cumsum(n_atoms) - n_atoms)
+        return np.repeat(first, n_atoms) + np.arange(n_atoms.sum())
+
     def pieces(self) -> Iterator[Frames]:
         """The same frames in their order, PIECE atoms (or one frame) at a time; once at least."""
         if len(self.numbers) <= PIECE:
@@ -196,9 +202,7 @@ class Frames:
             atoms = slice(self.offsets[start], self.offsets[chosen.stop])
         else:
             chosen = np.arange(len(self))[frames]
-            n_atoms = self.n_atoms[chosen]
-            first = self.offsets[chosen] - (np.cumsum(n_atoms) - n_atoms)
-            atoms = np.repeat(first, n_atoms) + np.arange(n_atoms.sum())
+            atoms = self.atoms_in(chosen)
         return Frames(
             numbers=self.numbers[atoms],
             positions=self.positions[atoms],
@@ -215,13 +219,18 @@ class Frames:
             stress=None if self.stress is None else self.stress[chosen],
         )
 
-    def labelled_forces(self, labels: str) -> FloatArray:
+    def labelled_forces(self, labels: str, atoms: IntArray | slice = slice(None)) -> FloatArray:
         """(A, 3) the forces to train on: `potential`, or `biased` as the report's were."""
         biased = {"potential": False, "biased": self.bias_forces is not None}
         if chosen("condition.labels", labels, biased):
             assert self.bias_forces is not None
-            return self.forces + self.bias_forces
-        return self.forces
+            return self.forces[atoms] + self.bias_forces[atoms]
+        return self.forces[atoms]
+
+    def labelled_pieces(self, labels: str) -> Iterator[FloatArray]:
+        """The same in pieces, as `pieces` has them."""
+        for part in self.pieces():
+            yield part.labelled_forces(labels)
 
     def labelled_stress(self) -> FloatArray:
         """(M, 3, 3) `stress`, NaN where there is none."""
@@ -237,10 +246,12 @@ class Frames:
                 counts[frames, column] = _sums(part.numbers == number, part.offsets)
         return counts
 
-    @property
+    @cached_property
     def species(self) -> IntArray:
         """Atomic numbers that occur, ascending."""
-        return np.unique(np.concatenate([np.unique(part.numbers) for part in self.pieces()]))
+        found = np.unique(np.concatenate([np.unique(part.numbers) for part in self.pieces()]))
+        found.flags.writeable = False
+        return found
 
     def save(self, path: Path) -> None:
         """Write a compressed npz that keeps every float64 exactly.

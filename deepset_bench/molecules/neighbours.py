@@ -13,6 +13,9 @@ from deepset_bench.molecules.selected import Selected
 AT_ONCE = 20_000
 """Atoms whose pairs are in memory where only their number is asked for."""
 
+FEW = 30
+"""Atoms of a frame up to which it is faster to look at all pairs than to search."""
+
 _ROUNDING = 1e-9
 """By how much further a search looks; what counts is the length that the model sees."""
 
@@ -107,12 +110,33 @@ def _periodic_pairs(frames: Frames, cutoff: float) -> Pairs:
     return Pairs(i[order], j[order], S[order], pairs.shifts[order])
 
 
-def neighbour_counts(frames: Frames | Selected, cutoff: float) -> IntArray:
-    """(M,) the most neighbours that any atom of each frame has; arguments as above."""
-    most = np.zeros(len(frames), dtype=np.int64)
-    for part in runs(frames.n_atoms, AT_ONCE):
-        piece = frames.select(part)
-        i = neighbour_pairs(piece, cutoff).i
-        counts = np.bincount(i, minlength=len(piece.numbers))
-        most[part] = np.maximum.reduceat(counts, piece.offsets[:-1])
-    return most
+def most_neighbours(frames: Frames | Selected, cutoff: float) -> tuple[IntArray, IntArray]:
+    """Sizes that frames have, (s,) ascending, and the most neighbours of any atom in each.
+
+    Frames of a size of which one has every atom next to every other are not looked at any more.
+    """
+    sizes, kind = np.unique(frames.n_atoms, return_inverse=True)
+    most = np.zeros(len(sizes), dtype=np.int64)
+    periodic = np.asarray(frames.pbc.any(axis=1))
+    for run in runs(frames.n_atoms, AT_ONCE):
+        left = (most < sizes - 1)[kind[run]] | periodic[run]
+        rows = np.arange(run.start, run.stop)[left]
+        if not len(rows):
+            continue
+        piece = frames.select(rows)
+        counts = _counts(piece, cutoff)
+        np.maximum.at(most, kind[rows], np.maximum.reduceat(counts, piece.offsets[:-1]))
+    return sizes, most
+
+
+def _counts(frames: Frames, cutoff: float) -> IntArray:
+    """(A,) neighbours of each atom: all pairs are looked at where no frame is large."""
+    if frames.pbc.any() or frames.n_atoms.max() > FEW:
+        return np.bincount(neighbour_pairs(frames, cutoff).i, minlength=len(frames.numbers))
+    counts = np.empty(len(frames.numbers), dtype=np.int64)
+    for n in np.unique(frames.n_atoms):
+        atoms = frames.offsets[np.flatnonzero(frames.n_atoms == n), None] + np.arange(n)
+        positions = frames.positions[atoms]
+        d = np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1)
+        counts[atoms] = (d < cutoff).sum(axis=-1) - 1
+    return counts

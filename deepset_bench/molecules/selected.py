@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Selected:
         """(M,) 2S + 1."""
         return self.frames.multiplicity[self.rows]
 
-    @property
+    @cached_property
     def species(self) -> IntArray:
         """Atomic numbers that occur, ascending."""
         whole = self.frames.species
@@ -60,6 +61,12 @@ class Selected:
     def select(self, frames: Sequence[int] | IntArray | slice) -> Frames:
         """A new set of the given ones of them, in the given order."""
         return self.frames.select(self.rows[frames])
+
+    def labelled_pieces(self, labels: str) -> Iterator[FloatArray]:
+        """See `Frames`."""
+        for frames in runs(self.n_atoms, PIECE):
+            atoms = self.frames.atoms_in(self.rows[frames])
+            yield self.frames.labelled_forces(labels, atoms)
 
     def pieces(self) -> Iterator[Frames]:
         """All of them in their order, PIECE atoms (or one frame) at a time."""

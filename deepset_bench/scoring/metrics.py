@@ -46,8 +46,7 @@ def errors(energy: FloatArray, forces: FloatArray) -> Errors:
 def trivial_errors(frames: Frames | Selected, energy: FloatArray, labels: str) -> Errors:
     """Errors of predicting no force, and energies that are `energy` (M,) off."""
     count, absolute, squared = 0, 0.0, 0.0
-    for part in frames.pieces():
-        forces = part.labelled_forces(labels)
+    for forces in frames.labelled_pieces(labels):
         count += forces.size
         absolute += float(np.abs(forces).sum())
         squared += float((forces**2).sum())

@@ -198,7 +198,7 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     forces_rms = trivial_errors(train, residual, labels).forces_rmse_ev_per_angstrom or 1.0
 
     torch.manual_seed(config.seed)
-    potential = build_potential(config, torch.from_numpy(train.species), spread)
+    potential = build_potential(config, torch.from_numpy(train.species.copy()), spread)
     if start is not None:
         start.give(potential)
     # Of the whole set, so that every part and every seed has tables of the same shapes.

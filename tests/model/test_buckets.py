@@ -12,7 +12,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.model.batches import Shape
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.molecules.neighbours import neighbour_counts
+from deepset_bench.molecules.neighbours import most_neighbours
 from tests import toy
 from tests.model.test_batches import brute_pairs, cutoffs, every_second, mixture, molecules
 
@@ -20,7 +20,7 @@ from tests.model.test_batches import brute_pairs, cutoffs, every_second, mixture
 def in_buckets(frames: Frames, cutoff: float, splits: list[int], **options) -> Buckets:
     """Tables for up to each of some numbers of atoms, and one for the rest."""
     rows = sorted({*splits, int(frames.n_atoms.max())})
-    shapes = [Shape.of(n, int(neighbour_counts(frames, cutoff).max())) for n in rows]
+    shapes = [Shape.of(n, int(most_neighbours(frames, cutoff)[1].max())) for n in rows]
     return Buckets.build(frames, cutoff, shapes, dtype=torch.float64, **options)
 
 
@@ -125,9 +125,9 @@ def test_the_shipped_alkenes_lie_in_one_table():
     kept = [np.full(len(frames), True)]
     kept += [frames.molecule != name for name in np.unique(frames.molecule)]
     kept += [frames.n_atoms <= n for n in np.unique(frames.n_atoms)]
-    most = neighbour_counts(frames, 5.0)
     for rows in kept:
         part = frames.select(np.flatnonzero(rows))
         for batch_size in (10, 20, 40):
             n = int(part.n_atoms.max())
-            assert table_shapes(part, 5.0, batch_size) == (Shape.of(n, int(most[rows].max())),)
+            most = int(most_neighbours(part, 5.0)[1].max())
+            assert table_shapes(part, 5.0, batch_size) == (Shape.of(n, most),)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepset_bench.errors import UserError
+from deepset_bench.molecules import neighbours
 from deepset_bench.molecules.frames import FloatArray, Frames
-from deepset_bench.molecules.neighbours import Pairs, neighbour_counts, neighbour_pairs
+from deepset_bench.molecules.neighbours import Pairs, most_neighbours, neighbour_pairs
 from tests import toy
 
 
@@ -117,7 +118,20 @@ def test_a_molecule_in_a_box_of_vacuum_has_its_own_pairs():
 
 def test_counts_of_neighbours_count_images():
     frame = crystal(np.eye(3) * 2.0, (True, True, True), np.zeros((1, 3)))
-    assert neighbour_counts(Frames.concatenate([frame, frame]), 2.1).tolist() == [6, 6]
+    sizes, most = most_neighbours(Frames.concatenate([frame, frame]), 2.1)
+    assert (sizes.tolist(), most.tolist()) == ([1], [6])
+
+
+def test_most_neighbours_of_each_size_are_those_of_the_pairs(monkeypatch):
+    monkeypatch.setattr(neighbours, "AT_ONCE", 30)
+    sizes = [4, 12, 4, 40, 7, 12, 40, 4]
+    frames = Frames.concatenate(toy.random_molecule(n, seed) for seed, n in enumerate(sizes))
+    i = neighbour_pairs(frames, 2.5).i
+    counts = np.bincount(i, minlength=len(frames.numbers))
+    found = most_neighbours(frames, 2.5)
+    assert found[0].tolist() == [4, 7, 12, 40]
+    for n, most in zip(*found, strict=True):
+        assert most == counts[frames.n_atoms[frames.frame_of_atom] == n].max()
 
 
 def test_two_atoms_at_one_place_across_a_face():
