@@ -45,7 +45,7 @@ KINDS = {
     "radial_basis": VariantKind("radial basis", "rbf", ("cutoff",), ("size",), True),
     "graph_layer": VariantKind(
         *("graph layer", "gnn", ("width", "aggregation"), (), True),
-        {"divisible_by": 1, "draws_by_edge": True},
+        {"divisible_by": 1, "draws_by_edge": True, "of_neighbours": False},
     ),
     "gate": VariantKind("gate", "gating", ("cutoff",), ("experts", "top_k"), True),
     "readout": VariantKind("readout", "readout", ("width",)),

@@ -31,7 +31,11 @@ def radial_basis(name: str) -> Callable[[T], T]:
 
 
 def graph_layer(
-    name: str, *, divisible_by: int = 1, draws_by_edge: bool = True
+    name: str,
+    *,
+    divisible_by: int = 1,
+    draws_by_edge: bool = True,
+    of_neighbours: bool = False,
 ) -> Callable[[T], T]:
     """A graph layer: makes a module of PyG's interface, (N, F) and (2, E) -> (N, F); of `gnn`.
 
@@ -43,6 +47,9 @@ def graph_layer(
         draws_by_edge: False says that edges from and to an atom that no other edge touches change
             nothing for the other atoms, and that nothing random is drawn an edge. Tables may then
             be padded and the training compiled.
+        of_neighbours: True says that what the layer makes of an atom depends on x_i and on the x_j
+            of the edges to it alone (not on how many edges those atoms j have), and that nothing
+            random is drawn. Then atoms in like surroundings are computed once.
     """
     return _unchanged
 

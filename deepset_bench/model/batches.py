@@ -52,6 +52,7 @@ class Batch:
         slopes: (N, J, P) derivatives of the first P by d_ij, per angstrom, or None.
         dense: whether slot j of every row is atom j of its frame.
         n_frames: B.
+        kind, kind_numbers, kind_edges: see `Tables`; (N,) the first.
     """
 
     numbers: Tensor
@@ -67,6 +68,9 @@ class Batch:
     slopes: Tensor | None
     dense: bool
     n_frames: int
+    kind: Tensor | None = None
+    kind_numbers: Tensor | None = None
+    kind_edges: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Its tensors by name."""
@@ -141,6 +145,9 @@ class Tables:
         every_second: keep only every second directed edge of a batch, as the report's code did for
             its GNN and RBF variants (findings on the report's data, number 15): the edge list is
             [all pairs i > j of the batch ; all transposes] and odd entries vanish.
+        kind: (M, n) the kind of each atom, or None; see `deepset_bench.model.atom_kinds`.
+        kind_numbers: (C,) the atomic number of each kind.
+        kind_edges: (2, ...) rows [j, i]: the kinds j of an atom's neighbours where it is of kind i.
     """
 
     numbers: Tensor
@@ -158,6 +165,9 @@ class Tables:
     volume: Tensor | None = None
     features: Tensor | None = None
     slopes: Tensor | None = None
+    kind: Tensor | None = None
+    kind_numbers: Tensor | None = None
+    kind_edges: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -243,7 +253,12 @@ class Tables:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Tables]) -> Tables:
-        """Selections of the same tables, one after another."""
+        """Selections of the same tables, one after another.
+
+        Each has its own kinds and what is made of them: without, if any has, to be prepared again.
+        """
+        if any(part.kind is not None for part in parts):
+            parts = [part.without_kinds() for part in parts]
         joined: dict[str, Any] = {
             name: torch.cat([getattr(part, name) for part in parts])
             for name in parts[0]._tensor_fields()
@@ -262,6 +277,13 @@ class Tables:
 
     def _tensor_fields(self) -> list[str]:
         return [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
+
+    def without_kinds(self) -> Tables:
+        """The same tables, of what is known of each pair only what does not depend on kinds."""
+        phi = None
+        if self.features is not None and self.slopes is not None:
+            phi = self.features[..., : self.slopes.shape[-1]]
+        return replace(self, features=phi, kind=None, kind_numbers=None, kind_edges=None)
 
     @property
     def shape(self) -> Shape:
@@ -302,6 +324,9 @@ class Tables:
             slopes=None if self.slopes is None else rows(self.slopes),
             dense=self.dense,
             n_frames=B,
+            kind=None if self.kind is None else rows(self.kind),
+            kind_numbers=self.kind_numbers,
+            kind_edges=self.kind_edges,
         )
 
     def _halved(self, frames: Tensor, among: tuple[Tensor, Tensor] | None) -> Tensor:

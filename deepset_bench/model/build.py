@@ -74,8 +74,8 @@ def _gnn(config: Config, width: int) -> GraphLayers | None:
         return None
     layer = registry.find("graph_layer", config.gnn.kind)
     given = {"width": width, "aggregation": config.aggregation, **config.gnn.options}
-    draws = layer.traits["draws_by_edge"]
-    return GraphLayers(lambda: layer.call(**given), config.gnn.layers, draws_by_edge=draws)
+    traits = {name: layer.traits[name] for name in ("draws_by_edge", "of_neighbours")}
+    return GraphLayers(lambda: layer.call(**given), config.gnn.layers, **traits)
 
 
 def _basis(config: Config, width: int) -> RadialBasis:

@@ -68,10 +68,16 @@ class Potential(nn.Module):
             self.form = "reference"
         chosen("form", self.form, _COMPUTE)
 
-    def prepare(self, tables: Tables) -> Tables:
-        """Tables with what this potential needs of the geometry, computed once."""
+    def prepare(self, tables: Tables, *, kinds: bool = False) -> Tables:
+        """Tables with what this potential needs of the geometry, computed once.
+
+        `kinds` lets it find atoms in like surroundings, which pays for a set whose frames are all
+        in these tables and are computed again and again.
+        """
         if self.form == "reference":
             return tables
+        if kinds and hasattr(self.model, "with_kinds"):
+            tables = cast("Any", self.model).with_kinds(tables)
         with torch.no_grad():
             prepared: Tables = cast("Any", self.model).prepare(tables, self.species)
         return prepared

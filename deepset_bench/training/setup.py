@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -146,7 +147,7 @@ def label(
 
     periodic, several = bool(frames.pbc.any()), len(counts) > 1
 
-    def make(some: Frames, device: torch.device) -> tuple[Buckets, Tensor]:
+    def make(some: Frames, device: torch.device, *, kinds: bool = False) -> tuple[Buckets, Tensor]:
         tables = Buckets.build(
             some,
             config.cutoff,
@@ -156,12 +157,13 @@ def label(
             several=several,
         )
         forces = torch.from_numpy(some.labelled_forces(labels).astype(np.float32))
-        return tables.to(device).change(potential.prepare), forces.to(device)
+        prepare = partial(potential.prepare, kinds=kinds)
+        return tables.to(device).change(prepare), forces.to(device)
 
     energies = torch.from_numpy(energy).float()
     if isinstance(frames, Selected) or not are_kept(counts, choose_device(config.device).type):
         return LabelledFrames(frames, energies, make, counts)
-    tables, forces = make(frames, torch.device("cpu"))
+    tables, forces = make(frames, torch.device("cpu"), kinds=not several)
     return LabelledTables(tables, energies, tables.by_row(forces))
 
 

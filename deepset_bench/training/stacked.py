@@ -182,7 +182,10 @@ class _Stack:
     def __init__(self, setups: Sequence[Setup], stage: str) -> None:
         parts = [cast("LabelledTables", setup.parts[stage]) for setup in setups]
         self.size = len(parts[0])
-        self.tables = Tables.concatenate([part.tables.tables[0] for part in parts])
+        of_runs = [part.tables.tables[0] for part in parts]
+        self.tables = Tables.concatenate(of_runs)
+        if any(tables.kind is not None for tables in of_runs):
+            self.tables = setups[0].potential.prepare(self.tables, kinds=True)
         self.energy = torch.cat([part.energy for part in parts])
         self.forces = torch.cat([part.forces[0] for part in parts])
 
@@ -193,7 +196,13 @@ class _Stack:
         rows = (frames + run * self.size).flatten()
         batch = self.tables.gather(rows)
         N, J = len(batch.numbers) // n, batch.neighbours.shape[1]
-        split = {name: t.unflatten(0, (n, N)) for name, t in batch.tensors().items()}
+        split = {
+            # Kinds are those of all runs.
+            name: t.expand(n, *t.shape)
+            if name in ("kind_numbers", "kind_edges")
+            else t.unflatten(0, (n, N))
+            for name, t in batch.tensors().items()
+        }
         split["neighbours"] = split["neighbours"] - run[..., None] * N
         split["reverse"] = split["reverse"] - run[..., None] * (N * J)
         stacked: dict[str, Any] = {**split, "n_frames": B}

@@ -145,7 +145,7 @@ class Physics(PotentialTests):
 
 
 def training_step(
-    config: Config, form: str, frames: Sequence[Frames]
+    config: Config, form: str, frames: Sequence[Frames], *, kinds: bool = False
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """What is predicted, and the parameters' gradients of a random projection of all of it."""
     potential = make_potential(config, form=form).train()
@@ -155,7 +155,8 @@ def training_step(
             config.cutoff,
             dtype=torch.get_default_dtype(),
             every_second=config.every_second,
-        )
+        ),
+        kinds=kinds,
     )
     torch.manual_seed(1)  # dropout
     prediction = potential(tables.gather(torch.arange(len(frames))))

@@ -21,12 +21,16 @@ from autograd through the readout alone, and the chain rule from A to the positi
 In dense tables the neighbours' h_j go the other way round, S_j[g] = E_g H_j h_j first and then
 sum_jg y_ij[a] w_ij[g] S_j[g] as one matrix product a frame: h_j has as many numbers as S_j[g], and
 an atom has fewer rows of it than of A.
+
+Where atoms in like surroundings are numbered (`deepset_bench.model.atom_kinds`), h has a row for
+each kind alone. A few kinds take the place of the species: z is then one-hot in them, P_j and P_i
+hold what comes of h, and nothing else is left of the layers.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -39,6 +43,9 @@ from deepset_bench.model.radial import cosine_cutoff, scalar_features
 PAIRS = 8192
 """Slots of pairs that are evaluated at a time, to stay within the cache and take little memory."""
 
+COLUMNS = 16
+"""Kinds of atoms above which they are not columns of the features. Each is two."""
+
 
 def pair_features(model: DeepSet, d: Tensor) -> Tensor:
     """phi(d) = [C(d) rbf(d) ; C(d) ; s(d)], (...) -> (..., K + 1 + S)."""
@@ -48,21 +55,41 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
 
 def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
     """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
-    phi, slopes = tabulate(lambda d: pair_features(model, d), tables.distances)
-    z = (tables.numbers[..., None] == species).to(phi.dtype)  # (M, n, s)
+    phi, slopes = tables.features, tables.slopes
+    if phi is None or slopes is None:
+        phi, slopes = tabulate(lambda d: pair_features(model, d), tables.distances)
+    phi = phi[..., : slopes.shape[-1]]
+    number, known = tables.numbers, species
+    if tables.kind is not None and _are_columns(tables.kind_numbers):
+        number, known = tables.kind, torch.arange(len(tables.kind_numbers), device=species.device)
+    z = (number[..., None] == known).to(phi.dtype)  # (M, n, s)
     frame = torch.arange(len(tables), device=z.device)[:, None, None]
     z_i = z[:, :, None].expand(*phi.shape[:-1], -1)
     features = torch.cat([phi, z[frame, tables.neighbours], z_i], dim=-1)
     return replace(tables, features=features, slopes=slopes)
 
 
-def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """W, E_g H_j and E_g H_i: gamma, all that precedes it and the experts, multiplied out.
+def _are_columns(kind_numbers: Tensor | None) -> TypeGuard[Tensor]:
+    """Whether kinds of atoms take the place of species."""
+    return kind_numbers is not None and len(kind_numbers) <= COLUMNS
 
-    Returns:
-        (G, P + 2 s, F) what acts on the data in A, and (G, H, F) what acts on h_j and on h_i; H is
-        0 without layers.
+
+class Composed(NamedTuple):
+    """gamma, all that precedes it and the experts, multiplied out.
+
+    W: (G, P + 2 s, F) what acts on the data in A, whose last 2 s columns are z_j and z_i.
+    W_j, W_i: (G, H, F) what acts on h_j and on h_i; H is 0 without layers.
+    n_species: s.
     """
+
+    W: Tensor
+    W_j: Tensor
+    W_i: Tensor
+    n_species: int
+
+
+def _compose(model: DeepSet, numbers: Tensor, h: Tensor | None) -> Composed:
+    """The composed weights for s species, or kinds of atoms, with h (s, H) of each."""
     F = model.gamma.out_features
     to_target, to_source, to_edge, to_h = model.gamma.weight.split(
         [F, F, F, model.gamma.in_features - 3 * F], dim=1
@@ -72,19 +99,41 @@ def _compose(model: DeepSet, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     from_p, from_s = edge.weight[:, :F], edge.weight[:, F:]
     from_rbf = from_p @ torch.cat([radial.weight, radial.bias[:, None]], dim=1)  # C rbf and C
     Q = to_edge @ torch.cat([from_rbf, from_s], dim=1)  # (F, P)
-    x = model.embedding(species)
+    x = model.embedding(numbers)
     P_j = to_source @ model.source_projection(x).T  # (F, s)
     constant = to_edge @ edge.bias + model.gamma.bias
     P_i = to_target @ model.target_projection(x).T + constant[:, None]
+    if h is not None:
+        P_j, P_i = P_j + H_j @ h.T, P_i + H_i @ h.T
 
     E, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
     composed = E @ torch.cat([Q, P_j, P_i], dim=1)  # (G, F, P + 2 s)
     # Each pair has one z_i, so the experts' biases ride on its columns.
-    first = Q.shape[1] + len(species)
     columns = torch.arange(composed.shape[-1], device=b.device)
-    of_z_i = (columns >= first) & (columns < first + len(species))
+    of_z_i = columns >= Q.shape[1] + len(numbers)
     composed = composed + b[:, :, None] * of_z_i
-    return composed.mT, (E @ H_j).mT, (E @ H_i).mT
+    return Composed(composed.mT, (E @ H_j).mT, (E @ H_i).mT, len(numbers))
+
+
+class Layered(NamedTuple):
+    """What the graph layers say of N atoms: h_i is row i of `of_atom @ h`, or of h without that.
+
+    h: (N, H), or (C, H) of each kind of atom; of_atom: (N, C) one-hot.
+    """
+
+    h: Tensor
+    of_atom: Tensor | None
+
+    def spread(self, values: Tensor, rows: slice) -> Tensor:
+        """What has a row for each of h, for some atoms."""
+        if self.of_atom is None:
+            return values
+        return (self.of_atom[rows] @ values.flatten(1)).unflatten(1, values.shape[1:])
+
+    def through(self, weights: Tensor, rows: slice) -> Tensor:
+        """h_i of n atoms through (G, H, F), (n, G, F)."""
+        own = self.h[rows] if self.of_atom is None else self.h
+        return self.spread(torch.einsum("nh,ghf->ngf", own, weights), rows)
 
 
 def _graph_features(gnn: GraphLayers, x: Tensor, batch: Batch) -> Tensor:
@@ -110,28 +159,39 @@ def energies_and_gradients(
         (N,) dimensionless e_i (padding not masked) and (N, J, 3) dE / d(r_i - r_j) per angstrom,
         zero in padding.
     """
-    weights = _compose(model, species)
-    h = None
-    if model.gnn is not None:
-        h = _graph_features(model.gnn, model.embedding(batch.numbers), batch)
+    weights, layered = _weights(model, batch, species)
     # Rows are independent, but where a graph layer's features are summed frame by frame.
-    whole = create_graph or (batch.dense and h is not None)
+    whole = create_graph or (batch.dense and layered is not None)
     pieces = [slice(None)]
     if not whole:
         at_once = max(PAIRS // batch.pair.shape[1], 1)
         pieces = [slice(start, start + at_once) for start in range(0, len(batch.numbers), at_once)]
-    parts = [_rows(model, batch, rows, species, weights, h, create_graph) for rows in pieces]
+    parts = [_rows(model, batch, rows, weights, layered, create_graph) for rows in pieces]
     energies, by_vector = (torch.cat(x) if len(x) > 1 else x[0] for x in zip(*parts, strict=True))
     return energies, by_vector
+
+
+def _weights(model: DeepSet, batch: Batch, species: Tensor) -> tuple[Composed, Layered | None]:
+    """The composed weights, and what of the graph layers is not in them."""
+    gnn, kinds, edges = model.gnn, batch.kind_numbers, batch.kind_edges
+    if gnn is None:
+        return _compose(model, species, None), None
+    if batch.kind is None or kinds is None or edges is None:
+        h = _graph_features(gnn, model.embedding(batch.numbers), batch)
+        return _compose(model, species, None), Layered(h, None)
+    h = gnn(model.embedding(kinds), edges)
+    if _are_columns(kinds):
+        return _compose(model, kinds, h), None
+    of_atom = batch.kind[:, None] == torch.arange(len(kinds), device=kinds.device)
+    return _compose(model, species, None), Layered(h, of_atom.to(h.dtype))
 
 
 def _rows(
     model: DeepSet,
     batch: Batch,
     rows: slice,
-    species: Tensor,
-    weights: tuple[Tensor, Tensor, Tensor],
-    h: Tensor | None,
+    weights: Composed,
+    layered: Layered | None,
     create_graph: bool,
 ) -> tuple[Tensor, Tensor]:
     """e_i (n,) of some rows, and dE / d(r_i - r_j) (n, J, 3) of their pairs."""
@@ -141,7 +201,7 @@ def _rows(
         t[rows] for t in (batch.distances, batch.directions, batch.features, batch.slopes)
     )
     n, J = d.shape
-    W, W_j, W_i = weights
+    W = weights.W
 
     w, dw = model.weights_with_slope(d)  # (n, J, G)
     mask = batch.pair[rows][..., None]
@@ -152,19 +212,20 @@ def _rows(
 
     S_i: Tensor | None = None
     leaves: list[Tensor] = []
-    if h is not None:
-        S_i = torch.einsum("nh,ghf->ngf", h[rows], W_i)
+    if layered is not None:
+        S_i = layered.through(weights.W_i, rows)
         if batch.dense:
-            S_j = torch.einsum("nh,ghf->ngf", h, W_j).view(batch.n_frames, J * G, -1)
+            S_j = layered.through(weights.W_j, rows).reshape(batch.n_frames, J * G, -1)
             by_frame = yw.view(batch.n_frames, J, J, 4, G).transpose(2, 3)
             leaves.append(by_frame.reshape(batch.n_frames, J * 4, J * G))
         else:
+            h = layered.spread(layered.h, slice(None))
             phi = torch.cat([phi, h[batch.neighbours[rows]]], dim=-1)
-            W = torch.cat([W, W_j], dim=1)
+            W = torch.cat([W, weights.W_j], dim=1)
     A = yw.transpose(1, 2) @ phi  # (n, 4G, P + 2 s + H)
     leaves.append(A)
     P = slopes.shape[-1]
-    z_i = slice(P + len(species), P + 2 * len(species))
+    z_i = slice(P + weights.n_species, P + 2 * weights.n_species)
 
     def readout(A: Tensor, by_frame: Tensor | None = None) -> Tensor:
         M = A.view(n, 4, -1) @ W.flatten(0, 1)  # (n, 4, F)

@@ -19,15 +19,22 @@ class GraphLayers(nn.Module):
         n_layers: how many.
         draws_by_edge: whether padded edges would change what a layer does; see
             `deepset_bench.variants.graph_layer`.
+        of_neighbours: whether atoms in like surroundings are given the same; see there.
     """
 
     def __init__(
-        self, make: Callable[[], nn.Module], n_layers: int, *, draws_by_edge: bool = True
+        self,
+        make: Callable[[], nn.Module],
+        n_layers: int,
+        *,
+        draws_by_edge: bool = True,
+        of_neighbours: bool = False,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(make() for _ in range(n_layers))
         self.activation = nn.SiLU()
         self.draws_by_edge = draws_by_edge
+        self.of_neighbours = of_neighbours
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """(N, F) embeddings and (2, E) edges [source j, target i] -> (N, F)."""

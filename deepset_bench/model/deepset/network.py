@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from deepset_bench.denormals import without_tails
 from deepset_bench.errors import chosen
+from deepset_bench.model.atom_kinds import with_kinds
 from deepset_bench.model.batches import Batch, Tables, with_slope
 from deepset_bench.model.deepset.gate import DistanceGate
 from deepset_bench.model.deepset.graph import GraphLayers
@@ -148,6 +149,12 @@ class DeepSet(nn.Module):
         V = x.new_zeros(len(x), 3, m.shape[-1]).index_add(0, i, u[:, :, None] * m[:, None, :])
         energies: Tensor = self.readout(X, V)
         return energies
+
+    def with_kinds(self, tables: Tables) -> Tables:
+        """See `deepset_bench.model.atom_kinds`."""
+        if self.gnn is None or not self.gnn.of_neighbours:
+            return tables
+        return with_kinds(tables, len(self.gnn.layers))
 
     def prepare(self, tables: Tables, species: Tensor) -> Tables:
         """See `deepset_bench.model.deepset.fused`."""
