@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.progress import Progress
 
+from deepset_bench.checks.cheap import sampled
 from deepset_bench.checks.finding import Finding, as_dict, worst
 from deepset_bench.checks.full import Report, full_examination
 from deepset_bench.checks.sample import SAMPLE
@@ -18,6 +19,7 @@ from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import Request, gather, is_set
 from deepset_bench.files import write_text
+from deepset_bench.molecules.mapped import is_large
 from deepset_bench.surroundings import say
 
 
@@ -54,8 +56,12 @@ def check(request: Request, options: CheckOptions) -> bool:
     if not (len(request.sources) == 1 and is_set(request.sources[0])):
         read = "; ".join(gathered.remarks)
         errors.print(f"{gathered.name}: {read}", soft_wrap=True)
+    frames = gathered.frames
+    if is_large(frames):
+        frames = sampled(frames)
+        errors.print(f"examines {len(frames):,} of the {len(gathered.frames):,} frames")
     subject = Subject(
-        gathered.frames,
+        frames,
         gathered.name,
         "biased" if options.biased else "potential",
         gathered.sheet,

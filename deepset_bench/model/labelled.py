@@ -7,8 +7,10 @@ that may be mapped from a file. What a batch holds is the same to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -50,6 +52,10 @@ class LabelledTables:
         """Tables that hold these frames (B,), and which of theirs they are."""
         return self, frames
 
+    def ahead(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The same batches, as they are asked for."""
+        yield from batches
+
     def parts(self, size: int) -> Iterator[LabelledTables]:
         """All frames in their order, as so many at a time as there are tables of."""
         yield self
@@ -69,26 +75,47 @@ class LabelledFrames:
         energy: (M,) eV, relative to the energy reference, on the device.
         make: tables of some of the frames, and their forces (A, 3), on a device.
         counts: how many frames tables of each shape would hold.
+        begun: batches that are being made, by the identity of their frames.
     """
 
     frames: Frames | Selected
     energy: Tensor
     make: Callable[[Frames, torch.device], tuple[Buckets, Tensor]]
     counts: Mapping[Shape, int]
+    begun: dict[int, Future[LabelledTables]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def of(self, frames: Tensor) -> tuple[LabelledTables, Tensor]:
-        """See `LabelledTables`; with denormal numbers, which the search for neighbours needs."""
-        with unflushed():
+        """See `LabelledTables`."""
+        begun = self.begun.pop(id(frames), None)
+        made = begun.result() if begun else self._made(frames)
+        return made, torch.arange(len(frames), device=frames.device)
+
+    def _made(self, frames: Tensor) -> LabelledTables:
+        with unflushed():  # the search for neighbours needs denormal numbers
             tables, forces = self.make(self.frames.select(frames.cpu().numpy()), frames.device)
-            labelled = LabelledTables(tables, self.energy[frames], tables.by_row(forces))
-        return labelled, torch.arange(len(frames), device=frames.device)
+            return LabelledTables(tables, self.energy[frames], tables.by_row(forces))
+
+    def ahead(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The same batches: each is made on a thread of its own while that before is computed."""
+        waiting = deque[Tensor]()
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                for frames in batches:
+                    self.begun[id(frames)] = thread.submit(self._made, frames)
+                    waiting.append(frames)
+                    if len(waiting) > 1:
+                        yield waiting.popleft()
+                yield from waiting
+            finally:
+                self.begun.clear()
 
     def parts(self, size: int) -> Iterator[LabelledTables]:
         """See `LabelledTables`."""
-        for frames in torch.arange(len(self), device=self.energy.device).split(size):
+        every = torch.arange(len(self), device=self.energy.device)
+        for frames in self.ahead(every.split(size)):
             yield self.of(frames)[0]
 
     def to(self, device: torch.device) -> LabelledFrames:

@@ -201,7 +201,7 @@ class Frames:
             chosen = slice(start, max(start, stop))
             atoms = slice(self.offsets[start], self.offsets[chosen.stop])
         else:
-            chosen = np.arange(len(self))[frames]
+            chosen = _whole_numbers(frames, len(self))
             atoms = self.atoms_in(chosen)
         return Frames(
             numbers=self.numbers[atoms],
@@ -320,6 +320,16 @@ def runs(n_atoms: IntArray, most: int) -> Iterator[slice]:
         stop = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
         yield slice(start, stop)
         start, before = stop, int(ends[stop - 1])
+
+
+def _whole_numbers(rows: Sequence[int] | NDArray[Any] | slice, count: int) -> IntArray:
+    """Rows of `count` as an array of numbers, not negative; as little work as there are of them."""
+    if isinstance(rows, slice):
+        return np.arange(count)[rows]
+    found = np.asarray(rows) if len(rows) else np.zeros(0, dtype=np.int64)
+    if found.dtype == np.bool_ or found.min(initial=0) < 0:
+        return np.arange(count)[found]
+    return found
 
 
 def _sums(values: NDArray[Any], offsets: IntArray) -> IntArray:

@@ -189,7 +189,8 @@ def _seed(seed: int, epoch: int) -> int:
 
 def _batches(member: Member, epoch: int) -> Iterator[Tensor]:
     """The training frames in the order of this seed and epoch, a batch at a time."""
-    n_train = len(member.setup.parts["train"])
+    labels = member.setup.parts["train"]
+    n_train = len(labels)
     order = np.random.default_rng([member.config.seed, epoch]).permutation(n_train)
     on_device = torch.from_numpy(order).to(member.setup.device)
-    yield from on_device.split(member.config.trainer.batch_size)
+    yield from labels.ahead(on_device.split(member.config.trainer.batch_size))

@@ -128,9 +128,8 @@ class SingleOptimisation:
         setup.potential.eval()  # training everywhere else: a step has no time to say so
         total = torch.zeros(3, device=setup.device)
         with torch.no_grad():
-            for frames in torch.arange(len(labels), device=setup.device).split(
-                evaluation_batch(self.config)
-            ):
+            every = torch.arange(len(labels), device=setup.device)
+            for frames in labels.ahead(every.split(evaluation_batch(self.config))):
                 parts = [
                     terms(setup.potential(batch), batch, target)
                     for batch, target in with_targets(labels, setup.loss, frames)

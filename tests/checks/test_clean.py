@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepset_bench.checks import cheap
 from deepset_bench.checks.agreement import smooth
-from deepset_bench.checks.cheap import cheap_checks, examine
+from deepset_bench.checks.cheap import Verdict, cheap_checks, examine
 from deepset_bench.checks.full import FRAMES
 from deepset_bench.checks.subject import Subject
 from deepset_bench.data import catalogue
@@ -76,3 +77,14 @@ def test_without_pairs_or_a_known_bias_nothing_shows_that_forces_are_a_gradient(
     assert verdict.verdict == "suspect"
     assert "nothing shows" in verdict.findings[0]
     assert cheap_checks(clean(400), "potential").findings == []
+
+
+def test_of_a_large_set_runs_of_frames_all_along_it_are_looked_at(monkeypatch):
+    frames = clean(400)
+    monkeypatch.setattr(cheap, "MOST", len(frames.numbers) // 4)
+    some = cheap.sampled(frames)
+    assert len(some) == 100
+    assert {some.index[0], some.index[-1]} == {0, 399}
+    assert (np.diff(some.index) == 1).sum() == 90
+    verdict = cheap_checks(frames, "potential")
+    assert verdict == Verdict("ok", ["looked at 100 of the 400 frames, evenly spaced"])
