@@ -29,12 +29,32 @@ def framewise(batch: Batch, target: Target) -> tuple[Named, Target]:
 def of_framewise(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Batch) -> Any:
     """`compute` of batches as dense as this one, given as `framewise` has them."""
 
+    like = without_tensors(batch)
+
     def function(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         values: dict[str, Any] = {name: t.flatten(0, 1) for name, t in tensors.items()}
-        whole = replace(batch, **values, n_frames=tensors["numbers"].shape[0])
+        whole = replace(like, **values, n_frames=tensors["numbers"].shape[0])
         return compute(flat, buffers, whole, {**target, "forces": target["forces"].flatten(0, 1)})
 
     return function
+
+
+def without_tensors(batch: Batch) -> Batch:
+    """What of a batch is the same in all batches like it."""
+    nothing: dict[str, Any] = dict.fromkeys(batch.tensors())
+    return replace(batch, **nothing)
+
+
+def n_open(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
+    """How many sizes, the first of each tensor, differ from batch to batch as `framewise` gives."""
+    of_tensors = {"numbers": 2, "positions": 2}
+    of_target = {"energy": 1, "forces": 2, "energy_unit": target["energy_unit"].dim()}
+    return (
+        0,
+        dict.fromkeys(buffers, 0),
+        {name: of_tensors.get(name, 3) for name in tensors},
+        {name: of_target.get(name, 0) for name in target},
+    )
 
 
 def stand_ins(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
@@ -45,25 +65,21 @@ def stand_ins(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> t
         ShapeEnv,
         StatelessSymbolicContext,
     )
+    from torch.utils._pytree import tree_map
 
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     sizes = _unequal(*tensors["neighbours"].shape)
 
-    def stand_in(tensor: Tensor, n_open: int = 0) -> Tensor:
+    def stand_in(tensor: Tensor, n_open: int) -> Tensor:
         fixed = tensor.shape[n_open:]
         # Equal sizes are one unknown: all the frames, all the atoms.
         kinds = [DimDynamic.DUCK] * n_open + [DimDynamic.STATIC] * len(fixed)
         example = tensor.new_zeros((*sizes[:n_open], *fixed))
         return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(kinds))
 
-    n_open = {"numbers": 2, "positions": 2}
-    of_target = {"energy": 1, "forces": 2, "energy_unit": target["energy_unit"].dim()}
-    return (
-        stand_in(flat),
-        {name: stand_in(t) for name, t in buffers.items()},
-        {name: stand_in(t, n_open.get(name, 3)) for name, t in tensors.items()},
-        {name: stand_in(t, of_target.get(name, 0)) for name, t in target.items()},
-    )
+    given = (flat, buffers, tensors, target)
+    whole: tuple[Any, ...] = tree_map(stand_in, given, n_open(*given))
+    return whole
 
 
 def _unequal(frames: int, n: int, J: int) -> tuple[int, int, int]:

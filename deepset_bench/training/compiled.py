@@ -8,12 +8,10 @@ what is element-wise in it. The idea is NequIP's. The function stays the same to
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,7 +22,8 @@ from deepset_bench.model.batches import Batch
 from deepset_bench.model.labelled import Labelled
 from deepset_bench.model.potential import Potential
 from deepset_bench.schema import Config
-from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
+from deepset_bench.training.any_size import framewise, of_framewise, without_tensors
+from deepset_bench.training.compilation import Graph, compiled, first_line
 from deepset_bench.training.loss import Loss, Target, terms
 
 WORTHWHILE = 4000
@@ -37,9 +36,6 @@ pyproject.toml. `make_fx`, `standalone_compile` and `torch.utils._pytree` may ch
 Named = dict[str, Tensor]
 Gradients = Callable[[Tensor, Named, Batch, Target], tuple[Tensor, Tensor]]
 """(P,) parameters, buffers, a batch and its target -> (P,) gradient, `terms`."""
-
-Graph = Callable[[Tensor, Named, Named, Target], Any]
-"""The same of the batch's tensors by name."""
 
 
 def traceable(config: Config) -> str:
@@ -101,6 +97,8 @@ def gradients(potential: Potential, loss: Loss, clip: float | None) -> Gradients
         clip: largest norm of the gradient, or None.
     """
 
+    objective = loss.objective  # not the loss, whose units are of one seed
+
     def compute(
         flat: Tensor, buffers: Named, batch: Batch, target: Target
     ) -> tuple[Tensor, Tensor]:
@@ -108,7 +106,7 @@ def gradients(potential: Potential, loss: Loss, clip: float | None) -> Gradients
             flat = flat.detach().requires_grad_()
             known = {**named(flat, potential), **buffers}
             measured = terms(functional_call(potential, known, (batch,)), batch, target)
-            (gradient,) = torch.autograd.grad(loss.objective(measured), flat)
+            (gradient,) = torch.autograd.grad(objective(measured), flat)
         return clipped(gradient, clip), measured.detach()
 
     return compute
@@ -135,85 +133,13 @@ def errors(potential: Potential) -> Callable[[Tensor, Named, Batch, Target], Ten
 def of_tensors(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Batch) -> Graph:
     """`compute` of batches like this one, given as their tensors."""
 
+    like = without_tensors(batch)
+
     def function(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         values: dict[str, Any] = {**tensors}
-        return compute(flat, buffers, replace(batch, **values), target)
+        return compute(flat, buffers, replace(like, **values), target)
 
     return function
-
-
-def trace(function: Callable[..., Any], *given: Any, mode: Literal["real", "fake"] = "real") -> Any:
-    """What a function does to tensors of these shapes, as one graph free of Python.
-
-    `mode` is `fake` for stand-ins of tensors.
-    """
-    # Here, because it imports a compiler's worth of modules that an eager run does without.
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    return make_fx(function, tracing_mode=mode, _allow_non_fake_inputs=True)(*given)
-
-
-def compiled(function: Graph, *given: Any, traced_with: tuple[Any, ...] | None = None) -> Graph:
-    """A function, traced, compiled and run once, which is where a failure would show.
-
-    It is to be called with tensors of these shapes alone: nothing looks whether they are.
-
-    Args:
-        function: what to compile.
-        given: what to run it with.
-        traced_with: stand-ins of `given` whose open sizes stay open.
-    """
-    _keep_apart()
-    from torch._inductor import standalone_compile
-    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
-
-    options: dict[str, Any] = {}
-    if given[0].device.type == "cpu":
-        options = {
-            "cpp_wrapper": True,  # one C++ file with all kernels: half the compiler's time
-            "compile_threads": 1,  # so no pool of processes for it
-            "cpp.vec_isa_ok": True,  # what the processor says it has, not three test programs
-            "cpp.min_chunk_size": 4096,  # most arrays are too small to share among threads
-        }
-    leaves, structure = tree_flatten(given)
-
-    def of_leaves(*leaves: Any) -> Any:
-        return function(*tree_unflatten(leaves, structure))
-
-    if traced_with is None:
-        graph = trace(of_leaves, *leaves)
-    else:
-        graph = trace(of_leaves, *tree_leaves(traced_with), mode="fake")
-        check_open(traced_with)
-    # The compiler alone: torch.compile would trace the graph again, and keep it.
-    fast: Any = standalone_compile(
-        graph,
-        leaves,
-        dynamic_shapes="from_example_inputs" if traced_with is None else "from_graph",
-        options={"config_patches": options},
-        donate_graph_module=True,
-    )
-    fast(*leaves)
-    return lambda *given: fast(*tree_leaves(given))
-
-
-def _keep_apart() -> None:
-    """A cache of compiled code for each instruction set that torch uses.
-
-    Inductor finds what it keeps by its text; what was built for other vectors computes other
-    numbers, and says nothing.
-    """
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
-
-    capability = torch.backends.cpu.get_cpu_capability().lower()
-    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
-    if Path(folder).name != capability:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(folder) / capability)
-
-
-def first_line(error: Exception) -> str:
-    """What a platform's compiler said, as one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class CompiledGradients:
@@ -275,4 +201,4 @@ class CompiledGradients:
         # What the model computes once and keeps is not to be computed from stand-ins.
         self.compute(flat, buffers, batch, target)
         given = flat, buffers, *framewise(batch, target)
-        return compiled(of_framewise(self.compute, batch), *given, traced_with=stand_ins(*given))
+        return compiled(of_framewise(self.compute, batch), *given, open_sizes=True)

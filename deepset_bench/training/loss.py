@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from ase.units import Bohr, Hartree
@@ -73,10 +75,14 @@ class Loss:
         atoms = (numbers > 0).sum(-1)
         return (self.energy_unit / self.mean_atoms)[..., None] * atoms
 
-    def objective(self, terms: Tensor) -> Tensor:
-        """() what the gradient is taken of, from the first two of `terms` (4,)."""
+    @property
+    def objective(self) -> Callable[[Tensor], Tensor]:
+        """() what the gradient is taken of, from the first two of `terms` (4,).
+
+        It holds two numbers, so that it is the same for all seeds of a variant.
+        """
         weight = self.energy_weight * (SMOOTHING if self.smoothed else 1.0)
-        return weight * terms[0] + self.forces_weight * terms[1]
+        return partial(_weighted, weight, self.forces_weight)
 
     def value(self, stage: str, terms: Tensor) -> Tensor:
         """The loss as it is printed, () or one a stacked run, of `terms` (..., 4).
@@ -99,6 +105,10 @@ class Loss:
         if self.mean_atoms is not None:
             self.mean_atoms = self.mean_atoms.to(device)
         return self
+
+
+def _weighted(energy_weight: float, forces_weight: float, terms: Tensor) -> Tensor:
+    return energy_weight * terms[0] + forces_weight * terms[1]
 
 
 def make_loss(

@@ -18,17 +18,8 @@ from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch, Tables
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.schema import Config
-from deepset_bench.training.compiled import (
-    Graph,
-    compiled,
-    errors,
-    first_line,
-    flatten,
-    gradients,
-    named,
-    of_tensors,
-    trace,
-)
+from deepset_bench.training.compilation import Graph, compiled, first_line, trace
+from deepset_bench.training.compiled import errors, flatten, gradients, named, of_tensors
 from deepset_bench.training.loss import Target
 from deepset_bench.training.setup import Setup, evaluation_batch
 from deepset_bench.training.step import Measured, sums
@@ -138,28 +129,27 @@ class StackedOptimisation:
         shape = (stage, frames.shape[1])
         with torch.no_grad():
             if shape not in self.graphs:
-                potential = self.setups[0].potential.train(stage == "train")
-                clip = self.config.trainer.gradient_clip
-                compute = gradients(potential, self.loss, clip)
-                buffers, tensors, wanted = (
-                    {name: t[0] for name, t in stack.items()} for stack in given[1:]
-                )
-                graph = trace(
-                    of_tensors(compute if stage == "train" else errors(potential), batch),
-                    self.parameters[0],
-                    buffers,
-                    tensors,
-                    wanted,
-                )
-                stacked: Graph = torch.func.vmap(graph)
-                if self.compile_steps and shape == ("train", self.config.trainer.batch_size):
-                    try:
-                        stacked = compiled(stacked, *given)
-                    except Exception as error:  # whatever the platform's compiler raises
-                        self.say(f"not compiled: {first_line(error)}")
-                        self.on_eager()
-                self.graphs[shape] = stacked
+                self.graphs[shape] = self._stacked(shape, batch, given)
             return self.graphs[shape](*given)
+
+    def _stacked(self, shape: tuple[str, int], batch: Batch, given: tuple[Any, ...]) -> Graph:
+        """What one run does to a batch, traced and done to all; compiled for whole batches."""
+        potential = self.setups[0].potential.train(shape[0] == "train")
+        compute = gradients(potential, self.loss, self.config.trainer.gradient_clip)
+        alone = of_tensors(compute if shape[0] == "train" else errors(potential), batch)
+
+        def all_at_once() -> Graph:
+            of_one = ({name: t[0] for name, t in stack.items()} for stack in given[1:])
+            vectorised: Graph = torch.func.vmap(trace(alone, given[0][0], *of_one))
+            return vectorised
+
+        if self.compile_steps and shape == ("train", self.config.trainer.batch_size):
+            try:
+                return compiled(alone, *given, prepared=all_at_once)
+            except Exception as error:  # whatever the platform's compiler raises
+                self.say(f"not compiled: {first_line(error)}")
+                self.on_eager()
+        return all_at_once()
 
     def _adamw(self, gradient: Tensor, rates: Sequence[float]) -> None:
         """An AdamW step of (n, P) parameters, each run at its own rate.

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
+from deepset_bench.training.compilation import trace
 from deepset_bench.training.compiled import (
     CompiledGradients,
-    _keep_apart,
     flatten,
     gradients,
     named,
     of_tensors,
-    trace,
     traceable,
     wants_compiling,
 )
+from deepset_bench.training.lowering import keep_apart
 from deepset_bench.training.step import with_targets
 
 from .tiny import DEEPSET_X, prepared
@@ -114,7 +114,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no compiler found\nat all")
 
-    monkeypatch.setattr("torch._inductor.standalone_compile", broken)
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx_inner", broken)
     said: list[str] = []
     case = Case()
     fast = CompiledGradients(case.eager, case.setup.parts["train"], 6, said.append)
@@ -144,7 +144,7 @@ def test_what_was_compiled_for_other_vectors_is_not_taken(monkeypatch, tmp_path)
             monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
             monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", before)
             for _ in range(2):
-                _keep_apart()
+                keep_apart()
                 folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
                 assert folder.name == capability.lower()
                 assert after in str(folder.parent)

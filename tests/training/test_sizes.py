@@ -16,11 +16,11 @@ from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.metrics import differences, predict
 from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
+from deepset_bench.training.compilation import trace
 from deepset_bench.training.compiled import (
     CompiledGradients,
     flatten,
     gradients,
-    trace,
 )
 from deepset_bench.training.loss import make_loss
 from deepset_bench.training.setup import build_potential, prepare

@@ -95,7 +95,7 @@ def test_without_a_compiler_a_stack_goes_on_uncompiled(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no compiler found\nat all")
 
-    monkeypatch.setattr("torch._inductor.standalone_compile", broken)
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx_inner", broken)
     said: list[str] = []
     setup, config = prepared()
     stack = StackedOptimisation([setup], [config], compile_steps=True, say=said.append)
