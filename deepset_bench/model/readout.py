@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.model import gated
 from deepset_bench.variants import readout
 
 
@@ -42,6 +44,12 @@ class GatedEquivariantBlock(nn.Module):
         y, q = self.mlp(torch.cat([X, v1], dim=-1)).chunk(2, dim=-1)
         return self.activation(y), q[..., None, :] * v2
 
+    def hidden(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the hidden layer does with X, (F_in, F_in), and with v1, and its bias."""
+        layer = cast("nn.Linear", self.mlp[0])
+        of_X, of_v1 = layer.weight.chunk(2, dim=1)
+        return of_X, of_v1, layer.bias
+
 
 @readout("equivariant")
 class EquivariantReadout(nn.Module):
@@ -56,6 +64,25 @@ class EquivariantReadout(nn.Module):
         """(N, F), (N, 3, F) -> (N,) dimensionless atomic energies."""
         energy, _ = self.second(*self.first(X, V))
         return energy.squeeze(-1)
+
+    def first_maps(self) -> tuple[Tensor, Tensor]:
+        """The maps that come first: (F + F/2, F) of V and (F, F) of X."""
+        of_V = torch.cat([self.first.vector_norm.weight, self.first.vector_out.weight])
+        return of_V, self.first.hidden()[0]
+
+    def with_gradient(self, V: Tensor, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies (N,) and their gradients by what the first maps made of V and X.
+
+        The same function as `forward`, for a fast form; see `deepset_bench.model.gated`.
+        """
+        _, H, b = self.first.hidden()
+        H_x2, H_n2, b_2 = self.second.hidden()
+        out, out_2 = (cast("nn.Linear", block.mlp[2]) for block in (self.first, self.second))
+        blocks = gated.Blocks(
+            *(H, b, out.weight, out.bias, self.second.vector_norm.weight),
+            *(H_x2, H_n2, b_2, out_2.weight[0], out_2.bias[0]),
+        )
+        return gated.with_gradient(V, X, blocks)
 
 
 @readout("invariant")

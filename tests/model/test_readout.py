@@ -110,3 +110,33 @@ def test_safe_norm_twice_differentiated_at_zero_is_finite():
     (gradient,) = torch.autograd.grad(safe_norm(v, dim=-1).sum(), v, create_graph=True)
     (second,) = torch.autograd.grad(gradient.sum(), v)
     np.testing.assert_array_equal(second, 0.0)
+
+
+def test_the_gradient_and_its_derivatives_are_autograds():
+    """Of a random projection of energies and gradients; one atom has vectors of length zero."""
+    torch.manual_seed(0)
+    readout = EquivariantReadout(8)
+    with torch.no_grad():
+        for parameter in readout.parameters():
+            parameter.normal_()
+    X, V = torch.randn(5, 8, requires_grad=True), torch.randn(5, 3, 8)
+    V[2] = 0.0
+    V.requires_grad_()
+    e_, X_, V_ = torch.randn(5), torch.randn(5, 8), torch.randn(5, 3, 8)
+
+    def derivatives(fast: bool) -> list[torch.Tensor]:
+        if fast:
+            of_V, of_X = readout.first_maps()
+            energies, dV, dX = readout.with_gradient(V @ of_V.T, X @ of_X.T)
+            dV, dX = dV @ of_V, dX @ of_X
+        else:
+            energies = readout(X, V)
+            dV, dX = torch.autograd.grad(energies.sum(), (V, X), create_graph=True)
+        projection = (energies * e_).sum() + (dV * V_).sum() + (dX * X_).sum()
+        wanted = [X, V, *readout.parameters()]
+        found = torch.autograd.grad(projection, wanted, materialize_grads=True, allow_unused=True)
+        return [energies, dV, dX, *found]
+
+    for found, expected in zip(derivatives(True), derivatives(False), strict=True):
+        bound = 1e-11 * expected.abs().max() + 1e-13
+        assert (found - expected).abs().max() <= bound

@@ -15,8 +15,9 @@ So, with y_ij = [u_ij ; 1] and the expert weights w_ij,
 
 No tensor of size E x G x F exists, and W is composed once per call from the parameters of
 `DeepSet`, so the state dict and the initialisation are the reference's own. [phi_ij ; z_j ; z_i]
-and its derivative are data, computed once. The forces use the same trick backwards: dE/dA comes
-from autograd through the readout alone, and the chain rule from A to the positions is written out.
+and its derivative are data, computed once. The forces use the same trick backwards: the readout
+gives its gradient by X_i and V_i, and the chain rule from there to the positions is written out.
+Where A has few columns, as with one expert, the readout's first maps are part of W.
 
 In dense tables the neighbours' h_j go the other way round, S_j[g] = E_g H_j h_j first and then
 sum_jg y_ij[a] w_ij[g] S_j[g] as one matrix product a frame: h_j has as many numbers as S_j[g], and
@@ -30,10 +31,10 @@ hold what comes of h, and nothing else is left of the layers.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple, TypeGuard, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepset_bench.model.batches import Batch, Tables, tabulate
 from deepset_bench.model.deepset.graph import GraphLayers
@@ -42,6 +43,9 @@ from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
 PAIRS = 8192
 """Slots of pairs that are evaluated at a time, to stay within the cache and take little memory."""
+
+FEW = 2
+"""Columns of A for each of the F features below which the readout's first maps are part of W."""
 
 COLUMNS = 16
 """Kinds of atoms above which they are not columns of the features. Each is two."""
@@ -78,14 +82,13 @@ class Composed(NamedTuple):
     """gamma, all that precedes it and the experts, multiplied out.
 
     W: (G, P + 2 s, F) what acts on the data in A, whose last 2 s columns are z_j and z_i.
-    W_j, W_i: (G, H, F) what acts on h_j and on h_i; H is 0 without layers.
-    n_species: s.
+    E: (G, F, F) the experts; H_j, H_i: (F, H) what acts on h_j and h_i before; H is 0 without.
     """
 
     W: Tensor
-    W_j: Tensor
-    W_i: Tensor
-    n_species: int
+    E: Tensor
+    H_j: Tensor
+    H_i: Tensor
 
 
 def _compose(model: DeepSet, numbers: Tensor, h: Tensor | None) -> Composed:
@@ -112,7 +115,7 @@ def _compose(model: DeepSet, numbers: Tensor, h: Tensor | None) -> Composed:
     columns = torch.arange(composed.shape[-1], device=b.device)
     of_z_i = columns >= Q.shape[1] + len(numbers)
     composed = composed + b[:, :, None] * of_z_i
-    return Composed(composed.mT, (E @ H_j).mT, (E @ H_i).mT, len(numbers))
+    return Composed(composed.mT, E, H_j, H_i)
 
 
 class Layered(NamedTuple):
@@ -124,16 +127,18 @@ class Layered(NamedTuple):
     h: Tensor
     of_atom: Tensor | None
 
-    def spread(self, values: Tensor, rows: slice) -> Tensor:
-        """What has a row for each of h, for some atoms."""
+    def through(self, H: Tensor, rows: slice) -> Tensor:
+        """H h_i of n atoms, (n, F)."""
         if self.of_atom is None:
-            return values
-        return (self.of_atom[rows] @ values.flatten(1)).unflatten(1, values.shape[1:])
+            return self.h[rows] @ H.T
+        return self.of_atom[rows] @ (self.h @ H.T)
 
-    def through(self, weights: Tensor, rows: slice) -> Tensor:
-        """h_i of n atoms through (G, H, F), (n, G, F)."""
-        own = self.h[rows] if self.of_atom is None else self.h
-        return self.spread(torch.einsum("nh,ghf->ngf", own, weights), rows)
+    def experts(self, E: Tensor, H: Tensor, rows: slice) -> Tensor:
+        """E_g H h_i of n atoms, (n, G, F)."""
+        if self.of_atom is None:
+            return torch.einsum("nf,gof->ngo", self.through(H, rows), E)
+        of_kind = torch.einsum("cf,gof->cgo", self.h @ H.T, E)
+        return torch.einsum("nc,cgo->ngo", self.of_atom[rows], of_kind)
 
 
 def _graph_features(gnn: GraphLayers, x: Tensor, batch: Batch) -> Tensor:
@@ -159,6 +164,13 @@ def energies_and_gradients(
         (N,) dimensionless e_i (padding not masked) and (N, J, 3) dE / d(r_i - r_j) per angstrom,
         zero in padding.
     """
+    with torch.set_grad_enabled(create_graph and torch.is_grad_enabled()):
+        return _energies_and_forces(model, batch, species, create_graph)
+
+
+def _energies_and_forces(
+    model: DeepSet, batch: Batch, species: Tensor, create_graph: bool
+) -> tuple[Tensor, Tensor]:
     weights, layered = _weights(model, batch, species)
     # Rows are independent, but where a graph layer's features are summed frame by frame.
     whole = create_graph or (batch.dense and layered is not None)
@@ -202,54 +214,107 @@ def _rows(
     )
     n, J = d.shape
     W = weights.W
+    P, F = slopes.shape[-1], W.shape[-1]
 
     w, dw = model.weights_with_slope(d)  # (n, J, G)
     mask = batch.pair[rows][..., None]
     w, dw = torch.where(mask, w, 0.0), torch.where(mask, dw, 0.0)
     G = w.shape[-1]
-    y = torch.cat([u, torch.ones_like(d)[..., None]], dim=-1)  # (n, J, 4)
-    yw = (y[..., :, None] * w[..., None, :]).view(n, J, -1)  # (n, J, 4G)
-
-    S_i: Tensor | None = None
-    leaves: list[Tensor] = []
+    # Of directions and of none: what becomes V and X.
+    yw = (u[..., :, None] * w[..., None, :]).flatten(2), w  # (n, J, a G), a = 3 and 1
+    if layered is not None and not batch.dense:
+        phi = torch.cat(
+            [phi, layered.through(weights.H_j, slice(None))[batch.neighbours[rows]]], -1
+        )
+        W = torch.cat([W, weights.E.mT], dim=1)
+    A = [part.mT @ phi for part in yw]  # (n, a G, K)
+    W = W.flatten(0, 1)
+    read = Read(model.readout, few=layered is None and len(W) < FEW * F)
+    to_V, to_X = read.composed(W)
+    V, X = A[0].view(3 * n, -1) @ to_V, A[1].view(n, -1) @ to_X
+    V = V.view(n, 3, -1)
     if layered is not None:
-        S_i = layered.through(weights.W_i, rows)
+        S_i = layered.experts(weights.E, weights.H_i, rows)  # (n, G, F)
+        V, X = V + yw[0].sum(1).view(n, 3, G) @ S_i, X + (w.sum(1)[:, None] @ S_i)[:, 0]
         if batch.dense:
-            S_j = layered.through(weights.W_j, rows).reshape(batch.n_frames, J * G, -1)
-            by_frame = yw.view(batch.n_frames, J, J, 4, G).transpose(2, 3)
-            leaves.append(by_frame.reshape(batch.n_frames, J * 4, J * G))
-        else:
-            h = layered.spread(layered.h, slice(None))
-            phi = torch.cat([phi, h[batch.neighbours[rows]]], dim=-1)
-            W = torch.cat([W, weights.W_j], dim=1)
-    A = yw.transpose(1, 2) @ phi  # (n, 4G, P + 2 s + H)
-    leaves.append(A)
-    P = slopes.shape[-1]
-    z_i = slice(P + weights.n_species, P + 2 * weights.n_species)
+            S_j = layered.experts(weights.E, weights.H_j, rows).reshape(-1, J * G, F)
+            V_j, X_j = (_by_frame(part, J, G) @ S_j for part in yw)
+            V, X = V + V_j.view(n, 3, F), X + X_j.view(n, F)
+    energies, dV, dX = read.with_gradient(V, X, create_graph)
 
-    def readout(A: Tensor, by_frame: Tensor | None = None) -> Tensor:
-        M = A.view(n, 4, -1) @ W.flatten(0, 1)  # (n, 4, F)
-        if S_i is not None:
-            M = M + A[..., z_i].sum(-1).view(n, 4, G) @ S_i
-        if by_frame is not None:
-            M = M + (by_frame @ S_j).view(n, 4, -1)
-        return model.readout(M[:, 3], M[:, :3])
-
-    with torch.enable_grad():
-        if not create_graph:
-            leaves = [leaf.detach().requires_grad_() for leaf in leaves]
-        energies = readout(*reversed(leaves))
-        real = torch.where(batch.numbers[rows] > 0, energies, 0.0).sum()
-        *by_frames, dA = torch.autograd.grad(real, leaves, create_graph=create_graph)
-
-    # From A to the positions of i and j, by hand: phi, y and their derivatives are data.
-    T = (phi @ dA.transpose(1, 2)).view(n, J, 4, G)  # dE / d(y w)
-    for by_frame in by_frames:
-        T = T + by_frame.view(-1, J, 4, J, G).transpose(2, 3).reshape(n, J, 4, G)
-    by_phi = yw @ dA[..., :P]  # (n, J, P)
-    by_u = (T[:, :, :3] * w[..., None, :]).sum(-1)  # (n, J, 3)
-    by_w = (T * y[..., None]).sum(-2)  # (n, J, G)
-    by_d = (by_phi * slopes).sum(-1) + (by_w * dw).sum(-1)  # (n, J)
+    # From V and X to the positions of i and j, by hand: phi, y and their derivatives are data.
+    dA = (dV.view(3 * n, -1) @ to_V.T).view_as(A[0]), (dX @ to_X.T).view_as(A[1])
+    T, T_x = (phi @ part.mT for part in dA)  # (n, J, a G), dE / d(y w)
+    if layered is not None:
+        T, T_x = T + (dV @ S_i.mT).view(n, 1, -1), T_x + dX[:, None] @ S_i.mT
+        if batch.dense:
+            frames = len(S_j)
+            dV_j, dX_j = (part.reshape(frames, -1, F) @ S_j.mT for part in (dV, dX))
+            T, T_x = T + _by_atom(dV_j, J, G), T_x + _by_atom(dX_j, J, G)
+    T = T.view(n, J, 3, G)
+    # By distance through phi, and by w: along the direction, and with none.
+    slope, slope_x = (slopes @ part[..., :P].mT for part in dA)
+    by_phi = slope_x + (slope.view(n, J, 3, G) * u[..., None]).sum(2)
+    by_w = T_x + (T * u[..., None]).sum(2)
+    by_d = (by_phi * w + by_w * dw).sum(-1, keepdim=True)  # (n, J, 1)
+    by_u = (T * w[:, :, None]).sum(-1)  # (n, J, 3)
     across = by_u - u * (u * by_u).sum(-1, keepdim=True)
-    by_vector = u * by_d[..., None] + across / d[..., None]
+    by_vector = u * by_d + across / d[..., None]
     return energies, torch.where(mask, by_vector, 0.0)
+
+
+def _by_frame(yw: Tensor, J: int, G: int) -> Tensor:
+    """(n, J, a G) -> (B, J a, J G), for products with what each neighbour has for each expert."""
+    if yw.shape[-1] == G:
+        return yw.reshape(-1, J, J * G)
+    return yw.view(-1, J, J, 3, G).transpose(2, 3).reshape(-1, J * 3, J * G)
+
+
+def _by_atom(by_frame: Tensor, J: int, G: int) -> Tensor:
+    """(B, J a, J G) -> (n, J, a G)."""
+    if by_frame.shape[1] == J:
+        return by_frame.view(-1, J, G)
+    return by_frame.view(-1, J, 3, J, G).transpose(2, 3).reshape(-1, J, 3 * G)
+
+
+class Read:
+    """The readout and its gradient; with its first maps composed where that is less work.
+
+    Args:
+        readout: of the model.
+        few: whether the maps that come before are of so few numbers that it is.
+    """
+
+    def __init__(self, readout: nn.Module, *, few: bool) -> None:
+        self.readout = readout
+        self.first: tuple[Tensor, Tensor] | None = None
+        if hasattr(readout, "first_maps"):
+            self.first = cast("Any", readout).first_maps()
+        self.few = few and self.first is not None
+
+    def composed(self, W: Tensor) -> tuple[Tensor, Tensor]:
+        """(K, F) -> what makes `with_gradient`'s V and X."""
+        if not self.few or self.first is None:
+            return W, W
+        to_V, to_X = self.first
+        return W @ to_V.T, W @ to_X.T
+
+    def with_gradient(
+        self, V: Tensor, X: Tensor, create_graph: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies (n,) and their gradients by V (n, 3, ...) and X (n, ...)."""
+        if self.first is None:
+            with torch.enable_grad():
+                if not create_graph:
+                    V, X = V.detach().requires_grad_(), X.detach().requires_grad_()
+                energies: Tensor = self.readout(X, V)
+                of = energies.sum(), (V, X)
+                dV, dX = torch.autograd.grad(*of, create_graph=create_graph, materialize_grads=True)
+            return energies, dV, dX
+        to_V, to_X = self.first
+        if not self.few:
+            V, X = V @ to_V.T, X @ to_X.T
+        energies, dV, dX = cast("Any", self.readout).with_gradient(V, X)
+        if not self.few:
+            dV, dX = dV @ to_V, dX @ to_X
+        return energies, dV, dX
