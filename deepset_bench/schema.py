@@ -77,7 +77,10 @@ class Schedule:
 
 @dataclass
 class Trainer:
-    """The optimisation. The loss is energy_weight MSE(E) + forces_weight MSE(F)."""
+    """The optimisation. The loss is energy_weight MSE(E) + forces_weight MSE(F).
+
+    Frames that are labelled with stress add stress_weight MSE(stress).
+    """
 
     epochs: int
     batch_size: int
@@ -88,6 +91,7 @@ class Trainer:
     forces_weight: float
     loss_units: str
     schedule: Schedule
+    stress_weight: float = field(default=0.02, metadata=YOUNG)
 
 
 @dataclass

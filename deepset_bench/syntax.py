@@ -100,8 +100,8 @@ def _check_metric(said: Mapping[str, Any]) -> None:
     digits, of = said.get("digits"), said.get("of", "frames")
     if digits is not None and (type(digits) is not int or not 0 <= digits <= 12):
         raise ValueError(f"digits={digits!r} of a metric must be a whole number from 0 to 12")
-    if of not in ("frames", "run", "potential"):
-        raise ValueError(f"of={of!r} of a metric must be 'frames', 'run' or 'potential'")
+    if of not in ("frames", "stress", "run", "potential"):
+        raise ValueError(f"of={of!r} of a metric must be 'frames', 'stress', 'run' or 'potential'")
     for word, kind in (("unit", str), ("less_is_better", bool)):
         if word in said and type(said[word]) is not kind:
             raise ValueError(f"{word}={said[word]!r} of a metric must be {kind.__name__}")

@@ -55,6 +55,7 @@ _NOT_NEGATIVE = [
     "trainer.weight_decay",
     "trainer.energy_weight",
     "trainer.forces_weight",
+    "trainer.stress_weight",
     "trainer.schedule.warmup_steps",
     "trainer.schedule.minimum",
 ]
@@ -64,7 +65,9 @@ _MOST: dict[str, float] = {
     **dict.fromkeys(
         ("trainer.learning_rate", "trainer.weight_decay", "trainer.gradient_clip"), 1e30
     ),
-    **dict.fromkeys(("trainer.energy_weight", "trainer.forces_weight"), 1e30),
+    **dict.fromkeys(
+        ("trainer.energy_weight", "trainer.forces_weight", "trainer.stress_weight"), 1e30
+    ),
     **dict.fromkeys(("trainer.schedule.minimum", "trainer.schedule.patience"), 1e9),
     **dict.fromkeys(("width", "model.width", "rbf.size", "model.basis_size"), 1e4),
     **dict.fromkeys(("gating.experts", "gating.top_k", "stack", "threads"), 1e4),

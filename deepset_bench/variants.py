@@ -124,7 +124,8 @@ def metric(
             are asked for, as the product's own errors are, and anything else has 2.
         less_is_better: which way is better; tables say so where more is.
         of: `frames` is measured on test and validation frames each, and beside it what the mean
-            energy and zero force score; `run` once, with the test frames; `potential` likewise, but
+            energy and zero force score; `stress` likewise, where frames are labelled with stress;
+            `run` once, with the test frames; `potential` likewise, but
             only when `bench evaluate RUN --metric NAME` asks for it, for it needs the trained
             potential, which `run.folder` holds, or long.
     """

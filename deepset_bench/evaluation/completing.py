@@ -111,11 +111,12 @@ def _said(result: dict[str, Any], metric: Metric, unit: str) -> str:
     """The values of a metric for people."""
     if metric.of_run:
         return _number(result[metric.key], metric, unit)
-    return ", ".join(
+    said = ", ".join(
         f"{part} {_number(values[metric.key], metric, unit)}"
         for part, values in result["metrics"].items()
         if metric.key in values
     )
+    return said or "—"
 
 
 def _number(value: Value, metric: Metric, unit: str) -> str:

@@ -33,6 +33,7 @@ class EnsemblePredictions:
         forces_uncertainty: (A, 3) eV/angstrom, likewise.
         sum_error: eV, largest difference between the sum over atoms and the molecule's energy as
             the potential states it (rounding, if all is well).
+        stress: (M, 3, 3) eV/angstrom^3, as in `Frames`; None where no frame is periodic.
     """
 
     energy: FloatArray
@@ -41,6 +42,7 @@ class EnsemblePredictions:
     energy_uncertainty: FloatArray | None
     forces_uncertainty: FloatArray | None
     sum_error: float
+    stress: FloatArray | None = None
 
 
 class Ensemble:
@@ -99,7 +101,9 @@ class Ensemble:
             self._piece(frames.select(slice(start, start + piece)), batch)
             for start in range(0, len(frames), piece)
         ]
-        stated, atomic, forces = (np.concatenate(x, axis=1) for x in zip(*parts, strict=True))
+        stated, atomic, forces, stress = (
+            np.concatenate(x, axis=1) for x in zip(*parts, strict=True)
+        )
         frame = frames.frame_of_atom
         _check_finite(frames, atomic, forces)
         energy = np.stack([np.bincount(frame, member, len(frames)) for member in atomic])
@@ -111,20 +115,23 @@ class Ensemble:
             energy_uncertainty=energy.std(axis=0, ddof=1) if several else None,
             forces_uncertainty=forces.std(axis=0, ddof=1) if several else None,
             sum_error=float(np.abs(energy - stated).max()),
+            stress=stress.mean(axis=0) if frames.pbc.any() else None,
         )
 
-    def _piece(self, frames: Frames, batch: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(members, M) stated and (members, A) atomic energies, (members, A, 3) forces."""
+    def _piece(self, frames: Frames, batch: int) -> tuple[FloatArray, ...]:
+        """(members, M) stated and (members, A) atomic energies, (members, A, 3) forces, stress."""
         # Seeds of one experiment prepare the same tables: nothing in them is learned.
         tables = self.members[0].tables(frames, batch)
-        stated, atomic, forces = [], [], []
+        stated, atomic, forces, stress = [], [], [], []
         for member in self.members:
-            found = predict(member.potential, tables, batch)[:3]
-            e, f, a = (x.double().cpu().numpy() for x in found)
+            found = predict(member.potential, tables, batch)
+            e, f, a = (x.double().cpu().numpy() for x in found[:3])
+            none = np.zeros((len(frames), 3, 3))
+            stress.append(none if found.stress is None else found.stress.double().cpu().numpy())
             stated.append(e + member.reference(frames))
             atomic.append(a + member.reference.per_atom(frames))
             forces.append(f)
-        return np.stack(stated), np.stack(atomic), np.stack(forces)
+        return tuple(np.stack(values) for values in (stated, atomic, forces, stress))
 
 
 def _check_finite(frames: Frames, atomic: FloatArray, forces: FloatArray) -> None:

@@ -29,14 +29,14 @@ def scores(analysis: Analysis, say: Callable[[str], None]) -> dict[str, dict[str
     ours, nothing = (
         measure(
             of_frames,
-            Predictions(np.where(known, energy, np.nan), forces),
+            Predictions(np.where(known, energy, np.nan), forces, stress),
             labels,
             analysis.run,
             say=say,
         )
-        for energy, forces in (
-            (predicted.energy - analysis.reference, predicted.forces),
-            (means, np.zeros_like(analysis.forces)),
+        for energy, forces, stress in (
+            (predicted.energy - analysis.reference, predicted.forces, predicted.stress),
+            (means, np.zeros_like(analysis.forces), np.zeros((len(frames), 3, 3))),
         )
     )
     return {key: {"value": value, "trivial": nothing[key]} for key, value in ours.items()}

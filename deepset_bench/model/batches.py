@@ -132,7 +132,8 @@ class Shape(NamedTuple):
         most = max(most, 1)
         if n_atoms <= DENSE * most and not periodic:
             return cls(n_atoms, n_atoms, dense=True)
-        return cls(n_atoms, most, dense=False)
+        # As many slots as rows would be taken for dense tables where sizes are left open.
+        return cls(n_atoms, most + (most == n_atoms), dense=False)
 
 
 @dataclass(frozen=True)

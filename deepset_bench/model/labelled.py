@@ -34,11 +34,14 @@ class LabelledTables:
         tables: M frames.
         energy: (M,) eV, relative to the energy reference.
         forces: (M_b, n_b, 3) eV/angstrom of each table, zero in padding.
+        stress: (M, 3, 3) eV/angstrom^3, NaN in frames without it; None where there is none to
+            learn.
     """
 
     tables: Buckets
     energy: Tensor
     forces: tuple[Tensor, ...]
+    stress: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.tables)
@@ -63,7 +66,8 @@ class LabelledTables:
     def to(self, device: torch.device) -> LabelledTables:
         """The same on another device."""
         forces = tuple(of_table.to(device) for of_table in self.forces)
-        return LabelledTables(self.tables.to(device), self.energy.to(device), forces)
+        stress = None if self.stress is None else self.stress.to(device)
+        return LabelledTables(self.tables.to(device), self.energy.to(device), forces, stress)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class LabelledFrames:
         energy: (M,) eV, relative to the energy reference, on the device.
         make: tables of some of the frames, and their forces (A, 3), on a device.
         counts: how many frames tables of each shape would hold.
+        stress: see `LabelledTables`.
         begun: batches that are being made, by the identity of their frames.
     """
 
@@ -82,6 +87,7 @@ class LabelledFrames:
     energy: Tensor
     make: Callable[[Frames, torch.device], tuple[Buckets, Tensor]]
     counts: Mapping[Shape, int]
+    stress: Tensor | None = None
     begun: dict[int, Future[LabelledTables]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -96,7 +102,8 @@ class LabelledFrames:
     def _made(self, frames: Tensor) -> LabelledTables:
         with unflushed():  # the search for neighbours needs denormal numbers
             tables, forces = self.make(self.frames.select(frames.cpu().numpy()), frames.device)
-            return LabelledTables(tables, self.energy[frames], tables.by_row(forces))
+            stress = None if self.stress is None else self.stress[frames]
+            return LabelledTables(tables, self.energy[frames], tables.by_row(forces), stress)
 
     def ahead(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         """The same batches: each is made on a thread of its own while that before is computed."""
@@ -120,7 +127,8 @@ class LabelledFrames:
 
     def to(self, device: torch.device) -> LabelledFrames:
         """The same on another device."""
-        return LabelledFrames(self.frames, self.energy.to(device), self.make, self.counts)
+        stress = None if self.stress is None else self.stress.to(device)
+        return LabelledFrames(self.frames, self.energy.to(device), self.make, self.counts, stress)
 
 
 Labelled = LabelledTables | LabelledFrames

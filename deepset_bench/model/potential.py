@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -80,7 +81,7 @@ class Potential(nn.Module):
             tables = cast("Any", self.model).with_kinds(tables)
         with torch.no_grad():
             prepared: Tables = cast("Any", self.model).prepare(tables, self.species)
-        return prepared
+        return replace(prepared, shifts=None)  # of the other form
 
     def forward(self, batch: Batch) -> Prediction:
         """What it says; differentiable by the parameters while the module is training."""

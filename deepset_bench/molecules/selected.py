@@ -43,6 +43,11 @@ class Selected:
         """(M, 3) along which vectors a frame is repeated."""
         return self.frames.pbc[self.rows]
 
+    def labelled_stress(self) -> FloatArray:
+        """See `Frames`."""
+        stress = self.frames.stress
+        return np.full((len(self), 3, 3), np.nan) if stress is None else stress[self.rows]
+
     @property
     def multiplicity(self) -> IntArray:
         """(M,) 2S + 1."""

@@ -25,7 +25,7 @@ def measure(
     """Key in result.json -> value.
 
     Args:
-        metrics: to measure.
+        metrics: to measure; those of stress only where any frame is labelled with it.
         predictions: of the frames.
         labels: of the frames.
         run: what made the predictions.
@@ -44,6 +44,8 @@ def measure(
         predictions = replace(predictions, energy=energy)
     found: dict[str, Value] = {}
     for metric in metrics:
+        if metric.of_stress and labels.frames.stress is None:
+            continue
         try:
             found[metric.key] = metric(predictions, labels, run)
         except UserError as error:

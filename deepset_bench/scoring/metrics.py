@@ -93,7 +93,7 @@ def differences(
     potential: Potential, labels: Labelled, batch_size: int
 ) -> tuple[FloatArray, FloatArray]:
     """Predicted minus labelled: (M,) energies in eV and (A, 3) forces in eV/angstrom, float64."""
-    energy, forces, _ = _compared(potential, labels, batch_size)
+    energy, forces, *_ = _compared(potential, labels, batch_size)
     return energy, forces
 
 
@@ -101,22 +101,19 @@ def compare(
     potential: Potential, labels: Labelled, frames: Frames, batch_size: int
 ) -> tuple[Predictions, Labels]:
     """Predictions for frames and their labels, as metrics are given them."""
-    energy, forces, labelled = _compared(potential, labels, batch_size)
+    energy, forces, labelled, *stress = _compared(potential, labels, batch_size)
     truth = Labels(labels.energy.double().cpu().numpy(), labelled, frames)
     # From the differences, so that they are the loss's to the last bit.
-    return Predictions(truth.energy + energy, truth.forces + forces), truth
+    return Predictions(truth.energy + energy, truth.forces + forces, *stress), truth
 
 
-def _compared(
-    potential: Potential, labels: Labelled, batch_size: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """`differences`, and the labelled forces (A, 3)."""
+def _compared(potential: Potential, labels: Labelled, batch_size: int) -> list[FloatArray]:
+    """`differences`, the labelled forces (A, 3) and, of periodic frames, the predicted stress."""
     found = []
     for part in labels.parts(batch_size):
-        energy, forces, *_ = predict(potential, part.tables, batch_size)
+        predicted = predict(potential, part.tables, batch_size)
         labelled = part.tables.by_atom(part.forces)
-        found.append((energy - part.energy, forces - labelled, labelled))
-    energies, errors, of_labels = (
-        torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)
-    )
-    return energies, errors, of_labels
+        wrong = predicted.energy - part.energy, predicted.forces - labelled
+        stress = [] if predicted.stress is None else [predicted.stress]
+        found.append([*wrong, labelled, *stress])
+    return [torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)]

@@ -18,10 +18,13 @@ class Predictions:
             the labels are. NaN where the reference says nothing about a molecule, so that its
             absolute energy is not scored.
         forces: (A, 3) eV/angstrom.
+        stress: (M, 3, 3) eV/angstrom^3, zero in frames without a volume; None where no frame is
+            periodic.
     """
 
     energy: FloatArray
     forces: FloatArray
+    stress: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class Labels:
     Attributes:
         energy: (M,) eV per molecule, likewise.
         forces: (A, 3) eV/angstrom; with the bias where the run was trained on biased labels.
-        frames: positions, molecules and whatever else the set holds.
+        frames: positions, cells, stress, molecules and whatever else the set holds.
     """
 
     energy: FloatArray

@@ -54,12 +54,17 @@ class Metric:
     @property
     def of_run(self) -> bool:
         """Whether it is measured once a run, and not on each part of the frames."""
-        return bool(self.variant.traits["of"] != "frames")
+        return self.variant.traits["of"] not in ("frames", "stress")
 
     @property
     def on_demand(self) -> bool:
         """Whether it is measured of a trained potential, and only when it is asked for by name."""
         return bool(self.variant.traits["of"] == "potential")
+
+    @property
+    def of_stress(self) -> bool:
+        """Whether it is measured only where frames are labelled with stress."""
+        return bool(self.variant.traits["of"] == "stress")
 
     @property
     def less_is_better(self) -> bool:

@@ -47,8 +47,8 @@ def without_tensors(batch: Batch) -> Batch:
 
 def n_open(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
     """How many sizes, the first of each tensor, differ from batch to batch as `framewise` gives."""
-    of_tensors = {"numbers": 2, "positions": 2}
-    of_target = {"energy": 1, "forces": 2, "energy_unit": target["energy_unit"].dim()}
+    of_tensors = {"numbers": 2, "positions": 2, "volume": 1}
+    of_target = {"energy": 1, "forces": 2, "stress": 1, "energy_unit": target["energy_unit"].dim()}
     return (
         0,
         dict.fromkeys(buffers, 0),

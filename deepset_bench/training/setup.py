@@ -30,9 +30,11 @@ from deepset_bench.model.labelled import (
 )
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.neighbours import neighbour_pairs
 from deepset_bench.molecules.selected import Selected
 from deepset_bench.molecules.selected import part as part_of
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
+from deepset_bench.scoring.averages import root_mean_square
 from deepset_bench.scoring.measure import measure
 from deepset_bench.scoring.metrics import trivial_errors
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
@@ -138,8 +140,12 @@ def label(
     shapes: tuple[Shape, ...],
     config: Config,
     potential: Potential,
+    *,
+    stress: bool = False,
 ) -> Labelled:
     """Frames with their energies relative to the reference, prepared for the potential.
+
+    `stress` says whether it is to be learned, which all parts of a run agree on.
 
     What does not fit into memory is prepared when it is asked for; see `labelled`.
     """
@@ -161,10 +167,11 @@ def label(
         return tables.to(device).change(prepare), forces.to(device)
 
     energies = torch.from_numpy(energy).float()
+    wanted = torch.from_numpy(frames.labelled_stress().astype(np.float32)) if stress else None
     if isinstance(frames, Selected) or not are_kept(counts, choose_device(config.device).type):
-        return LabelledFrames(frames, energies, make, counts)
+        return LabelledFrames(frames, energies, make, counts, wanted)
     tables, forces = make(frames, torch.device("cpu"), kinds=not several)
-    return LabelledTables(tables, energies, tables.by_row(forces))
+    return LabelledTables(tables, energies, tables.by_row(forces), wanted)
 
 
 def prepare(config: Config, start: Start | None = None) -> Setup:
@@ -198,6 +205,9 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     residual = train.energy - reference(train)
     spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
     forces_rms = trivial_errors(train, residual, labels).forces_rmse_ev_per_angstrom or 1.0
+    stress = train.labelled_stress()
+    stress_rms = root_mean_square(stress[~np.isnan(stress)]) if np.isfinite(stress).any() else 1.0
+    learn_stress = frames.stress is not None and config.trainer.stress_weight > 0
 
     torch.manual_seed(config.seed)
     potential = build_potential(config, torch.from_numpy(train.species.copy()), spread)
@@ -215,7 +225,7 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         }
     relative = {"train": residual} | {n: p.energy - reference(p) for n, p in held_out.items()}
     parts = {
-        name: label(part, relative[name], shapes[name], config, potential)
+        name: label(part, relative[name], shapes[name], config, potential, stress=learn_stress)
         for name, part in {"train": train, **held_out}.items()
     }
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
@@ -228,7 +238,7 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     def know_nothing(name: str, part: Frames) -> dict[str, Any]:
         truth = Labels(relative[name], part.labelled_forces(labels), part)
         mean = np.full_like(truth.energy, residual.mean())
-        nothing = Predictions(mean, np.zeros_like(truth.forces))
+        nothing = Predictions(mean, np.zeros_like(truth.forces), np.zeros((len(part), 3, 3)))
         return measure(of_frames, nothing, truth, ScoredRun(0, math.nan, config), scorers.get(name))
 
     all_energies = pool.energy - reference(pool)
@@ -239,7 +249,9 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         floor = float(np.abs(both.labelled_forces(labels) - both.forces).mean())
     return Setup(
         potential=potential.to(device),
-        loss=make_loss(config, spread, forces_rms, float(train.n_atoms.mean())).to(device),
+        loss=make_loss(
+            config, spread, forces_rms, float(train.n_atoms.mean()), stress_rms or 1.0
+        ).to(device),
         reference=reference,
         split=division,
         parts={name: part.to(device) for name, part in parts.items()},
@@ -258,12 +270,13 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
 
 def _check_neighbours(frames: Frames | Selected, labels: Labelled, cutoff: float) -> None:
     """Refuse a cutoff within which no atom sees another: there would be nothing to learn from."""
-    several = np.flatnonzero(frames.n_atoms > 1)
+    several = np.flatnonzero((frames.n_atoms > 1) | frames.pbc.any(axis=1))
     if not len(several) or any(part.tables.n_pairs.any() for part in labels.parts(AT_ONCE)):
         return
-    positions = frames.select(several[:1]).positions
-    apart = np.linalg.norm(positions[:, None] - positions, axis=-1)
-    shortest = apart[~np.eye(len(positions), dtype=bool)].min()
+    first, reach = frames.select(several[:1]), cutoff
+    while not len((near := neighbour_pairs(first, reach)).i):
+        reach *= 2
+    shortest = np.linalg.norm(near.vectors(first.positions), axis=1).min()
     raise UserError(
         f"cutoff={cutoff:g} angstrom leaves every atom of the training frames without a neighbour; "
         f"in the first of them the nearest two are {shortest:.3f} angstrom apart"

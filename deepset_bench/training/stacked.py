@@ -69,6 +69,7 @@ class StackedOptimisation:
             losses[0],
             energy_unit=torch.stack([loss.energy_unit for loss in losses]),
             forces_unit=torch.stack([loss.forces_unit for loss in losses]),
+            stress_unit=torch.stack([loss.stress_unit for loss in losses]),
             averages={},
             mean_atoms=None if losses[0].mean_atoms is None else torch.stack(atoms),
         )
@@ -125,6 +126,8 @@ class StackedOptimisation:
         numbers = batch.numbers.unflatten(1, (frames.shape[1], -1))
         units = self.loss.energy_units(numbers), self.loss.forces_unit
         target |= {"energy_unit": units[0], "forces_unit": units[1]}
+        if "stress" in target:
+            target["stress_unit"] = self.loss.stress_unit
         given = (self.parameters, self.buffers, batch.tensors(), target)
         shape = (stage, frames.shape[1])
         with torch.no_grad():
@@ -178,6 +181,8 @@ class _Stack:
             self.tables = setups[0].potential.prepare(self.tables, kinds=True)
         self.energy = torch.cat([part.energy for part in parts])
         self.forces = torch.cat([part.forces[0] for part in parts])
+        stress = [part.stress for part in parts if part.stress is not None]
+        self.stress = torch.cat(stress) if stress else None
 
     def gather(self, frames: Tensor) -> tuple[Batch, Target]:
         """(n, B) frames of each run -> batch tensors (n, N, ...), energies (n, B), forces."""
@@ -190,11 +195,13 @@ class _Stack:
             # Kinds are those of all runs.
             name: t.expand(n, *t.shape)
             if name in ("kind_numbers", "kind_edges")
-            else t.unflatten(0, (n, N))
+            else t.unflatten(0, (n, -1))
             for name, t in batch.tensors().items()
         }
         split["neighbours"] = split["neighbours"] - run[..., None] * N
         split["reverse"] = split["reverse"] - run[..., None] * (N * J)
         stacked: dict[str, Any] = {**split, "n_frames": B}
         target = {"energy": self.energy[rows].view(n, B), "forces": self.forces[rows].view(n, N, 3)}
+        if self.stress is not None:
+            target["stress"] = self.stress[rows].view(n, B, 3, 3)
         return replace(batch, **stacked), target

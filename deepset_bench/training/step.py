@@ -52,6 +52,9 @@ def with_targets(labels: Labelled, loss: Loss, frames: Tensor) -> list[tuple[Bat
             "energy_unit": loss.energy_units(part.batch.numbers.view(part.batch.n_frames, -1)),
             "forces_unit": loss.forces_unit,
         }
+        if labels.stress is not None:
+            target["stress"] = labels.stress[part.frames]
+            target["stress_unit"] = loss.stress_unit
         if part.share is not None:
             target["share"] = part.share
         found.append((part.batch, target))

@@ -116,7 +116,10 @@ def write(path: Path, decorator: str, body: str) -> None:
     [
         ("'f', digits=1.5", "digits=1.5 of a metric must be a whole number"),
         ("'f', digits=-1", "digits=-1 of a metric"),
-        ("'f', of='atoms'", "of='atoms' of a metric must be 'frames', 'run' or 'potential'"),
+        (
+            "'f', of='atoms'",
+            "of='atoms' of a metric must be 'frames', 'stress', 'run' or 'potential'",
+        ),
         ("'f', unit=3", "unit=3 of a metric must be str"),
         ("'f', less_is_better='no'", "less_is_better='no' of a metric must be bool"),
         ("'f', units='eV'", "does not take units; did you mean unit"),
