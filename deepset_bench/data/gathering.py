@@ -16,6 +16,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import digest
 from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.mapped import LARGE, passing
 from deepset_bench.readers import read, read_pair
 from deepset_bench.readers.arrays import name_molecules
 from deepset_bench.readers.options import Options, Reading
@@ -178,11 +179,17 @@ def _read_set(source: Path, options: Options) -> Reading:
 
 def _joined(parts: Sequence[Frames], name: str) -> Frames:
     """All parts as one set, their frames numbered one after another."""
+    if len(parts) == 1:
+        return parts[0]
     shifted, first = [], 0
     for part in parts:
         shifted.append(replace(part, index=part.index + first))
         first += int(part.index.max()) + 1
-    return parts[0] if len(parts) == 1 else name_molecules(Frames.concatenate(shifted), name)
+    if sum(len(part.numbers) for part in parts) > LARGE:
+        joined = passing(piece for part in shifted for piece in part.pieces())
+    else:
+        joined = Frames.concatenate(shifted)
+    return name_molecules(joined, name)
 
 
 def _origin(source: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rich.table import Table
 from deepset_bench.data.catalogue import datasheet, is_shipped, load, names
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.distinct import distinct_rows
-from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 
 # A model of the true forces scores this against labels that contain the bias.
@@ -104,15 +105,27 @@ def energy_statistics(frames: Frames) -> dict[str, float]:
 def force_statistics(frames: Frames) -> dict[str, float | None]:
     """Mean absolute force components in eV/angstrom, by what they are; None where unknown."""
     statistics: dict[str, float | None] = {
-        "force, mean |component|": float(np.abs(frames.forces).mean()),
+        "force, mean |component|": _mean_absolute(part.forces for part in frames.pieces()),
         _BIAS: None,
-        "baseline: force MAE of predicting zero": float(np.abs(frames.forces).mean()),
     }
+    statistics["baseline: force MAE of predicting zero"] = next(iter(statistics.values()))
     if frames.bias_forces is not None:
-        biased = frames.labelled_forces("biased")
-        statistics[_BIAS] = float(np.abs(frames.bias_forces).mean())
-        statistics["baseline: the same against biased labels"] = float(np.abs(biased).mean())
+        statistics[_BIAS] = _mean_absolute(
+            part.bias_forces for part in frames.pieces() if part.bias_forces is not None
+        )
+        statistics["baseline: the same against biased labels"] = _mean_absolute(
+            frames.labelled_pieces("biased")
+        )
     return statistics
+
+
+def _mean_absolute(pieces: Iterable[FloatArray]) -> float:
+    """Of the components of some forces (a, 3)."""
+    total, count = 0.0, 0
+    for forces in pieces:
+        total += float(np.abs(forces).sum())
+        count += forces.size
+    return total / count
 
 
 def _plain(value: Any) -> str:

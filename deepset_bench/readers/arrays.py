@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,8 +12,9 @@ from ase.symbols import Symbols
 from numpy.typing import ArrayLike, NDArray
 
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
-from deepset_bench.readers.plausible import Where, check_plausible
+from deepset_bench.readers.plausible import Where
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
 
@@ -35,24 +37,13 @@ class Arrays:
     spin: IntArray
 
 
-def join(
-    blocks: Sequence[Arrays],
-    name: str,
-    units: Units,
-    where: Where,
-    where_forces: Where | None = None,
-    hint: str = "",
-) -> Frames:
-    """One set of all blocks, plausible and in eV and angstrom.
+def join(blocks: Sequence[Arrays], name: str, units: Units) -> Frames:
+    """One set of all blocks, in eV and angstrom.
 
     Args:
         blocks: at least one; either all have a bias or none.
-        name: what to call the set; for the names of molecules see `name_molecules`.
+        name: what to call all of them.
         units: of the file.
-        where, where_forces, hint: see `check_plausible`.
-
-    Raises:
-        UserError: see `check_plausible`.
     """
     sizes = [len(block.energy) for block in blocks]
 
@@ -62,7 +53,7 @@ def join(
     def atoms(field: str, factor: float) -> FloatArray:
         return np.concatenate([getattr(b, field).reshape(-1, 3) for b in blocks]) * factor
 
-    read = Frames(
+    return Frames(
         numbers=np.concatenate([np.tile(b.numbers, len(b.energy)) for b in blocks]),
         positions=atoms("positions", units.length),
         n_atoms=np.repeat([len(block.numbers) for block in blocks], sizes),
@@ -74,35 +65,50 @@ def join(
         charge=frames("charge"),
         spin=frames("spin"),
     )
-    read = name_molecules(read, name)
-    check_plausible(read, where, where_forces, hint)
-    return read
 
 
-def name_molecules(frames: Frames, name: str) -> Frames:
-    """The same set, where frames called `name` of several molecules are called by formula.
+Kind = tuple[str, int, int]
+"""Formula, charge and spin multiplicity of a molecule."""
+
+
+def kinds_of(frames: Frames) -> tuple[list[Kind], IntArray]:
+    """The kinds of molecules there are, and which of them (M,) each frame is."""
+    species = frames.species
+    states = frames.composition(species), frames.charge, frames.multiplicity
+    rows, which = distinct_rows(np.column_stack(states))
+    kinds = [
+        (Symbols(np.repeat(species, atoms)).get_chemical_formula(), charge, multiplicity)
+        for *atoms, charge, multiplicity in rows.tolist()
+    ]
+    return kinds, which
+
+
+def names_of(kinds: Sequence[Kind], name: str) -> list[str]:
+    """What each kind is called in a set of that name: so, or where there are several, by formula.
 
     So a split can hold whole molecules out, and a mean energy is of one kind of molecule. Another
     charge is another molecule, as `H3O (charge +1)`, and so is another spin of one composition.
     """
-    mine = frames.molecule == name
-    counts = frames.composition(frames.species)[mine].astype(int)
-    charge, spin = frames.charge[mine], frames.multiplicity[mine]
-    kinds, kind = np.unique(np.column_stack([counts, charge, spin]), axis=0, return_inverse=True)
     if len(kinds) < 2:
-        return frames
-    spins: dict[tuple[int, ...], int] = {}  # how many a composition of one charge has
-    for row in kinds[:, :-1].tolist():
-        spins[tuple(row)] = spins.get(tuple(row), 0) + 1
+        return [name] * len(kinds)
+    spins = Counter((formula, charge) for formula, charge, _ in kinds)
     names = []
-    for *atoms, e, multiplicity in kinds.tolist():
-        formula = Symbols(np.repeat(frames.species, atoms)).get_chemical_formula()
-        marks = [f"charge {e:+d}"] if e else []
-        if spins[(*atoms, e)] > 1:
+    for formula, charge, multiplicity in kinds:
+        marks = [f"charge {charge:+d}"] if charge else []
+        if spins[formula, charge] > 1:
             marks.append(f"spin {multiplicity}")
         names.append(formula + (f" ({', '.join(marks)})" if marks else ""))
+    return names
+
+
+def name_molecules(frames: Frames, name: str) -> Frames:
+    """The same set, where frames called `name` of several molecules are named as `names_of` says"""
+    mine = np.flatnonzero(frames.molecule == name)
+    kinds, which = kinds_of(frames if len(mine) == len(frames) else frames.select(mine))
+    if len(kinds) < 2:
+        return frames
     molecule = frames.molecule.astype(object)
-    molecule[mine] = np.array(names, dtype=object)[kind]
+    molecule[mine] = np.array(names_of(kinds, name), dtype=object)[which]
     return replace(frames, molecule=molecule.astype(np.str_))
 
 

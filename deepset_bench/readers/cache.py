@@ -18,6 +18,7 @@ from pathlib import Path
 from deepset_bench.errors import UserError
 from deepset_bench.files import cache_home, digest, write_text
 from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.mapped import is_large
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.sources import Source, expand
 
@@ -51,6 +52,8 @@ def cached(
     with suppress(UserError, OSError, ValueError):  # not there, or damaged
         return Reading(Frames.load(kept), json.loads(notes.read_text(encoding="utf-8")))
     read = reader(*paths, name=name, options=options, unlabelled=unlabelled)
+    if is_large(read.frames):
+        return read  # packing them takes longer than reading them
     with suppress(OSError):  # no room, or not ours to write: read again next time
         write_text(notes, json.dumps(read.notes))
         read.frames.save(kept)

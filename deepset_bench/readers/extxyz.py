@@ -18,7 +18,7 @@ from deepset_bench.readers.labels import BIAS_KEY, Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units, stated_units
 from deepset_bench.readers.rows import ELEMENT_COLUMNS, Columns, table
-from deepset_bench.readers.sources import check_range, frame_range, read_text
+from deepset_bench.readers.sources import check_range, frame_range, read_blocks
 from deepset_bench.readers.states import ATOMS, STATE_KEYS
 from deepset_bench.readers.xyz import Record, damaged, records, shown
 from deepset_bench.variants import reader
@@ -55,7 +55,7 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
     collector = Collector(path, name, LAYOUT, options, unlabelled)
     units: dict[str, tuple[str, str]] | None = None
     frames = 0
-    for record in records(path, read_text(path), chosen.stop):
+    for record in records(path, read_blocks(path), chosen.stop):
         frames = record.frame + 1
         place = f"{path}: frame {frames}, line {record.line + 2}"
         info, columns = _comment(path, record)
@@ -88,6 +88,7 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 gap=rows.gap,
             )
         )
+        collector.spill(partial(file_units, path, LAYOUT, options, units))
     check_range(path, chosen, frames)
     return collector.reading(*file_units(path, LAYOUT, options, units or {}))
 

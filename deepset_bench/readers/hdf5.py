@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest, require
 from deepset_bench.molecules.frames import IntArray
+from deepset_bench.molecules.mapped import room
 from deepset_bench.readers.arrays import elements_array
 from deepset_bench.readers.elements import AmbiguousLabelError, element
 from deepset_bench.readers.isolated import CELLS, PERIODIC, check_isolated
-from deepset_bench.readers.labels import Collector, Found, Layout
+from deepset_bench.readers.labels import SPILL, Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import as_text, file_units, stated_units
 from deepset_bench.readers.sources import Source, check_range, frame_range
@@ -39,7 +41,7 @@ LAYOUT = Layout(
     energy_unit="hartree",
     gaps=True,
 )
-_MOST_ATOMS = 30_000_000  # of one set: a few GB in memory
+_MOST_ATOMS = 30_000_000  # where they are not put into files: a few GB in memory
 _UNIT_ATTRIBUTES = ("units", "unit")
 
 
@@ -67,7 +69,7 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
     with Source.open(path).plain() as plain:
         try:
             with h5py.File(plain, "r") as file:
-                counted, units = _collect(_Group(file, str(path)), collector, chosen, options)
+                counted, units = _collect(path, _Group(file, str(path)), collector, chosen, options)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"{path}: not a readable HDF5 file ({reason(error)}); copy it again"
@@ -77,13 +79,14 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
 
 
 def _collect(
-    root: _Group, collector: Collector, chosen: slice, options: Options
+    path: Path, root: _Group, collector: Collector, chosen: slice, options: Options
 ) -> tuple[int, dict[str, tuple[str, str]]]:
     """Take what is chosen of all groups; how many geometries there were, and their units."""
     wanted = _formulas(options.formula)
     units = stated_units(dict(root.group.attrs))
     found: set[str] = set()
     counted = taken = atoms = 0
+    most, where = (_MOST_ATOMS, "in memory") if collector.keeps else (room(), "on the disk")
     for group in _molecules(root):
         if chosen.stop is not None and counted >= chosen.stop:
             break
@@ -100,17 +103,20 @@ def _collect(
         stop = shape[0] if chosen.stop is None else chosen.stop - counted
         rows = range(shape[0])[max(chosen.start - counted, 0) : stop]
         taken, atoms = taken + len(rows), atoms + n * len(rows)
-        if atoms > _MOST_ATOMS:
-            last = chosen.start + max(min(taken // 2, _MOST_ATOMS // n), 1)
+        if atoms > most:
+            last = chosen.start + max(min(taken // 2, most // n), 1)
             raise UserError(
-                f"{root.place}: more than fits in memory; take a part, with --formula "
+                f"{root.place}: more than fits {where}; take a part, with --formula "
                 f"{composition} or --frames {chosen.start + 1}-{last}"
             )
-        if len(rows):
-            part = group.part(np.array(rows), shape[0])
+        at_once = max(SPILL // n, 1)
+        for first in range(0, len(rows), at_once):
+            some = np.array(rows[first : first + at_once])
+            part = group.part(some, shape[0])
             units = _agreed(units, part, collector.keys(part))
             check_isolated(part.place, part.some((*CELLS, PERIODIC)))
-            collector.add(_found(part, numbers, counted + np.array(rows)))
+            collector.add(_found(part, numbers, counted + some))
+            collector.spill(partial(file_units, path, LAYOUT, options, units))
         counted += shape[0]
     if wanted and not counted:
         what = f"no labelled geometry of {options.formula}; {nearest('', found)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.molecules.frames import FloatArray, IntArray
-from deepset_bench.readers.arrays import Arrays, join, numbers_array
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.mapped import Passing
+from deepset_bench.readers.arrays import (
+    Arrays,
+    join,
+    kinds_of,
+    name_molecules,
+    names_of,
+    numbers_array,
+)
 from deepset_bench.readers.methods import GRADIENTS, check_methods
 from deepset_bench.readers.options import Options, Reading
-from deepset_bench.readers.plausible import Where
+from deepset_bench.readers.plausible import Where, check_one_unit, check_plausible
 from deepset_bench.readers.states import check_electrons, stated
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
 
 BIAS_KEY = "bias_forces"
+SPILL = 500_000
+"""Atoms that are in memory while a file is read: some 100 MB, with what they are made of."""
 _INFINITE = 1e100
 _MANY = 30  # names in one message
 
@@ -92,6 +102,18 @@ class Collector:
         self._reason = UserError(f"{path}: holds no frames")  # why nothing is left, if so
         self._blocks: list[Arrays] = []
         self._places: list[tuple[Where, int]] = []
+        self._energies = False  # whether any energy is not 0
+        self._forced = 0  # frames in blocks with any force that is not 0
+        self._biased: set[bool] = set()  # whether blocks have a bias
+        self._atoms = 0  # in memory
+        self._spilled: Passing | None = None
+        self._spilled_in: Units | None = None
+        self._nearest: list[FloatArray] = []  # as `check_plausible` returns, of what is spilled
+
+    @property
+    def keeps(self) -> bool:
+        """Whether all that is taken stays in memory."""
+        return self._unlabelled
 
     def keys(self, names: Collection[str]) -> tuple[str, str]:
         """The names of energy and forces among those that are there."""
@@ -158,6 +180,10 @@ class Collector:
         if kept.any():
             sign = -1.0 if self._options.gradients else 1.0
             energy, forces, *bias = (label[kept] for label in labels)
+            self._energies |= bool(energy.any())
+            self._forced += len(energy) * bool(forces.any())
+            self._biased.add(bool(bias))
+            self._atoms += len(energy) * n
             self._blocks.append(
                 Arrays(
                     found.numbers,
@@ -172,6 +198,34 @@ class Collector:
             )
             self._places += [(found.where, int(row)) for row in np.flatnonzero(kept)]
 
+    def spill(self, units: Callable[[], tuple[Units, object]]) -> None:
+        """Put what was taken into files where it is much, so that memory holds no more of it.
+
+        Args:
+            units: of the file, as far as it was read, and how they were chosen.
+
+        Raises:
+            UserError: see `check_plausible`.
+        """
+        if self._atoms >= SPILL and not self.keeps:
+            self._put_aside(units()[0])
+
+    def _put_aside(self, units: Units) -> None:
+        if self._spilled_in not in (None, units):
+            raise UserError(
+                f"{self._path}: states units after frames without; give them with --energy-unit, "
+                "--length-unit and --force-unit"
+            )
+        self._spilled, self._spilled_in = self._spilled or Passing(), units
+        piece = join(self._blocks, self._name, units)
+        self._nearest.append(check_plausible(name_molecules(piece, self._name), self._place))
+        self._spilled.add(piece, *kinds_of(piece))
+        self._blocks, self._places, self._atoms = [], [], 0
+
+    def _place(self, frame: int, atom: int | None) -> str:
+        where, row = self._places[frame]
+        return where(row, atom)
+
     def reading(
         self,
         units: Units,
@@ -179,7 +233,7 @@ class Collector:
         where_forces: Where | None = None,
         hint: str = "",
     ) -> Reading:
-        """All of them as one set.
+        """All of them as one set; mapped, where some were put aside.
 
         Args:
             units: of the file.
@@ -188,45 +242,50 @@ class Collector:
             hint: see `check_plausible`.
 
         Raises:
-            UserError: nothing is left; see `join`.
+            UserError: nothing is left; see `check_plausible`.
         """
         blocks = self._blocks
-        if not blocks:
+        if not blocks and self._spilled is None:
             raise self._reason
-        if len({block.bias is None for block in blocks}) > 1:
+        if len(self._biased) > 1:
             raise UserError(
                 f"{self._path}: only some frames have {BIAS_KEY}; write it for all or none"
             )
-        if not self._unlabelled:
-            self._check_energies(blocks)
+        if not self._unlabelled and not self._energies and self._forced > 1:
+            raise UserError(  # what some program wrote in the place of energies it did not know
+                f"{self._path}: every energy is 0, but the forces are not: no energies were "
+                "written; compute energies and forces with --relabel gfn1"
+            )
         if not self._labelled:
             blocks = [
                 replace(b, energy=np.zeros(len(b.index)), forces=np.zeros_like(b.forces), bias=None)
                 for b in blocks
             ]
 
-        def where(frame: int, atom: int | None) -> str:
-            place, row = self._places[frame]
-            return place(row, atom)
-
         def of_forces(frame: int, atom: int | None) -> str:
-            return (where_forces or where)(self._places[frame][1], atom)
+            assert where_forces is not None
+            return where_forces(self._places[frame][1], atom)
 
-        read = join(blocks, self._name, units, where, where_forces and of_forces, hint)
+        if self._spilled is not None:
+            read = self._put_together(self._spilled, units)
+        else:
+            read = name_molecules(join(blocks, self._name, units), self._name)
+            check_plausible(read, self._place, where_forces and of_forces, hint)
         left_out = [
             f"{n:,} of {self._total:,} geometries {what}" for what, n in self._left_out.items()
         ]
         return Reading(read, {"units": dict(notes)} | ({"left_out": left_out} if left_out else {}))
 
-    def _check_energies(self, blocks: list[Arrays]) -> None:
-        """Refuse zeros that some program wrote in the place of energies that it did not know."""
-        if not any(block.energy.any() for block in blocks):
-            forced = [block for block in blocks if block.forces.any()]
-            if sum(len(block.energy) for block in forced) > 1:
-                raise UserError(
-                    f"{self._path}: every energy is 0, but the forces are not: no energies were "
-                    "written; compute energies and forces with --relabel gfn1"
-                )
+    def _put_together(self, spilled: Passing, units: Units) -> Frames:
+        if self._blocks:
+            self._put_aside(units)
+        read, kind = spilled.frames(lambda kinds: names_of(kinds, self._name))
+
+        def where(frame: int, atom: int | None) -> str:
+            return f"{self._path}: frame {read.index[frame] + 1}"
+
+        check_one_unit(read, kind, np.concatenate(self._nearest), where)
+        return read
 
     def _state(self, quantity: str, found: Found, kept: NDArray[np.bool_]) -> IntArray:
         """(m,) charges or spins; frames of another one than was asked for are no longer kept."""

@@ -30,7 +30,7 @@ _CHUNK = 1000  # frames whose distances are in memory together
 
 def check_plausible(
     frames: Frames, where: Where, where_forces: Where | None = None, hint: str = ""
-) -> None:
+) -> FloatArray:
     """Refuse numbers beyond all measure, atoms on top of each other, and two units in one file.
 
     Args:
@@ -39,12 +39,15 @@ def check_plausible(
         where_forces: the same of forces, where they are in another file.
         hint: what may have gone wrong where atoms lie on top of each other.
 
+    Returns:
+        (M,) mean distance of an atom to its nearest neighbour, for `check_one_unit`.
+
     Raises:
         UserError: one line.
     """
     offsets = frames.offsets
     if len(frames) == 0:
-        return
+        return np.zeros(0)
     for name, (largest, unit) in _LARGEST.items():
         values = np.abs(getattr(frames, name))
         if values.max() > largest:
@@ -64,17 +67,33 @@ def check_plausible(
             f"{where(frame, row - int(offsets[frame]))}: {nearest[row]:.3f} angstrom from another "
             f"atom; these are not positions in angstrom: {hint or 'are they in another unit?'}"
         )
-    mean_nearest = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
+    mean_nearest: FloatArray = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
     kind = np.unique(frames.molecule, return_inverse=True)[1]
+    check_one_unit(frames, kind, mean_nearest, where)
+    return mean_nearest
+
+
+def check_one_unit(frames: Frames, kind: IntArray, distances: FloatArray, where: Where) -> None:
+    """Refuse energies or distances of frames of one kind that are in another unit than those before
+
+    Args:
+        frames: what was read.
+        kind: (M,) number of the molecule that each frame is of.
+        distances: (M,) as `check_plausible` returns.
+        where: says where a frame is.
+
+    Raises:
+        UserError: one line.
+    """
     order = np.argsort(kind, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1):
         for name, values, factors in (
             ("energies", frames.energy, energy_ratios()),
-            ("distances", mean_nearest, length_ratios()),
+            ("distances", distances, length_ratios()),
         ):
             jump = _other_unit(values[members], factors)
             if jump is not None and not (
-                name == "distances" and _stretched(frames, members, mean_nearest[members])
+                name == "distances" and _stretched(frames, members, distances[members])
             ):
                 first, factor = jump
                 raise UserError(

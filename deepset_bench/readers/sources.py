@@ -23,6 +23,9 @@ from deepset_bench.files import naming
 _LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
 _DENSEST = 1000  # times its size, which no trajectory is packed to; a bomb is
 _HARMLESS = 2**27  # bytes that anything may unpack to
+BLOCK = 2**25
+"""Bytes of a text that are taken apart at a time, and up to which it is read as one."""
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -160,15 +163,42 @@ def read_text(path: Path) -> str:
     Raises:
         UserError: as `read_bytes`, and for binary content, with the line.
     """
-    data = read_bytes(path).removeprefix(codecs.BOM_UTF8)
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return _decoded(path, read_bytes(path))
+
+
+def read_blocks(path: Path) -> Iterator[str]:
+    """The same of a file of any size, in blocks of whole lines: a large one is never whole here.
+
+    A large file of UTF-16 is read as `read_text` reads it.
+
+    Raises:
+        UserError: as `read_text`, for what is wrong in a large file when that is reached.
+    """
+    with _opened(path) as (stream, _):
+        data = stream.read(BLOCK + 1)
+        large = len(data) > BLOCK and not data.startswith(_WIDE)
+        lines = 0
+        while large and data:
+            more = stream.read(BLOCK)
+            end = data.rfind(b"\n") + 1 if more else len(data)
+            text = _decoded(path, data[:end], lines)
+            lines += text.count("\n")
+            yield text
+            data = data[end:] + more
+    if not large:
+        yield read_text(path)
+
+
+def _decoded(path: Path, data: bytes, before: int = 0) -> str:
+    """What `read_text` makes of bytes; `before` lines are before them."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-16" if wide else "utf-8")
+        text = data.decode("utf-16" if data.startswith(_WIDE) else "utf-8")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     text = text.replace("\r\n", "\n")
     if control := _CONTROL.search(text):
-        line = text.count("\n", 0, control.start()) + 1
+        line = before + text.count("\n", 0, control.start()) + 1
         raise UserError(
             f"{path}: line {line}: control character 0x{ord(control[0]):02x}; "
             "the file is binary or damaged: give the text file that the program wrote"

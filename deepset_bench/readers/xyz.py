@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepset_bench.errors import UserError
+
+DROPPED = 50_000
+"""Lines that were read and are kept at most."""
 
 _COUNT = re.compile(r"\s*([1-9][0-9]{0,8})\s*")
 
@@ -33,37 +36,74 @@ class Record:
     cut: bool
 
 
-def records(path: Path, text: str, stop: int | None = None, first: int = 0) -> Iterator[Record]:
+class _Lines:
+    """The lines of a text that comes in blocks, as far as they were asked for.
+
+    Attributes:
+        known: those that were read and not dropped; in the end without blank ones behind them.
+        dropped: how many were.
+        whole: whether there are no more.
+        ended: whether the last one has a line end, once all are known.
+    """
+
+    def __init__(self, blocks: Iterable[str]) -> None:
+        self._blocks, self._rest = iter(blocks), ""
+        self.known: list[str] = []
+        self.dropped, self.whole, self.ended = 0, False, False
+
+    def has(self, count: int) -> bool:
+        """Whether there are so many lines behind those that were dropped."""
+        while len(self.known) < count and not self.whole:
+            block = next(self._blocks, None)
+            *lines, self._rest = ((self._rest + block) if block else self._rest).split("\n")
+            self.known += lines
+            if block is None:
+                self.known.append(self._rest)
+                self.whole, self.ended = True, not self._rest.strip()
+                while self.known and not self.known[-1].strip():
+                    self.known.pop()
+        return len(self.known) >= count
+
+    def drop(self, count: int) -> None:
+        """Forget the first of them."""
+        del self.known[:count]
+        self.dropped += count
+
+
+def records(
+    path: Path, text: str | Iterable[str], stop: int | None = None, first: int = 0
+) -> Iterator[Record]:
     """The frames of a file up to frame `stop`, or all; blank lines between them are no matter.
 
     Args:
         path: for messages.
-        text: the file.
+        text: the file, whole or in blocks.
         stop: frames wanted; what follows is not looked at.
         first: frames in the files before this one.
 
     Raises:
         UserError: a frame does not begin with its number of atoms, or the file ends with that.
     """
-    lines = text.split("\n")
-    ended = not lines[-1].strip()
-    while lines and not lines[-1].strip():
-        lines.pop()
+    lines = _Lines([text] if isinstance(text, str) else text)
     at, frame = 0, first
     while frame != stop:
-        while at < len(lines) and not lines[at].strip():
+        while lines.has(at + 1) and not lines.known[at].strip():
             at += 1
-        if at == len(lines):
+        if not lines.has(at + 1):
             return
-        A = count(lines[at])
+        A, line = count(lines.known[at]), lines.dropped + at
         if A is None:
-            raise miscounted(path, frame, at, lines[at])
+            raise miscounted(path, frame, line, lines.known[at])
         end = at + 2 + A
-        if at + 1 == len(lines):
-            raise damaged(path, frame, at, "the file ends within this frame")
-        rows = lines[at + 2 : end]
-        yield Record(frame, at, A, lines[at + 1], rows, not ended and end >= len(lines))
+        more = lines.has(end + 1)
+        if not lines.has(at + 2):
+            raise damaged(path, frame, line, "the file ends within this frame")
+        comment, rows = lines.known[at + 1], lines.known[at + 2 : end]
+        yield Record(frame, line, A, comment, rows, not more and not lines.ended)
         at, frame = end, frame + 1
+        if at > DROPPED:
+            lines.drop(at)
+            at = 0
 
 
 def count(line: str) -> int | None:

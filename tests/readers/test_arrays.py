@@ -158,8 +158,8 @@ def test_more_than_fits_says_how_to_take_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr("deepset_bench.readers.hdf5._MOST_ATOMS", 10)
     path = write_hdf5(tmp_path / "ani.h5", ani1x())
     with pytest.raises(UserError, match="--formula H2O or --frames 1-2"):
-        read_file(path, "ani")
-    assert len(read_file(path, "ani", frames="1-2")) == 2
+        read_file(path, "ani", unlabelled=True)
+    assert len(read_file(path, "ani", frames="1-2", unlabelled=True)) == 2
 
 
 def test_h5py_is_an_extra(tmp_path, monkeypatch):
