@@ -208,11 +208,18 @@ def test_what_it_cannot_calculate_is_said_in_one_line(runs, atoms):
     calculator = DeepSetCalculator(runs[0])
     with pytest.raises(UserError, match=r"atomic number 8 was not in training; .* knows 1, 6"):
         Atoms("OH", [[0, 0, 0], [0, 0, 1]], calculator=calculator).get_potential_energy()
-    atoms.calc, atoms.pbc, atoms.cell = calculator, True, np.eye(3) * 20
-    with pytest.raises(UserError, match="no periodic cells"):
-        atoms.get_potential_energy()
+    together = Atoms("CH2", [[0, 0, 0], [0, 0, 1], [0, 0, 1]], calculator=calculator)
+    with pytest.raises(UserError, match="two atoms are at one place"):
+        together.get_potential_energy()
     with pytest.raises(UserError, match="no atoms"):
         Atoms(calculator=calculator).get_potential_energy()
+
+
+def test_a_run_with_every_second_edge_knows_no_cells(make_run, atoms):
+    atoms.calc = DeepSetCalculator(make_run("condition.edges=every_second"))
+    atoms.pbc, atoms.cell = True, np.eye(3) * 20
+    with pytest.raises(UserError, match="knows no periodic cells"):
+        atoms.get_potential_energy()
 
 
 def ch5() -> Atoms:

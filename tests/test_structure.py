@@ -9,8 +9,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "deepset_bench"
 ROOMS = (
-    *("molecules", "readers", "data", "generation", "checks", "model", "scoring", "training"),
-    *("results", "sweep", "evaluation", "study", "figures", "page"),
+    *(
+        "molecules",
+        "readers",
+        "data",
+        "generation",
+        "checks",
+        "model",
+        "scoring",
+        "training",
+        "deployment",
+    ),
+    *("deployment", "results", "sweep", "evaluation", "study", "figures", "page"),
 )
 """Lower ones first: each imports of those before it alone. Modules outside rooms are below all of
 them, but for those that people start from."""

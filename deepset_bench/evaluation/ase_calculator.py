@@ -13,23 +13,32 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
+from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.errors import UserError
+from deepset_bench.evaluation.deployed_runs import DeployedRuns, PredictedSystems
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.molecules.frames import Frames
 
 CHARGE, SPIN = ("charge", "total_charge"), ("spin", "spin_multiplicity", "multiplicity")
 """Keys of `Atoms.info` that say the total charge, and the multiplicity 2S + 1."""
-PROPERTIES = ["energy", "free_energy", "forces", "energies"]
+PROPERTIES = ["energy", "free_energy", "forces", "energies", "stress"]
+GEOMETRY = {"positions", "cell", "pbc"}
+"""What may change without a new look at what the atoms are."""
 PathLike = str | os.PathLike[str]
 
 
 class DeepSetCalculator(Calculator):
     """Energies in eV with their reference added in float64, forces in eV/angstrom.
 
-    `results` holds `energy` (and the same as `free_energy`), `forces` (N, 3) and `energies` (N,),
-    whose sum is `energy`. With several runs these are means over the runs, and
-    `energy_uncertainty` and `forces_uncertainty` (N, 3) their sample standard deviations.
+    `results` holds `energy` (and the same as `free_energy`), `forces` (N, 3), `energies` (N,),
+    whose sum is `energy`, and in a cell `stress` (6,) in eV/angstrom^3. With several runs these are
+    means over the runs, and `energy_uncertainty` and `forces_uncertainty` (N, 3) their sample
+    standard deviations.
+
+    What is computed is the deployed form of the potential (`deepset_bench.deployment`), compiled
+    once that pays; what was compiled is kept for the next time.
 
     Forces are the negative gradient of the energy, except for runs with `condition.units=mixed`:
     those learned a multiple of it and return that multiple.
@@ -42,11 +51,14 @@ class DeepSetCalculator(Calculator):
         runs: a run folder, or folders of one experiment that differ in their seeds.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `float32`, as in training; `float64` for finite differences and vibrations.
+        compile: True to compile at the first calculation, False never to; None for as soon as it
+            pays, or at once where the same potential was compiled on this machine before.
 
     Raises:
         UserError: a folder cannot be used, or the runs are not seeds of one experiment; when
-            calculating, a periodic cell, or an element or a total charge (in `atoms.info` or the
-            sum of initial charges) that was not in training.
+            calculating, an element or a total charge (in `atoms.info` or the sum of initial
+            charges) that was not in training, two atoms at one place, or a cell where a run was
+            trained on every second edge.
     """
 
     implemented_properties = PROPERTIES
@@ -57,17 +69,31 @@ class DeepSetCalculator(Calculator):
         *,
         device: str = "auto",
         precision: str = "float32",
+        compile: bool | None = None,
     ) -> None:
         super().__init__()
         paths = [Path(run) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs)]
         self.ensemble = Ensemble(paths, device, precision)
         self._warned: set[str] = set()
+        self._before: Atoms | None = None
+        members = self.ensemble.members
+        halved = members[0].config.every_second
+        self._deployed = None if halved else DeployedRuns(members, compile, self._once)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What has changed since the last calculation: charge and spin in `atoms.info`, too."""
-        changes = list(super().check_state(atoms, tol))
-        before = {} if self.atoms is None else self.atoms.info
-        if any(before.get(key) != atoms.info.get(key) for key in (*CHARGE, *SPIN)):
+        """What has changed since the last calculation: charge and spin in `atoms.info`, too.
+
+        Any change counts, whatever `tol`; ASE's own comparison takes as long as a molecule does.
+        """
+        before = self.atoms
+        if before is None:
+            return list(all_changes)
+        changes = []
+        for name in all_changes:
+            one, other = _array(before, name), _array(atoms, name)
+            if one is not other and not np.array_equal(one, other):
+                changes.append(name)
+        if any(before.info.get(key) != atoms.info.get(key) for key in (*CHARGE, *SPIN)):
             changes.append("info")
         return changes
 
@@ -78,28 +104,64 @@ class DeepSetCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
-        super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None
-        if len(self.atoms) == 0:
-            raise UserError("there are no atoms to calculate")
-        if self.atoms.pbc.any():
-            raise UserError("the potential knows no periodic cells; set atoms.pbc = False")
-        frames = self._frames(self.atoms)
-        predicted = self.ensemble(frames)
-        self._warn(frames)
+        before = self._before
+        if before is None or atoms is None or not GEOMETRY.issuperset(system_changes):
+            super().calculate(atoms, properties, system_changes)
+            assert self.atoms is not None
+            if len(self.atoms) == 0:
+                raise UserError("there are no atoms to calculate")
+            self._check(self.atoms)
+            self._before = self.atoms
+        else:  # a copy of all that may have changed since, faster than ASE's of everything
+            before.positions, before.cell, before.pbc = atoms.positions, atoms.cell, atoms.pbc
+            self.atoms = before
+        predicted = self._predict(self.atoms)
+        energy = float(predicted.energies.sum())
         self.results: dict[str, Any] = {
-            "energy": float(predicted.energy[0]),
-            "free_energy": float(predicted.energy[0]),
-            "energies": predicted.atomic_energies,
+            "energy": energy,
+            "free_energy": energy,
+            "energies": predicted.energies,
             "forces": predicted.forces,
         }
+        if self.atoms.pbc.all():
+            stress = predicted.strain.sum(axis=0) / self.atoms.get_volume()
+            self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2)
         if predicted.energy_uncertainty is not None:
             self.results["energy_uncertainty"] = float(predicted.energy_uncertainty[0])
             self.results["forces_uncertainty"] = predicted.forces_uncertainty
 
-    def _frames(self, atoms: Atoms) -> Frames:
-        """The atoms as one frame, with the charge and spin that they are given."""
-        known = sorted({charge for member in self.ensemble.members for charge in member.charges})
+    def _predict(self, atoms: Atoms) -> PredictedSystems:
+        if self._deployed is None:
+            if atoms.pbc.any():
+                raise UserError(
+                    "a run that was trained on every second edge knows no periodic cells; set "
+                    "atoms.pbc = False"
+                )
+            found = self.ensemble(_frames(atoms))
+            strain = np.full((len(atoms), 3, 3), np.nan)
+            return PredictedSystems(
+                found.atomic_energies,
+                found.forces,
+                strain,
+                found.energy_uncertainty,
+                found.forces_uncertainty,
+            )
+        return self._deployed(
+            Systems(
+                numbers=atoms.numbers.astype(np.int64),
+                positions=atoms.positions,
+                n_atoms=np.array([len(atoms)]),
+                cell=np.asarray(atoms.cell)[None],
+                pbc=atoms.pbc[None],
+            )
+        )
+
+    def _check(self, atoms: Atoms) -> None:
+        """Raise of elements and charges that were not in training; say once what else was not."""
+        members = self.ensemble.members
+        for member in members:
+            member.check_elements(atoms.numbers)
+        known = sorted({charge for member in members for charge in member.charges})
         charge = _given(atoms, CHARGE, atoms.get_initial_charges().sum())
         if charge is not None and charge not in known:
             raise UserError(
@@ -107,27 +169,20 @@ class DeepSetCalculator(Calculator):
                 f"{' and '.join(map(_signed, known))} only: the potential cannot tell one "
                 "charge from another"
             )
-        unpaired = np.abs(atoms.get_initial_magnetic_moments().sum())
-        spin = _given(atoms, SPIN, unpaired + 1 if round(unpaired) else 0)
-        frames = Frames.unlabelled(
-            atoms.get_chemical_formula(), atoms.numbers, atoms.positions[None]
-        )
         if charge is None:
             charge = 0 if 0 in known else known[0]
-        return replace(frames, charge=np.array([charge]), spin=np.array([spin or 0]))
-
-    def _warn(self, frames: Frames) -> None:
-        """Say once for each composition and spin what of its energies stands."""
+        unpaired = np.abs(atoms.get_initial_magnetic_moments().sum())
+        stated = _given(atoms, SPIN, unpaired + 1 if round(unpaired) else 0)
+        frames = replace(_frames(atoms), charge=np.array([charge]), spin=np.array([stated or 0]))
         formula, spin = str(frames.molecule[0]), int(frames.multiplicity[0])
-        members = self.ensemble.members
         if not all(member.identified(frames).all() for member in members):
             self._once(
                 f"{formula}: absolute energy undetermined, because the composition is not a linear "
                 "combination of the training compositions: use energy differences within the "
                 "molecule alone"
             )
-        known = {spin for member in members for spin in member.multiplicities}
-        if known and spin not in known:
+        spins = {spin for member in members for spin in member.multiplicities}
+        if spins and spin not in spins:
             self._once(
                 f"{formula}: a spin multiplicity of {spin} was not in training, and the potential "
                 "does not know one spin from another"
@@ -137,6 +192,17 @@ class DeepSetCalculator(Calculator):
         if text not in self._warned:
             self._warned.add(text)
             warnings.warn(text, stacklevel=2)
+
+
+def _array(atoms: Atoms, name: str) -> Any:
+    """What ASE calls by a name of `all_changes`; None for what the atoms do not have."""
+    return getattr(atoms, name) if name in ("cell", "pbc") else atoms.arrays.get(name)
+
+
+def _frames(atoms: Atoms) -> Frames:
+    """The atoms as one frame in open space."""
+    formula = atoms.get_chemical_formula()
+    return Frames.unlabelled(formula, atoms.numbers, atoms.positions[None])
 
 
 def _given(atoms: Atoms, keys: Sequence[str], otherwise: float) -> int | None:

@@ -93,6 +93,16 @@ class Trained:
         enough = {"isolated_atoms": True, "composition": whole, "molecule_mean": False}
         return np.full(len(frames), chosen("reference.kind", kind, enough))
 
+    def check_elements(self, numbers: IntArray) -> None:
+        """Raise `UserError` of an atomic number that was not in training."""
+        known = self.potential.species.tolist()
+        unknown = [int(z) for z in np.unique(numbers) if z not in known]
+        if unknown:
+            raise UserError(
+                f"atomic number {unknown[0]} was not in training; this run knows "
+                f"{', '.join(map(str, known))}"
+            )
+
     def tables(self, frames: Frames, batch_size: int) -> Buckets:
         """Unlabelled frames prepared for the potential, on its device and in its precision.
 
@@ -103,13 +113,7 @@ class Trained:
         Raises:
             UserError: a frame holds an element that was not in training.
         """
-        known = self.potential.species.tolist()
-        unknown = [int(z) for z in frames.species if z not in known]
-        if unknown:
-            raise UserError(
-                f"atomic number {unknown[0]} was not in training; this run knows "
-                f"{', '.join(map(str, known))}"
-            )
+        self.check_elements(frames.numbers)
         device = self.potential.species.device
         tables = Buckets.build(
             frames,

@@ -170,6 +170,17 @@ class DeepSet(nn.Module):
 
         return fused.energies_and_gradients(self, batch, species, create_graph=create_graph)
 
+    def pair_form(self, species: Tensor) -> nn.Module | None:
+        """What is left of it once trained, or None; see `deepset_bench.model.deepset.deployed`."""
+        from deepset_bench.model.deepset.deployed import DeployedDeepSet
+
+        if self.gnn is not None:
+            return None
+        try:
+            return DeployedDeepSet(self, species)
+        except ValueError:  # a gate that jumps, as one that keeps the nearest experts alone does
+            return None
+
 
 def _no_fused_form(model: DeepSet) -> str:
     """Why the fused form cannot express a model; empty where it can.

@@ -111,17 +111,26 @@ class DeepSetX(nn.Module):
         Returns:
             (N,) e_i; the potential energy is their scaled sum plus the reference.
         """
-        t = self.target(numbers)
         R = (self.source(species) @ self.radial).view(DEGREE + 1, -1, self.width)  # (., s K, F)
+        of_own = (numbers[:, None] == species).to(A.dtype) @ self.pairs  # (N, s K)
+        return self.energies(_linear(A, R), numbers, (of_own * A[0]).sum(-1) / 2)
+
+    def energies(self, B: Tensor, numbers: Tensor, pair_energies: Tensor) -> Tensor:
+        """(N,) e_i from (M, N, F) B_i before its scales, (N,) numbers, pair energies."""
+        t = self.target(numbers)
         scales = self.target_scale(t).split(self.width, dim=-1)
-        B = _linear(A, R)  # (M, N, F)
         B = torch.cat([part * scale for part, scale in zip(by_degree(B), scales, strict=True)])
         x = self.target_shift(t) + B[0]
         for block in self.blocks:
             x, B = block(x, B)
-        of_own = (numbers[:, None] == species).to(A.dtype) @ self.pairs  # (N, s K)
-        energies: Tensor = self.readout(x).squeeze(-1) + (of_own * A[0]).sum(-1) / 2
-        return energies
+        corrected: Tensor = self.readout(x).squeeze(-1) + pair_energies
+        return corrected
+
+    def pair_form(self, species: Tensor) -> nn.Module:
+        """What is left of it once trained; see `deepset_bench.model.deepset_x.deployed_x`."""
+        from deepset_bench.model.deepset_x.deployed_x import DeployedDeepSetX
+
+        return DeployedDeepSetX(self, species)
 
     def know(self, species: Tensor) -> None:
         """Make room for the pair potential of (s,) species; it is zero."""

@@ -1,0 +1,142 @@
+"""Neighbours of atoms that move: searched for once in a while, given in tables of few shapes."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.neighbours import Pairs, neighbour_pairs
+
+SKIN = 1.0
+"""Angstrom beyond the cutoff within which neighbours are kept, so that they hold for some steps."""
+
+ALL_PAIRS = 32
+"""Atoms of a molecule up to which every other atom is taken for a neighbour, and none searched."""
+
+AT_ONCE = 64
+"""Centres computed in one call, so that what is computed of their pairs stays in the cache."""
+
+
+class Systems(NamedTuple):
+    """M systems with A atoms in all, one after another.
+
+    `numbers` (A,), `positions` (A, 3) angstrom, `n_atoms` (M,), `cell` (M, 3, 3) angstrom and `pbc`
+    (M, 3) as in `Frames`.
+    """
+
+    numbers: IntArray
+    positions: FloatArray
+    n_atoms: IntArray
+    cell: FloatArray
+    pbc: np.ndarray
+
+
+class CentreTable(NamedTuple):
+    """Some centres and their neighbours; see `deepset_bench.deployment.function.Deployed.forward`.
+
+    `centres` (N,), `neighbours` (N, J), `shifts` (N, J, 3) float64 angstrom.
+    """
+
+    centres: Tensor
+    neighbours: Tensor
+    shifts: Tensor
+
+
+class Neighbourhoods:
+    """Keeps what it found for the atoms that it was asked for last.
+
+    Args:
+        cutoff: in angstrom.
+        local: whether centres may be computed a few at a time.
+        device: of the tables.
+    """
+
+    def __init__(self, cutoff: float, device: torch.device, *, local: bool) -> None:
+        self.cutoff, self.local, self.device = cutoff, local, device
+        self._of: Systems | None = None
+        self._pairs: Pairs | None = None
+        self._parts: list[CentreTable] = []
+
+    def __call__(self, systems: Systems) -> list[CentreTable]:
+        """Tables in which each atom is a centre once."""
+        if not systems.pbc.any() and systems.n_atoms.max() <= ALL_PAIRS:
+            if self._of is None or not np.array_equal(self._of.n_atoms, systems.n_atoms):
+                self._parts = self._tables(_everybody(systems.n_atoms), len(systems.numbers))
+                self._pairs = None
+        else:
+            if self._moved(systems):
+                self._pairs = neighbour_pairs(_frames(systems), self.cutoff + SKIN)
+                self._of = systems
+            assert self._pairs is not None
+            vectors = self._pairs.vectors(systems.positions)
+            near = np.einsum("ex,ex->e", vectors, vectors) < self.cutoff**2
+            kept = Pairs(*(values[near] for values in self._pairs))
+            self._parts = self._tables(kept, len(systems.numbers))
+            return self._parts
+        self._of = systems
+        return self._parts
+
+    def _moved(self, systems: Systems) -> bool:
+        """Whether pairs may be within the cutoff now that are not among those kept."""
+        before = self._of
+        if self._pairs is None or before is None:
+            return True
+        same = all(
+            np.array_equal(getattr(before, name), getattr(systems, name))
+            for name in ("n_atoms", "cell", "pbc")
+        )
+        if not same:
+            return True
+        moved = systems.positions - before.positions
+        return bool(np.einsum("ax,ax->a", moved, moved).max() >= (SKIN / 2) ** 2)
+
+    def _tables(self, pairs: Pairs, n_atoms: int) -> list[CentreTable]:
+        """Pairs sorted by centre as tables; of atoms with about as many neighbours in each."""
+        counts = np.bincount(pairs.i, minlength=n_atoms)
+        first = np.cumsum(counts) - counts
+        order = np.argsort(counts, kind="stable") if self.local else np.arange(n_atoms)
+        i_last = len(pairs.i)  # stands for slots without a pair
+        j, shift = np.append(pairs.j, 0), np.append(pairs.shifts, np.zeros((1, 3)), axis=0)
+        parts = []
+        pieces = math.ceil(n_atoms / AT_ONCE) if self.local else 1
+        for centres in np.array_split(order, pieces):
+            slots = np.arange(max(int(counts[centres].max()), 2))
+            pair = slots < counts[centres][:, None]  # (N, J)
+            entry = np.where(pair, first[centres][:, None] + slots, i_last)
+            # A slot without a pair holds the centre itself.
+            neighbours = np.where(pair, j[entry], centres[:, None])
+            part = centres, neighbours, shift[entry]
+            parts.append(CentreTable(*(torch.from_numpy(of).to(self.device) for of in part)))
+        return parts
+
+
+def _everybody(n_atoms: IntArray) -> Pairs:
+    """All pairs of atoms of one system."""
+    sizes = np.repeat(n_atoms, n_atoms)
+    start = np.repeat(np.cumsum(n_atoms) - n_atoms, n_atoms)
+    i = np.repeat(np.arange(len(sizes)), sizes)
+    j = np.arange(len(i)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + start[i]
+    other = i != j
+    nowhere = np.broadcast_to(0.0, (int(other.sum()), 3))
+    return Pairs(i[other], j[other], nowhere.astype(np.int64), nowhere)
+
+
+def _frames(systems: Systems) -> Frames:
+    M, A = len(systems.n_atoms), len(systems.numbers)
+    return Frames(
+        numbers=systems.numbers,
+        positions=systems.positions,
+        n_atoms=systems.n_atoms,
+        energy=np.zeros(M),
+        forces=np.zeros((A, 3)),
+        bias_forces=None,
+        molecule=np.full(M, "system"),
+        index=np.arange(M),
+        cell=systems.cell,
+        pbc=systems.pbc,
+    )

@@ -1,0 +1,57 @@
+"""Compiled potentials, kept in the user's cache for the next time on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from deepset_bench.deployment import program
+from deepset_bench.deployment.function import Deployed
+from deepset_bench.files import cache_home
+
+SOURCES = ("model", "deployment")
+"""Rooms whose code decides what a compiled potential computes."""
+
+
+def place(deployed: Deployed) -> Path:
+    """The file of a potential: its name says all that makes it what it is on this machine."""
+    digest = hashlib.sha256()
+    for word in (torch.__version__, torch.backends.cpu.get_cpu_capability()):
+        digest.update(word.encode())
+    package = find_spec("deepset_bench")
+    assert package is not None
+    assert package.origin is not None
+    home = Path(package.origin).parent
+    for source in sorted(path for room in SOURCES for path in (home / room).rglob("*.py")):
+        digest.update(source.read_bytes())
+    whole = io.BytesIO()
+    torch.save(deployed, whole)
+    digest.update(whole.getbuffer())
+    kept = cache_home() or Path(tempfile.gettempdir()) / f"deepset-bench-{os.getuid()}"
+    return kept / "potentials" / f"{digest.hexdigest()[:32]}.pt2"
+
+
+def compiled(deployed: Deployed, species: Tensor, kept: Path) -> Callable[..., Any]:
+    """The compiled function, from the file if it is there; two processes do not both compile it."""
+    if kept.exists():
+        try:
+            return program.load(kept)
+        except Exception:  # damaged, or of another compiler: made anew
+            kept.unlink(missing_ok=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            made = kept.with_suffix(f".{os.getpid()}.pt2")
+            program.compiled(program.exported(deployed, species), made)
+            made.replace(kept)
+    return program.load(kept)

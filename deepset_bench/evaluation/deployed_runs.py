@@ -1,0 +1,104 @@
+"""Trained runs in their deployed form: for systems that move, one geometry after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from deepset_bench.deployment.function import Deployed
+from deepset_bench.deployment.neighbourhoods import Systems
+from deepset_bench.deployment.runner import Runner
+from deepset_bench.errors import UserError
+from deepset_bench.evaluation.trained import Trained
+from deepset_bench.molecules.frames import FloatArray
+
+
+class PredictedSystems(NamedTuple):
+    """Means over runs of what they say of M systems with A atoms in all.
+
+    Attributes:
+        energies: (A,) eV, the reference included; their sum over a system is its energy.
+        forces: (A, 3) eV/angstrom.
+        strain: (A, 3, 3) eV, derivatives of the energies by a strain.
+        energy_uncertainty: (M,) eV, sample standard deviation over the runs; None for one run.
+        forces_uncertainty: (A, 3) eV/angstrom, likewise.
+    """
+
+    energies: FloatArray
+    forces: FloatArray
+    strain: FloatArray
+    energy_uncertainty: FloatArray | None
+    forces_uncertainty: FloatArray | None
+
+
+class DeployedRuns:
+    """Runs that differ in their seeds alone.
+
+    Args:
+        members: of an `Ensemble`.
+        compile_it: see `Runner`.
+        say: takes the line that explains why one could not be compiled.
+    """
+
+    def __init__(
+        self, members: Sequence[Trained], compile_it: bool | None, say: Callable[[str], None]
+    ) -> None:
+        self.members = members
+        self.runners = [
+            Runner(deployed(member), member.potential.species, compile_it, say)
+            for member in members
+        ]
+
+    def __call__(self, systems: Systems) -> PredictedSystems:
+        """Predict systems whose elements are known.
+
+        Raises:
+            UserError: two atoms are at one place, or a prediction is not finite.
+        """
+        answers = []
+        for member, runner in zip(self.members, self.runners, strict=True):
+            energies, forces, strain = runner(systems)
+            if member.reference.constant:
+                energies += np.repeat(member.reference.constant / systems.n_atoms, systems.n_atoms)
+            answers.append((energies, forces, strain))
+        if not all(
+            np.isfinite(energies).all() and np.isfinite(f).all() for energies, f, _ in answers
+        ):
+            raise UserError(_not_finite(systems))
+        if len(answers) == 1:
+            return PredictedSystems(*answers[0], None, None)
+        energies, forces, strain = (np.stack(values) for values in zip(*answers, strict=True))
+        start = np.cumsum(systems.n_atoms) - systems.n_atoms
+        of_systems = np.add.reduceat(energies, start, axis=1)
+        return PredictedSystems(
+            energies=energies.mean(axis=0),
+            forces=forces.mean(axis=0),
+            strain=strain.mean(axis=0),
+            energy_uncertainty=of_systems.std(axis=0, ddof=1),
+            forces_uncertainty=forces.std(axis=0, ddof=1),
+        )
+
+
+def deployed(member: Trained) -> Deployed:
+    """The deployed form of a run.
+
+    Raises:
+        UserError: it has none.
+    """
+    if member.config.every_second:
+        raise UserError(
+            f"{member.folder.path}: was trained on every second edge, so that what it says of a "
+            "molecule depends on how its edges are counted; it has no deployed form"
+        )
+    return Deployed(member.potential, member.reference, member.config.cutoff)
+
+
+def _not_finite(systems: Systems) -> str:
+    """Why predictions are NaN or infinite."""
+    system = np.repeat(np.arange(len(systems.n_atoms)), systems.n_atoms)
+    places = np.column_stack([systems.positions, system])
+    if len(np.unique(places, axis=0)) < len(places):
+        return "two atoms are at one place"
+    return "what is predicted is NaN or infinite; bench check RUN examines the run"
