@@ -23,8 +23,12 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
+from deepset_bench.deployment.function import Deployed
+from deepset_bench.deployment.neighbourhoods import Systems
+from deepset_bench.deployment.runner import Runner
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
+from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.neighbours import neighbour_pairs
@@ -117,6 +121,19 @@ def evaluate_all(
         none = torch.zeros(len(rows), 3, 3)
         stress.append(none if prediction.stress is None else prediction.stress.detach())
     return Evaluated(*(torch.cat(parts).numpy() for parts in (energies, forces, stress)))
+
+
+def deployed_energies_and_forces(
+    potential: Potential, config: Config, frames: Sequence[Frames]
+) -> tuple[FloatArray, FloatArray]:
+    """(M,) energies and (A, 3) forces of the deployed form, not compiled."""
+    whole, species = Frames.concatenate(frames), potential.species
+    nothing = np.zeros(len(species))
+    reference = EnergyReference(species.numpy(), nothing, constant=0.0, rank=len(species))
+    runner = Runner(Deployed(potential, reference, config.cutoff), species, compile_it=False)
+    systems = Systems(whole.numbers, whole.positions, whole.n_atoms, whole.cell, whole.pbc)
+    energies, forces, _ = runner(systems)
+    return np.add.reduceat(energies, whole.offsets[:-1]), forces
 
 
 def moved(frames: Frames, positions: FloatArray) -> Frames:
@@ -439,6 +456,18 @@ class PotentialTests:
         close(found.energy, np.concatenate([energy, energy, alone.energy]), 1e-10)
         close(found.forces, np.concatenate([forces, forces, alone.forces]), 1e-9)
         np.testing.assert_array_equal(found.stress[1], 0.0)  # there is no volume
+
+    def test_the_deployed_form(
+        self, potential: Potential, config: Config, molecule: Frames, other: Frames
+    ) -> None:
+        """What dynamics calls has the same energies and forces, up to the error of its splines."""
+        if config.every_second:
+            pytest.skip("what a run with every second edge says depends on the rest of a batch")
+        frames = [molecule, other, joined(molecule, other, 3.0)]
+        energies, forces = evaluate(potential, config, frames)
+        found, found_forces = deployed_energies_and_forces(potential, config, frames)
+        close(found, energies, 1e-7)
+        close(found_forces, forces, 1e-7)
 
     def test_crossing_the_cutoff(self, potential: Potential, config: Config) -> None:
         """Energy and forces are continuous there, unless the class says that they jump."""

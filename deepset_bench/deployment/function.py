@@ -130,10 +130,10 @@ class EdgeByEdge(nn.Module):
         self, numbers: Tensor, centres: Tensor, neighbours: Tensor, vectors: Tensor, pair: Tensor
     ) -> Tensor:
         """See `AtomicEnergies`; `centres` are all atoms in their order."""
-        # Slots without a pair are edges of an atom that is not there.
+        # Slots without a pair are edges between two atoms that are not there.
         A, J = numbers.shape[0], neighbours.shape[1]
-        i = torch.where(pair, centres[:, None].expand(-1, J), A).flatten()
+        i = torch.where(pair, centres[:, None].expand(-1, J), A + 1).flatten()
         j = torch.where(pair, neighbours, A).flatten()
-        numbers = torch.cat([numbers, numbers[:1]])
+        numbers = torch.cat([numbers, numbers[:1], numbers[:1]])
         energies: Tensor = self.model(numbers, vectors.flatten(0, 1), torch.stack([j, i]))
         return energies[:A]

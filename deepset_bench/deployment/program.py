@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,14 @@ OPTIONS = {
 """Of the compiler."""
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch warns its own developers of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def example(deployed: Deployed, species: Tensor, device: torch.device) -> Given:
     """Atoms in general positions; every size another one, as it is to stay open."""
     A, J = 11, 5
@@ -39,6 +49,7 @@ def example(deployed: Deployed, species: Tensor, device: torch.device) -> Given:
     )
 
 
+@_quiet()
 def exported(deployed: Deployed, species: Tensor) -> Any:
     """The function as a `torch.export.ExportedProgram` of any number of atoms and neighbours."""
     from torch.export import Dim, export
@@ -59,6 +70,7 @@ def exported(deployed: Deployed, species: Tensor) -> Any:
     return export(graph, given, dynamic_shapes=sizes)
 
 
+@_quiet()
 def compiled(program: Any, path: Path) -> None:
     """Compile an exported program for this machine's processor into a package at `path`."""
     from torch._inductor import aoti_compile_and_package
@@ -66,8 +78,9 @@ def compiled(program: Any, path: Path) -> None:
     aoti_compile_and_package(program, package_path=str(path), inductor_configs=OPTIONS)
 
 
+@_quiet()
 def load(path: Path) -> Callable[..., list[Tensor]]:
-    """A compiled package: from what `Deployed.forward` takes to the tensors of `EnergiesAndForces`."""
+    """A compiled package: what `Deployed.forward` takes -> tensors of `EnergiesAndForces`."""
     from torch._inductor import aoti_load_package
 
     # What the package's own call does besides, to find its arguments, takes as long as a molecule.

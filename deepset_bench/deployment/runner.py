@@ -10,7 +10,7 @@ import torch
 
 from deepset_bench.denormals import flushed
 from deepset_bench.deployment import packages
-from deepset_bench.deployment.function import EnergiesAndForces, Deployed
+from deepset_bench.deployment.function import Deployed, EnergiesAndForces
 from deepset_bench.deployment.neighbourhoods import Neighbourhoods, Systems
 from deepset_bench.errors import one_line
 from deepset_bench.molecules.frames import FloatArray
@@ -34,7 +34,7 @@ class Runner:
         deployed: Deployed,
         species: torch.Tensor,
         compile_it: bool | None,
-        say: Callable[[str], None],
+        say: Callable[[str], None] = print,
     ) -> None:
         self.deployed, self.species, self.say = deployed, species, say
         self.device = species.device
@@ -51,8 +51,8 @@ class Runner:
         """
         self._compile_in_time()
         A = len(systems.numbers)
-        numbers = torch.from_numpy(systems.numbers).to(self.device)
-        positions = torch.from_numpy(systems.positions).to(self.device)
+        numbers = torch.tensor(systems.numbers, device=self.device)
+        positions = torch.tensor(systems.positions, device=self.device)
         parts = self.neighbourhoods(systems)
         function = self.function if A > 1 else self.deployed  # compiled for two atoms or more
         energies, strain = np.empty(A), np.empty((A, 3, 3))

@@ -27,8 +27,8 @@ FEWEST, MOST = 512, 8192
 LENIENCE = 4
 """How many times the tolerance is still taken, where the error falls less than it should."""
 
-PROBES = 97
-"""Distances at which splines are held against what they stand for."""
+PROBE = 0.382
+"""Where in each piece splines are held against what they stand for; their error is not least."""
 
 
 class Splines(nn.Module):
@@ -91,12 +91,12 @@ class Splines(nn.Module):
     def _error(self, functions: Sequence[Function]) -> float:
         """Largest error of a slope, relative to the largest slope."""
         width = self.last - self.first
-        # Evenly, but at other places within their pieces each; no knot among them.
-        d = self.first + width * (torch.arange(PROBES, dtype=torch.float64) + 0.382) / PROBES
+        n = self.intervals
+        d = self.first + width / n * (torch.arange(n, dtype=torch.float64) + PROBE)
         errors, sizes = [], []
         for kind, function in enumerate(functions):
             _, slopes = value_and_slope(function, d)
-            kinds = torch.full((PROBES,), kind)
+            kinds = torch.full((n,), kind)
             _, found = value_and_slope(partial(self, kinds), d)
             errors.append((found - slopes).abs().max())
             sizes.append(slopes.abs().max())
