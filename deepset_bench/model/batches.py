@@ -52,7 +52,7 @@ class Batch:
         slopes: (N, J, P) derivatives of the first P by d_ij, per angstrom, or None.
         dense: whether slot j of every row is atom j of its frame.
         n_frames: B.
-        kind, kind_numbers, kind_edges: see `Tables`; (N,) the first.
+        kind, kind_numbers, kind_edges, expansion: see `Tables`; (N,) the first.
     """
 
     numbers: Tensor
@@ -71,6 +71,7 @@ class Batch:
     kind: Tensor | None = None
     kind_numbers: Tensor | None = None
     kind_edges: Tensor | None = None
+    expansion: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Its tensors by name."""
@@ -149,6 +150,8 @@ class Tables:
         kind: (M, n) the kind of each atom, or None; see `deepset_bench.model.atom_kinds`.
         kind_numbers: (C,) the atomic number of each kind.
         kind_edges: (2, ...) rows [j, i]: the kinds j of an atom's neighbours where it is of kind i.
+        expansion: (P', P) or None; with it the first P' features and the slopes stand for the P
+            functions of the distance that the product with it gives.
     """
 
     numbers: Tensor
@@ -169,6 +172,7 @@ class Tables:
     kind: Tensor | None = None
     kind_numbers: Tensor | None = None
     kind_edges: Tensor | None = None
+    expansion: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -256,10 +260,9 @@ class Tables:
     def concatenate(cls, parts: Sequence[Tables]) -> Tables:
         """Selections of the same tables, one after another.
 
-        Each has its own kinds and what is made of them: without, if any has, to be prepared again.
+        What each finds for itself, kinds and an expansion, is left out, and what is made of it.
         """
-        if any(part.kind is not None for part in parts):
-            parts = [part.without_kinds() for part in parts]
+        parts = [part.as_found() for part in parts]
         joined: dict[str, Any] = {
             name: torch.cat([getattr(part, name) for part in parts])
             for name in parts[0]._tensor_fields()
@@ -279,12 +282,14 @@ class Tables:
     def _tensor_fields(self) -> list[str]:
         return [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
 
-    def without_kinds(self) -> Tables:
-        """The same tables, of what is known of each pair only what does not depend on kinds."""
-        phi = None
-        if self.features is not None and self.slopes is not None:
-            phi = self.features[..., : self.slopes.shape[-1]]
-        return replace(self, features=phi, kind=None, kind_numbers=None, kind_edges=None)
+    def as_found(self) -> Tables:
+        """The same tables without what was found in them to save work, to be prepared again."""
+        if self.kind is None and self.expansion is None:
+            return self
+        plain = replace(self, kind=None, kind_numbers=None, kind_edges=None, expansion=None)
+        if self.features is None or self.slopes is None or self.expansion is not None:
+            return replace(plain, features=None, slopes=None)
+        return replace(plain, features=self.features[..., : self.slopes.shape[-1]])
 
     @property
     def shape(self) -> Shape:
@@ -328,6 +333,7 @@ class Tables:
             kind=None if self.kind is None else rows(self.kind),
             kind_numbers=self.kind_numbers,
             kind_edges=self.kind_edges,
+            expansion=self.expansion,
         )
 
     def _halved(self, frames: Tensor, among: tuple[Tensor, Tensor] | None) -> Tensor:

@@ -69,16 +69,16 @@ class Potential(nn.Module):
             self.form = "reference"
         chosen("form", self.form, _COMPUTE)
 
-    def prepare(self, tables: Tables, *, kinds: bool = False) -> Tables:
+    def prepare(self, tables: Tables, *, again: bool = False) -> Tables:
         """Tables with what this potential needs of the geometry, computed once.
 
-        `kinds` lets it find atoms in like surroundings, which pays for a set whose frames are all
-        in these tables and are computed again and again.
+        `again` lets it look at all frames for what they have in common, which pays for a set that
+        is in these tables alone and is computed again and again.
         """
         if self.form == "reference":
             return tables
-        if kinds and hasattr(self.model, "with_kinds"):
-            tables = cast("Any", self.model).with_kinds(tables)
+        if again and hasattr(self.model, "study"):
+            tables = cast("Any", self.model).study(tables)
         with torch.no_grad():
             prepared: Tables = cast("Any", self.model).prepare(tables, self.species)
         return replace(prepared, shifts=None)  # of the other form

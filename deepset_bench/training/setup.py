@@ -153,7 +153,7 @@ def label(
 
     periodic, several = bool(frames.pbc.any()), len(counts) > 1
 
-    def make(some: Frames, device: torch.device, *, kinds: bool = False) -> tuple[Buckets, Tensor]:
+    def make(some: Frames, device: torch.device, *, again: bool = False) -> tuple[Buckets, Tensor]:
         tables = Buckets.build(
             some,
             config.cutoff,
@@ -163,14 +163,14 @@ def label(
             several=several,
         )
         forces = torch.from_numpy(some.labelled_forces(labels).astype(np.float32))
-        prepare = partial(potential.prepare, kinds=kinds)
+        prepare = partial(potential.prepare, again=again)
         return tables.to(device).change(prepare), forces.to(device)
 
     energies = torch.from_numpy(energy).float()
     wanted = torch.from_numpy(frames.labelled_stress().astype(np.float32)) if stress else None
     if isinstance(frames, Selected) or not are_kept(counts, choose_device(config.device).type):
         return LabelledFrames(frames, energies, make, counts, wanted)
-    tables, forces = make(frames, torch.device("cpu"), kinds=not several)
+    tables, forces = make(frames, torch.device("cpu"), again=not several)
     return LabelledTables(tables, energies, tables.by_row(forces), wanted)
 
 

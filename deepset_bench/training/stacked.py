@@ -24,6 +24,9 @@ from deepset_bench.training.loss import Target
 from deepset_bench.training.setup import Setup, evaluation_batch
 from deepset_bench.training.step import Measured, sums
 
+OF_ALL_FRAMES = "kind_numbers", "kind_edges", "expansion"
+"""Tensors of a batch that have no row for each atom."""
+
 EPSILON, BETAS = 1e-8, (0.9, 0.999)  # torch.optim.AdamW's defaults
 
 
@@ -177,8 +180,8 @@ class _Stack:
         self.size = len(parts[0])
         of_runs = [part.tables.tables[0] for part in parts]
         self.tables = Tables.concatenate(of_runs)
-        if any(tables.kind is not None for tables in of_runs):
-            self.tables = setups[0].potential.prepare(self.tables, kinds=True)
+        if any(tables is not tables.as_found() for tables in of_runs):
+            self.tables = setups[0].potential.prepare(self.tables, again=True)
         self.energy = torch.cat([part.energy for part in parts])
         self.forces = torch.cat([part.forces[0] for part in parts])
         stress = [part.stress for part in parts if part.stress is not None]
@@ -192,10 +195,8 @@ class _Stack:
         batch = self.tables.gather(rows)
         N, J = len(batch.numbers) // n, batch.neighbours.shape[1]
         split = {
-            # Kinds are those of all runs.
-            name: t.expand(n, *t.shape)
-            if name in ("kind_numbers", "kind_edges")
-            else t.unflatten(0, (n, -1))
+            # What was found in the frames of all runs together.
+            name: t.expand(n, *t.shape) if name in OF_ALL_FRAMES else t.unflatten(0, (n, -1))
             for name, t in batch.tensors().items()
         }
         split["neighbours"] = split["neighbours"] - run[..., None] * N

@@ -145,7 +145,7 @@ class Physics(PotentialTests):
 
 
 def training_step(
-    config: Config, form: str, frames: Sequence[Frames], *, kinds: bool = False
+    config: Config, form: str, frames: Sequence[Frames], *, again: bool = False
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """What is predicted, and the parameters' gradients of a random projection of all of it."""
     potential = make_potential(config, form=form).train()
@@ -156,7 +156,7 @@ def training_step(
             dtype=torch.get_default_dtype(),
             every_second=config.every_second,
         ),
-        kinds=kinds,
+        again=again,
     )
     torch.manual_seed(1)  # dropout
     prediction = potential(tables.gather(torch.arange(len(frames))))

@@ -87,12 +87,12 @@ def test_a_step_is_the_same(overrides, dense, columns, monkeypatch):
     small, large = (smooth_molecule(n, config.cutoff, config.gating.experts) for n in (5, 7))
     frames = [small, large, small, large]
     tables = Tables.build(Frames.concatenate(frames), config.cutoff)
-    prepared = make_potential(config).prepare(tables, kinds=True)
+    prepared = make_potential(config).prepare(tables, again=True)
     assert prepared.kind is not None
     s = len(prepared.kind_numbers) if columns else 2
     assert prepared.features.shape[-1] == prepared.slopes.shape[-1] + 2 * s
     (predicted, gradients), (right, gradients_0) = (
-        training_step(config, form, frames, kinds=True) for form in ("fused", "reference")
+        training_step(config, form, frames, again=True) for form in ("fused", "reference")
     )
     for found, expected in zip(predicted, right, strict=True):
         close(found, expected, 1e-10)
@@ -105,7 +105,7 @@ def test_a_step_is_the_same(overrides, dense, columns, monkeypatch):
 @pytest.mark.parametrize("overrides", [(), ("gnn=gat",)])
 def test_layers_that_do_not_promise_it_see_every_atom(overrides):
     tables = Tables.build(chains(), CUTOFF)
-    assert make_potential(configuration(*overrides)).prepare(tables, kinds=True).kind is None
+    assert make_potential(configuration(*overrides)).prepare(tables, again=True).kind is None
 
 
 def test_selections_with_kinds_of_their_own_are_put_together_without(monkeypatch):
@@ -115,8 +115,8 @@ def test_selections_with_kinds_of_their_own_are_put_together_without(monkeypatch
         replace(plain, **{n: getattr(plain, n)[rows] for n in plain._tensor_fields()})
         for rows in (slice(0, 3), slice(3, 8))
     ]
-    whole = Tables.concatenate([potential.prepare(part, kinds=True) for part in parts])
+    whole = Tables.concatenate([potential.prepare(part, again=True) for part in parts])
     assert whole.kind is None
-    again, direct = (potential.prepare(t, kinds=True) for t in (whole, plain))
+    again, direct = (potential.prepare(t, again=True) for t in (whole, plain))
     for name in direct._tensor_fields():
         assert torch.equal(getattr(again, name), getattr(direct, name)), name

@@ -23,6 +23,9 @@ In dense tables the neighbours' h_j go the other way round, S_j[g] = E_g H_j h_j
 sum_jg y_ij[a] w_ij[g] S_j[g] as one matrix product a frame: h_j has as many numbers as S_j[g], and
 an atom has fewer rows of it than of A.
 
+Functions phi that are nearly dependent are replaced by fewer, phi = U^T phi', and Q by Q U^T
+(`deepset_bench.model.deepset.reduction`).
+
 Where atoms in like surroundings are numbered (`deepset_bench.model.atom_kinds`), h has a row for
 each kind alone. A few kinds take the place of the species: z is then one-hot in them, P_j and P_i
 hold what comes of h, and nothing else is left of the layers.
@@ -31,6 +34,7 @@ hold what comes of h, and nothing else is left of the layers.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, TypeGuard, cast
 
 import torch
@@ -39,6 +43,7 @@ from torch import Tensor, nn
 from deepset_bench.model.batches import Batch, Tables, tabulate
 from deepset_bench.model.deepset.graph import GraphLayers
 from deepset_bench.model.deepset.network import DeepSet
+from deepset_bench.model.deepset.reduction import expansion
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
 PAIRS = 8192
@@ -57,11 +62,24 @@ def pair_features(model: DeepSet, d: Tensor) -> Tensor:
     return torch.cat([C * model.basis(d), C, scalar_features(d, model.scalars)], dim=-1)
 
 
+def reduced(model: DeepSet, tables: Tables) -> Tables:
+    """Tables that stand for phi with fewer functions, where there are; not yet prepared."""
+    d = tables.distances[tables.pair]
+    found = expansion(partial(pair_features, model), d, model.cutoff, tables.distances.dtype)
+    return tables if found is None else replace(tables, expansion=found, features=None, slopes=None)
+
+
+def _functions(model: DeepSet, expansion: Tensor | None, d: Tensor) -> Tensor:
+    """phi(d), or what stands for it, (...) -> (..., P')."""
+    phi = pair_features(model, d)
+    return phi if expansion is None else phi @ expansion.T.to(phi.dtype)
+
+
 def prepare(model: DeepSet, tables: Tables, species: Tensor) -> Tables:
     """Tables with [phi_ij ; z_j ; z_i] as features and dphi_ij/dd as slopes."""
     phi, slopes = tables.features, tables.slopes
     if phi is None or slopes is None:
-        phi, slopes = tabulate(lambda d: pair_features(model, d), tables.distances)
+        phi, slopes = tabulate(partial(_functions, model, tables.expansion), tables.distances)
     phi = phi[..., : slopes.shape[-1]]
     number, known = tables.numbers, species
     if tables.kind is not None and _are_columns(tables.kind_numbers):
@@ -91,7 +109,9 @@ class Composed(NamedTuple):
     H_i: Tensor
 
 
-def _compose(model: DeepSet, numbers: Tensor, h: Tensor | None) -> Composed:
+def _compose(
+    model: DeepSet, numbers: Tensor, h: Tensor | None, expansion: Tensor | None
+) -> Composed:
     """The composed weights for s species, or kinds of atoms, with h (s, H) of each."""
     F = model.gamma.out_features
     to_target, to_source, to_edge, to_h = model.gamma.weight.split(
@@ -102,6 +122,8 @@ def _compose(model: DeepSet, numbers: Tensor, h: Tensor | None) -> Composed:
     from_p, from_s = edge.weight[:, :F], edge.weight[:, F:]
     from_rbf = from_p @ torch.cat([radial.weight, radial.bias[:, None]], dim=1)  # C rbf and C
     Q = to_edge @ torch.cat([from_rbf, from_s], dim=1)  # (F, P)
+    if expansion is not None:
+        Q = Q @ expansion.T
     x = model.embedding(numbers)
     P_j = to_source @ model.source_projection(x).T  # (F, s)
     constant = to_edge @ edge.bias + model.gamma.bias
@@ -187,15 +209,15 @@ def _weights(model: DeepSet, batch: Batch, species: Tensor) -> tuple[Composed, L
     """The composed weights, and what of the graph layers is not in them."""
     gnn, kinds, edges = model.gnn, batch.kind_numbers, batch.kind_edges
     if gnn is None:
-        return _compose(model, species, None), None
+        return _compose(model, species, None, batch.expansion), None
     if batch.kind is None or kinds is None or edges is None:
         h = _graph_features(gnn, model.embedding(batch.numbers), batch)
-        return _compose(model, species, None), Layered(h, None)
+        return _compose(model, species, None, batch.expansion), Layered(h, None)
     h = gnn(model.embedding(kinds), edges)
     if _are_columns(kinds):
-        return _compose(model, kinds, h), None
+        return _compose(model, kinds, h, batch.expansion), None
     of_atom = batch.kind[:, None] == torch.arange(len(kinds), device=kinds.device)
-    return _compose(model, species, None), Layered(h, of_atom.to(h.dtype))
+    return _compose(model, species, None, batch.expansion), Layered(h, of_atom.to(h.dtype))
 
 
 def _rows(

@@ -150,11 +150,16 @@ class DeepSet(nn.Module):
         energies: Tensor = self.readout(X, V)
         return energies
 
-    def with_kinds(self, tables: Tables) -> Tables:
-        """See `deepset_bench.model.atom_kinds`."""
-        if self.gnn is None or not self.gnn.of_neighbours:
-            return tables
-        return with_kinds(tables, len(self.gnn.layers))
+    def study(self, tables: Tables) -> Tables:
+        """Tables with what saves work: kinds of atoms, and a basis that spans the same functions.
+
+        See `deepset_bench.model.atom_kinds` and `deepset_bench.model.deepset.reduction`.
+        """
+        from deepset_bench.model.deepset import fused
+
+        if self.gnn is not None and self.gnn.of_neighbours:
+            tables = with_kinds(tables, len(self.gnn.layers))
+        return fused.reduced(self, tables)
 
     def prepare(self, tables: Tables, species: Tensor) -> Tables:
         """See `deepset_bench.model.deepset.fused`."""
