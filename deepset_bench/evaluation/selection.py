@@ -16,6 +16,7 @@ from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import History, Trained
 from deepset_bench.molecules.frames import Frames, IntArray
+from deepset_bench.molecules.selected import part
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Task
 from deepset_bench.scoring.unseen import unidentified
@@ -138,22 +139,24 @@ def _own_test(folders: Sequence[RunFolder], histories: Sequence[History | None])
 def _seen(frames: Frames, histories: Sequence[History | None]) -> NDArray[np.str_]:
     if any(past is None for past in histories):
         return np.full(len(frames), "unknown")
-    train: set[bytes] = set()
-    val: set[bytes] = set()
+    train: set[int] = set()
+    val: set[int] = set()
     for past in histories:
         assert past is not None
-        train |= set(_keys(past.frames.select(past.split.train)))
-        val |= set(_keys(past.frames.select(past.split.val)))
+        for seen, rows in ((train, past.split.train), (val, past.split.val)):
+            for piece in part(past.frames, rows).pieces():
+                seen.update(_keys(piece))
     keys = _keys(frames)
     parts = ["train" if key in train else "val" if key in val else "held out" for key in keys]
     return np.array(parts)
 
 
-def _keys(frames: Frames) -> list[bytes]:
-    """What tells one geometry from another."""
+def _keys(frames: Frames) -> list[int]:
+    """What tells one geometry from another, in 64 bits."""
     positions = np.round(frames.positions, _DIGITS) + 0.0  # -0 is 0
     ends = frames.offsets
-    return [frames.numbers[a:b].tobytes() + positions[a:b].tobytes() for a, b in pairwise(ends)]
+    written = (frames.numbers[a:b].tobytes() + positions[a:b].tobytes() for a, b in pairwise(ends))
+    return list(map(hash, written))
 
 
 def _electrons(frames: Frames, members: Sequence[Trained]) -> str:

@@ -20,6 +20,7 @@ from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.energy_reference import EnergyReference, distinct_molecules, identified
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames, IntArray
+from deepset_bench.molecules.selected import part
 from deepset_bench.record import DATA
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
@@ -71,7 +72,7 @@ class Trained:
         """`distinct_molecules` of training; None where neither checkpoint nor data tell."""
         if self.reference.molecules is not None or self.history is None:
             return self.reference.molecules
-        return distinct_molecules(self.history.frames.select(self.history.split.train))
+        return distinct_molecules(part(self.history.frames, self.history.split.train))
 
     @property
     def charges(self) -> list[int]:

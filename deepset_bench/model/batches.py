@@ -368,13 +368,11 @@ def tabulate(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Tensor, T
     """
     distinct, place = torch.unique(d, return_inverse=True)
     distinct = torch.cat([distinct, distinct[-1:].expand(-len(distinct) % VECTOR)])
+    pieces = [with_slope(function, piece.double()) for piece in distinct.split(PIECE)]
     values, slopes = (
-        t.new_empty(len(distinct), t.shape[-1]) for t in with_slope(function, distinct[:0])
+        torch.cat([without_tails(part).to(d.dtype) for part in parts])
+        for parts in zip(*pieces, strict=True)
     )
-    for start in range(0, len(distinct), PIECE):
-        piece = slice(start, start + PIECE)
-        both = with_slope(function, distinct[piece].double())
-        values[piece], slopes[piece] = (without_tails(t) for t in both)
     rows = place.flatten()
     values, slopes = (t.index_select(0, rows) for t in (values, slopes))
     return values.view(*d.shape, -1), slopes.view(*d.shape, -1)

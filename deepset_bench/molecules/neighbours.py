@@ -52,6 +52,9 @@ def neighbour_pairs(frames: Frames, cutoff: float) -> Pairs:
     """
     if frames.pbc.any():
         return _periodic_pairs(frames, cutoff)
+    n = int(frames.n_atoms.max(initial=0))
+    if n <= FEW and (frames.n_atoms == n).all():
+        return _of_all_pairs(frames, n, cutoff)
     # One tree for all frames, kept apart along a fourth axis: within a frame it adds exactly 0 to a
     # distance, and the positions stay as they are.
     fourth = 2.0 * cutoff * frames.frame_of_atom
@@ -61,8 +64,21 @@ def neighbour_pairs(frames: Frames, cutoff: float) -> Pairs:
     found = found[np.linalg.norm(vectors, axis=-1) < cutoff]
     i, j = np.concatenate([found, found[:, ::-1]]).T
     order = np.lexsort((j, i))
+    return _open(i[order], j[order])
+
+
+def _open(i: IntArray, j: IntArray) -> Pairs:
     nowhere = np.broadcast_to(np.zeros((), dtype=np.int64), (len(i), 3))
-    return Pairs(i[order], j[order], nowhere, np.broadcast_to(0.0, (len(i), 3)))
+    return Pairs(i, j, nowhere, np.broadcast_to(0.0, (len(i), 3)))
+
+
+def _of_all_pairs(frames: Frames, n: int, cutoff: float) -> Pairs:
+    """The same of frames of n atoms each, few enough that all pairs are looked at."""
+    one, other = np.nonzero(~np.eye(n, dtype=bool))
+    i, j = (frames.offsets[:-1, None] + atom for atom in (one, other))
+    i, j = i.ravel(), j.ravel()
+    near = np.linalg.norm(frames.positions[i] - frames.positions[j], axis=-1) < cutoff
+    return _open(i[near], j[near])
 
 
 def _periodic_pairs(frames: Frames, cutoff: float) -> Pairs:

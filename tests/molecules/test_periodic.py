@@ -122,6 +122,15 @@ def test_counts_of_neighbours_count_images():
     assert (sizes.tolist(), most.tolist()) == ([1], [6])
 
 
+@pytest.mark.parametrize("n", [1, 2, 12, 30])
+def test_all_pairs_of_small_frames_are_those_that_a_search_finds(monkeypatch, n):
+    frames = Frames.concatenate(toy.random_molecule(n, seed) for seed in range(3))
+    seen = neighbour_pairs(frames, 3.0)
+    monkeypatch.setattr(neighbours, "FEW", 0)
+    for one, other in zip(seen, neighbour_pairs(frames, 3.0), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_most_neighbours_of_each_size_are_those_of_the_pairs(monkeypatch):
     monkeypatch.setattr(neighbours, "AT_ONCE", 30)
     sizes = [4, 12, 4, 40, 7, 12, 40, 4]
