@@ -62,6 +62,13 @@ ForceUnit = Annotated[
         "file states, else energy unit / length unit; for CP2K hartree/bohr)."
     ),
 ]
+StressUnit = Annotated[
+    str | None,
+    typer.Option(
+        help="Unit of stress: eV/angstrom^3, GPa, kbar or hartree/bohr^3 (default: as the file "
+        "states, else energy unit / length unit^3)."
+    ),
+]
 Gradients = Annotated[
     bool,
     typer.Option(
@@ -135,6 +142,7 @@ def import_(
     energy_unit: EnergyUnit = None,
     length_unit: LengthUnit = None,
     force_unit: ForceUnit = None,
+    stress_unit: StressUnit = None,
     gradients: Gradients = False,
     charge: Charge = None,
     spin: Spin = None,
@@ -180,6 +188,7 @@ def check(
     energy_unit: EnergyUnit = None,
     length_unit: LengthUnit = None,
     force_unit: ForceUnit = None,
+    stress_unit: StressUnit = None,
     gradients: Gradients = False,
     charge: Charge = None,
     spin: Spin = None,
@@ -215,6 +224,7 @@ def relabel(
     energy_unit: EnergyUnit = None,
     length_unit: LengthUnit = None,
     force_unit: ForceUnit = None,
+    stress_unit: StressUnit = None,
     gradients: Gradients = False,
     charge: Charge = None,
     spin: Spin = None,

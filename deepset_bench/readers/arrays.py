@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.readers.cells import Cell
 from deepset_bench.readers.plausible import Where
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
@@ -24,7 +25,8 @@ class Arrays:
     """m geometries of one molecule of n atoms, in the units of the file.
 
     `numbers` (n,), `positions` (m, n, 3), `energy` (m,), `forces` (m, n, 3), `bias` (m, n, 3) or
-    None, `index` (m,) numbers of the frames in the file, `charge` (m,) and `spin` (m,).
+    None, `index` (m,) numbers of the frames in the file, `charge` (m,) and `spin` (m,), `cell` of
+    all of them or None.
     """
 
     numbers: IntArray
@@ -35,6 +37,7 @@ class Arrays:
     index: IntArray
     charge: IntArray
     spin: IntArray
+    cell: Cell | None = None
 
 
 def join(blocks: Sequence[Arrays], name: str, units: Units) -> Frames:
@@ -64,7 +67,23 @@ def join(blocks: Sequence[Arrays], name: str, units: Units) -> Frames:
         index=frames("index"),
         charge=frames("charge"),
         spin=frames("spin"),
+        **_cells(blocks, units),
     )
+
+
+def _cells(blocks: Sequence[Arrays], units: Units) -> dict[str, Any]:
+    """`cell`, `pbc` and `stress` of all frames, if any is periodic."""
+    if not any(block.cell for block in blocks):
+        return {}
+    found: dict[str, list[NDArray[Any]]] = {"cell": [], "pbc": [], "stress": []}
+    for block in blocks:
+        vectors, pbc, stress = np.zeros((3, 3)), np.zeros(3, dtype=bool), np.full((3, 3), np.nan)
+        if block.cell is not None:
+            pbc = block.cell.pbc
+            vectors, stress = block.cell.in_ev(units)
+        for name, value in (("cell", vectors), ("pbc", pbc), ("stress", stress)):
+            found[name].append(np.broadcast_to(value, (len(block.energy), *value.shape)))
+    return {name: np.concatenate(values) for name, values in found.items()}
 
 
 Kind = tuple[str, int, int]

@@ -19,7 +19,6 @@ from ase.io import iread
 from deepset_bench.errors import UserError
 from deepset_bench.readers.arrays import elements_array
 from deepset_bench.readers.extxyz import where_of
-from deepset_bench.readers.isolated import check_isolated
 from deepset_bench.readers.labels import Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import as_text, file_units, stated_units
@@ -51,8 +50,8 @@ def read_database(path: Path, name: str, options: Options, unlabelled: bool = Fa
         name, options, unlabelled: as for `read_extxyz`.
 
     Raises:
-        UserError: a file ASE cannot read, a periodic frame, a label that is missing or not finite;
-            one line with the file and the frame (from 1).
+        UserError: a file ASE cannot read, an impossible cell, a label that is missing or not
+            finite; one line with the file and the frame (from 1).
     """
     return _read(path, name, options, unlabelled, DATABASE, "db")
 
@@ -103,8 +102,8 @@ def from_images(
         if m < chosen.start:
             continue
         place = f"{path}: frame {m + 1}"
-        check_isolated(place, {"pbc": atoms.pbc})
         stored, about = _labels(atoms, place)
+        cell = {"cell": atoms.cell.array, "pbc": atoms.pbc} if atoms.pbc.any() else {}
         collector.add(
             Found(
                 numbers=elements_array(atoms.numbers, "numbers", place),
@@ -113,6 +112,7 @@ def from_images(
                 index=np.array([m]),
                 where=partial(where_of, place),
                 about=about,
+                cell=collector.cell(place, cell, stored),
             )
         )
     check_range(path, chosen, m + 1)

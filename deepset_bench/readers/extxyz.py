@@ -13,7 +13,7 @@ import numpy as np
 from deepset_bench.errors import UserError
 from deepset_bench.readers.comment import TwiceError, flags, pairs, value_of
 from deepset_bench.readers.elements import elements_table
-from deepset_bench.readers.isolated import CELLS, PERIODIC, check_isolated
+from deepset_bench.readers.isolated import CELLS, PERIODIC
 from deepset_bench.readers.labels import BIAS_KEY, Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units, stated_units
@@ -47,8 +47,8 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
         unlabelled: a frame may lack energy or forces; then both are zero in all frames.
 
     Raises:
-        UserError: a damaged line, a label that is missing or not finite, a periodic frame; one line
-            with the file, the frame and the line (both from 1).
+        UserError: a damaged line, a label that is missing or not finite, an impossible cell; one
+            line with the file, the frame and the line (both from 1).
     """
     chosen = frame_range(options.frames)
     elements = elements_table(options.elements)
@@ -69,7 +69,8 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
         rows = table(path, record, columns, {"pos", forces_key, BIAS_KEY, ATOMS}, elements)
         if record.frame < chosen.start:
             continue
-        check_isolated(place, cell(path, record, info))
+        values = {key: value_of(text) for key, text in info.items()}
+        own_cell = collector.cell(place, cell(path, record, info), values)
         if units not in (None, stated_units(info)):
             raise UserError(f"{place}: is in other units than the frame before")
         units = stated_units(info)
@@ -86,6 +87,7 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 where=partial(where_of, place),
                 about=about | {key: rows.values[key] for key in (ATOMS,) if key in rows.values},
                 gap=rows.gap,
+                cell=own_cell,
             )
         )
         collector.spill(partial(file_units, path, LAYOUT, options, units))

@@ -1,4 +1,4 @@
-"""Models here see molecules in vacuum: what is periodic is refused, whatever the format."""
+"""Formats whose cells are not read: what is periodic is refused."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ def check_isolated(where: str, found: Mapping[str, Any]) -> None:
     if PERIODIC in named:
         if np.any(named[PERIODIC][1]):
             raise UserError(
-                f"{where}: is periodic, but models here see molecules in vacuum; if its molecule "
-                'is isolated, write it with pbc="F F F"'
+                f"{where}: is periodic, and cells are read of extended XYZ, ASE's files and LAMMPS "
+                'dumps alone; write it as one, or with pbc="F F F" if its molecule is isolated'
             )
         return
     for key, value in (named[name] for name in CELLS if name in named):
         cell = np.asarray(value)
         if cell.dtype.kind not in "iuf" or cell.any():
             raise UserError(
-                f"{where}: has '{key}', as periodic systems do, but models here see molecules in "
-                'vacuum; if its molecule is isolated, say so in the file with pbc="F F F"'
+                f"{where}: has '{key}', as periodic systems do, and cells are read of extended "
+                "XYZ, ASE's files and LAMMPS dumps alone; write it as one, or say in the file with "
+                'pbc="F F F" that its molecule is isolated'
             )

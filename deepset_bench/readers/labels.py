@@ -21,6 +21,7 @@ from deepset_bench.readers.arrays import (
     names_of,
     numbers_array,
 )
+from deepset_bench.readers.cells import Cell, cell_of
 from deepset_bench.readers.methods import GRADIENTS, check_methods
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.plausible import Where, check_one_unit, check_plausible
@@ -67,6 +68,7 @@ class Found:
         where: says where a row is.
         about: what may state charge and spin, by name.
         gap: what is said of a number that is not finite, where the reader knows the line.
+        cell: of all m, if they are periodic.
     """
 
     numbers: IntArray
@@ -77,6 +79,7 @@ class Found:
     about: Mapping[str, Any] = field(default_factory=dict)
     gap: UserError | None = None
     positions_key: str = "positions"
+    cell: Cell | None = None
 
 
 class Collector:
@@ -105,6 +108,7 @@ class Collector:
         self._energies = False  # whether any energy is not 0
         self._forced = 0  # frames in blocks with any force that is not 0
         self._biased: set[bool] = set()  # whether blocks have a bias
+        self._stress: dict[tuple[str, str], Cell] = {}  # one for each way of reading it
         self._atoms = 0  # in memory
         self._spilled: Passing | None = None
         self._spilled_in: Units | None = None
@@ -194,9 +198,18 @@ class Collector:
                     found.index[kept],
                     charge[kept],
                     spin[kept],
+                    found.cell,
                 )
             )
             self._places += [(found.where, int(row)) for row in np.flatnonzero(kept)]
+
+    def cell(self, place: str, found: Mapping[str, Any], labels: Mapping[str, Any]) -> Cell | None:
+        """See `cell_of`; the stress is left out where labels are to be computed."""
+        labels = {} if self._unlabelled else labels
+        cell = cell_of(place, found, labels, self.keys(labels)[0], self._options.stress_unit)
+        if cell is not None and cell.has_stress:
+            self._stress.setdefault((cell.unit, cell.source), cell)
+        return cell
 
     def spill(self, units: Callable[[], tuple[Units, object]]) -> None:
         """Put what was taken into files where it is much, so that memory holds no more of it.
@@ -274,7 +287,9 @@ class Collector:
         left_out = [
             f"{n:,} of {self._total:,} geometries {what}" for what, n in self._left_out.items()
         ]
-        return Reading(read, {"units": dict(notes)} | ({"left_out": left_out} if left_out else {}))
+        stress = " and ".join(cell.note(units) for cell in self._stress.values())
+        all_units = dict(notes) | ({"stress": stress} if stress else {})
+        return Reading(read, {"units": all_units} | ({"left_out": left_out} if left_out else {}))
 
     def _put_together(self, spilled: Passing, units: Units) -> Frames:
         if self._blocks:

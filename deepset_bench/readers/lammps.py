@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from deepset_bench.readers.extxyz import where_of
 from deepset_bench.readers.labels import Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units
-from deepset_bench.readers.rows import AtomRows, table
+from deepset_bench.readers.rows import AtomRows, number, table
 from deepset_bench.readers.sources import check_range, frame_range, read_text
 from deepset_bench.readers.xyz import Record, count, damaged, shown
 from deepset_bench.variants import reader
@@ -43,7 +44,7 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
         name, options, unlabelled: as for `read_extxyz`.
 
     Raises:
-        UserError: a damaged line, no elements, a periodic box, no energies though they are wanted;
+        UserError: a damaged line, no elements, an impossible box, no energies though wanted;
             one line with the file, the frame and the line (both from 1).
     """
     chosen = frame_range(options.frames)
@@ -73,11 +74,7 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
         rows = table(path, record, columns, {"id", *xyz, *_FORCES}, elements)
         if record.frame < chosen.start:
             continue
-        if "p" in items["BOX BOUNDS"][0] or not items["BOX BOUNDS"][0]:
-            raise UserError(
-                f"{place}: is periodic, or does not say that it is not, but models here see "
-                "molecules in vacuum; an isolated one has BOX BOUNDS ff ff ff"
-            )
+        box = _box(path, record, *items["BOX BOUNDS"])
         if "UNITS" in items:
             style = items["UNITS"][1]
             if style not in _STYLES:
@@ -100,6 +97,7 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 index=np.array([record.frame]),
                 where=partial(where_of, place),
                 gap=rows.gap,
+                cell=collector.cell(place, box, {}),
             )
         )
     check_range(path, chosen, frames)
@@ -125,8 +123,9 @@ def _records(
             raise damaged(path, frame, at, f"expected 'ITEM: ...', found '{shown(lines[at])}'")
         item, rest = found.groups()
         if item != "ATOMS":
-            items[item] = rest.strip(), lines[at + 1].strip() if at + 1 < len(lines) else ""
-            at += 4 if item == "BOX BOUNDS" else 2
+            length = 4 if item == "BOX BOUNDS" else 2
+            items[item] = rest.strip(), "\n".join(lines[at + 1 : at + length]).strip()
+            at += length
             continue
         A = count(items.get("NUMBER OF ATOMS", ("", ""))[1])
         if A is None or "BOX BOUNDS" not in items:
@@ -138,6 +137,33 @@ def _records(
         at, frame, items = end, frame + 1, {}
     if items:
         raise damaged(path, frame, len(lines) - 1, "the file ends within this frame")
+
+
+def _box(path: Path, record: Record, style: str, bounds: str) -> dict[str, Any]:
+    """The cell and whether it is periodic; of `xy xz yz` as LAMMPS's Howto_triclinic has it."""
+    pbc = [word.startswith("p") for word in style.split() if re.fullmatch("[pfsm]{2}", word)]
+    if len(pbc) != 3:
+        what = (
+            "BOX BOUNDS does not say whether the box is periodic; a periodic one has pp pp pp, an "
+            "isolated molecule ff ff ff"
+        )
+        raise damaged(path, record.frame, record.line + 1, what)
+    if not any(pbc):
+        return {"pbc": pbc}
+    rows = [[number(word) for word in line.split()] for line in bounds.split("\n")]
+    tilted, general = style.startswith("xy xz yz"), style.startswith("abc origin")
+    width = 4 if general else 3 if tilted else 2
+    if [len(row) for row in rows] != [width] * 3 or any(x is None for row in rows for x in row):
+        what = f"expected three lines of {width} numbers below BOX BOUNDS {style}"
+        raise damaged(path, record.frame, record.line + 1, what)
+    table = np.array(rows, dtype=np.float64)
+    if general:
+        return {"pbc": pbc, "cell": table[:, :3]}
+    xy, xz, yz = table[:, 2] if tilted else np.zeros(3)
+    low = table[:, 0] - [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
+    high = table[:, 1] - [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
+    a, b, c = high - low
+    return {"pbc": pbc, "cell": np.array([[a, 0.0, 0.0], [xy, b, 0.0], [xz, yz, c]])}
 
 
 def _check_types(place: str, record: Record, column: int, elements: Mapping[str, int]) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.neighbours import neighbour_pairs
+from deepset_bench.readers.cells import check_stress
 from deepset_bench.units import energy_ratios, length_ratios
 
 Where = Callable[[int, int | None], str]
@@ -25,6 +28,7 @@ _LARGEST = {
 }
 _COST = 1.0  # eV that a bond of twice or half its length takes at least
 _MANY = 60  # atoms of a frame from which on neighbours are searched for
+_NEAR = 6.0  # angstrom within which images are looked for
 _CHUNK = 1000  # frames whose distances are in memory together
 
 
@@ -59,6 +63,9 @@ def check_plausible(
                 f"{place(frame, atom)}: {name} of {values[row].max():.3g} {unit}, beyond any "
                 "molecule; mend the file or leave the frame out"
             )
+    if frames.stress is not None:
+        for frame in np.flatnonzero(~np.isnan(frames.stress[:, 0, 0])).tolist():
+            check_stress(where(frame, None), frames.stress[frame])
     nearest = nearest_distance(frames)
     if nearest.min() < _TOO_CLOSE:
         row = int(np.argmax(nearest < _TOO_CLOSE))
@@ -103,9 +110,18 @@ def check_one_unit(frames: Frames, kind: IntArray, distances: FloatArray, where:
 
 
 def nearest_distance(frames: Frames) -> FloatArray:
-    """(A,) how far each atom is from the nearest other one of its frame, angstrom; inf if alone."""
+    """(A,) how far each atom is from the nearest other one of its frame, angstrom; inf if alone.
+
+    In periodic frames from the nearest image, too; inf beyond 6 angstrom.
+    """
     nearest = np.full(len(frames.numbers), np.inf)
-    for atoms in _alike(frames):
+    offsets = frames.offsets
+    for start in range(0, len(frames) if frames.pbc.any() else 0, _CHUNK):
+        piece = frames.select(slice(start, start + _CHUNK))
+        pairs = neighbour_pairs(piece, _NEAR)
+        lengths = np.linalg.norm(pairs.vectors(piece.positions), axis=1)
+        np.minimum.at(nearest, offsets[start] + pairs.i, lengths)
+    for atoms in _alike(frames, ~frames.periodic):
         positions = frames.positions[atoms]  # (m, n, 3)
         if atoms.shape[1] > _MANY:  # all pairs of a chunk would fill the memory
             from scipy.spatial import cKDTree  # takes long to import
@@ -126,7 +142,7 @@ def net_torque(frames: Frames) -> bool:
     """
     forces: list[FloatArray] = []
     torques: list[FloatArray] = []
-    for atoms in _alike(frames):
+    for atoms in _alike(frames, ~frames.periodic):
         f, r = frames.forces[atoms], frames.positions[atoms]
         lever = np.cross(r - r.mean(axis=1, keepdims=True), f)
         for parts, vectors in ((forces, f), (torques, lever)):
@@ -138,11 +154,11 @@ def net_torque(frames: Frames) -> bool:
     )
 
 
-def _alike(frames: Frames) -> Iterator[IntArray]:
-    """(m, n) atoms of up to `_CHUNK` frames of n atoms each, until every frame was there."""
+def _alike(frames: Frames, wanted: NDArray[np.bool_]) -> Iterator[IntArray]:
+    """(m, n) atoms of up to `_CHUNK` frames of n atoms each, until every wanted one was there."""
     offsets = frames.offsets
-    for n in np.unique(frames.n_atoms):
-        members = np.flatnonzero(frames.n_atoms == n)
+    for n in np.unique(frames.n_atoms[wanted]):
+        members = np.flatnonzero((frames.n_atoms == n) & wanted)
         for start in range(0, len(members), _CHUNK):
             yield offsets[members[start : start + _CHUNK], None] + np.arange(n)
 

@@ -91,9 +91,9 @@ CASES = [
     reads("R8", "{files}/R8/A18_gradient.extxyz --gradients"),
     reads("R8", "{files}/R8/A18_gradient.extxyz --gradients --forces-key gradient"),
     refuses("R8", "{files}/R8/A18_gradient.extxyz", "has no 'forces'; 'gradient' is there"),
-    refuses("R9", "{files}/R9/A10_periodic.extxyz", "frame 1.*periodic"),
+    reads("R9", "{files}/R9/A10_periodic.extxyz", "5 frames"),
     refuses("R9", "{files}/R9/A10b_lattice_nopbc.extxyz", "'Lattice'", 'pbc="F F F"'),
-    refuses("R9", "{files}/R9/A10c_mixedpbc.extxyz", "frame 1.*periodic"),
+    reads("R9", "{files}/R9/A10c_mixedpbc.extxyz", "5 frames"),
     refuses("R10", "{files}/R10/A04_missingforces.extxyz", "has no 'forces'", "--skip-incomplete"),
     reads(
         "R10",

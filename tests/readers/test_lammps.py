@@ -72,8 +72,8 @@ TEXT = dump()
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (dump(box="pp pp pp"), "frame 1, line 9: is periodic"),
-        (dump(box=""), "frame 1, line 9: is periodic, or does not say"),
+        (dump(box=""), "frame 1, line 9: BOX BOUNDS does not say whether the box is periodic"),
+        (dump(box="xy xz yz pp pp pp"), "frame 1, line 9: expected three lines of 3 numbers"),
         (dump("id element fx fy fz"), "has no columns x y z"),
         (TEXT[:-60], "frame 4, line 47"),
         (TEXT.replace("ITEM: TIMESTEP\n20", "20"), "frame 3, line 25: expected 'ITEM"),
