@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
-from deepset_bench.readers.cells import Cell
+from deepset_bench.readers.lattices import Lattice
 from deepset_bench.readers.plausible import Where
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
@@ -37,7 +37,7 @@ class Arrays:
     index: IntArray
     charge: IntArray
     spin: IntArray
-    cell: Cell | None = None
+    cell: Lattice | None = None
 
 
 def join(blocks: Sequence[Arrays], name: str, units: Units) -> Frames:

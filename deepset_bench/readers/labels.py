@@ -21,7 +21,7 @@ from deepset_bench.readers.arrays import (
     names_of,
     numbers_array,
 )
-from deepset_bench.readers.cells import Cell, cell_of
+from deepset_bench.readers.lattices import Lattice, cell_of
 from deepset_bench.readers.methods import GRADIENTS, check_methods
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.plausible import Where, check_one_unit, check_plausible
@@ -79,7 +79,7 @@ class Found:
     about: Mapping[str, Any] = field(default_factory=dict)
     gap: UserError | None = None
     positions_key: str = "positions"
-    cell: Cell | None = None
+    cell: Lattice | None = None
 
 
 class Collector:
@@ -108,7 +108,7 @@ class Collector:
         self._energies = False  # whether any energy is not 0
         self._forced = 0  # frames in blocks with any force that is not 0
         self._biased: set[bool] = set()  # whether blocks have a bias
-        self._stress: dict[tuple[str, str], Cell] = {}  # one for each way of reading it
+        self._stress: dict[tuple[str, str], Lattice] = {}  # one for each way of reading it
         self._atoms = 0  # in memory
         self._spilled: Passing | None = None
         self._spilled_in: Units | None = None
@@ -203,7 +203,9 @@ class Collector:
             )
             self._places += [(found.where, int(row)) for row in np.flatnonzero(kept)]
 
-    def cell(self, place: str, found: Mapping[str, Any], labels: Mapping[str, Any]) -> Cell | None:
+    def cell(
+        self, place: str, found: Mapping[str, Any], labels: Mapping[str, Any]
+    ) -> Lattice | None:
         """See `cell_of`; the stress is left out where labels are to be computed."""
         labels = {} if self._unlabelled else labels
         cell = cell_of(place, found, labels, self.keys(labels)[0], self._options.stress_unit)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.readers.cells import known_stress_unit
+from deepset_bench.readers.lattices import known_stress_unit
 from deepset_bench.units import VALID_UNITS, known_unit
 
 
@@ -18,7 +18,7 @@ class Options:
         frames: `A-B` of each file or set, counted from 1 with both ends in; None for all.
         energy_key, forces_key: where the labels are.
         energy_unit, length_unit, force_unit: see `Units`; a file's own statement counts less.
-        stress_unit: a key of `cells.STRESS`; likewise.
+        stress_unit: a key of `lattices.STRESS`; likewise.
         gradients: what is stored as forces are gradients of the energy, of the other sign.
         charge: total charge in e of frames that state none; of those that do, only the ones of
             this charge are taken.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.neighbours import neighbour_pairs
-from deepset_bench.readers.cells import check_stress
+from deepset_bench.readers.lattices import check_stress
 from deepset_bench.units import energy_ratios, length_ratios
 
 Where = Callable[[int, int | None], str]

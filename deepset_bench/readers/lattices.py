@@ -32,7 +32,7 @@ _LARGEST = 5.0  # eV/angstrom^3, 800 GPa: as in the middle of a giant planet
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class Lattice:
     """Of a periodic frame.
 
     Attributes:
@@ -77,7 +77,7 @@ def cell_of(
     labels: Mapping[str, Any],
     energy_key: str,
     stress_unit: str | None,
-) -> Cell | None:
+) -> Lattice | None:
     """The cell of a frame, or None where it is in open space.
 
     Args:
@@ -126,7 +126,7 @@ def cell_of(
             f"{where}: is periodic, but the vectors of '{key}' span no volume; correct them, or "
             'write pbc="F F F" if its molecule is isolated'
         )
-    return _with_stress(where, Cell(vectors, pbc), labels, energy_key, stress_unit)
+    return _with_stress(where, Lattice(vectors, pbc), labels, energy_key, stress_unit)
 
 
 def known_stress_unit(text: str) -> str:
@@ -157,8 +157,8 @@ def check_stress(where: str, stress: FloatArray) -> None:
 
 
 def _with_stress(
-    where: str, cell: Cell, labels: Mapping[str, Any], energy_key: str, asked: str | None
-) -> Cell:
+    where: str, cell: Lattice, labels: Mapping[str, Any], energy_key: str, asked: str | None
+) -> Lattice:
     names = {key.lower(): key for key in labels}
     wanted = [name for name in _named_like(energy_key) if name in names]
     if not wanted or abs(np.linalg.det(cell.vectors)) == 0:
@@ -168,7 +168,7 @@ def _with_stress(
     if not np.isfinite(matrix).all():
         return cell
     if "virial" in key.lower():
-        return Cell(cell.vectors, cell.pbc, virial=matrix, source="virial / volume")
+        return Lattice(cell.vectors, cell.pbc, virial=matrix, source="virial / volume")
     text = next((str(labels[names[name]]) for name in STATED if name in names), "")
     unit, source = _unit(text), "as the file says" if text else ""
     if asked:
@@ -180,7 +180,7 @@ def _with_stress(
             f"{where}: the unit of stress is '{shown(text)}', which is not known; say which it is "
             f"with --stress-unit; valid: {', '.join(STRESS)}"
         )
-    return Cell(cell.vectors, cell.pbc, matrix, None, unit, source)
+    return Lattice(cell.vectors, cell.pbc, matrix, None, unit, source)
 
 
 def _named_like(energy_key: str) -> list[str]:
