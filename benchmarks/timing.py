@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from deepset_bench.denormals import start_threads
+from deepset_bench.training.computing import deterministic
 
 
 def in_fresh_process(function: Callable[..., Any], *given: Any, **options: Any) -> Any:
@@ -84,4 +85,4 @@ def as_in_training(threads: int) -> None:
     """The state of torch under which `deepset_bench.training.train` runs."""
     torch.set_num_threads(threads)
     start_threads()
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    deterministic()

@@ -18,7 +18,7 @@ from deepset_bench.training import any_size
 from deepset_bench.training.any_size import check_open, n_open
 from deepset_bench.training.fingerprint import fingerprint, layout
 from deepset_bench.training.kept import kept, load
-from deepset_bench.training.lowering import library
+from deepset_bench.training.lowering import DETERMINISTIC, library
 
 Graph = Callable[..., Any]
 """(P,) parameters, buffers, tensors of a batch by name and its target -> several tensors."""
@@ -99,7 +99,7 @@ def _by_torch(
         graph,
         [*leaves],
         dynamic_shapes="from_example_inputs" if wide is None else "from_graph",
-        options={},
+        options={"config_patches": DETERMINISTIC},
         donate_graph_module=True,
     )
     return lambda leaves: fast(*leaves)

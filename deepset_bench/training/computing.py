@@ -40,6 +40,15 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}"
 
 
+def deterministic() -> None:
+    """Let torch compute the same from the same, and warn where it cannot.
+
+    As `torch.use_deterministic_algorithms` does, which imports PyTorch's compiler to tell it so;
+    `lowering` tells it where it is needed.
+    """
+    torch.set_deterministic_debug_mode("warn")
+
+
 def way(config: Config, device: torch.device, epoch: int, *, compiled: bool, stack: int) -> Way:
     """How epochs from `epoch` on are computed here and now."""
     return {

@@ -18,7 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+DETERMINISTIC = {"deterministic": True}
+"""What the compiler is told on every device, see `computing.deterministic`."""
 OPTIONS: dict[str, Any] = {
+    **DETERMINISTIC,
     "cpp_wrapper": True,  # one C++ file with all kernels: half the compiler's time
     "compile_threads": 1,  # so no pool of processes for it
     "cpp.vec_isa_ok": True,  # what the processor says it has, not three test programs

@@ -18,6 +18,7 @@ from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch, Tables
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.schema import Config
+from deepset_bench.training.adamw import AdamW
 from deepset_bench.training.compilation import Graph, compiled, first_line, trace
 from deepset_bench.training.compiled import errors, flatten, gradients, named, of_tensors
 from deepset_bench.training.loss import Target
@@ -26,8 +27,6 @@ from deepset_bench.training.step import Measured, sums
 
 OF_ALL_FRAMES = "kind_numbers", "kind_edges", "expansion"
 """Tensors of a batch that have no row for each atom."""
-
-EPSILON, BETAS = 1e-8, (0.9, 0.999)  # torch.optim.AdamW's defaults
 
 
 class StackedOptimisation:
@@ -57,15 +56,8 @@ class StackedOptimisation:
         self.parameters = torch.stack([flatten(setup.potential) for setup in setups])  # (n, P)
         buffers = [dict(setup.potential.named_buffers()) for setup in setups]
         self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
-        alone = torch.optim.AdamW(
-            [self.parameters[0]],
-            lr=configs[0].trainer.learning_rate,
-            weight_decay=configs[0].trainer.weight_decay,
-            fused=True,
-        )
-        self.groups = alone.state_dict()["param_groups"]  # of each run's checkpoint
-        self.moments = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
-        self.steps = 0
+        trainer = configs[0].trainer
+        self.optimizer = AdamW(list(self.parameters), trainer.learning_rate, trainer.weight_decay)
         losses = [setup.loss for setup in setups]
         atoms = [loss.mean_atoms for loss in losses if loss.mean_atoms is not None]
         self.loss = replace(
@@ -83,7 +75,7 @@ class StackedOptimisation:
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         found, measured = self._run("train", torch.stack(list(frames)))
-        self._adamw(found, rates)
+        self.optimizer.step(list(found), rates)
         return sums(self.loss.value("train", measured), measured, len(frames[0]))
 
     @flushed()
@@ -100,25 +92,17 @@ class StackedOptimisation:
         """See `Optimisation`; the same keys and tensors that the run alone would have."""
         potential = self.setups[run].potential
         trained = named(self.parameters[run].clone(), potential)
-        moments = {
-            "step": torch.tensor(float(self.steps)),
-            "exp_avg": self.moments[0][run].clone(),
-            "exp_avg_sq": self.moments[1][run].clone(),
-        }
         return {
             "potential": {**potential.state_dict(), **trained},
-            "optimizer": {"state": {0: moments}, "param_groups": self.groups},
+            "optimizer": self.optimizer.state(run),
             "averages": {stage: value[run] for stage, value in self.loss.averages.items()},
         }
 
     def restore(self, run: int, state: dict[str, Any]) -> None:
         """See `Optimisation`; all runs are to be restored at the same number of steps."""
-        moments = state["optimizer"]["state"][0]
         names = dict(self.setups[run].potential.named_parameters())
         self.parameters[run] = torch.cat([state["potential"][name].flatten() for name in names])
-        self.steps = int(moments["step"])
-        self.moments[0][run] = moments["exp_avg"]
-        self.moments[1][run] = moments["exp_avg_sq"]
+        self.optimizer.restore(run, state["optimizer"])
         for stage, value in state["averages"].items():
             kept = self.loss.averages.setdefault(stage, value.repeat(len(self.setups)))
             kept[run] = value
@@ -156,20 +140,6 @@ class StackedOptimisation:
                 self.say(f"not compiled: {first_line(error)}")
                 self.on_eager()
         return all_at_once()
-
-    def _adamw(self, gradient: Tensor, rates: Sequence[float]) -> None:
-        """An AdamW step of (n, P) parameters, each run at its own rate.
-
-        Loshchilov and Hutter 2019, as in torch.optim.AdamW, with one learning rate a run.
-        """
-        self.steps += 1
-        rate = torch.tensor(rates, device=self.device)[:, None]
-        first, second = self.moments
-        self.parameters.mul_(1 - rate * self.config.trainer.weight_decay)
-        first.lerp_(gradient, 1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        root = second.sqrt().div_((1 - BETAS[1] ** self.steps) ** 0.5).add_(EPSILON)
-        self.parameters.sub_(first / root * (rate / (1 - BETAS[0] ** self.steps)))
 
 
 class _Stack:

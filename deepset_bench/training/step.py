@@ -12,6 +12,7 @@ from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch
 from deepset_bench.model.labelled import Labelled
 from deepset_bench.schema import Config
+from deepset_bench.training.adamw import AdamW
 from deepset_bench.training.compiled import CompiledGradients, clipped, flatten, gradients
 from deepset_bench.training.loss import Loss, Target, terms
 from deepset_bench.training.setup import Setup, evaluation_batch
@@ -67,7 +68,7 @@ def sums(value: Tensor, measured: Tensor, n_frames: int) -> Tensor:
 
 
 class SingleOptimisation:
-    """One run with torch's AdamW.
+    """One run.
 
     Args:
         setup: the run.
@@ -90,12 +91,8 @@ class SingleOptimisation:
         setup.potential.train()
         self.parameters = flatten(setup.potential)
         self.buffers = dict(setup.potential.named_buffers())
-        self.optimizer = torch.optim.AdamW(
-            [self.parameters],
-            lr=config.trainer.learning_rate,
-            weight_decay=config.trainer.weight_decay,
-            fused=True,
-        )
+        trainer = config.trainer
+        self.optimizer = AdamW([self.parameters], trainer.learning_rate, trainer.weight_decay)
         self.clip = config.trainer.gradient_clip
         labels = setup.parts["train"]
         self.in_parts = len(labels.counts) > 1
@@ -118,10 +115,7 @@ class SingleOptimisation:
         if self.in_parts:
             gradient, measured = (torch.stack(values).sum(0) for values in zip(*parts, strict=True))
             gradient = clipped(gradient, self.clip)
-        self.parameters.grad = gradient
-        for group in self.optimizer.param_groups:
-            group["lr"] = rates[0]
-        self.optimizer.step()
+        self.optimizer.step([gradient], rates)
         return sums(setup.loss.value("train", measured), measured, len(chosen))[None]
 
     @flushed()
@@ -146,12 +140,12 @@ class SingleOptimisation:
         """See `Optimisation`."""
         return {
             "potential": self.setup.potential.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state(0),
             "averages": self.setup.loss.averages,
         }
 
     def restore(self, run: int, state: dict[str, Any]) -> None:
         """See `Optimisation`."""
         self.setup.potential.load_state_dict(state["potential"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.restore(0, state["optimizer"])
         self.setup.loss.averages = state["averages"]

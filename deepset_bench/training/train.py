@@ -146,7 +146,7 @@ def _start(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     start_threads()
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    computing.deterministic()
     start = None
     if config.init is not None:
         start = own_start(folder, saved) if saved else start_of(config)

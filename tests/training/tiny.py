@@ -103,7 +103,7 @@ def script_validation(monkeypatch: pytest.MonkeyPatch, losses: Sequence[float]) 
     validate = SingleOptimisation.validate
 
     def scripted(self: SingleOptimisation) -> list[Measured]:
-        steps = int(self.optimizer.state_dict()["state"][0]["step"])
+        steps = int(self.optimizer.steps[0])
         epoch = steps // math.ceil(len(self.setup.parts["train"]) / self.config.trainer.batch_size)
         return [measured._replace(loss=losses[epoch - 1]) for measured in validate(self)]
 
