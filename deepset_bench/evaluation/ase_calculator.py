@@ -54,6 +54,10 @@ class DeepSetCalculator(Calculator):
         compile: True to compile at the first calculation, False never to; None for as soon as it
             pays, or at once where the same potential was compiled on this machine before.
 
+    Attributes:
+        deployed: what computes, of one or several systems at a time; None for runs that were
+            trained on every second edge.
+
     Raises:
         UserError: a folder cannot be used, or the runs are not seeds of one experiment; when
             calculating, an element or a total charge (in `atoms.info` or the sum of initial
@@ -78,7 +82,7 @@ class DeepSetCalculator(Calculator):
         self._before: Atoms | None = None
         members = self.ensemble.members
         halved = members[0].config.every_second
-        self._deployed = None if halved else DeployedRuns(members, compile, self._once)
+        self.deployed = None if halved else DeployedRuns(members, compile, self._once)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation: charge and spin in `atoms.info`, too.
@@ -131,7 +135,7 @@ class DeepSetCalculator(Calculator):
             self.results["forces_uncertainty"] = predicted.forces_uncertainty
 
     def _predict(self, atoms: Atoms) -> PredictedSystems:
-        if self._deployed is None:
+        if self.deployed is None:
             if atoms.pbc.any():
                 raise UserError(
                     "a run that was trained on every second edge knows no periodic cells; set "
@@ -146,7 +150,7 @@ class DeepSetCalculator(Calculator):
                 found.energy_uncertainty,
                 found.forces_uncertainty,
             )
-        return self._deployed(
+        return self.deployed(
             Systems(
                 numbers=atoms.numbers.astype(np.int64),
                 positions=atoms.positions,

@@ -50,8 +50,8 @@ class DeployedDeepSetX(nn.Module):
         kind = self.kind[numbers]
         found = self.splines(kind[centres][:, None] * self.n_species + kind[neighbours], d)
         r, own = found.split([found.shape[-1] - 1, 1], dim=-1)
-        parts = [
-            (Y_l.unsqueeze(-1) * r_l).sum(-2)  # (2 l + 1, N, F), over neighbours
+        parts = [  # (2 l + 1, N, F); a product, so that r is computed once for all m
+            (Y_l.movedim(0, 1) @ r_l).movedim(1, 0)
             for Y_l, r_l in zip(
                 by_degree(Y.movedim(-1, 0)), r.split(self.model.width, dim=-1), strict=True
             )
