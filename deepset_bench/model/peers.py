@@ -39,6 +39,7 @@ class SchNet(nn.Module):
             cutoff=cutoff,
             interaction_graph=_Given(),
         )
+        self.network.readout = _AtomByAtom()
         self.network.distance_expansion.register_forward_hook(_cut_tails)
         for block in self.network.interactions:
             # The same module as block.conv.nn; after torch.func.functional_call, what is registered
@@ -48,7 +49,7 @@ class SchNet(nn.Module):
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
         """(N,) dimensionless atomic energies; see `DeepSet.forward`."""
         # Each atom a molecule of its own: what is summed over molecules stays atomic.
-        atoms = torch.arange(len(numbers), device=numbers.device)
+        atoms = torch.arange(numbers.shape[0], device=numbers.device)
         energies: Tensor = self.network(numbers, (edge_index, vectors), atoms)
         return energies.squeeze(-1)
 
@@ -78,7 +79,7 @@ class ViSNet(nn.Module):
 
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
         """(N,) dimensionless atomic energies; see `DeepSet.forward`."""
-        atoms = torch.arange(len(numbers), device=numbers.device)
+        atoms = torch.arange(numbers.shape[0], device=numbers.device)
         X, V = self.representation(numbers, (edge_index, vectors), atoms)
         return self.readout(X, V)
 
@@ -100,6 +101,14 @@ class _Given(nn.Module):
         return edge_index, vectors.norm(dim=-1)
 
 
+class _AtomByAtom(nn.Module):
+    """In the place of SchNet's sum over a molecule's atoms: each atom is a molecule of its own."""
+
+    def forward(self, energies: Tensor, atoms: Tensor, dim: int) -> Tensor:
+        """(N, 1) as they are."""
+        return energies
+
+
 class _GivenWithLoops(nn.Module):
     """In the place of ViSNet's, where each atom is a neighbour of its own, too."""
 
@@ -112,7 +121,7 @@ class _GivenWithLoops(nn.Module):
                 "cell smaller than the cutoff; choose another model or a smaller cutoff"
             )
         # The norm of a loop is zero and has no gradient.
-        loops = vectors.new_zeros(len(atoms), 3)
+        loops = vectors.new_zeros(atoms.shape[0], 3)
         distances = torch.cat([vectors.norm(dim=-1), loops[:, 0]])
         edge_index = torch.cat([edge_index, atoms.expand(2, -1)], dim=1)
         return edge_index, distances, torch.cat([-vectors, loops])

@@ -145,8 +145,8 @@ class DeepSet(nn.Module):
         u = vectors / d[:, None]
         m = self.messages(x, h, d, edge_index)
         i = edge_index[1]
-        X = x.new_zeros(len(x), m.shape[-1]).index_add(0, i, m)
-        V = x.new_zeros(len(x), 3, m.shape[-1]).index_add(0, i, u[:, :, None] * m[:, None, :])
+        X = x.new_zeros(x.shape[0], m.shape[-1]).index_add(0, i, m)
+        V = x.new_zeros(x.shape[0], 3, m.shape[-1]).index_add(0, i, u[:, :, None] * m[:, None, :])
         energies: Tensor = self.readout(X, V)
         return energies
 
