@@ -16,6 +16,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch, Tables
+from deepset_bench.model.drawn import of_step, set_drawn
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.schema import Config
 from deepset_bench.training.adamw import AdamW
@@ -50,7 +51,7 @@ class StackedOptimisation:
         say: Callable[[str], object],
         on_eager: Callable[[], None] = lambda: None,
     ) -> None:
-        self.setups, self.config = setups, configs[0]
+        self.setups, self.configs, self.config = setups, configs, configs[0]
         self.compile_steps, self.say, self.on_eager = compile_steps, say, on_eager
         self.device = setups[0].device
         self.parameters = torch.stack([flatten(setup.potential) for setup in setups])  # (n, P)
@@ -58,6 +59,7 @@ class StackedOptimisation:
         self.buffers = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
         trainer = configs[0].trainer
         self.optimizer = AdamW(list(self.parameters), trainer.learning_rate, trainer.weight_decay)
+        self.steps = 0
         losses = [setup.loss for setup in setups]
         atoms = [loss.mean_atoms for loss in losses if loss.mean_atoms is not None]
         self.loss = replace(
@@ -74,6 +76,9 @@ class StackedOptimisation:
     @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
+        anew = [of_step(config.seed, self.steps) for config in self.configs]
+        set_drawn(self.buffers, torch.tensor(anew))
+        self.steps += 1
         found, measured = self._run("train", torch.stack(list(frames)))
         self.optimizer.step(list(found), rates)
         return sums(self.loss.value("train", measured), measured, len(frames[0]))
@@ -103,6 +108,7 @@ class StackedOptimisation:
         names = dict(self.setups[run].potential.named_parameters())
         self.parameters[run] = torch.cat([state["potential"][name].flatten() for name in names])
         self.optimizer.restore(run, state["optimizer"])
+        self.steps = int(state["optimizer"]["state"][0]["step"])
         for stage, value in state["averages"].items():
             kept = self.loss.averages.setdefault(stage, value.repeat(len(self.setups)))
             kept[run] = value

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepset_bench.denormals import flushed
 from deepset_bench.model.batches import Batch
+from deepset_bench.model.drawn import of_step, set_drawn
 from deepset_bench.model.labelled import Labelled
 from deepset_bench.schema import Config
 from deepset_bench.training.adamw import AdamW
@@ -91,6 +92,7 @@ class SingleOptimisation:
         setup.potential.train()
         self.parameters = flatten(setup.potential)
         self.buffers = dict(setup.potential.named_buffers())
+        self.steps = 0
         trainer = config.trainer
         self.optimizer = AdamW([self.parameters], trainer.learning_rate, trainer.weight_decay)
         self.clip = config.trainer.gradient_clip
@@ -107,10 +109,11 @@ class SingleOptimisation:
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:
         """See `Optimisation`."""
         setup, labels, chosen = self.setup, self.setup.parts["train"], frames[0]
-        parts = [
-            self.gradients(self.parameters, self.buffers, batch, target)
-            for batch, target in with_targets(labels, setup.loss, chosen)
-        ]
+        parts = []
+        for number, (batch, target) in enumerate(with_targets(labels, setup.loss, chosen)):
+            set_drawn(self.buffers, of_step(self.config.seed, self.steps, number))
+            parts.append(self.gradients(self.parameters, self.buffers, batch, target))
+        self.steps += 1
         gradient, measured = parts[0]
         if self.in_parts:
             gradient, measured = (torch.stack(values).sum(0) for values in zip(*parts, strict=True))
@@ -148,4 +151,5 @@ class SingleOptimisation:
         """See `Optimisation`."""
         self.setup.potential.load_state_dict(state["potential"])
         self.optimizer.restore(0, state["optimizer"])
+        self.steps = int(state["optimizer"]["state"][0]["step"])
         self.setup.loss.averages = state["averages"]

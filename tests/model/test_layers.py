@@ -8,6 +8,7 @@ import torch
 
 from deepset_bench import registry
 from deepset_bench.model.deepset.graph import GraphLayers
+from deepset_bench.model.drawn import of_step, set_drawn
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -99,6 +100,14 @@ def test_attention_drops_out_in_training_alone():
     torch.manual_seed(0)
     made = layers("gat", 1, "mean")
     edges = torch.tensor(EDGES)
-    assert made.layers[0].dropout == 0.1
-    assert not torch.equal(made.train()(features(), edges), made(features(), edges))
-    assert torch.equal(made.eval()(features(), edges), made(features(), edges))
+
+    def at(step: int) -> torch.Tensor:
+        set_drawn(dict(made.named_buffers()), of_step(0, step))
+        return made(features(), edges)
+
+    assert made.layers[0].attention_dropout == 0.1
+    assert torch.equal(made.train()(features(), edges), made(features(), edges))
+    assert not torch.equal(at(0), at(1))
+    assert torch.equal(made.eval()(features(), edges), at(0))
+    assert torch.equal(at(0), at(1))
+    assert not any("drawn" in name for name in made.state_dict())

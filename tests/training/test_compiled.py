@@ -34,6 +34,7 @@ VARIANTS = {
     "sage": ["gnn=sage", "aggregation=max"],
     "sage3": ["gnn=sage3"],
     "edge": ["gnn=edge"],
+    "gat": ["gnn=gat"],
     "deepset_x": DEEPSET_X,
 }
 
@@ -129,8 +130,7 @@ def test_when_it_compiles():
     assert not wants_compiling(experiment(["trainer.epochs=2"]).config)
     assert wants_compiling(experiment(["trainer.epochs=2", "compile=true"]).config)
     assert not wants_compiling(experiment(["compile=false"]).config)
-    assert not wants_compiling(experiment(["gnn=gat"]).config)
-    assert "dropout" in traceable(experiment(["gnn=gat"]).config)
+    assert wants_compiling(experiment(["gnn=gat"]).config)
     assert wants_compiling(experiment(["model=deepset_x"]).config)
     assert not wants_compiling(experiment(["model=schnet"]).config)
     assert "number of edges" in traceable(experiment(["model=visnet"]).config)

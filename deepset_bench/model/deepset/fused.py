@@ -41,7 +41,6 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.batches import Batch, Tables, tabulate
-from deepset_bench.model.deepset.graph import GraphLayers
 from deepset_bench.model.deepset.network import DeepSet
 from deepset_bench.model.deepset.reduction import expansion
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
@@ -163,14 +162,6 @@ class Layered(NamedTuple):
         return torch.einsum("nc,cgo->ngo", self.of_atom[rows], of_kind)
 
 
-def _graph_features(gnn: GraphLayers, x: Tensor, batch: Batch) -> Tensor:
-    """h (N, H) from embeddings x (N, F)."""
-    if gnn.draws_by_edge:
-        return cast("Tensor", gnn(x, batch.edge_index()))
-    padded = torch.cat([x, x.new_zeros(1, x.shape[1])])  # and the atom of padded edges
-    return cast("Tensor", gnn(padded, batch.padded_edge_index()))[:-1]
-
-
 def energies_and_gradients(
     model: DeepSet, batch: Batch, species: Tensor, *, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
@@ -211,7 +202,7 @@ def _weights(model: DeepSet, batch: Batch, species: Tensor) -> tuple[Composed, L
     if gnn is None:
         return _compose(model, species, None, batch.expansion), None
     if batch.kind is None or kinds is None or edges is None:
-        h = _graph_features(gnn, model.embedding(batch.numbers), batch)
+        h = gnn.of_batch(model.embedding(batch.numbers), batch)
         return _compose(model, species, None, batch.expansion), Layered(h, None)
     h = gnn(model.embedding(kinds), edges)
     if _are_columns(kinds):

@@ -7,8 +7,12 @@ edges changes, so it contributes nothing to the forces and jumps where a pair cr
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
+
+from deepset_bench.model.batches import Batch
 
 
 class GraphLayers(nn.Module):
@@ -41,3 +45,17 @@ class GraphLayers(nn.Module):
         for layer in self.layers:
             x = self.activation(layer(x, edge_index))
         return x
+
+    def of_batch(self, x: Tensor, batch: Batch) -> Tensor:
+        """(N, F) embeddings of a batch's atoms -> (N, F).
+
+        A layer may have a method `in_tables(x, batch)`, which does the same without lists of edges.
+        """
+        if all(hasattr(layer, "in_tables") for layer in self.layers):
+            for layer in self.layers:
+                x = self.activation(cast("Any", layer).in_tables(x, batch))
+            return x
+        if self.draws_by_edge:
+            return cast("Tensor", self(x, batch.edge_index()))
+        padded = torch.cat([x, x.new_zeros(1, x.shape[1])])  # and the atom of padded edges
+        return cast("Tensor", self(padded, batch.padded_edge_index()))[:-1]
