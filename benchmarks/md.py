@@ -90,20 +90,20 @@ def verdict(met: bool) -> str:
     return "met" if met else "missed"
 
 
-def _replicas(calculator: DeepSetCalculator, threads: int, repeats: int) -> Table:
+def systems_of(count: int) -> Systems:
+    """Copies of but-2-ene, each a little different."""
     molecule = catalogue.load("but-2-ene").select([0])
     n = len(molecule.numbers)
+    shift = np.random.default_rng(0).normal(0, 0.01, (count * n, 3))
+    moved = np.tile(molecule.positions, (count, 1)) + shift
+    numbers, sizes = np.tile(molecule.numbers, count), np.full(count, n)
+    return Systems(numbers, moved, sizes, np.zeros((count, 3, 3)), np.zeros((count, 3), bool))
+
+
+def _replicas(calculator: DeepSetCalculator, threads: int, repeats: int) -> Table:
     deployed = calculator.deployed
     assert deployed is not None
-    rng = np.random.default_rng(0)
-
-    def systems(count: int) -> Systems:
-        moved = np.tile(molecule.positions, (count, 1)) + rng.normal(0, 0.01, (count * n, 3))
-        numbers, sizes = np.tile(molecule.numbers, count), np.full(count, n)
-        open_space = np.zeros((count, 3, 3)), np.zeros((count, 3), dtype=bool)
-        return Systems(numbers, moved, sizes, *open_space)
-
-    one, many = systems(1), systems(REPLICAS)
+    one, many = systems_of(1), systems_of(REPLICAS)
     seconds = interleaved(
         {"one": lambda _: deployed(one), "many": lambda _: deployed(many)}, repeats, warmup=3
     )

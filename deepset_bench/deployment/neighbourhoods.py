@@ -18,8 +18,9 @@ SKIN = 1.0
 ALL_PAIRS = 32
 """Atoms of a molecule up to which every other atom is taken for a neighbour, and none searched."""
 
-AT_ONCE = 64
-"""Centres computed in one call, so that what is computed of their pairs stays in the cache."""
+AT_ONCE, AT_ONCE_ON_A_GPU = 64, 16_384
+"""Centres computed in one call: what is computed of their pairs stays in a processor's cache; a GPU
+has its memory to fill instead."""
 
 
 class Systems(NamedTuple):
@@ -103,7 +104,8 @@ class Neighbourhoods:
         i_last = len(pairs.i)  # stands for slots without a pair
         j, shift = np.append(pairs.j, 0), np.append(pairs.shifts, np.zeros((1, 3)), axis=0)
         parts = []
-        pieces = math.ceil(n_atoms / AT_ONCE) if self.local else 1
+        at_once = AT_ONCE if self.device.type == "cpu" else AT_ONCE_ON_A_GPU
+        pieces = math.ceil(n_atoms / at_once) if self.local else 1
         for centres in np.array_split(order, pieces):
             slots = np.arange(max(int(counts[centres].max()), 2))
             pair = slots < counts[centres][:, None]  # (N, J)
