@@ -12,6 +12,7 @@ import typer
 from deepset_bench import (
     cli_completion,
     cli_data,
+    cli_export,
     cli_results,
     cli_study,
     grammar,
@@ -293,6 +294,9 @@ def check(
 
     if not show_findings(str(run), check_run(named_run(run, runs_dir).path), json):
         raise typer.Exit(1)
+
+
+app.command("export")(cli_export.export)
 
 
 @app.command()

@@ -20,12 +20,13 @@ ROOMS = (
         "training",
         "deployment",
     ),
-    *("deployment", "results", "sweep", "evaluation", "study", "figures", "page"),
+    *("deployment", "results", "sweep", "evaluation", "export", "study", "figures", "page"),
 )
 """Lower ones first: each imports of those before it alone. Modules outside rooms are below all of
 them, but for those that people start from."""
 ENTRANCES = {
-    *("cli", "cli_data", "cli_study", "cli_results", "cli_completion", "calculator", "testing")
+    *("cli", "cli_data", "cli_export", "cli_study", "cli_results", "cli_completion"),
+    *("calculator", "testing"),
 }
 
 

@@ -31,18 +31,30 @@ def place(deployed: Deployed) -> Path:
     package = find_spec("deepset_bench")
     assert package is not None
     assert package.origin is not None
-    home = Path(package.origin).parent
-    for source in sorted(path for room in SOURCES for path in (home / room).rglob("*.py")):
+    code = Path(package.origin).parent
+    for source in sorted(path for room in SOURCES for path in (code / room).rglob("*.py")):
         digest.update(source.read_bytes())
     whole = io.BytesIO()
     torch.save(deployed, whole)
     digest.update(whole.getbuffer())
+    return home() / f"{digest.hexdigest()[:32]}.pt2"
+
+
+def home() -> Path:
+    """The folder of compiled potentials."""
     kept = cache_home() or Path(tempfile.gettempdir()) / f"deepset-bench-{os.getuid()}"
-    return kept / "potentials" / f"{digest.hexdigest()[:32]}.pt2"
+    return kept / "potentials"
 
 
 def compiled(deployed: Deployed, species: Tensor, kept: Path) -> Callable[..., Any]:
-    """The compiled function, from the file if it is there; two processes do not both compile it."""
+    """The compiled function, from the file if it is there."""
+    return kept_or_made(
+        kept, lambda made: program.compiled(program.exported(deployed, species), made)
+    )
+
+
+def kept_or_made(kept: Path, make: Callable[[Path], object]) -> Callable[..., Any]:
+    """The function in a file; `make` writes it first if need be, in one process and not in two."""
     if kept.exists():
         try:
             return program.load(kept)
@@ -52,6 +64,6 @@ def compiled(deployed: Deployed, species: Tensor, kept: Path) -> Callable[..., A
     with FileLock(kept.with_suffix(".lock")):
         if not kept.exists():
             made = kept.with_suffix(f".{os.getpid()}.pt2")
-            program.compiled(program.exported(deployed, species), made)
+            make(made)
             made.replace(kept)
     return program.load(kept)

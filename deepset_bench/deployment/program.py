@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,22 @@ def exported(deployed: Deployed, species: Tensor) -> Any:
 
 
 @_quiet()
-def compiled(program: Any, path: Path) -> None:
-    """Compile an exported program for this machine's processor into a package at `path`."""
+def load_exported(content: bytes) -> Any:
+    """The program that `torch.export.save` wrote."""
+    return torch.export.load(io.BytesIO(content))
+
+
+@_quiet()
+def compiled(program: Any, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Compile an exported program for this machine's processor into a package at `path`.
+
+    Args:
+        metadata: what the loader hands out by name.
+    """
     from torch._inductor import aoti_compile_and_package
 
-    aoti_compile_and_package(program, package_path=str(path), inductor_configs=OPTIONS)
+    options = {**OPTIONS, "aot_inductor.metadata": dict(metadata or {})}
+    aoti_compile_and_package(program, package_path=str(path), inductor_configs=options)
 
 
 @_quiet()

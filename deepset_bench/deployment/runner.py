@@ -10,6 +10,7 @@ import torch
 
 from deepset_bench.denormals import flushed
 from deepset_bench.deployment import packages
+from deepset_bench.deployment.exported import ExportedPotential
 from deepset_bench.deployment.function import Deployed, EnergiesAndForces
 from deepset_bench.deployment.neighbourhoods import Neighbourhoods, Systems
 from deepset_bench.errors import one_line
@@ -23,7 +24,7 @@ class Runner:
     """Energies, forces and strain derivatives of systems, one after another or several at once.
 
     Args:
-        deployed: the potential.
+        deployed: the potential, of a run or out of a file; the latter is compiled already.
         species: (s,) atomic numbers that it knows.
         compile_it: whether to compile; None for once it pays, or at once where it was before.
         say: takes the line that explains why it could not be compiled.
@@ -31,7 +32,7 @@ class Runner:
 
     def __init__(
         self,
-        deployed: Deployed,
+        deployed: Deployed | ExportedPotential,
         species: torch.Tensor,
         compile_it: bool | None,
         say: Callable[[str], None] = print,
@@ -70,13 +71,16 @@ class Runner:
         """Take what was compiled before, or compile, if it is time for that."""
         self.calls += 1
         first, pays = self.calls == 1, self.calls == PAYS
-        if self.compile_it is False or not (first or pays):
+        deployed = self.deployed
+        if isinstance(deployed, ExportedPotential) or self.compile_it is False:
+            return
+        if not (first or pays):
             return
         try:
-            kept = packages.place(self.deployed)
+            kept = packages.place(deployed)
             if first and not (self.compile_it or kept.exists()):
                 return
-            self.function = packages.compiled(self.deployed, self.species, kept)
+            self.function = packages.compiled(deployed, self.species, kept)
         except Exception as error:  # whatever the platform's compiler raises
             self.say(f"not compiled, so that each step takes longer: {one_line(error)}")
         self.compile_it = False

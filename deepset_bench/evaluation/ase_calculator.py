@@ -15,9 +15,15 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from deepset_bench.deployment.exported import is_file
 from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.deployed_runs import DeployedRuns, PredictedSystems
+from deepset_bench.evaluation.deployed_runs import (
+    DeployedRuns,
+    PredictedSystems,
+    of_files,
+    of_run,
+)
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.molecules.frames import Frames
 
@@ -48,9 +54,11 @@ class DeepSetCalculator(Calculator):
     of another spin multiplicity, where `atoms.info` or magnetic moments state it.
 
     Args:
-        runs: a run folder, or folders of one experiment that differ in their seeds.
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        precision: `float32`, as in training; `float64` for finite differences and vibrations.
+        runs: a run folder or a file of `bench export`, or several of one experiment that differ in
+            their seeds.
+        device: `auto`, `cpu`, `cuda` or `mps`; exported files are computed on the CPU.
+        precision: `float32`, as in training; `float64` for finite differences and vibrations. None:
+            `float32`, and for an exported file that of the file.
         compile: True to compile at the first calculation, False never to; None for as soon as it
             pays, or at once where the same potential was compiled on this machine before.
 
@@ -59,8 +67,8 @@ class DeepSetCalculator(Calculator):
             trained on every second edge.
 
     Raises:
-        UserError: a folder cannot be used, or the runs are not seeds of one experiment; when
-            calculating, an element or a total charge (in `atoms.info` or the sum of initial
+        UserError: a folder or file cannot be used, or they are not of seeds of one experiment;
+            when calculating, an element or a total charge (in `atoms.info` or the sum of initial
             charges) that was not in training, two atoms at one place, or a cell where a run was
             trained on every second edge.
     """
@@ -72,17 +80,25 @@ class DeepSetCalculator(Calculator):
         runs: PathLike | Sequence[PathLike],
         *,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str | None = None,
         compile: bool | None = None,
     ) -> None:
         super().__init__()
         paths = [Path(run) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs)]
-        self.ensemble = Ensemble(paths, device, precision)
         self._warned: set[str] = set()
         self._before: Atoms | None = None
+        self.deployed: DeployedRuns | None = None
+        if any(map(is_file, paths)):
+            if device not in ("auto", "cpu"):
+                raise UserError(f"device={device}: exported files are computed on the CPU")
+            self.deployed = DeployedRuns(of_files(paths, precision, compile, self._once))
+            self._domains = [member.domain for member in self.deployed.members]
+            return
+        self.ensemble = Ensemble(paths, device, precision or "float32")
         members = self.ensemble.members
-        halved = members[0].config.every_second
-        self.deployed = None if halved else DeployedRuns(members, compile, self._once)
+        self._domains = [member.domain for member in members]
+        if not members[0].config.every_second:
+            self.deployed = DeployedRuns([of_run(one, compile, self._once) for one in members])
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation: charge and spin in `atoms.info`, too.
@@ -162,10 +178,9 @@ class DeepSetCalculator(Calculator):
 
     def _check(self, atoms: Atoms) -> None:
         """Raise of elements and charges that were not in training; say once what else was not."""
-        members = self.ensemble.members
-        for member in members:
-            member.check_elements(atoms.numbers)
-        known = sorted({charge for member in members for charge in member.charges})
+        for domain in self._domains:
+            domain.check_elements(atoms.numbers)
+        known = sorted({charge for domain in self._domains for charge in domain.charges})
         charge = _given(atoms, CHARGE, atoms.get_initial_charges().sum())
         if charge is not None and charge not in known:
             raise UserError(
@@ -179,13 +194,13 @@ class DeepSetCalculator(Calculator):
         stated = _given(atoms, SPIN, unpaired + 1 if round(unpaired) else 0)
         frames = replace(_frames(atoms), charge=np.array([charge]), spin=np.array([stated or 0]))
         formula, spin = str(frames.molecule[0]), int(frames.multiplicity[0])
-        if not all(member.identified(frames).all() for member in members):
+        if not all(domain.identified(frames).all() for domain in self._domains):
             self._once(
                 f"{formula}: absolute energy undetermined, because the composition is not a linear "
                 "combination of the training compositions: use energy differences within the "
                 "molecule alone"
             )
-        spins = {spin for member in members for spin in member.multiplicities}
+        spins = {spin for domain in self._domains for spin in domain.multiplicities}
         if spins and spin not in spins:
             self._once(
                 f"{formula}: a spin multiplicity of {spin} was not in training, and the potential "

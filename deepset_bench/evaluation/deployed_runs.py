@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from deepset_bench.deployment.domain import Domain
+from deepset_bench.deployment.exported import is_file, open_exported
 from deepset_bench.deployment.function import Deployed
 from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.deployment.runner import Runner
@@ -33,23 +36,22 @@ class PredictedSystems(NamedTuple):
     forces_uncertainty: FloatArray | None
 
 
-class DeployedRuns:
-    """Runs that differ in their seeds alone.
+class AtWork(NamedTuple):
+    """A potential at work.
 
-    Args:
-        members: of an `Ensemble`.
-        compile_it: see `Runner`.
-        say: takes the line that explains why one could not be compiled.
+    `runner` computes it, `domain` is what it was trained on, `constant` eV of each molecule beside.
     """
 
-    def __init__(
-        self, members: Sequence[Trained], compile_it: bool | None, say: Callable[[str], None]
-    ) -> None:
+    runner: Runner
+    domain: Domain
+    constant: float
+
+
+class DeployedRuns:
+    """Runs that differ in their seeds alone."""
+
+    def __init__(self, members: Sequence[AtWork]) -> None:
         self.members = members
-        self.runners = [
-            Runner(deployed(member), member.potential.species, compile_it, say)
-            for member in members
-        ]
 
     def __call__(self, systems: Systems) -> PredictedSystems:
         """Predict systems whose elements are known.
@@ -58,10 +60,10 @@ class DeployedRuns:
             UserError: two atoms are at one place, or a prediction is not finite.
         """
         answers = []
-        for member, runner in zip(self.members, self.runners, strict=True):
-            energies, forces, strain = runner(systems)
-            if member.reference.constant:
-                energies += np.repeat(member.reference.constant / systems.n_atoms, systems.n_atoms)
+        for member in self.members:
+            energies, forces, strain = member.runner(systems)
+            if member.constant:
+                energies += np.repeat(member.constant / systems.n_atoms, systems.n_atoms)
             answers.append((energies, forces, strain))
         if not all(
             np.isfinite(energies).all() and np.isfinite(f).all() for energies, f, _ in answers
@@ -79,6 +81,52 @@ class DeployedRuns:
             energy_uncertainty=of_systems.std(axis=0, ddof=1),
             forces_uncertainty=forces.std(axis=0, ddof=1),
         )
+
+
+def of_run(run: Trained, compile_it: bool | None, say: Callable[[str], None]) -> AtWork:
+    """A run in its deployed form; see `Runner` for the other arguments."""
+    runner = Runner(deployed(run), run.potential.species, compile_it, say)
+    return AtWork(runner, run.domain, run.reference.constant)
+
+
+def of_files(
+    files: Sequence[Path],
+    precision: str | None,
+    compile_it: bool | None,
+    say: Callable[[str], None],
+) -> list[AtWork]:
+    """Exported files.
+
+    Args:
+        files: of runs that differ in their seeds alone.
+        precision: that they are to have; None for any.
+        compile_it: see `open_exported`, as for `say`.
+
+    Raises:
+        UserError: a file cannot be used, or they are not of such runs.
+    """
+    if folders := [file for file in files if not is_file(file)]:
+        raise UserError(f"{folders[0]}: run folders and exported files cannot be taken together")
+    opened = [open_exported(file, compile_it, say) for file in files]
+    first = opened[0].facts
+    if precision not in (None, first["precision"]):
+        raise UserError(
+            f"precision={precision}: {files[0]} computes in {first['precision']}; export it with "
+            f"--precision {precision}"
+        )
+    for file, other in zip(files, opened, strict=True):
+        one, two = first["run"]["determinants"], other.facts["run"]["determinants"]
+        differing = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+        differing += [key for key in ("data", "precision") if first[key] != other.facts[key]]
+        if found := [key for key in differing if key != "seed"]:
+            raise UserError(
+                f"{file} and {files[0]} differ in {found[0]}; several files must be of runs that "
+                "differ only in their seeds"
+            )
+    return [
+        AtWork(Runner(one, one.species, compile_it, say), one.domain, one.constant)
+        for one in opened
+    ]
 
 
 def deployed(member: Trained) -> Deployed:

@@ -76,7 +76,7 @@ def select(
         name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
         frames = _own_test(folders, histories)
     seen = _seen(frames, histories)
-    known = np.all([member.identified(frames) for member in members], axis=0)
+    known = np.all([member.domain.identified(frames) for member in members], axis=0)
     notes = [_overlap(seen, len(folders)), unidentified(frames, known), _electrons(frames, members)]
     notes = [note for note in notes if note]
     return Selection(name, title, data_name, frames, seen, known, notes)
@@ -161,8 +161,8 @@ def _keys(frames: Frames) -> list[int]:
 
 def _electrons(frames: Frames, members: Sequence[Trained]) -> str:
     """Which charges and spins none of the runs has seen, a line; empty for none."""
-    charges = {charge for member in members for charge in member.charges}
-    spins = {spin for member in members for spin in member.multiplicities}
+    charges = {charge for member in members for charge in member.domain.charges}
+    spins = {spin for member in members for spin in member.domain.multiplicities}
     found = [f"charge {q:+d}" for q in np.unique(frames.charge) if q not in charges]
     if spins:
         others = (s for s in np.unique(frames.multiplicity) if s not in spins)

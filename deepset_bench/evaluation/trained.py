@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import load_config
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
-from deepset_bench.errors import UserError, chosen, one_line
+from deepset_bench.deployment.domain import Domain
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.model.buckets import Buckets, table_shapes
-from deepset_bench.model.energy_reference import EnergyReference, distinct_molecules, identified
+from deepset_bench.model.energy_reference import EnergyReference, distinct_molecules
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.molecules.selected import part
@@ -74,35 +72,11 @@ class Trained:
             return self.reference.molecules
         return distinct_molecules(part(self.history.frames, self.history.split.train))
 
-    @property
-    def charges(self) -> list[int]:
-        """Total charges in training, in units of e; the potential cannot tell them apart."""
-        return [0] if self.molecules is None else np.unique(self.molecules[:, -2]).tolist()
-
-    @property
-    def multiplicities(self) -> list[int]:
-        """Spin multiplicities in training, likewise; empty where they are not known."""
-        return [] if self.molecules is None else np.unique(self.molecules[:, -1]).tolist()
-
-    def identified(self, frames: Frames) -> NDArray[np.bool_]:
-        """(M,) whether the energy reference says anything about absolute energies."""
-        kind, species = self.config.reference.kind, self.reference.species
-        if self.molecules is not None:
-            known = self.molecules[:, :-2].astype(np.float64)
-            return identified(kind, known, frames.composition(species))
-        whole = self.reference.rank == len(species)
-        enough = {"isolated_atoms": True, "composition": whole, "molecule_mean": False}
-        return np.full(len(frames), chosen("reference.kind", kind, enough))
-
-    def check_elements(self, numbers: IntArray) -> None:
-        """Raise `UserError` of an atomic number that was not in training."""
-        known = self.potential.species.tolist()
-        unknown = [int(z) for z in np.unique(numbers) if z not in known]
-        if unknown:
-            raise UserError(
-                f"atomic number {unknown[0]} was not in training; this run knows "
-                f"{', '.join(map(str, known))}"
-            )
+    @cached_property
+    def domain(self) -> Domain:
+        """What the run was trained on, and so what it can be asked."""
+        species, kind = self.reference.species, self.config.reference.kind
+        return Domain(species, kind, self.reference.rank, self.molecules)
 
     def tables(self, frames: Frames, batch_size: int) -> Buckets:
         """Unlabelled frames prepared for the potential, on its device and in its precision.
@@ -114,7 +88,7 @@ class Trained:
         Raises:
             UserError: a frame holds an element that was not in training.
         """
-        self.check_elements(frames.numbers)
+        self.domain.check_elements(frames.numbers)
         device = self.potential.species.device
         tables = Buckets.build(
             frames,
