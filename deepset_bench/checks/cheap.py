@@ -49,11 +49,30 @@ class Verdict:
     findings: list[str]
 
 
+OF_ANY: tuple[Check, ...] = (
+    labels.known_bias,
+    labels.net_force,
+    kinds.one_charge,
+    digits.digits,
+    composition.rank,
+    composition.one_level,
+)
+"""Those of periodic frames, too; others take atoms for molecules in open space."""
+
+
 def examine(subject: Subject, checks: tuple[Check, ...] = CHEAP) -> list[Finding]:
-    """The findings of some checks, in their order."""
+    """The findings of some checks, in their order; most are of frames in open space alone."""
     findings: list[Finding] = []
+    in_open, periodic = subject.in_open_space, int(subject.frames.periodic.sum())
+    if periodic:
+        what = f"{periodic:,} of {len(subject.frames):,} frames are periodic: of them bonds, "
+        what += "distances, torque, work, duplicates and GFN-xTB are not looked at"
+        findings.append(Finding("periodic frames", "not run", what))
     for check in checks:
-        found = check(subject)
+        of_whole = check in OF_ANY
+        if not of_whole and not len(in_open.frames):
+            continue
+        found = check(subject if of_whole else in_open)
         findings += found if isinstance(found, list) else [found] if found is not None else []
     return findings
 
@@ -87,7 +106,7 @@ def cheap_checks(frames: Frames, labels: str) -> Verdict:
         if finding.verdict == verdict
     ]
     verdict = worst(findings)
-    if frames.bias_forces is None and by_check["work and energy"] == "not run":
+    if frames.bias_forces is None and by_check.get("work and energy") == "not run":
         lines.append(
             "nothing shows that the forces are the gradient of the energy; "
             "bench data relabel computes labels that are"

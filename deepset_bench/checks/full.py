@@ -77,7 +77,9 @@ def full_examination(
     try:
         if size == 0:
             raise UserError("--sample 0 recomputes no frames")
-        found = samples(subject, size, electronic_temperature, progress)
+        if not len(subject.in_open_space.frames):
+            raise UserError("GFN-xTB is computed of molecules in open space alone")
+        found = samples(subject.in_open_space, size, electronic_temperature, progress)
     except UserError as error:
         findings.append(Finding(check, "not run", str(error)))
     else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.one_molecule import Group, groups
@@ -35,6 +37,14 @@ class Subject:
     smiles: str | None = None
     against: Frames | None = None
     source: str = "NAME"
+
+    @cached_property
+    def in_open_space(self) -> Subject:
+        """Its frames that are not periodic."""
+        periodic = self.frames.periodic
+        if not periodic.any():
+            return self
+        return replace(self, frames=self.frames.select(np.flatnonzero(~periodic)))
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -59,8 +59,10 @@ def _check_states(frames: Frames) -> None:
 
 
 def _written(frames: Frames) -> Iterator[bytes]:
-    """Elements and positions of each frame, to _SAME decimals."""
+    """Elements and positions of each frame, to _SAME decimals, and its cell if it is periodic."""
     for piece in frames.pieces():
-        positions = np.round(piece.positions, _SAME) + 0.0  # no -0.0
-        for start, stop in pairwise(piece.offsets.tolist()):
-            yield piece.numbers[start:stop].tobytes() + positions[start:stop].tobytes()
+        positions, cell = (np.round(v, _SAME) + 0.0 for v in (piece.positions, piece.cell))  # no -0
+        periodic = piece.periodic
+        for m, (start, stop) in enumerate(pairwise(piece.offsets.tolist())):
+            written = piece.numbers[start:stop].tobytes() + positions[start:stop].tobytes()
+            yield written + cell[m].tobytes() + piece.pbc[m].tobytes() if periodic[m] else written

@@ -115,7 +115,10 @@ def rotation(model: _Model, frames: Frames) -> Finding:
     """The energy of the turned and of the mirrored molecule."""
     turn = Rotation.random(rng=np.random.default_rng(0)).as_matrix()
     energy, _ = model(frames)
-    others = [model(replace(frames, positions=frames.positions @ m.T))[0] for m in (turn, -turn)]
+    others = [
+        model(replace(frames, positions=frames.positions @ m.T, cell=frames.cell @ m.T))[0]
+        for m in (turn, -turn)
+    ]
     advice = "a feature depends on the axes: components of vectors as scalars?"
     difference = np.abs(np.array(others) - energy).max(axis=0)
     return _same("rotation", frames, "before and after turning", difference, advice)

@@ -58,11 +58,14 @@ def moving(frames: Frames, calculator: Calculator) -> Atoms:
         calculator: that is to move it.
     """
     first = frames.select([0])
-    atoms = Atoms(first.numbers, first.positions, calculator=calculator)
+    atoms = Atoms(
+        first.numbers, first.positions, cell=first.cell[0], pbc=first.pbc[0], calculator=calculator
+    )
     atoms.info = {CHARGE[0]: int(first.charge[0]), SPIN[0]: int(first.multiplicity[0])}
     thermalize_momenta(atoms, KELVIN, rng=np.random.default_rng(SEED))
     Stationary(atoms)
-    ZeroRotation(atoms)
+    if not atoms.pbc.any():
+        ZeroRotation(atoms)
     return atoms
 
 

@@ -56,7 +56,12 @@ class Path:
 
 
 def starting_molecule(frames: Frames) -> Molecule:
-    """The first molecule of a set, in its geometry of lowest energy."""
+    """The first molecule of a set, in its geometry of lowest energy.
+
+    Raises:
+        UserError: it is periodic.
+    """
+    frames.select([0]).check_open("scans are")
     own = np.flatnonzero(frames.molecule == frames.molecule[0])
     lowest = int(own[np.argmin(frames.energy[own])])
     atoms = frames.atoms_of(lowest)

@@ -141,6 +141,16 @@ class Frames:
         """(M,) whether a frame is repeated along any vector."""
         return np.asarray(self.pbc.any(axis=1))
 
+    def check_open(self, what: str) -> None:
+        """Raise a UserError where any frame is periodic, and `what` is of molecules alone."""
+        periodic = self.periodic
+        if periodic.any():
+            m = int(np.argmax(periodic))
+            raise UserError(
+                f"{self.molecule[m]} frame {self.index[m]} is periodic, but {what} of molecules in "
+                "open space"
+            )
+
     @property
     def volume(self) -> FloatArray:
         """(M,) of the cell in angstrom^3; 0 without one."""
@@ -149,7 +159,7 @@ class Frames:
     @property
     def lone_atoms(self) -> NDArray[np.bool_]:
         """(M,) whether a frame is one neutral atom, whose energy is a reference for molecules."""
-        return np.asarray((self.n_atoms == 1) & (self.charge == 0))
+        return np.asarray((self.n_atoms == 1) & (self.charge == 0) & ~self.periodic)
 
     @property
     def electrons(self) -> IntArray:

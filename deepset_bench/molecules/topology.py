@@ -49,8 +49,9 @@ def double_bond_torsions(frames: Frames) -> FloatArray:
     """(M,) size of the chain's torsion across C=C in degrees: 0 is cis, 180 is trans.
 
     Raises:
-        UserError: a molecule without a C=C bond outside rings.
+        UserError: a molecule without a C=C bond outside rings, or a periodic frame.
     """
+    frames.check_open("torsions are")
     angles = np.empty(len(frames))
     for group in groups(frames):
         molecule = molecule_of(group.numbers, group.positions[int(np.argmin(group.energy))])
@@ -66,7 +67,13 @@ def environments(frames: Frames) -> NDArray[np.str_]:
 
     An atom and what is bonded to it, each with the number of its bonds in the molecule (the
     geometry of its frames with the fewest fragments), so that an allylic carbon is not a vinylic.
+
+    Raises:
+        UserError: a frame is periodic.
     """
+    frames.check_open(
+        "a task scores atoms by what they are bonded to, which is read off geometries"
+    )
     found = np.empty(len(frames.numbers), dtype=object)
     for group in groups(frames):
         pairs, _ = group.bonds

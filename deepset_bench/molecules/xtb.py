@@ -116,8 +116,9 @@ def relabel(
         progress: called after each frame with the number of frames done and their total.
 
     Raises:
-        UserError: tblite is missing, the method unknown, or a frame does not converge.
+        UserError: tblite is missing, the method unknown, a frame is periodic or does not converge.
     """
+    frames.check_open("labels of GFN-xTB are computed here")
     energy = np.empty(len(frames))
     forces = np.empty_like(frames.forces)
     potentials: dict[tuple[bytes, int, int], XTB] = {}
