@@ -18,6 +18,7 @@ from deepset_bench import (
     grammar,
     surroundings,
 )
+from deepset_bench.cli_help import PLAIN
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups, is_override
@@ -26,7 +27,7 @@ from deepset_bench.surroundings import say
 from deepset_bench.sweep import folders
 
 app = typer.Typer(
-    no_args_is_help=True,
+    **PLAIN,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

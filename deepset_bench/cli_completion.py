@@ -21,7 +21,6 @@ from deepset_bench import registry
 from deepset_bench.errors import UserError
 from deepset_bench.grammar import BOTH
 from deepset_bench.groups import groups
-from deepset_bench.reading import read_yaml
 
 _SHELL, _WORDS, _AT = "_BENCH_COMPLETE", "COMP_WORDS", "COMP_CWORD"
 _BREAKS = set("=:")
@@ -130,6 +129,7 @@ def trained(incomplete: str) -> list[str]:
 
 def drawn(incomplete: str) -> list[str]:
     """Overrides, named sweeps, and the figures that the study at hand lists."""
+    from deepset_bench.reading import read_yaml
     from deepset_bench.sweep import folders
 
     listed: Any = []

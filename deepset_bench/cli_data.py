@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from deepset_bench.cli_help import PLAIN
 from deepset_bench.generation.recipe import Recipe
 from deepset_bench.surroundings import say
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from deepset_bench.data.gathering import Request
 
 app = typer.Typer(
-    no_args_is_help=True,
+    **PLAIN,
     help="List, show, check, import, fetch and generate sets of labelled geometries.",
 )
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Export runs as a table; import them again.")
+from deepset_bench.cli_help import PLAIN
+
+app = typer.Typer(**PLAIN, help="Export runs as a table; import them again.")
 
 
 @app.command("export")

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from deepset_bench.cli_help import PLAIN
 from deepset_bench.errors import UserError
 from deepset_bench.surroundings import say
 
 app = typer.Typer(
-    no_args_is_help=True,
+    **PLAIN,
     help="A study is a folder with study.yaml: a question, runs to compare, claims, figures.",
 )
 

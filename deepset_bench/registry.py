@@ -12,7 +12,6 @@ import importlib.util
 import os
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +147,8 @@ def _our_files() -> list[tuple[Path, str | None]]:
 
 
 def _installed() -> list[tuple[Path, str | None]]:
+    from importlib.metadata import entry_points
+
     found: list[tuple[Path, str | None]] = []
     for point in entry_points(group=ENTRY_POINTS):
         try:

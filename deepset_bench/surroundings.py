@@ -17,7 +17,6 @@ import re
 import sys
 import unicodedata
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
 from deepset_bench import __version__
@@ -140,6 +139,8 @@ def failure(error: BaseException) -> str | None:
 
 def versions() -> dict[str, str]:
     """Of the program, of Python and of the packages that numbers depend on; imports none."""
+    from importlib.metadata import version
+
     own = {"deepset-bench": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in _PACKAGES}
 
