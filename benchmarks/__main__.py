@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
-NAMES = ("step", "peers", "md", "scaling", "sizes", "epoch", "large", "checks")
+NAMES = ("step", "peers", "md", "scaling", "sizes", "epoch", "large", "checks", "start")
 OTHERS = ("gpu", "sound", "detection", "identities")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
