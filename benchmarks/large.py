@@ -130,6 +130,17 @@ def step_of(train_size: int) -> Callable[[int], object]:
     return lambda _: step.train([next(batches)], [config.trainer.learning_rate])
 
 
+def with_processor(step: Callable[[int], object], spent: list[float]) -> Callable[[int], None]:
+    """A step that also notes the processor time, in seconds, that all threads spent in it."""
+
+    def noting(number: int) -> None:
+        started = time.process_time()
+        step(number)
+        spent.append(time.process_time() - started)
+
+    return noting
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -174,13 +185,17 @@ def measure(threads: int, repeats: int) -> list[Table]:
         imported = in_fresh_process(importing, path)
         listed, shown = looking(sets_table), looking(set_summary, NAME)
         steps = {"few": step_of(FEW), "large": step_of(FRAMES - 2 * HELD_OUT)}
-        taken = interleaved(steps, max(repeats, 100))
+        processor: dict[str, list[float]] = {name: [] for name in steps}
+        timed = {name: with_processor(step, processor[name]) for name, step in steps.items()}
+        taken = interleaved(timed, max(repeats, 100))
     times = ratio(taken["large"], taken["few"])
+    work = ratio(*(np.array(processor[name][-len(taken[name]) :]) for name in ("large", "few")))
     mib, bar = "{:,.0f}".format, f"{MEMORY:,}"
     rows = [
         ["trained on: anonymous memory / MiB", mib(trained["anonymous"]), bar],
         ["trained on: resident, mapped files in it / MiB", mib(trained["resident"]), bar],
         [f"a step / a step on {FEW:,} frames", f"{times:.2f}", f"{SPEED:.2f}"],
+        ["the same in processor time, both threads together", f"{work:.2f}", "—"],
         ["before the first step / s", f"{trained['seconds']:.1f}", "—"],
         ["imported from ANI-1x's layout: anonymous / MiB", mib(imported["anonymous"]), bar],
         ["imported: resident memory / MiB", mib(imported["resident"]), bar],
