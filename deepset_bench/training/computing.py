@@ -10,9 +10,10 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import torch
+import torch.utils.deterministic
 
 from deepset_bench.reading import Kinds, lacking
 from deepset_bench.schema import Config
@@ -47,6 +48,8 @@ def deterministic() -> None:
     `lowering` tells it where it is needed.
     """
     torch.set_deterministic_debug_mode("warn")
+    # Otherwise each array that an operation is about to fill is filled with NaN before.
+    cast("Any", torch.utils.deterministic).fill_uninitialized_memory = False
 
 
 def way(config: Config, device: torch.device, epoch: int, *, compiled: bool, stack: int) -> Way:

@@ -156,10 +156,12 @@ class Layered(NamedTuple):
 
     def experts(self, E: Tensor, H: Tensor, rows: slice) -> Tensor:
         """E_g H h_i of n atoms, (n, G, F)."""
+        every = E.flatten(0, 1).T  # (F, G F)
         if self.of_atom is None:
-            return torch.einsum("nf,gof->ngo", self.through(H, rows), E)
-        of_kind = torch.einsum("cf,gof->cgo", self.h @ H.T, E)
-        return torch.einsum("nc,cgo->ngo", self.of_atom[rows], of_kind)
+            found = self.through(H, rows) @ every
+        else:
+            found = self.of_atom[rows] @ (self.h @ H.T @ every)
+        return found.unflatten(1, E.shape[:2])
 
 
 def energies_and_gradients(
