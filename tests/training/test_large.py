@@ -59,6 +59,22 @@ def test_batches_of_a_large_set_are_those_of_tables_that_are_kept(large, overrid
     assert_same(kept, prepare(config))
 
 
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("variant", ["gnn=sage", "rbf=x2_x4_log"])
+def test_what_kept_tables_save_changes_rounding_alone(large, variant):
+    """Kinds of atoms and fewer functions are found in tables that are kept."""
+    config = experiment([*OVERRIDES, variant]).config
+    kept = prepare(config)
+    large()
+    made = prepare(config)
+    predicted = []
+    for setup in (kept, made):
+        ((batch, _),) = with_targets(setup.parts["train"], setup.loss, torch.arange(6))
+        predicted.append(setup.potential.eval()(batch))
+    for one, other in zip(*(p[:2] for p in predicted), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_so_are_those_of_frames_of_many_sizes(large, many):
     config = experiment([*OVERRIDES, *MANY]).config
     kept = prepare(config)
