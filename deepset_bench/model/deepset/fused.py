@@ -35,13 +35,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeGuard, cast
+from typing import TypeGuard
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deepset_bench.model.batches import Batch, Tables, tabulate
+from deepset_bench.model.deepset.composed import Composed, Layered, compose
 from deepset_bench.model.deepset.network import DeepSet
+from deepset_bench.model.deepset.read import Read
 from deepset_bench.model.deepset.reduction import expansion
 from deepset_bench.model.radial import cosine_cutoff, scalar_features
 
@@ -95,75 +97,6 @@ def _are_columns(kind_numbers: Tensor | None) -> TypeGuard[Tensor]:
     return kind_numbers is not None and len(kind_numbers) <= COLUMNS
 
 
-class Composed(NamedTuple):
-    """gamma, all that precedes it and the experts, multiplied out.
-
-    W: (G, P + 2 s, F) what acts on the data in A, whose last 2 s columns are z_j and z_i.
-    E: (G, F, F) the experts; H_j, H_i: (F, H) what acts on h_j and h_i before; H is 0 without.
-    """
-
-    W: Tensor
-    E: Tensor
-    H_j: Tensor
-    H_i: Tensor
-
-
-def _compose(
-    model: DeepSet, numbers: Tensor, h: Tensor | None, expansion: Tensor | None
-) -> Composed:
-    """The composed weights for s species, or kinds of atoms, with h (s, H) of each."""
-    F = model.gamma.out_features
-    to_target, to_source, to_edge, to_h = model.gamma.weight.split(
-        [F, F, F, model.gamma.in_features - 3 * F], dim=1
-    )
-    H_i, H_j = to_h.chunk(2, dim=1)  # (F, H)
-    edge, radial = model.edge_projection, model.distance_projection
-    from_p, from_s = edge.weight[:, :F], edge.weight[:, F:]
-    from_rbf = from_p @ torch.cat([radial.weight, radial.bias[:, None]], dim=1)  # C rbf and C
-    Q = to_edge @ torch.cat([from_rbf, from_s], dim=1)  # (F, P)
-    if expansion is not None:
-        Q = Q @ expansion.T
-    x = model.embedding(numbers)
-    P_j = to_source @ model.source_projection(x).T  # (F, s)
-    constant = to_edge @ edge.bias + model.gamma.bias
-    P_i = to_target @ model.target_projection(x).T + constant[:, None]
-    if h is not None:
-        P_j, P_i = P_j + H_j @ h.T, P_i + H_i @ h.T
-
-    E, b = model.experts.weight, model.experts.bias  # (G, F, F), (G, F)
-    composed = E @ torch.cat([Q, P_j, P_i], dim=1)  # (G, F, P + 2 s)
-    # Each pair has one z_i, so the experts' biases ride on its columns.
-    columns = torch.arange(composed.shape[-1], device=b.device)
-    of_z_i = columns >= Q.shape[1] + len(numbers)
-    composed = composed + b[:, :, None] * of_z_i
-    return Composed(composed.mT, E, H_j, H_i)
-
-
-class Layered(NamedTuple):
-    """What the graph layers say of N atoms: h_i is row i of `of_atom @ h`, or of h without that.
-
-    h: (N, H), or (C, H) of each kind of atom; of_atom: (N, C) one-hot.
-    """
-
-    h: Tensor
-    of_atom: Tensor | None
-
-    def through(self, H: Tensor, rows: slice) -> Tensor:
-        """H h_i of n atoms, (n, F)."""
-        if self.of_atom is None:
-            return self.h[rows] @ H.T
-        return self.of_atom[rows] @ (self.h @ H.T)
-
-    def experts(self, E: Tensor, H: Tensor, rows: slice) -> Tensor:
-        """E_g H h_i of n atoms, (n, G, F)."""
-        every = E.flatten(0, 1).T  # (F, G F)
-        if self.of_atom is None:
-            found = self.through(H, rows) @ every
-        else:
-            found = self.of_atom[rows] @ (self.h @ H.T @ every)
-        return found.unflatten(1, E.shape[:2])
-
-
 def energies_and_gradients(
     model: DeepSet, batch: Batch, species: Tensor, *, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
@@ -202,15 +135,15 @@ def _weights(model: DeepSet, batch: Batch, species: Tensor) -> tuple[Composed, L
     """The composed weights, and what of the graph layers is not in them."""
     gnn, kinds, edges = model.gnn, batch.kind_numbers, batch.kind_edges
     if gnn is None:
-        return _compose(model, species, None, batch.expansion), None
+        return compose(model, species, None, batch.expansion), None
     if batch.kind is None or kinds is None or edges is None:
         h = gnn.of_batch(model.embedding(batch.numbers), batch)
-        return _compose(model, species, None, batch.expansion), Layered(h, None)
+        return compose(model, species, None, batch.expansion), Layered(h, None)
     h = gnn(model.embedding(kinds), edges)
     if _are_columns(kinds):
-        return _compose(model, kinds, h, batch.expansion), None
+        return compose(model, kinds, h, batch.expansion), None
     of_atom = batch.kind[:, None] == torch.arange(len(kinds), device=kinds.device)
-    return _compose(model, species, None, batch.expansion), Layered(h, of_atom.to(h.dtype))
+    return compose(model, species, None, batch.expansion), Layered(h, of_atom.to(h.dtype))
 
 
 def _rows(
@@ -290,46 +223,3 @@ def _by_atom(by_frame: Tensor, J: int, G: int) -> Tensor:
     if by_frame.shape[1] == J:
         return by_frame.view(-1, J, G)
     return by_frame.view(-1, J, 3, J, G).transpose(2, 3).reshape(-1, J, 3 * G)
-
-
-class Read:
-    """The readout and its gradient; with its first maps composed where that is less work.
-
-    Args:
-        readout: of the model.
-        few: whether the maps that come before are of so few numbers that it is.
-    """
-
-    def __init__(self, readout: nn.Module, *, few: bool) -> None:
-        self.readout = readout
-        self.first: tuple[Tensor, Tensor] | None = None
-        if hasattr(readout, "first_maps"):
-            self.first = cast("Any", readout).first_maps()
-        self.few = few and self.first is not None
-
-    def composed(self, W: Tensor) -> tuple[Tensor, Tensor]:
-        """(K, F) -> what makes `with_gradient`'s V and X."""
-        if not self.few or self.first is None:
-            return W, W
-        to_V, to_X = self.first
-        return W @ to_V.T, W @ to_X.T
-
-    def with_gradient(
-        self, V: Tensor, X: Tensor, create_graph: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Energies (n,) and their gradients by V (n, 3, ...) and X (n, ...)."""
-        if self.first is None:
-            with torch.enable_grad():
-                if not create_graph:
-                    V, X = V.detach().requires_grad_(), X.detach().requires_grad_()
-                energies: Tensor = self.readout(X, V)
-                of = energies.sum(), (V, X)
-                dV, dX = torch.autograd.grad(*of, create_graph=create_graph, materialize_grads=True)
-            return energies, dV, dX
-        to_V, to_X = self.first
-        if not self.few:
-            V, X = V @ to_V.T, X @ to_X.T
-        energies, dV, dX = cast("Any", self.readout).with_gradient(V, X)
-        if not self.few:
-            dV, dX = dV @ to_V, dX @ to_X
-        return energies, dV, dX
