@@ -124,18 +124,20 @@ class DeepSetCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
-        before = self._before
+        before, new = self._before, None
         if before is None or atoms is None or not GEOMETRY.issuperset(system_changes):
             super().calculate(atoms, properties, system_changes)
             assert self.atoms is not None
             if len(self.atoms) == 0:
                 raise UserError("there are no atoms to calculate")
-            self._check(self.atoms)
-            self._before = self.atoms
+            new = self._checked(self.atoms)
         else:  # a copy of all that may have changed since, faster than ASE's of everything
             before.positions, before.cell, before.pbc = atoms.positions, atoms.cell, atoms.pbc
             self.atoms = before
         predicted = self._predict(self.atoms)
+        if new is not None:
+            self._warn(new)
+            self._before = self.atoms
         energy = float(predicted.energies.sum())
         self.results: dict[str, Any] = {
             "energy": energy,
@@ -176,8 +178,8 @@ class DeepSetCalculator(Calculator):
             )
         )
 
-    def _check(self, atoms: Atoms) -> None:
-        """Raise of elements and charges that were not in training; say once what else was not."""
+    def _checked(self, atoms: Atoms) -> Frames:
+        """The atoms as a frame with charge and spin; raise of what was not in training."""
         for domain in self._domains:
             domain.check_elements(atoms.numbers)
         known = sorted({charge for domain in self._domains for charge in domain.charges})
@@ -192,7 +194,10 @@ class DeepSetCalculator(Calculator):
             charge = 0 if 0 in known else known[0]
         unpaired = np.abs(atoms.get_initial_magnetic_moments().sum())
         stated = _given(atoms, SPIN, unpaired + 1 if round(unpaired) else 0)
-        frames = replace(_frames(atoms), charge=np.array([charge]), spin=np.array([stated or 0]))
+        return replace(_frames(atoms), charge=np.array([charge]), spin=np.array([stated or 0]))
+
+    def _warn(self, frames: Frames) -> None:
+        """Say once for each composition and spin what of its energies stands."""
         formula, spin = str(frames.molecule[0]), int(frames.multiplicity[0])
         if not all(domain.identified(frames).all() for domain in self._domains):
             self._once(
