@@ -237,8 +237,8 @@ def test_hostile_content_of_a_checkpoint_is_one_line(place: str, sound, tmp_path
 def test_a_prediction_that_is_not_finite_is_no_answer(sound) -> None:
     atoms = Atoms("CH", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     atoms.calc = DeepSetCalculator(sound.path)
-    atoms.calc.ensemble.members[0].potential.scale.fill_(np.nan)
-    with pytest.raises(UserError, match=r"predicted for CH frame 0 is NaN or infinite"):
+    atoms.calc.deployed.members[0].runner.deployed.scale.fill_(np.nan)
+    with pytest.raises(UserError, match=r"what is predicted is NaN or infinite"):
         atoms.get_potential_energy()
 
 
