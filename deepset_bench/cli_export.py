@@ -15,7 +15,16 @@ def export(
         Path,
         typer.Argument(help="Folder of a trained run.", autocompletion=cli_completion.runs),
     ],
-    file: Annotated[Path, typer.Argument(help="The file to write (.pt2).")],
+    file: Annotated[Path, typer.Argument(help="The file to write (.pt2; for metatomic .pt).")],
+    form: Annotated[
+        Literal["pt2", "metatomic"],
+        typer.Option(
+            "--format",
+            help="pt2: compiled, for C++ and for this program. metatomic: TorchScript for LAMMPS, "
+            "i-PI, PLUMED and torch-sim, of networks whose atoms see their neighbours alone "
+            "(needs the extra export).",
+        ),
+    ] = "pt2",
     precision: Annotated[
         Literal["float32", "float64"],
         typer.Option(help="What it computes in: float32, as in training, or float64."),
@@ -34,4 +43,4 @@ def export(
     """
     from deepset_bench.export.export_command import export
 
-    export(run, file, precision, runs_dir)
+    export(run, file, form, precision, runs_dir)

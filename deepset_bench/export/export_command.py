@@ -5,41 +5,52 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from deepset_bench.console import Console
 from deepset_bench.deployment import exported, program
-from deepset_bench.errors import UserError
+from deepset_bench.deployment.function import Deployed
+from deepset_bench.errors import UserError, chosen, require
 from deepset_bench.evaluation.deployed_runs import deployed
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.export.card import NAME, card, title
 from deepset_bench.export.facts import facts
-from deepset_bench.export.self_test import agreement, own_frames
+from deepset_bench.export.self_test import (
+    Differences,
+    agreement,
+    of_calculator,
+    of_package,
+    own_frames,
+)
 from deepset_bench.files import check_writable, expanded, write_text
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import named_run
 
+METATOMIC = ".pt"
+"""How files of metatomic end."""
 
-def export(run: Path, file: Path, precision: str, runs_dir: Path | None = None) -> None:
+
+def export(run: Path, file: Path, form: str, precision: str, runs_dir: Path | None = None) -> None:
     """Write the file and its card, or nothing.
+
+    Args:
+        form: `pt2` or `metatomic`.
 
     Raises:
         UserError: a run or a file that cannot be used; or the export is not the run.
     """
-    file = _checked(file, exported.SUFFIX)
+    write = chosen("format", form, {"pt2": _package, "metatomic": _metatomic})
+    if form == "metatomic":
+        require("metatomic.torch", "export")
+    file = _checked(file, exported.SUFFIX if form == "pt2" else METATOMIC)
     ensemble = Ensemble([named_run(run, runs_dir).path], "cpu", precision)
-    (member,) = ensemble.members
-    made = deployed(member)
+    made = deployed(ensemble.members[0])
     frames = own_frames(ensemble)
-    known = facts(member, made, precision)
+    known = facts(ensemble.members[0], made, precision)
     console = Console()
-    console.print("compiling takes about a minute", style="dim")
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export.") as folder:
         whole = Path(folder) / file.name
-        graph = program.exported(made, member.potential.species)
-        function = exported.write(whole, graph, known)
-        found = agreement(exported.ExportedPotential(known, function), ensemble, frames)
-        known["agreement"] = found._asdict()
-        text = card(file.name, known)
-        exported.finish(whole, known, text)
+        found, text = write(whole, made, ensemble, frames, known, console)
         with whole.open("rb") as stream:
             os.fsync(stream.fileno())
         whole.replace(file)
@@ -47,6 +58,54 @@ def export(run: Path, file: Path, precision: str, runs_dir: Path | None = None) 
     console.print(found.words, soft_wrap=True)
     size = file.stat().st_size / 1e6
     console.print(f"wrote {file} ({size:.1f} MB) and {file.with_name(NAME)}", soft_wrap=True)
+
+
+def _package(
+    whole: Path,
+    made: Deployed,
+    ensemble: Ensemble,
+    frames: Frames,
+    known: dict[str, Any],
+    console: Console,
+) -> tuple[Differences, str]:
+    """A package of AOTInductor at `whole`: how it differs from the run, and its card."""
+    console.print("compiling takes about a minute", style="dim")
+    graph = program.exported(made, ensemble.members[0].potential.species)
+    function = exported.write(whole, graph, known)
+    answer = of_package(exported.ExportedPotential(known, function))
+    found = agreement(answer, ensemble, frames)
+    known["agreement"] = found._asdict()
+    text = card(whole.name, known)
+    exported.finish(whole, known, text)
+    return found, text
+
+
+def _metatomic(
+    whole: Path,
+    made: Deployed,
+    ensemble: Ensemble,
+    frames: Frames,
+    known: dict[str, Any],
+    console: Console,
+) -> tuple[Differences, str]:
+    """The same for metatomic, saved twice: the card in it says how the first one differed."""
+    from deepset_bench.export import metatomic
+
+    (member,) = ensemble.members
+    if not made.local or made.force_unit != 1:
+        raise UserError(
+            f"{member.folder.path}: metatomic takes DeepSet without graph layers and DeepSet X, "
+            "whose atoms see their neighbours alone, with forces that are the gradient; "
+            "--format pt2 takes any run"
+        )
+    del known["compiled"]
+    species, constant = member.potential.species, member.reference.constant
+    metatomic.model(made, species, constant, "").save(whole)
+    found = agreement(of_calculator(metatomic.calculator(whole)), ensemble, frames)
+    known["agreement"] = found._asdict()
+    text = card(whole.name, known)
+    metatomic.model(made, species, constant, text).save(whole)
+    return found, text
 
 
 def _checked(file: Path, suffix: str) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from deepset_bench.deployment.exported import ExportedPotential
 from deepset_bench.deployment.neighbourhoods import Systems
@@ -12,7 +15,7 @@ from deepset_bench.deployment.runner import Runner
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.selection import select
-from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.frames import FloatArray, Frames
 
 FRAMES = 50
 """At most so many are compared."""
@@ -59,31 +62,52 @@ def own_frames(ensemble: Ensemble) -> Frames:
     return select([folder], [member], []).frames.select(slice(0, FRAMES))
 
 
-def agreement(potential: ExportedPotential, ensemble: Ensemble, frames: Frames) -> Differences:
-    """Hold it against the exact form of the run.
+Answer = Callable[[Frames], tuple[float, FloatArray]]
+"""One frame -> energy in eV and forces (A, 3) in eV/angstrom."""
+
+
+def of_package(potential: ExportedPotential) -> Answer:
+    """What an exported file says."""
+    runner = Runner(potential, potential.species, compile_it=False)
+
+    def answer(one: Frames) -> tuple[float, FloatArray]:
+        found = runner(Systems(one.numbers, one.positions, one.n_atoms, one.cell, one.pbc))
+        return float(found[0].sum()) + potential.constant, found[1]
+
+    return answer
+
+
+def of_calculator(calculator: Calculator) -> Answer:
+    """What a calculator of ASE says."""
+
+    def answer(one: Frames) -> tuple[float, FloatArray]:
+        atoms = Atoms(one.numbers, one.positions, cell=one.cell[0], pbc=one.pbc[0])
+        atoms.calc = calculator
+        return atoms.get_potential_energy(), atoms.get_forces()
+
+    return answer
+
+
+def agreement(answer: Answer, ensemble: Ensemble, frames: Frames) -> Differences:
+    """Hold what was made against the exact form of the run.
 
     Raises:
         UserError: forces differ by more than BOUND.
     """
     exact = ensemble(frames)
-    runner = Runner(potential, potential.species, compile_it=False)
-    energies, forces = [], []
-    for m in range(len(frames)):
-        one = frames.select(np.array([m]))
-        found = runner(Systems(one.numbers, one.positions, one.n_atoms, one.cell, one.pbc))
-        energies.append(found[0].sum() + potential.constant)
-        forces.append(found[1])
+    ones = [answer(frames.select(np.array([m]))) for m in range(len(frames))]
+    energies, forces = zip(*ones, strict=True)
     difference = np.concatenate(forces) - exact.forces
-    answer = Differences(
+    found = Differences(
         len(frames),
         float(np.abs(np.array(energies) - exact.energy).max()),
         float(np.abs(difference).max()),
         BOUND * max(1.0, float(np.abs(exact.forces).max()) / 10),
     )
     # Written so that NaN is refused.
-    if not answer.forces_ev_per_angstrom <= answer.bound_ev_per_angstrom:
+    if not found.forces_ev_per_angstrom <= found.bound_ev_per_angstrom:
         raise UserError(
-            f"not exported: {answer.words}, more than {answer.bound_ev_per_angstrom:.0e}; "
+            f"not exported: {found.words}, more than {found.bound_ev_per_angstrom:.0e}; "
             "--precision float64 rounds less, bench check RUN examines the run"
         )
-    return answer
+    return found

@@ -41,7 +41,9 @@ class GatedEquivariantBlock(nn.Module):
         """(N, F_in), (N, 3, F_in) -> (N, F_out), (N, 3, F_out)."""
         v1 = safe_norm(self.vector_norm(V), dim=-2)
         v2 = self.vector_out(V)
-        y, q = self.mlp(torch.cat([X, v1], dim=-1)).chunk(2, dim=-1)
+        yq = self.mlp(torch.cat([X, v1], dim=-1))
+        # TorchScript differentiates slices; chunks it does not.
+        y, q = yq[..., : yq.shape[-1] // 2], yq[..., yq.shape[-1] // 2 :]
         return self.activation(y), q[..., None, :] * v2
 
     def hidden(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -239,7 +239,8 @@ def test_an_export_that_is_not_the_run_is_not_written(data, tmp_path, monkeypatc
     potential = exported.open_exported(data / "model.pt2", compile_it=False)
     frames = self_test.own_frames(ensemble)
     right = potential.function
-    found = self_test.agreement(potential, ensemble, frames)
+    answer = self_test.of_package(potential)
+    found = self_test.agreement(answer, ensemble, frames)
     assert found.frames == 7
     assert found.energy_ev < 1e-4
     for wrong in (2.0, np.nan):
@@ -250,7 +251,7 @@ def test_an_export_that_is_not_the_run_is_not_written(data, tmp_path, monkeypatc
 
         potential.function = other
         with pytest.raises(UserError, match="not exported: largest difference"):
-            self_test.agreement(potential, ensemble, frames)
+            self_test.agreement(answer, ensemble, frames)
     monkeypatch.setattr(self_test, "BOUND", 0.0)
     with pytest.raises(UserError, match="not exported"):
         export(data / "run", tmp_path / "out" / "model.pt2")
