@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepset_bench.deployment import packages, processor, program
+from deepset_bench import processor
+from deepset_bench.deployment import packages, program
 from deepset_bench.deployment.domain import Domain
 from deepset_bench.deployment.function import EnergiesAndForces
 from deepset_bench.errors import UserError, one_line

@@ -15,10 +15,13 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from deepset_bench import processor
 from deepset_bench.deployment import program
 from deepset_bench.deployment.function import Deployed
 from deepset_bench.files import cache_home
 
+MOST = 32
+"""Potentials that are kept, of about 10 MB each; those that were made last."""
 SOURCES = ("model", "deployment")
 """Rooms whose code decides what a compiled potential computes."""
 
@@ -26,8 +29,7 @@ SOURCES = ("model", "deployment")
 def place(deployed: Deployed) -> Path:
     """The file of a potential: its name says all that makes it what it is on this machine."""
     digest = hashlib.sha256()
-    for word in (torch.__version__, torch.backends.cpu.get_cpu_capability()):
-        digest.update(word.encode())
+    digest.update(repr(processor.here()).encode())
     package = find_spec("deepset_bench")
     assert package is not None
     assert package.origin is not None
@@ -66,4 +68,13 @@ def kept_or_made(kept: Path, make: Callable[[Path], object]) -> Callable[..., An
             made = kept.with_suffix(f".{os.getpid()}.pt2")
             make(made)
             made.replace(kept)
+            _forget(kept.parent)
     return program.load(kept)
+
+
+def _forget(folder: Path) -> None:
+    """Remove the oldest beyond MOST."""
+    there = sorted(folder.glob("*.pt2"), key=lambda path: path.stat().st_mtime)
+    for old in there[:-MOST]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".lock").unlink(missing_ok=True)

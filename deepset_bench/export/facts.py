@@ -9,10 +9,10 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
+from deepset_bench import processor
 from deepset_bench.config import experiment
 from deepset_bench.config_file import determinants
 from deepset_bench.data import catalogue
-from deepset_bench.deployment import processor
 from deepset_bench.deployment.function import Deployed
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained

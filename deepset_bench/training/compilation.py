@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+from deepset_bench import processor
 from deepset_bench.training import any_size
 from deepset_bench.training.any_size import check_open, n_open
 from deepset_bench.training.fingerprint import fingerprint, layout
@@ -105,19 +104,6 @@ def _by_torch(
     return lambda leaves: fast(*leaves)
 
 
-@cache
-def _processor() -> str:
-    """What machine code for this processor may use."""
-    wanted = ("model name", "flags", "Features")
-    found: dict[str, str] = {}
-    with suppress(OSError):  # there is no such file but on Linux
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() in wanted:
-                found.setdefault(name.strip(), value.strip())
-    return f"{platform.system()} {platform.machine()} {platform.processor()} {found}"
-
-
 def _surroundings() -> list[str]:
     """What else decides what the compiler makes: the machine, and how torch was set up."""
     asked = {
@@ -126,8 +112,7 @@ def _surroundings() -> list[str]:
         if name == "CXX" or (name.startswith(("TORCH", "ATEN_")) and "CACHE_DIR" not in name)
     }
     return [
-        _processor(),
-        torch.backends.cpu.get_cpu_capability(),
+        str(processor.here()),
         str(torch.version.git_version),
         str(torch.get_num_threads()),
         str(torch.are_deterministic_algorithms_enabled()),

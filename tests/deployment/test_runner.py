@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,17 @@ def test_compiled_code_is_kept_and_is_the_same_function(tmp_path, monkeypatch) -
     np.testing.assert_array_equal(again(crystal())[1], fast(crystal())[1])
     assert again.function is not again.deployed
     assert packages.place(deployed(*NARROW, "width=16")) != kept
+
+
+def test_the_oldest_are_forgotten(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(packages, "MOST", 2)
+    monkeypatch.setattr(program, "load", lambda path: path.name)
+    for age, name in enumerate(("a", "b", "c")):
+        place = tmp_path / f"{name}.pt2"
+        assert packages.kept_or_made(place, lambda made: made.touch()) == f"{name}.pt2"
+        os.utime(place, (age, age))
+    packages.kept_or_made(tmp_path / "d.pt2", lambda made: made.touch())
+    assert sorted(path.name for path in tmp_path.glob("*.pt2")) == ["c.pt2", "d.pt2"]
 
 
 def test_what_cannot_be_compiled_goes_on_and_says_so(tmp_path, monkeypatch) -> None:

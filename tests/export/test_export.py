@@ -15,11 +15,12 @@ import pytest
 from ase import Atoms
 from typer.testing import CliRunner
 
+from deepset_bench import processor
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.cli import app
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.deployment import exported, packages, processor, program
+from deepset_bench.deployment import exported, packages, program
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.export import self_test

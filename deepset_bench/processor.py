@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 _CPUINFO = Path("/proc/cpuinfo")
 # Of the flags that Linux lists, those of instructions that a compiler may use.
 _INSTRUCTIONS = re.compile(
@@ -21,6 +19,8 @@ _INSTRUCTIONS = re.compile(
 
 def here() -> dict[str, Any]:
     """This machine and this torch: what code that is compiled here needs."""
+    import torch
+
     return {
         "torch": torch.__version__,
         "system": platform.system(),
