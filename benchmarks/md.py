@@ -33,6 +33,8 @@ BARS = {
     ("DeepSet X", 96): 15.0,
 }
 """How many times faster than GFN1-xTB a network is to be, by its atoms."""
+CALLS = 100
+"""In a turn of a contender, as in dynamics nothing else runs in between."""
 REPLICAS, REPLICAS_BAR = 64, 5.0
 """Copies of a molecule in one call, and how many times the throughput of one that is to be."""
 
@@ -58,8 +60,9 @@ def measure(threads: int, repeats: int) -> list[Table]:
         atoms = {name: cluster(molecule, count) for name in calculators}
         for name, calculator in calculators.items():
             atoms[name].calc = calculator
-        few = repeats if n_atoms < 50 else max(repeats // 5, 5)
-        seconds = interleaved({name: jiggled(of) for name, of in atoms.items()}, few, warmup=3)
+        few = max(repeats // 5, 5)
+        moving = {name: jiggled(of) for name, of in atoms.items()}
+        seconds = interleaved(moving, few, warmup=2, calls=CALLS if n_atoms < 50 else 2)
         for name, times in seconds.items():
             faster = ratio(seconds["GFN1-xTB"], times) if reference else float("nan")
             bar = BARS.get((name, n_atoms))
@@ -75,8 +78,9 @@ def measure(threads: int, repeats: int) -> list[Table]:
             print(f"md: {' '.join(rows[-1])}", file=sys.stderr)
     note = (
         "Forces of but-2-ene and of eight of it through the ASE calculator, atoms moved by "
-        f"0.002 Å between calls, calculators in turn, medians of {repeats} calls (a fifth of them "
-        "for 96 atoms); how many times faster than GFN1-xTB (tblite), and the bar."
+        f"0.002 Å between calls, calculators in turn, {CALLS} calls of 12 atoms and 2 of 96 a "
+        f"turn; medians of {max(repeats // 5, 5)} turns; how many times faster than GFN1-xTB "
+        "(tblite), and the bar."
     )
     header = ["calculator, atoms", "ms", "× GFN1-xTB", "bar", ""]
     return [
@@ -105,7 +109,10 @@ def _replicas(calculator: DeepSetCalculator, threads: int, repeats: int) -> Tabl
     assert deployed is not None
     one, many = systems_of(1), systems_of(REPLICAS)
     seconds = interleaved(
-        {"one": lambda _: deployed(one), "many": lambda _: deployed(many)}, repeats, warmup=3
+        {"one": lambda _: deployed(one), "many": lambda _: deployed(many)},
+        max(repeats // 5, 5),
+        warmup=2,
+        calls=CALLS,
     )
     throughput = REPLICAS * ratio(seconds["one"], seconds["many"])
     milli = {name: 1e3 * float(np.median(times)) for name, times in seconds.items()}

@@ -29,19 +29,30 @@ def in_fresh_process(function: Callable[..., Any], *given: Any, **options: Any) 
 
 
 def interleaved(
-    functions: Mapping[str, Callable[[int], object]], repeats: int, warmup: int = 10
+    functions: Mapping[str, Callable[[int], object]],
+    repeats: int,
+    warmup: int = 10,
+    calls: int = 1,
 ) -> dict[str, np.ndarray]:
     """Seconds of each call, (repeats,) for each function.
 
     The functions take turns within one process, so a busy moment meets all of them. Each gets the
     number of the round, from which it may choose its input.
+
+    Args:
+        functions: what is called.
+        repeats: rounds that count.
+        warmup: rounds before them.
+        calls: in a turn, of which the mean counts: what is called again and again in its use finds
+            the processor's caches as it left them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(warmup + repeats):
         for name, function in functions.items():
             started = time.perf_counter()
-            function(number)
-            seconds[name].append(time.perf_counter() - started)
+            for _ in range(calls):
+                function(number)
+            seconds[name].append((time.perf_counter() - started) / calls)
     return {name: np.array(values[warmup:]) for name, values in seconds.items()}
 
 

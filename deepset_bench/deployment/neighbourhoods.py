@@ -67,17 +67,22 @@ class Neighbourhoods:
         """Tables in which each atom is a centre once."""
         if not systems.pbc.any() and systems.n_atoms.max() <= ALL_PAIRS:
             if self._of is None or not np.array_equal(self._of.n_atoms, systems.n_atoms):
-                self._parts = self._tables(_everybody(systems.n_atoms), len(systems.numbers))
+                i, j = _everybody(systems.n_atoms)
+                self._parts = self._tables(i, j, None, len(systems.numbers))
                 self._pairs = None
         else:
             if self._moved(systems):
                 self._pairs = neighbour_pairs(_frames(systems), self.cutoff + SKIN)
                 self._of = systems
             assert self._pairs is not None
-            vectors = self._pairs.vectors(systems.positions)
-            near = np.einsum("ex,ex->e", vectors, vectors) < self.cutoff**2
-            kept = Pairs(*(values[near] for values in self._pairs))
-            self._parts = self._tables(kept, len(systems.numbers))
+            pairs, positions = self._pairs, systems.positions
+            vectors = positions[pairs.i] - positions[pairs.j]
+            shifts = pairs.shifts if systems.pbc.any() else None
+            if shifts is not None:
+                vectors -= shifts
+            near = np.flatnonzero(np.einsum("ex,ex->e", vectors, vectors) < self.cutoff**2)
+            kept = None if shifts is None else shifts[near]
+            self._parts = self._tables(pairs.i[near], pairs.j[near], kept, len(systems.numbers))
             return self._parts
         self._of = systems
         return self._parts
@@ -96,36 +101,40 @@ class Neighbourhoods:
         moved = systems.positions - before.positions
         return bool(np.einsum("ax,ax->a", moved, moved).max() >= (SKIN / 2) ** 2)
 
-    def _tables(self, pairs: Pairs, n_atoms: int) -> list[CentreTable]:
+    def _tables(
+        self, i: IntArray, j: IntArray, shifts: FloatArray | None, n_atoms: int
+    ) -> list[CentreTable]:
         """Pairs sorted by centre as tables; of atoms with about as many neighbours in each."""
-        counts = np.bincount(pairs.i, minlength=n_atoms)
+        counts = np.bincount(i, minlength=n_atoms)
         first = np.cumsum(counts) - counts
-        order = np.argsort(counts, kind="stable") if self.local else np.arange(n_atoms)
-        i_last = len(pairs.i)  # stands for slots without a pair
-        j, shift = np.append(pairs.j, 0), np.append(pairs.shifts, np.zeros((1, 3)), axis=0)
-        parts = []
+        nothing = len(i)  # stands for slots without a pair
+        j = np.append(j, 0)
+        if shifts is not None:
+            shifts = np.append(shifts, np.zeros((1, 3)), axis=0)
         at_once = AT_ONCE if self.device.type == "cpu" else AT_ONCE_ON_A_GPU
         pieces = math.ceil(n_atoms / at_once) if self.local else 1
+        order = np.argsort(counts, kind="stable") if pieces > 1 else np.arange(n_atoms)
+        parts = []
         for centres in np.array_split(order, pieces):
             slots = np.arange(max(int(counts[centres].max()), 2))
             pair = slots < counts[centres][:, None]  # (N, J)
-            entry = np.where(pair, first[centres][:, None] + slots, i_last)
+            entry = np.where(pair, first[centres][:, None] + slots, nothing)
             # A slot without a pair holds the centre itself.
             neighbours = np.where(pair, j[entry], centres[:, None])
-            part = centres, neighbours, shift[entry]
+            shift = np.zeros((*pair.shape, 3)) if shifts is None else shifts[entry]
+            part = centres, neighbours, shift
             parts.append(CentreTable(*(torch.from_numpy(of).to(self.device) for of in part)))
         return parts
 
 
-def _everybody(n_atoms: IntArray) -> Pairs:
-    """All pairs of atoms of one system."""
+def _everybody(n_atoms: IntArray) -> tuple[IntArray, IntArray]:
+    """i and j of all pairs of atoms of one system, sorted."""
     sizes = np.repeat(n_atoms, n_atoms)
     start = np.repeat(np.cumsum(n_atoms) - n_atoms, n_atoms)
     i = np.repeat(np.arange(len(sizes)), sizes)
     j = np.arange(len(i)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + start[i]
     other = i != j
-    nowhere = np.broadcast_to(0.0, (int(other.sum()), 3))
-    return Pairs(i[other], j[other], nowhere.astype(np.int64), nowhere)
+    return i[other], j[other]
 
 
 def _frames(systems: Systems) -> Frames:

@@ -27,10 +27,18 @@ OPTIONS = {
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch warns its own developers of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Without what torch warns its own developers of, and as if nobody had trained in this process.
+
+    Deterministic algorithms, which training asks for, would add forces up by sorting their atoms.
+    """
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
 
 
 def example(deployed: Deployed, species: Tensor, device: torch.device) -> Given:
