@@ -21,6 +21,10 @@ from deepset_bench.schema import MAX_ATOMIC_NUMBER
 NEAREST = 0.4
 """Angstrom; nearer, functions go on as straight lines. The shortest bond, of H2, is 0.74."""
 
+CLOSEST = 0.6
+"""Angstrom, from where on splines are held to their tolerance: nuclei of molecules come no nearer,
+and a gate of a trained network may have thresholds there, at which it is as good as broken."""
+
 FEWEST, MOST = 512, 8192
 """Intervals to begin with, and never more."""
 
@@ -93,10 +97,11 @@ class Splines(nn.Module):
         width = self.last - self.first
         n = self.intervals
         d = self.first + width / n * (torch.arange(n, dtype=torch.float64) + PROBE)
+        d = d[d >= CLOSEST]
         errors, sizes = [], []
         for kind, function in enumerate(functions):
             _, slopes = value_and_slope(function, d)
-            kinds = torch.full((n,), kind)
+            kinds = torch.full((len(d),), kind)
             _, found = value_and_slope(partial(self, kinds), d)
             errors.append((found - slopes).abs().max())
             sizes.append(slopes.abs().max())
