@@ -7,7 +7,6 @@ import io
 import os
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch import Tensor
 from deepset_bench import processor
 from deepset_bench.deployment import program
 from deepset_bench.deployment.function import Deployed
-from deepset_bench.files import cache_home
+from deepset_bench.files import PACKAGE, cache_home
 
 MOST = 32
 """Potentials that are kept, of about 10 MB each; those that were made last."""
@@ -30,11 +29,7 @@ def place(deployed: Deployed) -> Path:
     """The file of a potential: its name says all that makes it what it is on this machine."""
     digest = hashlib.sha256()
     digest.update(repr(processor.here()).encode())
-    package = find_spec("deepset_bench")
-    assert package is not None
-    assert package.origin is not None
-    code = Path(package.origin).parent
-    for source in sorted(path for room in SOURCES for path in (code / room).rglob("*.py")):
+    for source in sorted(path for room in SOURCES for path in (PACKAGE / room).rglob("*.py")):
         digest.update(source.read_bytes())
     whole = io.BytesIO()
     torch.save(deployed, whole)
