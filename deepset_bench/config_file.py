@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -46,7 +46,7 @@ def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _flat_defaults() -> dict[str, Any]:
-    values: dict[str, Any] = {}
+    values = _younger_of_groups()
     for key, value in ((k, v) for k, v in _younger().items() if k not in NOT_THE_EXPERIMENT):
         values[key] = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
     return flat(values)
@@ -67,6 +67,18 @@ def _younger() -> dict[str, Any]:
         elif key.default is not MISSING:
             found[key.name] = key.default
     return found
+
+
+def _younger_of_groups() -> dict[str, Any]:
+    """Dotted, of the groups that are older than they are."""
+    groups = {name: kind for name, kind in get_type_hints(Config).items() if is_dataclass(kind)}
+    return {
+        f"{name}.{key.name}": key.default
+        for name, kind in groups.items()
+        if name not in NOT_THE_EXPERIMENT
+        for key in fields(kind)
+        if key.metadata == YOUNG and key.default is not MISSING
+    }
 
 
 def as_typed(config: Config) -> dict[str, Any]:

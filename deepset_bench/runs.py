@@ -87,7 +87,7 @@ class RunFolder(RunRecord):
 
     @property
     def best(self) -> Path:
-        """Parameters with the lowest validation loss."""
+        """Parameters of the best epoch, which `trainer.select` chooses."""
         return self.path / "best.pt"
 
     @property

@@ -79,7 +79,8 @@ class Schedule:
 class Trainer:
     """The optimisation. The loss is energy_weight MSE(E) + forces_weight MSE(F).
 
-    Frames that are labelled with stress add stress_weight MSE(stress).
+    Frames that are labelled with stress add stress_weight MSE(stress). `select` is the rule by
+    which the epoch is chosen that best.pt keeps.
     """
 
     epochs: int
@@ -92,6 +93,7 @@ class Trainer:
     loss_units: str
     schedule: Schedule
     stress_weight: float = field(default=0.02, metadata=YOUNG)
+    select: str = field(default="loss", metadata=YOUNG)
 
 
 @dataclass

@@ -19,6 +19,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "aggregation": ("mean", "max", "sum"),
     "reference.kind": ("molecule_mean", "composition", "isolated_atoms"),
     "trainer.loss_units": ("atomic", "normalised"),
+    "trainer.select": ("error", "loss", "last"),
     "trainer.schedule.kind": ("cosine", "plateau"),
     "device": ("auto", "cpu", "mps", "cuda"),
     "logger.wandb": (None, "online", "offline"),

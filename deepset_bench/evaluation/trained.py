@@ -40,7 +40,7 @@ class Trained:
 
     Attributes:
         folder: of the run.
-        potential: the parameters of the lowest validation loss, in eval mode and in the fused form
+        potential: the parameters of the best epoch, in eval mode and in the fused form
             (the same function whichever form it was trained in).
         reference: what to add to the potential's energies.
         config: the configuration of the run.

@@ -18,6 +18,7 @@ from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
 from deepset_bench.training.computing import Way
 from deepset_bench.training.schedule import LearningRate
+from deepset_bench.training.selecting import rank
 from deepset_bench.training.setup import Setup
 from deepset_bench.training.step import Measured, Optimisation
 
@@ -47,7 +48,7 @@ class Member:
     Attributes:
         on_epoch: called after each epoch, before its checkpoint is written.
         epochs_done: by earlier calls, then by this one.
-        lowest: validation loss of the best epoch.
+        lowest: what the best epoch was chosen by, see `selecting`.
         best: what best.pt is to hold, until it is written.
         seconds: training time so far.
         share: of it, what is this run's where several are stacked, in seconds.
@@ -77,10 +78,10 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     """Train to the last epoch, from the last checkpoint if there is one.
 
     Every run's folder holds `last.pt`, from which training goes on bit for bit as if it had not
-    stopped (on the CPU, with the same number of threads), and `best.pt`, the parameters of its
-    lowest validation loss. They are written at the end of the first epoch that finds them
-    `CHECKPOINT_SECONDS` old, and of the last. A run whose training or validation loss is NaN or
-    infinite is marked as diverged and left alone.
+    stopped (on the CPU, with the same number of threads), and `best.pt`, the parameters of the
+    epoch that `trainer.select` chooses. They are written at the end of the first epoch that finds
+    them `CHECKPOINT_SECONDS` old, and of the last. A run whose training or validation loss is NaN
+    or infinite is marked as diverged and left alone.
 
     Args:
         members: runs of one variant at the same epoch.
@@ -134,8 +135,9 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             member.epochs_done, member.seconds = epoch + 1, mark - started
             member.share += (mark - before) / len(members)
             state = optimisation.state(run)
-            if val.loss < member.lowest:
-                member.lowest = val.loss
+            ranked = rank(trainer, member.setup.baselines["val"], epoch + 1, val)
+            if ranked < member.lowest:
+                member.lowest = ranked
                 member.best = {
                     "potential": {name: t.clone() for name, t in state["potential"].items()},
                     "reference": checkpoint.pack_reference(member.setup.reference),
