@@ -25,12 +25,13 @@ from benchmarks.runs import brief_run
 from benchmarks.scaling import cluster, jiggled
 from benchmarks.step import CONTENDERS, VARIANTS, Contender, step_of
 from benchmarks.tables import Table
-from benchmarks.timing import interleaved, machine, milliseconds, ratio
+from benchmarks.timing import machine, milliseconds, ratio
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
 from deepset_bench.denormals import start_threads
 from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.evaluation.deployed_runs import DeployedRuns
+from deepset_bench.training.turns import interleaved
 
 T = TypeVar("T")
 
@@ -190,19 +191,8 @@ class Device:
 
     def _timed(self, functions: Mapping[str, Callable[[int], object]]) -> dict[str, np.ndarray]:
         """`interleaved`, each call until the device is done."""
-        if not self.gpu:
-            return interleaved(functions, self.repeats, warmup=3)
-
-        def whole(function: Callable[[int], object]) -> Callable[[int], object]:
-            def call(number: int) -> object:
-                result = function(number)
-                torch.cuda.synchronize(self.kind)
-                return result
-
-            return call
-
-        waiting = {name: whole(function) for name, function in functions.items()}
-        return interleaved(waiting, self.repeats)
+        finish = partial(torch.cuda.synchronize, self.kind) if self.gpu else lambda: None
+        return interleaved(functions, self.repeats, 10 if self.gpu else 3, finish=finish).seconds
 
     def _memory(self) -> str:
         """The most that was taken since the last question."""

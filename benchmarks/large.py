@@ -19,7 +19,7 @@ from ase.units import Hartree
 
 from benchmarks.epoch import peak_memory_mib
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, in_fresh_process, interleaved, of_threads, ratio
+from benchmarks.timing import in_fresh_process, of_threads, ratio
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import Request
@@ -28,8 +28,10 @@ from deepset_bench.data.listing import set_summary, sets_table
 from deepset_bench.molecules import mapped
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.training.compiled import wants_compiling
+from deepset_bench.training.computing import begin
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import SingleOptimisation
+from deepset_bench.training.turns import interleaved
 
 FRAMES, AT_ONCE = 1_000_000, 50_000
 HELD_OUT, FEW = 1_000, 1_000
@@ -147,7 +149,7 @@ def _say(line: str) -> None:
 
 def training(threads: int, repeats: int) -> dict[str, float]:
     """Memory of a run's preparation and steps, and seconds before the first step."""
-    as_in_training(threads)
+    begin(threads)
     with watched() as found:
         started = time.perf_counter()
         step = step_of(FRAMES - 2 * HELD_OUT)
@@ -175,7 +177,7 @@ def looking(function: Callable[..., Any], *given: str) -> float:
 
 def measure(threads: int, repeats: int) -> list[Table]:
     """Memory, and a step beside one on few frames."""
-    as_in_training(threads)
+    begin(threads)
     with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, BENCH_DATA=home):
         catalogue.register(NAME, mapped.passing(springs(FRAMES)), {"method": "springs"})
         # In processes of their own, for the peak of each.
@@ -187,7 +189,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
         steps = {"few": step_of(FEW), "large": step_of(FRAMES - 2 * HELD_OUT)}
         processor: dict[str, list[float]] = {name: [] for name in steps}
         timed = {name: with_processor(step, processor[name]) for name, step in steps.items()}
-        taken = interleaved(timed, max(repeats, 100))
+        taken = interleaved(timed, max(repeats, 100)).seconds
     times = ratio(taken["large"], taken["few"])
     work = ratio(*(np.array(processor[name][-len(taken[name]) :]) for name in ("large", "few")))
     mib, bar = "{:,.0f}".format, f"{MEMORY:,}"

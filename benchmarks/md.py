@@ -13,10 +13,12 @@ from ase.calculators.calculator import Calculator
 from benchmarks.runs import brief_run
 from benchmarks.scaling import cluster, jiggled
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved, of_threads, ratio
+from benchmarks.timing import of_threads, ratio
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
 from deepset_bench.deployment.neighbourhoods import Systems
+from deepset_bench.training.computing import begin
+from deepset_bench.training.turns import interleaved
 
 NETWORKS = {
     "DeepSet": (),
@@ -49,7 +51,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
         ours = {
             name: DeepSetCalculator(run, device="cpu", compile=True) for name, run in runs.items()
         }
-    as_in_training(threads)
+    begin(threads)
     molecule = catalogue.load("but-2-ene").select([0])
     reference = _gfn1()
     rows = []
@@ -62,7 +64,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
             atoms[name].calc = calculator
         few = max(repeats // 5, 5)
         moving = {name: jiggled(of) for name, of in atoms.items()}
-        seconds = interleaved(moving, few, warmup=2, calls=CALLS if n_atoms < 50 else 2)
+        seconds = interleaved(moving, few, warm_up=2, calls=CALLS if n_atoms < 50 else 2).seconds
         for name, times in seconds.items():
             faster = ratio(seconds["GFN1-xTB"], times) if reference else float("nan")
             bar = BARS.get((name, n_atoms))
@@ -111,9 +113,9 @@ def _replicas(calculator: DeepSetCalculator, threads: int, repeats: int) -> Tabl
     seconds = interleaved(
         {"one": lambda _: deployed(one), "many": lambda _: deployed(many)},
         max(repeats // 5, 5),
-        warmup=2,
+        warm_up=2,
         calls=CALLS,
-    )
+    ).seconds
     throughput = REPLICAS * ratio(seconds["one"], seconds["many"])
     milli = {name: 1e3 * float(np.median(times)) for name, times in seconds.items()}
     rows = [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from benchmarks.step import CONTENDERS, SMALL, Contender, step_of
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved, milliseconds, of_threads, ratio
+from benchmarks.timing import milliseconds, of_threads, ratio
 from deepset_bench.config import experiment
 from deepset_bench.model.build import build_model
+from deepset_bench.training.computing import begin
+from deepset_bench.training.turns import interleaved
 
 NETWORKS = {
     "ours, reference": CONTENDERS[0],
@@ -19,7 +21,7 @@ NETWORKS = {
 
 def measure(threads: int, repeats: int) -> list[Table]:
     """Time per step beside our own forms, at 20 frames."""
-    as_in_training(threads)
+    begin(threads)
     parameters, steps = {}, {}
     for name, contender in NETWORKS.items():
         config = experiment([*SMALL, *contender.overrides]).config
@@ -27,7 +29,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
         step = step_of(contender, [])
         assert step is not None
         steps[name] = step
-    seconds = interleaved(steps, repeats)
+    seconds = interleaved(steps, repeats).seconds
     ours = seconds["ours, reference"]
     rows = [
         [name, f"{parameters[name]:,}", milliseconds(times), f"{ratio(ours, times):.2f}"]

@@ -11,11 +11,13 @@ from ase import Atoms
 
 from benchmarks.runs import brief_run
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved, of_threads
+from benchmarks.timing import of_threads
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.neighbours import neighbour_pairs
+from deepset_bench.training.computing import begin
+from deepset_bench.training.turns import interleaved
 
 MOLECULES = (1, 8, 27, 64, 216, 512, 833)  # of 12 atoms each
 SPACING = 5.3  # angstrom; 0.62 g / cm^3, the density of liquid but-2-ene
@@ -53,7 +55,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
     """Time per atom, the share of the neighbour search, and the exponent of the growth."""
     with brief_run("trainer.epochs=1") as run:
         calculator = DeepSetCalculator(run, device="cpu", compile=True)
-    as_in_training(threads)
+    begin(threads)
     molecule = catalogue.load("but-2-ene").select([0])
     cutoff = calculator.ensemble.members[0].config.cutoff
     rows, sizes, totals = [], [], []
@@ -75,7 +77,7 @@ def measure(threads: int, repeats: int) -> list[Table]:
             "neighbours": partial(_search, frame, cutoff),
         }
         few = max(5, min(repeats, 20_000 // len(atoms)))
-        seconds = interleaved(functions, few, warmup=2)
+        seconds = interleaved(functions, few, warm_up=2).seconds
         total = float(np.median(seconds["all"]))
         share = float(np.median(seconds["neighbours"] / seconds["all"]))
         per_atom = len(neighbour_pairs(frame, cutoff).i) / len(atoms)

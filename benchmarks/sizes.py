@@ -14,14 +14,16 @@ import torch
 
 from benchmarks.epoch import peak_memory_mib
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, in_fresh_process, interleaved, of_threads
+from benchmarks.timing import in_fresh_process, of_threads
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.training.compiled import wants_compiling
+from deepset_bench.training.computing import begin
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import SingleOptimisation
+from deepset_bench.training.turns import interleaved
 
 WATERS, CLUSTERS = 1200, 4
 PARTS = {"waters": (1000, 100, 100), "clusters": (2, 1, 1), "both": (1002, 101, 101)}
@@ -93,7 +95,7 @@ def _say(line: str) -> None:
 
 def memory(name: str, threads: int) -> float:
     """MiB at the most while an epoch is trained, from the start of Python on."""
-    as_in_training(threads)
+    begin(threads)
     with registered():
         epoch_of(name, compile_steps=False)(0)
     return peak_memory_mib()
@@ -103,13 +105,13 @@ def measure(threads: int, repeats: int) -> list[Table]:
     """Seconds of an epoch, as it is and compiled, and largest memory."""
     # First, because a process starts with the peak of the one that started it.
     most = {name: in_fresh_process(memory, name, threads) for name in PARTS}
-    as_in_training(threads)
+    begin(threads)
     seconds = []
     few = max(repeats // 10, 3)
     with registered():
         for kind in (False, True):
             epochs = {name: epoch_of(name, kind) for name in PARTS}
-            taken = interleaved(epochs, few, warmup=1)
+            taken = interleaved(epochs, few, warm_up=1).seconds
             seconds.append({name: float(np.median(s)) for name, s in taken.items()})
     rows = [
         [name, *(f"{taken[name]:.2f}" for taken in seconds), f"{most[name]:,.0f}"] for name in PARTS

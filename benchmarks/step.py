@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from benchmarks.tables import Table
-from benchmarks.timing import as_in_training, interleaved, milliseconds, of_threads, ratio
+from benchmarks.timing import milliseconds, of_threads, ratio
 from deepset_bench.config import experiment
 from deepset_bench.training.compiled import traceable, wants_compiling
+from deepset_bench.training.computing import begin
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import Optimisation, SingleOptimisation
+from deepset_bench.training.turns import interleaved, stepping
 
 SMALL = (
     "data=but-2-ene",
@@ -76,14 +76,7 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     else:
         optimisation = SingleOptimisation(setups[0], config, compile_steps=compile_steps, say=_say)
 
-    def step(number: int) -> object:
-        generator = torch.Generator().manual_seed(number)
-        order = torch.randperm(config.data.train_size, generator=generator)
-        frames = order[: config.trainer.batch_size]
-        rates = [config.trainer.learning_rate] * contender.seeds
-        return optimisation.train([frames] * contender.seeds, rates)
-
-    return step
+    return stepping(optimisation, config, contender.seeds)
 
 
 def _say(line: str) -> None:
@@ -98,7 +91,7 @@ def _row(
     used = [c for c in contenders if c.seeds == 1 or is_baseline]
     steps = {c.name: step_of(c, overrides) for c in used}
     there = {name: step for name, step in steps.items() if step is not None}
-    seconds = interleaved(there, repeats)
+    seconds = interleaved(there, repeats).seconds
     per_run = {c.name: seconds[c.name] / c.seeds for c in contenders if c.name in seconds}
     first = per_run[contenders[0].name]
     times = [milliseconds(per_run[c.name]) if c.name in per_run else "—" for c in contenders]
@@ -123,7 +116,7 @@ def measure(
     contenders: Sequence[Contender] = CONTENDERS,
 ) -> list[Table]:
     """Every variant at 20 frames, and the baseline at 10 and 40; or only the variants named."""
-    as_in_training(threads)
+    begin(threads)
     cases = {f"{name}, 20": [*overrides] for name, overrides in VARIANTS.items()}
     cases |= {f"baseline, {b}": [f"trainer.batch_size={b}"] for b in (10, 40)}
     if variants:

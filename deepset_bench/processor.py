@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +44,19 @@ def unlike(compiled: Mapping[str, Any]) -> str:
             return f"for {word}{compiled[key]}, this is {word}{now[key]}"
     missing = sorted(set(compiled["instructions"]) - set(now["instructions"]))
     return f"for a processor with {', '.join(missing[:3])}" if missing else ""
+
+
+def model_name() -> str:
+    """The processor's model, as the system names it."""
+    with suppress(OSError):
+        for line in _CPUINFO.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    if sys.platform == "darwin":
+        with suppress(OSError, subprocess.CalledProcessError):
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
 
 
 def _instructions() -> list[str]:

@@ -67,6 +67,15 @@ def wants_compiling(config: Config) -> bool:
     return chosen("compile", config.compile, {"auto": pays, True: True, False: False})
 
 
+def is_compiled(config: Config, say: Callable[[str], None]) -> bool:
+    """Whether the training steps of one run are compiled here; says why not where they should."""
+    obstacle = traceable(config) or untested()
+    if wants_compiling(config) and obstacle:
+        say(f"not compiled: {obstacle}")
+        return False
+    return wants_compiling(config)
+
+
 def flatten(potential: Potential) -> Tensor:
     """(P,) all parameters one after another; those of the potential become views of it.
 

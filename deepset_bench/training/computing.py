@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 import torch.utils.deterministic
 
+from deepset_bench.denormals import start_threads
 from deepset_bench.reading import Kinds, lacking
 from deepset_bench.schema import Config
 
@@ -50,6 +51,18 @@ def deterministic() -> None:
     torch.set_deterministic_debug_mode("warn")
     # Otherwise each array that an operation is about to fill is filled with NaN before.
     cast("Any", torch.utils.deterministic).fill_uninitialized_memory = False
+
+
+def begin(threads: int | None) -> None:
+    """The state of torch in which this process trains.
+
+    Args:
+        threads: on the CPU; None leaves them as they are.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    start_threads()
+    deterministic()
 
 
 def way(config: Config, device: torch.device, epoch: int, *, compiled: bool, stack: int) -> Way:

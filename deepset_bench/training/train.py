@@ -24,7 +24,7 @@ from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.scoring.table import metrics
 from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
-from deepset_bench.training.compiled import traceable, untested, wants_compiling
+from deepset_bench.training.compiled import is_compiled, traceable, untested
 from deepset_bench.training.loop import Epoch, Member, fit
 from deepset_bench.training.measuring import measured
 from deepset_bench.training.more_epochs import begin_where_shorter_ended
@@ -143,10 +143,7 @@ def _start(
         compiled = before["compile"] if config.compile == "auto" else config.compile
         threads = config.threads or before["threads"]
         config = replace(config, threads=threads, compile=compiled)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    start_threads()
-    computing.deterministic()
+    computing.begin(config.threads)
     start = None
     if config.init is not None:
         start = own_start(folder, saved) if saved else start_of(config)
@@ -225,11 +222,8 @@ def _groups(members: list[Member]) -> list[list[Member]]:
 
 def _fit(members: list[Member]) -> None:
     first = members[0]
-    config, obstacle = first.config, traceable(first.config) or untested()
-    compile_steps = wants_compiling(config)
-    if compile_steps and obstacle:
-        first.say(f"not compiled: {obstacle}")
-        compile_steps = False
+    config = first.config
+    compile_steps = is_compiled(config, first.say)
     if config.threads is not None:  # of several runs, each may have its own
         torch.set_num_threads(config.threads)
         start_threads()
