@@ -135,7 +135,7 @@ def main(words: Sequence[str]) -> None:
 def examination(sound: Sound, folder: Path, sample: int) -> list[Finding]:
     """Everything `bench data check` finds in a set, but for what is right to say of it.
 
-    A random split of a trajectory leaks, and is said to.
+    A random split of frames close in time leaks, and is said to.
     """
     subject = Subject(sound.frames_from(folder), sound.name)
     findings = full_examination(subject, sample).findings

@@ -1,8 +1,8 @@
-"""Frames that are there twice, and how much a random split lets training see of the test."""
+"""Frames that are there twice, or nearly so."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ _ION = 1.0  # eV: labels of one geometry that differ by more are of another char
 _DEFECT, _COPIES = 0.01, 3  # of the frames; both ends of a scan are one
 _CHANCE = 2.5e-4  # that the nearest of five frames is so much nearer than the fifth
 _SEVERAL = 5  # frames that are near duplicates
-_CORRELATED = 0.5
 _MOST, _COLUMNS, _NUMBERS = 6000, 500, 2_000_000
 _FEW_ATOMS = 100
 
@@ -200,46 +199,28 @@ def _from_the_centre(group: Group) -> FloatArray:
     return d
 
 
-def _some(group: Group) -> Group:
-    """At most 6000 of its frames, fewer of large molecules."""
+def manageable(group: Group) -> int:
+    """How many of its frames are looked at: at most 6000, fewer of large molecules."""
     n = len(group.numbers)
-    return group.thinned(min(_MOST, max(10 * FEW, 200 * _NUMBERS // max(1, n * (n - 1)))))
+    most = min(_MOST, max(10 * FEW, 200 * _NUMBERS // max(1, n * (n - 1))))
+    return min(len(group), most)
 
 
-def _points(group: Group) -> FloatArray:
+def _some(group: Group) -> Group:
+    return group.thinned(manageable(group))
+
+
+def points(group: Group) -> FloatArray:
     """(m, c) points whose distances are root mean square differences of distances, in angstrom."""
     some = np.unique(np.linspace(0, len(pairs(len(group.numbers))[0]) - 1, _COLUMNS).astype(int))
     values = np.concatenate([sorted_distances(part)[:, some] for part in _parts(group)])
     return principal(values) / np.sqrt(values.shape[1])
 
 
-@dataclass(frozen=True, eq=False)
-class Nearest:
-    """How near frames are to others, in angstrom (root mean square of sorted distances).
-
-    Attributes:
-        own: (m,) each frame to its nearest other.
-        held_out: (h,) frames of a random fifth to the nearest of the other four fifths.
-        apart: (h,) frames of the middle fifth of time to the nearest of the rest.
-    """
-
-    own: FloatArray
-    held_out: FloatArray
-    apart: FloatArray
-
-
-def nearest(group: Group) -> Nearest:
-    """Distances to nearest frames, of some frames of a group."""
-    group = _some(group)
-    points = _points(group)
-    own = cKDTree(points).query(points, k=2)[0][:, 1]
-    m = len(points)
-    random = np.zeros(m, dtype=bool)
-    random[np.random.default_rng(0).choice(m, m // 5, replace=False)] = True
-    middle = np.zeros(m, dtype=bool)
-    middle[2 * m // 5 : 3 * m // 5] = True
-    held_out, apart = (cKDTree(points[~part]).query(points[part])[0] for part in (random, middle))
-    return Nearest(own, held_out, apart)
+def own_nearest(group: Group) -> FloatArray:
+    """(m,) distances in angstrom of some frames to their nearest others."""
+    some = points(_some(group))
+    return np.asarray(cKDTree(some).query(some, k=2)[0][:, 1])
 
 
 def near_duplicates(subject: Subject) -> Finding:
@@ -271,43 +252,14 @@ def _too_near(group: Group) -> tuple[int, FloatArray]:
     of the 5th with a probability of about 4 q^d (Facco et al., Sci. Rep. 2017, 7, 12140).
     Frames next to each other in time count where that is so for most of them.
     """
-    points = _points(group)
-    far, fifth = min(20, len(points) - 1), min(5, len(points) - 1)
-    away, which = cKDTree(points).query(points, k=far + 1)
+    where = points(group)
+    far, fifth = min(20, len(where) - 1), min(5, len(where) - 1)
+    away, which = cKDTree(where).query(where, k=far + 1)
     own = away[:, 1]
     small = own < NEAR
-    in_time = (np.abs(which[:, 1] - np.arange(len(points))) == 1) & (np.diff(group.index) > 0).all()
+    in_time = (np.abs(which[:, 1] - np.arange(len(where))) == 1) & (np.diff(group.index) > 0).all()
     if (small & in_time).mean() > 0.5:
         return int((small & in_time).sum()), own
     growth = np.log(np.maximum(away[:, far], 1e-12) / np.maximum(away[:, fifth], 1e-12))
     dimension = np.log(far / fifth) / max(float(np.median(growth)), 1e-6)
     return int((small & (own < _CHANCE ** (1 / dimension) * away[:, fifth])).sum()), own
-
-
-def leakage(subject: Subject) -> Finding:
-    """What a random split of a trajectory tells training about the test.
-
-    The correlation of the energy of each frame of a random fifth with that of the frame nearest in
-    time in the other four fifths. It is a matter of the split, not of the data: never a defect.
-    """
-    check = "random split"
-    group = next((g for g in subject.large if (np.diff(g.index) > 0).all()), None)
-    if group is None:
-        return Finding(check, "not run", "no trajectory in order")
-    if group.energy.std() == 0:
-        return Finding(check, "not run", "the energy is constant")
-    m = len(group)
-    rows = np.sort(np.random.default_rng(0).choice(m, m // 5, replace=False))
-    rest = np.setdiff1d(np.arange(m), rows)
-    place = np.searchsorted(rest, rows).clip(1, len(rest) - 1)
-    before, after = rest[place - 1], rest[place]
-    mate = np.where(rows - before <= after - rows, before, after)
-    number = float(np.corrcoef(group.energy[rows], group.energy[mate])[0, 1])
-    text = (
-        f"energies of frames held out at random correlate by {number:.2f} with those of the "
-        "training frames nearest in time"
-    )
-    if number < _CORRELATED:
-        return Finding(check, "ok", text, number)
-    advice = "data.split=blocks holds whole blocks of time out"
-    return Finding(check, "suspect", text, number, "", (), (), advice)

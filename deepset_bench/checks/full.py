@@ -11,6 +11,7 @@ from deepset_bench.checks import (
     configuration,
     duplicates,
     identity,
+    leakage,
     path,
     series,
 )
@@ -29,7 +30,7 @@ FRAMES: tuple[Check, ...] = (
     identity.identity,
     configuration.configuration,
     duplicates.near_duplicates,
-    duplicates.leakage,
+    leakage.leakage,
     path.on_one_path,
     series.drift,
     series.temperature,

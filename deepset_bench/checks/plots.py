@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from deepset_bench.checks.duplicates import nearest
+from deepset_bench.checks.duplicates import own_nearest
 from deepset_bench.checks.full import Report
+from deepset_bench.checks.leakage import nearness
 from deepset_bench.checks.series import BLOCKS, temperature_along
 from deepset_bench.checks.subject import FEW
 from deepset_bench.checks.unit_sizes import STIFFNESS, hydrogen_bonds
@@ -183,14 +184,15 @@ def nearest_frames(group: Group) -> Figure | None:
     """How near frames are to others, and held-out frames to those that training would see."""
     if len(group) < FEW:
         return None
-    found = nearest(group.whole if len(group.whole) >= FEW else group)
+    group = group.whole if len(group.whole) >= FEW else group
+    shown = [(own_nearest(group), "any frame to its nearest", _INK)]
+    found = nearness(group, len(group)) if (np.diff(group.index) > 0).all() else None
+    if found is not None:
+        far = f"the same to training over {found.gap} frames away in time"
+        shown += [(found.random, "held out at random to training", _LOUD), (found.far, far, _CALM)]
     figure, (axes,) = _axes(1)
-    bins = np.histogram_bin_edges(np.concatenate([found.own, found.apart]), bins=80).tolist()
-    for values, name, colour in (
-        (found.own, "any frame to its nearest", _INK),
-        (found.held_out, "held out at random to training", _LOUD),
-        (found.apart, "held out as a block of time to training", _CALM),
-    ):
+    bins = np.histogram_bin_edges(np.concatenate([one[0] for one in shown]), bins=80).tolist()
+    for values, name, colour in shown:
         axes.hist(values, bins=bins, density=True, histtype="step", linewidth=1.4, label=name,
                   color=colour)  # fmt: skip
     axes.set_xlabel("root mean square difference of sorted distances / Å")
