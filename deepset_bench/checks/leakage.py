@@ -14,11 +14,12 @@ from deepset_bench.data.splits import GAP, usual_sizes
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.one_molecule import Group
 
-CLOSE = 0.8
+CLOSE = 0.9
 """Of the distance to the nearest training frame that is far in time: what leaks lies nearer.
 
-Of dynamics of but-2-ene at 300 K, a frame each 0.5, 1, 2, 3, 5 and 20 fs is at 0.3, 0.4, 0.6, 0.7,
-0.9 and 1.0; of every shipped set at 0.95 or more.
+Dynamics of but-2-ene at 300 K, 1,000 frames each 0.5, 2, 3, 5 and 20 fs: 0.2, 0.65, 0.85, 0.95
+and 1.0. Kernel ridge regression of the energy, trained on 600 of them, errs on frames held out at
+random by 0.01, 0.3, 0.7, 0.8 and 1.0 times what it does on those with no training frame within 50.
 """
 _HELD_OUT = 300  # frames asked for their nearest
 _FEWEST = 10  # of a training part, of which all may else be near in time
@@ -100,7 +101,7 @@ def leakage(subject: Subject) -> Finding:
         f"(medians; {found.ratio:.2f} times as far on average)"
     )
     if found.ratio >= CLOSE:
-        text += ": neighbours in time tell training next to nothing about them"
+        text += ": neighbours in time are hardly nearer than other frames"
         return Finding(check, "ok", text, found.ratio)
     text += ": training has seen nearly the same geometries"
     advice = "data.split=blocks holds whole blocks of time out"
