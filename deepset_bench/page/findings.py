@@ -7,27 +7,23 @@ nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
-from scipy import stats
 
 from deepset_bench.errors import UserError, one_line
-from deepset_bench.study.published import METRICS
+from deepset_bench.page.comparing import Facts, many, percent
 from deepset_bench.study.tables import Table
 from deepset_bench.study.verdict import HOLDS, REVERSED, SMALLER, UNDECIDED
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
 
 FILE = "findings.md.j2"
-_FEW = 4
-"""Variants below which a ranking says nothing."""
 _HEADING = re.compile(r"^##\s+(?P<heading>.+?)(?:\s+\[(?P<source>[\w-]+)\])?\s*$", re.MULTILINE)
 
 
@@ -74,8 +70,8 @@ def findings(
         "verdicts": verdicts,
         "number": number,
         "amount": lambda value, metric: f"{number(value, metric)} {UNITS[unit][metric][1]}",
-        "percent": _percent,
-        "many": _many,
+        "percent": percent,
+        "many": many,
     }
     try:
         text = template(path).render(names)
@@ -112,101 +108,3 @@ def _said(text: str) -> list[Said]:
         for one, end in zip(found, ends, strict=True)
     ]
     return [one for one in each if one.text]
-
-
-class Facts:
-    """What a table says, as a template may ask for it; None where no run says it."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    @cached_property
-    def _frame(self) -> pd.DataFrame:
-        return self._table.frame[self._table.frame.part == "mean"]
-
-    def _done(self, condition: str) -> pd.DataFrame:
-        frame = self._frame
-        return frame[(frame.condition == condition) & (frame.kind == "run") & (frame.n > 0)]
-
-    def floor(self, condition: str) -> dict[str, float] | None:
-        """The labels' own force error, where they have one, and the errors of the variants.
-
-        Returns:
-            `error`, `least` and `most` in eV/angstrom; `of_trivial`, of what zero force scores.
-        """
-        frame = self._frame[self._frame.condition == condition]
-        floor, trivial = (frame[frame.kind == kind].forces_mean for kind in ("floor", "trivial"))
-        ours = self._done(condition).forces_mean
-        if not len(floor) or not floor.item() > 0 or ours.empty:
-            return None
-        error = float(floor.item())
-        of_trivial = error / trivial.item()
-        least, most = float(ours.min()), float(ours.max())
-        return {"error": error, "of_trivial": of_trivial, "least": least, "most": most}
-
-    def of_trivial(self, condition: str) -> dict[str, Any] | None:
-        """Errors as shares of the trivial baseline's on the same frames.
-
-        Returns:
-            `variants` that are there of `of`; `energy` and `forces`, as in `12 to 30 %`.
-        """
-        runs = self._table.runs
-        runs = runs[(runs.state == "done") & (runs.condition == condition)]
-        if runs.empty:
-            return None
-        spans = {
-            m: _span((runs[f"{m}_mean"] / runs[f"trivial_{m}_mean"]).groupby(runs.label).mean())
-            for m in METRICS
-        }
-        return {"variants": runs.label.nunique(), "of": len(self._table.sweep.runs), **spans}
-
-    def between(self, row: str, one: str, other: str, metric: str) -> dict[str, Any] | None:
-        """The error of a row under one condition and under another.
-
-        Returns:
-            `before` and `after` in eV or eV/angstrom; `times` smaller, rounded.
-        """
-        both = [self._done(name) for name in (one, other)]
-        found = [frame[frame.row == row][f"{metric}_mean"] for frame in both]
-        if any(column.empty for column in found):
-            return None
-        before, after = (float(column.item()) for column in found)
-        return {"before": before, "after": after, "times": f"{before / after:.0f}"}
-
-    def ranking(self, condition: str) -> dict[str, Any] | None:
-        """Whether variants come in the order of their printed energy errors: Kendall's tau."""
-        ours = self._done(condition).dropna(subset=["energy_printed"])
-        if len(ours) < _FEW:
-            return None
-        found = stats.kendalltau(ours.energy_printed, ours.energy_mean)
-        tau = f"{found.statistic:+.2f}".replace("-", "−")
-        return {"variants": len(ours), "tau": tau, "p": f"{found.pvalue:.2f}"}
-
-    def seeds(self, condition: str) -> dict[str, Any] | None:
-        """How much is measured: `seeds` in words, `differences` with an interval, those `apart`."""
-        ours = self._done(condition)
-        if ours.empty:
-            return None
-        several = ours[ours.energy_difference_half.notna()]
-        apart = (several.energy_difference.abs() > several.energy_difference_half).sum()
-        counts = sorted(set(ours.n))
-        return {"seeds": _range(counts), "differences": len(several), "apart": int(apart)}
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %" if fraction < 0.1 else f"{100 * fraction:.0f} %"
-
-
-def _span(fractions: pd.Series) -> str:
-    low, high = _percent(fractions.min()), _percent(fractions.max())
-    return low if low == high else f"{low.removesuffix(' %')} to {high}"
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _range(counts: Sequence[int]) -> str:
-    if counts[0] == counts[-1]:
-        return _many(int(counts[0]), "seed")
-    return f"{counts[0]} to {counts[-1]} seeds"

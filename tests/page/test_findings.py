@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from deepset_bench.page.findings import Said, findings
@@ -14,6 +16,15 @@ from tests.study.shipped import PRINTED, REPORT, asked_for
 
 BOTH = ["report", "corrected"]
 LINES = {"": 0.0234, "scalars=all": 0.0207, "scalars=sq": 0.0182, "scalars=sq_cub": 0.0154}
+
+TRAINED = "The report trained each variant once; one seed has no interval"
+SPOKEN = {
+    "The force labels themselves are wrong",
+    "How far from the trivial baseline",
+    "The same network on sound labels",
+    "Does the report's ranking come back?",
+    TRAINED,
+}
 
 
 def said(root, unit: str = "hartree") -> dict[str, Said]:
@@ -40,23 +51,46 @@ def root(tmp_path_factory):
 
 def test_sentences(root):
     found = said(root)
-    assert (
-        "an error of 0.02320 Ha/bohr: 78 % of"
-        in found["The force labels themselves are wrong"].text
-    )
+    text = found["The force labels themselves are wrong"].text
+    assert "an error of 0.02320 Ha/bohr: 78 % of" in text
+    assert "(4 of 20 variants, 2 seeds each) scores 0.02700 to 0.02700 Ha/bohr" in text
     text = found["How far from the trivial baseline"].text
-    assert "Trained as the report did, 4 variants of 20 reach 76 to 115 %" in text
+    assert "Trained as the report did (4 of 20 variants, 2 seeds each)" in text
+    assert "76 to 115 % of that of predicting the mean energy, those of 2 variants no sm" in text
     assert "10 % of that of predicting zero force" in text
     text = found["The same network on sound labels"].text
-    assert "0.00066 instead of 0.02345 Ha (36 times smaller)" in text
-    assert "0.00298 instead of 0.02700 Ha/bohr (9 times smaller)" in text
+    assert "0.00066 instead of 0.02345 Ha (36 [35, 36] times smaller, with" in text
+    assert "over 2 seeds) and a force error of 0.00298 instead of 0.02700 Ha/bohr (9 [9, 9]" in text
     text = found["Does the report's ranking come back?"].text
-    assert "τ = +1.00" in text
+    assert "τ = +1.00 (p = 0.08)" in text
     assert "τ = −1.00" in text
+    assert text.count("themselves with other seeds with τ = +1.00") == 2
     text = found["The report trained each variant once; one seed has no interval"].text
     assert "variants have 2 seeds here; of 3 differences in energy" in text
     assert text.count("3 have an interval") == 2
-    assert "1 holds" in found["The report's 9 claims"].text
+    assert "1 holds" in found["What the report says, in 9 sentences"].text
+
+
+def test_one_seed_supports_no_sentence(tmp_path):
+    """Nor do a hundred variants of it; those that have several are spoken of alone."""
+    for line, energy in LINES.items():
+        write(tmp_path, [line] if line else [], 0, energy)
+    assert SPOKEN & said(tmp_path).keys() == {TRAINED}
+    write(tmp_path, [], 1, 0.02)
+    found = said(tmp_path)
+    assert SPOKEN & found.keys() == {TRAINED, "How far from the trivial baseline"}
+    assert "(1 of 20 variants, 2 seeds each)" in found["How far from the trivial baseline"].text
+
+
+def test_only_shared_seeds_are_compared(root, tmp_path):
+    """A third seed of one variant, on frames that are harder, changes nothing."""
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    before = said(root)
+    for lines in ([], ["condition=report"]):
+        write(tmp_path, [*lines, "scalars=sq"], 2, 0.5, forces=0.5)
+    after = said(tmp_path)
+    same = SPOKEN - {TRAINED}
+    assert {name: after[name].text for name in same} == {name: before[name].text for name in same}
 
 
 def test_units(root):
@@ -65,7 +99,7 @@ def test_units(root):
 
 
 def test_nothing_is_said_without_runs(tmp_path):
-    assert list(said(tmp_path)) == ["The report's 9 claims"]
+    assert list(said(tmp_path)) == ["What the report says, in 9 sentences"]
 
 
 def test_where_numbers_are_from(root):

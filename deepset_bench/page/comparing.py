@@ -1,0 +1,170 @@
+"""What a table says, as the words of a study's page may ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from deepset_bench.study.published import METRICS
+from deepset_bench.study.shared import SEVERAL, shared
+from deepset_bench.study.statistics import estimate
+from deepset_bench.study.tables import Table, by_seed
+
+_FEW = 4
+"""Variants below which a ranking says nothing."""
+
+
+class Facts:
+    """What a table says, as a template may ask for it; None where no run says it.
+
+    Rows are compared over the seeds that they share, and only those of several seeds: one seed has
+    no scatter, and supports no sentence.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return self._table.frame[self._table.frame.part == "mean"]
+
+    def _done(self, condition: str) -> pd.DataFrame:
+        frame = self._frame
+        return frame[(frame.condition == condition) & (frame.kind == "run") & (frame.n > 0)]
+
+    def _compared(self, condition: str) -> pd.DataFrame:
+        """Runs of all rows that can be compared."""
+        runs = self._table.runs
+        return shared(runs[runs.condition == condition], SEVERAL)
+
+    def _who(self, runs: pd.DataFrame) -> dict[str, str]:
+        rows, of = runs.label.nunique(), len(self._table.sweep.runs)
+        seeds = many(runs.seed.nunique(), "seed")
+        return {"who": f"{rows} of {many(of, 'variant')}, {seeds} each"}
+
+    def floor(self, condition: str) -> dict[str, Any] | None:
+        """The labels' own force error, where they have one, and the errors of the variants.
+
+        Returns:
+            `error`, `least` and `most` in eV/angstrom; `of_trivial`, of what zero force scores;
+            `who`, in words.
+        """
+        runs = self._compared(condition)
+        same = runs[runs.label == self._table.sweep.baseline]
+        error = same.floor.mean()
+        if same.empty or not error > 0:
+            return None
+        errors = runs.groupby("label").forces_mean.mean()
+        return {
+            "error": float(error),
+            "of_trivial": float(error / same.trivial_forces_mean.mean()),
+            "least": float(errors.min()),
+            "most": float(errors.max()),
+            **self._who(runs),
+        }
+
+    def of_trivial(self, condition: str) -> dict[str, Any] | None:
+        """Errors as shares of the trivial baseline's on the same frames.
+
+        Returns:
+            `who`, in words; `energy` and `forces`, as in `12 to 30 %`; `worse`, how many variants
+            have an energy error that is no smaller than the trivial one.
+        """
+        runs = self._compared(condition)
+        if runs.empty:
+            return None
+        shares = {
+            m: (runs[f"{m}_mean"] / runs[f"trivial_{m}_mean"]).groupby(runs.label).mean()
+            for m in METRICS
+        }
+        worse = int((shares["energy"] >= 1).sum())
+        return {**self._who(runs), "worse": worse, **{m: _span(s) for m, s in shares.items()}}
+
+    def between(self, row: str, one: str, other: str, metric: str) -> dict[str, Any] | None:
+        """The error of a row under one condition and under another, over shared seeds.
+
+        Returns:
+            `before` and `after` in eV or eV/angstrom; `times` smaller, the mean of log ratios with
+            its 95 % t-interval; `seeds`, in words.
+        """
+        runs = self._table.runs
+        runs = runs[(runs.label == row) & (runs.state == "done")]
+        column = f"{metric}_mean"
+        pair = [by_seed(runs[runs.condition == name], column) for name in (one, other)]
+        both = sorted(pair[0].keys() & pair[1].keys())
+        before, after = (np.array([values[seed] for seed in both]) for values in pair)
+        if len(both) < SEVERAL or not (after > 0).all():
+            return None
+        found = estimate(np.log(before / after).tolist())
+        mean, low, high = np.exp([found.mean, found.low, found.high])
+        return {
+            "before": float(before.mean()),
+            "after": float(after.mean()),
+            "times": f"{mean:.0f} [{low:.0f}, {high:.0f}]",
+            "seeds": many(len(both), "seed"),
+        }
+
+    def ranking(self, condition: str) -> dict[str, Any] | None:
+        """Whether variants come in the order of their printed energy errors: Kendall's tau.
+
+        Beside it what can be expected: the same between every two seeds of ours.
+
+        Returns:
+            `who`, in words; `tau` and its `p`; `own`, between seeds.
+        """
+        printed = self._done(condition).set_index("row").energy_printed.dropna()
+        runs = self._compared(condition)
+        errors = runs.pivot_table(index="label", columns="seed", values="energy_mean")
+        errors = errors[errors.index.isin(printed.index)]
+        if len(errors) < _FEW:
+            return None
+        found = stats.kendalltau(printed[errors.index], errors.mean(axis=1))
+        pairs = combinations(errors.columns, 2)
+        own = np.mean([stats.kendalltau(errors[a], errors[b]).statistic for a, b in pairs])
+        return {
+            **self._who(runs[runs.label.isin(errors.index)]),
+            "tau": _signed(found.statistic),
+            "p": f"{found.pvalue:.2f}",
+            "own": _signed(own),
+        }
+
+    def seeds(self, condition: str) -> dict[str, Any] | None:
+        """How much is measured: `seeds` in words, `differences` with an interval, those `apart`."""
+        ours = self._done(condition)
+        if ours.empty:
+            return None
+        several = ours[ours.energy_difference_half.notna()]
+        apart = (several.energy_difference.abs() > several.energy_difference_half).sum()
+        counts = sorted(set(ours.n))
+        return {"seeds": _range(counts), "differences": len(several), "apart": int(apart)}
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.2f}".replace("-", "−")
+
+
+def percent(fraction: float) -> str:
+    """`3.1 %`, `31 %`."""
+    return f"{100 * fraction:.1f} %" if fraction < 0.1 else f"{100 * fraction:.0f} %"
+
+
+def _span(fractions: pd.Series) -> str:
+    low, high = percent(fractions.min()), percent(fractions.max())
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
+def many(number: int, what: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _range(counts: Sequence[int]) -> str:
+    if counts[0] == counts[-1]:
+        return many(int(counts[0]), "seed")
+    return f"{counts[0]} to {counts[-1]} seeds"
