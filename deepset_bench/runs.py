@@ -40,7 +40,7 @@ from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
 _FILES = (
-    *(CONFIG, "split.npz", METRICS, "last.pt", "best.pt", "log.txt"),
+    *(CONFIG, "split.npz", METRICS, "last.pt", "best.pt", "log.txt", "held_out.npz"),
     *(STATUS, RESULT),
 )
 RECORDS = (STATUS, RESULT)
@@ -72,8 +72,13 @@ class RunFolder(RunRecord):
 
     @property
     def split(self) -> Path:
-        """Frame indices of train, val and test."""
+        """Frame indices of train, val, test and held_out."""
         return self.path / "split.npz"
+
+    @property
+    def held_out(self) -> Path:
+        """Errors of each held-out frame at the best epoch."""
+        return self.path / "held_out.npz"
 
     @property
     def metrics(self) -> Path:

@@ -18,13 +18,18 @@ it only where it is not at its default, so that what was trained before is still
 
 @dataclass
 class Data:
-    """Which frames, and how they are divided. Sizes are in frames."""
+    """Which frames, and how they are divided. Sizes are in frames.
+
+    `held_out_size` is the most that are scored once a run is trained, of those that it was neither
+    trained nor validated on.
+    """
 
     name: str
     train_size: int
     val_size: int
     test_size: int
     split: str
+    held_out_size: int = field(default=10_000, metadata=YOUNG)
 
 
 @dataclass

@@ -52,6 +52,7 @@ _POSITIVE = [
 ]
 _NOT_NEGATIVE = [
     "seed",
+    "data.held_out_size",
     "gnn.layers",
     "trainer.weight_decay",
     "trainer.energy_weight",
@@ -61,7 +62,8 @@ _NOT_NEGATIVE = [
     "trainer.schedule.minimum",
 ]
 _MOST: dict[str, float] = {
-    **dict.fromkeys(("data.train_size", "data.val_size", "data.test_size", "task.ood_size"), 1e9),
+    **dict.fromkeys(("data.train_size", "data.val_size", "data.test_size"), 1e9),
+    **dict.fromkeys(("data.held_out_size", "task.ood_size"), 1e9),
     **dict.fromkeys(("trainer.epochs", "trainer.batch_size", "trainer.schedule.warmup_steps"), 1e9),
     **dict.fromkeys(
         ("trainer.learning_rate", "trainer.weight_decay", "trainer.gradient_clip"), 1e30

@@ -24,29 +24,39 @@ _BLOCK = 4 * GAP
 # Arrangements of blocks tried, so that a split that fits does so with (nearly) every seed.
 _ATTEMPTS = 100
 
+Drawn = tuple[list[IntArray], IntArray]
+"""The parts test, val and train, and in the order of a draw what else is held out with test."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Frame indices, int64, disjoint: `train` (n_train,), `val` (n_val,), `test` (n_test,).
 
     `ood`, (n_ood,), counts in the set of the task's out-of-distribution frames; empty without one.
+    `held_out`, (n_held_out,), ascending: `test` and other frames that are as far from `train` and
+    `val`; empty where it was not asked for.
     """
 
     train: IntArray
     val: IntArray
     test: IntArray
     ood: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    held_out: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def within(self, rows: IntArray, ood: IntArray) -> Split:
         """The same of the set that these rows of it were divided of, with out-of-distribution."""
-        return Split(rows[self.train], rows[self.val], rows[self.test], ood)
+        train, val, test, held_out = (
+            rows[part] for part in (self.train, self.val, self.test, self.held_out)
+        )
+        return Split(train, val, test, ood, held_out)
 
     def save(self, path: Path) -> None:
         """Write split.npz, whole or not at all."""
         with atomic_write(path) as stream:
             parts = {f.name: getattr(self, f.name) for f in fields(self)}
-            if not len(self.ood):
-                del parts["ood"]
+            for name in ("ood", "held_out"):
+                if not len(parts[name]):
+                    del parts[name]
             np.savez_compressed(stream, **parts)
 
     @classmethod
@@ -58,7 +68,7 @@ class Split:
         """
         try:
             with np.load(path, allow_pickle=False) as stored:
-                parts = {"ood": np.empty(0), **stored}
+                parts = {"ood": np.empty(0), "held_out": np.empty(0), **stored}
                 return cls(**{f.name: parts[f.name].astype(np.int64) for f in fields(cls)})
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
@@ -124,6 +134,7 @@ def split(
     test_size: int,
     seed: int,
     rows: IntArray | None = None,
+    held_out_size: int = 0,
 ) -> Split:
     """Draw disjoint sets of frames; the same arguments give the same sets on every machine.
 
@@ -137,6 +148,9 @@ def split(
         test_size: frames for testing, at least 0; for `molecule`, at most so many.
         seed: not negative.
         rows: those of the set that are divided; the split counts among them. None for all.
+        held_out_size: frames of the part `held_out` at most: those of `test`, then of a draw among
+            the frames that are in no other part, in `blocks` and `molecule` of those blocks and
+            molecules that `test` is of. None of an element that training lacks.
 
     Raises:
         UserError: an unknown kind, or sizes that do not fit; says how many frames there are.
@@ -163,11 +177,13 @@ def split(
     _check_elements(pool, train_size)
     rng = Generator(PCG64([seed, _STREAM]))
     for _ in range(_ATTEMPTS):
-        test, val, train = _KINDS[kind](pool, sizes, rng)
-        held_out = pool.present[np.concatenate([test, val])].any(axis=0)
-        unseen = pool.species[held_out & ~pool.present[train].any(axis=0)]
+        (test, val, train), others = _KINDS[kind](pool, sizes, rng)
+        seen = pool.present[train].any(axis=0)
+        unseen = pool.species[pool.present[np.concatenate([test, val])].any(axis=0) & ~seen]
         if not len(unseen):  # nearly always the first
-            return Split(train=train, val=val, test=test)
+            others = others[~pool.present[others][:, ~seen].any(axis=1)]
+            held_out = np.concatenate([test, others])[:held_out_size]
+            return Split(train=train, val=val, test=test, held_out=np.sort(held_out))
     raise UserError(
         f"split={kind}: no training part holds {chemical_symbols[unseen[0]]}, which held-out "
         "frames do; take split=random, or more training frames"
@@ -190,12 +206,13 @@ def _check_elements(pool: _Pool, train_size: int) -> None:
             )
 
 
-def _random(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
+def _random(frames: _Pool, sizes: list[int], rng: Generator) -> Drawn:
     order = rng.permutation(len(frames))
-    return np.split(order, np.cumsum(sizes))[: len(sizes)]
+    *parts, others = np.split(order, np.cumsum(sizes))
+    return parts, others[::-1]  # from the end on: the same ones when only train_size changes
 
 
-def _blocks(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
+def _blocks(frames: _Pool, sizes: list[int], rng: Generator) -> Drawn:
     # Time along one axis, molecules further apart on it than any gap.
     molecule = np.unique(frames.molecule, return_inverse=True)[1]
     time = frames.index - frames.index.min() + molecule * (np.ptp(frames.index) + GAP + 1)
@@ -206,9 +223,7 @@ def _blocks(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
         shares = _shares(n_blocks, sizes, rng)
         pools = _apart(time, [np.flatnonzero(np.isin(block, share)) for share in shares])
         if all(len(pool) >= size for pool, size in zip(pools, sizes, strict=True)):
-            return [
-                rng.choice(p, size, replace=False) for p, size in zip(pools, sizes, strict=True)
-            ]
+            return _drawn(pools, sizes, rng)
     raise UserError(
         f"split 'blocks' has no room for train {sizes[2]} + val {sizes[1]} + test {sizes[0]} "
         f"frames: of {len(frames)} it leaves out {GAP} between parts; ask for fewer, or take "
@@ -235,7 +250,7 @@ def _distance(time: IntArray, sorted_others: IntArray) -> IntArray:
     return np.minimum(np.abs(time - left), np.abs(time - right))
 
 
-def _molecules(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray]:
+def _molecules(frames: _Pool, sizes: list[int], rng: Generator) -> Drawn:
     names, molecule = np.unique(frames.molecule, return_inverse=True)
     needed = sum(size > 0 for size in sizes)
     if len(names) < needed:
@@ -243,11 +258,18 @@ def _molecules(frames: _Pool, sizes: list[int], rng: Generator) -> list[IntArray
             f"split 'molecule' needs {needed} molecules, one for each part; the {len(frames)} "
             f"frames are of {len(names)}"
         )
-    parts = []
-    for share, size in zip(_shares(len(names), sizes, rng), sizes, strict=True):
-        pool = np.flatnonzero(np.isin(molecule, share))
-        parts.append(rng.choice(pool, min(size, len(pool)), replace=False))
-    return parts
+    shares = _shares(len(names), sizes, rng)
+    return _drawn([np.flatnonzero(np.isin(molecule, share)) for share in shares], sizes, rng)
+
+
+def _drawn(pools: list[IntArray], sizes: list[int], rng: Generator) -> Drawn:
+    """So many frames of each pool, or all of them; and the rest of the first pool, shuffled."""
+    parts = [
+        rng.choice(pool, min(size, len(pool)), replace=False)
+        for pool, size in zip(pools, sizes, strict=True)
+    ]
+    # A stream of its own leaves what is drawn next as it is.
+    return parts, rng.spawn(1)[0].permutation(np.setdiff1d(pools[0], parts[0]))
 
 
 def _shares(n: int, sizes: list[int], rng: Generator) -> list[IntArray]:
@@ -258,7 +280,7 @@ def _shares(n: int, sizes: list[int], rng: Generator) -> list[IntArray]:
     return np.split(rng.permutation(n), np.cumsum(shares))
 
 
-_KINDS: dict[str, Callable[[_Pool, list[int], Generator], list[IntArray]]] = {
+_KINDS: dict[str, Callable[[_Pool, list[int], Generator], Drawn]] = {
     "random": _random,
     "blocks": _blocks,
     "molecule": _molecules,

@@ -82,9 +82,12 @@ def _completed(
         )
         steps = result["epochs"] * config.steps_an_epoch
         seconds = result["wall_seconds"] / steps
-        found = measured(setup, config, metrics, seconds, say, folder.path)
+        if "held_out" not in result["metrics"]:  # of an earlier version
+            setup.held_out = None
+        scores = measured(setup, config, metrics, seconds, say, folder.path)
+        found = scores.result
         keys = [metric.key for metric in metrics]
-        for table, source in (("metrics", found["metrics"]), ("baselines", setup.baselines)):
+        for table, source in (("metrics", found["metrics"]), ("baselines", scores.baselines)):
             for part, values in source.items():
                 own = {key: values[key] for key in keys if key in values}
                 result[table].setdefault(part, {}).update(own)

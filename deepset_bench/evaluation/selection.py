@@ -58,9 +58,9 @@ def select(
         folders: of the runs.
         members: what they have learned.
         overrides: none: the test frames of the runs that none of them was trained or selected on.
-            `data=NAME` alone: every frame of that set. `part=ood` alone: the out-of-distribution
-            frames of their task. Anything else of `data.` or `seed=`: the test part of that
-            division.
+            `data=NAME` alone: every frame of that set. `part=held_out` alone: the held-out frames
+            of the runs, likewise. `part=ood` alone: the out-of-distribution frames of their task.
+            Anything else of `data.` or `seed=`: the test part of that division.
 
     Raises:
         UserError: an override or a set that cannot be used; no override, and the run's own test
@@ -68,13 +68,16 @@ def select(
     """
     histories = [member.history for member in members]
     data = members[0].config.data
-    if any(text.lstrip("+").startswith("part=") for text in overrides):
+    if list(overrides) == ["part=held_out"]:
+        name, title, data_name = f"{data.name}-held_out", f"{data.name}, held-out frames", data.name
+        frames = _own(folders, histories, "held_out")
+    elif any(text.lstrip("+").startswith("part=") for text in overrides):
         name, title, data_name, frames = _out_of_distribution(members[0], overrides)
     elif overrides:
         name, title, data_name, frames = _as_asked(members[0], overrides)
     else:
         name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
-        frames = _own_test(folders, histories)
+        frames = _own(folders, histories, "test")
     seen = _seen(frames, histories)
     known = np.all([member.domain.identified(frames) for member in members], axis=0)
     notes = [_overlap(seen, len(folders)), unidentified(frames, known), _electrons(frames, members)]
@@ -107,7 +110,7 @@ def _out_of_distribution(member: Trained, overrides: Sequence[str]) -> tuple[str
     """Name, title, data set and frames."""
     data, task = member.config.data.name, member.config.task
     if list(overrides) != ["part=ood"]:
-        raise UserError(f"{' '.join(overrides)}: part=ood takes no other override")
+        raise UserError(f"{' '.join(overrides)}: part= is ood or held_out, without other overrides")
     if not task.has_ood:
         raise UserError("part=ood: the run was trained without a task=, so it has no such frames")
     division = divide(data, task)
@@ -116,21 +119,28 @@ def _out_of_distribution(member: Trained, overrides: Sequence[str]) -> tuple[str
     return f"{name}-ood", f"{name}, out-of-distribution frames", name, frames
 
 
-def _own_test(folders: Sequence[RunFolder], histories: Sequence[History | None]) -> Frames:
+def _own(folders: Sequence[RunFolder], histories: Sequence[History | None], name: str) -> Frames:
+    """The frames of a part of any of the runs that none of them has learned or chosen by."""
+    words = name.replace("_", "-")
     for folder, past in zip(folders, histories, strict=True):
         if past is None:
             raise UserError(
                 f"{folder.path}: its data or this program have changed since it was trained, so "
-                "its test frames are not known; name a set with data=NAME"
+                f"its {words} frames are not known; name a set with data=NAME"
+            )
+        if not len(getattr(past.split, name)):
+            raise UserError(
+                f"{folder.path}: has no {words} frames; it was trained by an earlier version, or "
+                "with data.held_out_size=0"
             )
     known = [past for past in histories if past is not None]
     used = np.concatenate([np.concatenate([past.split.train, past.split.val]) for past in known])
-    test = [past.split.test for past in known]
-    rows: IntArray = test[0] if len(test) == 1 else np.unique(np.concatenate(test))
+    own = [getattr(past.split, name) for past in known]
+    rows: IntArray = own[0] if len(own) == 1 else np.unique(np.concatenate(own))
     rows = rows[~np.isin(rows, used)]
     if not len(rows):
         raise UserError(
-            f"{folders[0].path}: every test frame was used to train one of the runs; name a set "
+            f"{folders[0].path}: every {words} frame was used to train one of the runs; name a set "
             "with data=NAME"
         )
     return known[0].frames.select(rows)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from deepset_bench.errors import UserError
+from deepset_bench.schema import Config
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.scoring.table import Metric, Value
 from deepset_bench.scoring.unseen import Scorer
@@ -40,8 +41,7 @@ def measure(
     if scorer is not None:
         wrong = predictions.energy - labels.energy, predictions.forces - labels.forces
         known = scorer.scores(*wrong)
-        energy = np.where(scorer.identified, predictions.energy, np.nan)
-        predictions = replace(predictions, energy=energy)
+        predictions = scorer.where_identified(predictions)
     found: dict[str, Value] = {}
     for metric in metrics:
         if metric.of_stress and labels.frames.stress is None:
@@ -54,3 +54,24 @@ def measure(
             say(str(error))
             found[metric.key] = None
     return {**found, **known}
+
+
+def measure_nothing(
+    metrics: Sequence[Metric],
+    mean: float,
+    labels: Labels,
+    config: Config,
+    scorer: Scorer | None = None,
+) -> dict[str, Any]:
+    """What predicting one energy and no force scores; see `measure`.
+
+    Args:
+        metrics: to measure.
+        mean: eV, the mean training energy relative to the energy reference.
+        labels: of the frames.
+        config: of the run that is compared with it.
+        scorer: see `measure`.
+    """
+    energy, stress = np.full_like(labels.energy, mean), np.zeros((len(labels.energy), 3, 3))
+    nothing = Predictions(energy, np.zeros_like(labels.forces), stress)
+    return measure(metrics, nothing, labels, ScoredRun(0, math.nan, config), scorer)

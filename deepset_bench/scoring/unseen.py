@@ -9,7 +9,7 @@ in training.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from deepset_bench.molecules.selected import Selected
 from deepset_bench.molecules.topology import environments
 from deepset_bench.scoring.averages import mean_absolute
 from deepset_bench.scoring.metrics import errors
+from deepset_bench.scoring.scored import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,10 @@ class Scorer:
     def note(self) -> str:
         """Which molecules' absolute energies are not scored; empty where all are."""
         return unidentified(self.frames, self.identified)
+
+    def where_identified(self, predictions: Predictions) -> Predictions:
+        """The same with NaN for absolute energies that are not scored."""
+        return replace(predictions, energy=np.where(self.identified, predictions.energy, np.nan))
 
     def scores(self, energy: FloatArray, forces: FloatArray) -> dict[str, Any]:
         """Errors of all frames and of each molecule, and of forces by environment.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -35,17 +34,19 @@ from deepset_bench.molecules.selected import Selected
 from deepset_bench.molecules.selected import part as part_of
 from deepset_bench.schema import MAX_ATOMIC_NUMBER, Config
 from deepset_bench.scoring.averages import root_mean_square
-from deepset_bench.scoring.measure import measure
+from deepset_bench.scoring.measure import measure_nothing
 from deepset_bench.scoring.metrics import trivial_errors
-from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
+from deepset_bench.scoring.scored import Labels
 from deepset_bench.scoring.table import metrics
 from deepset_bench.scoring.unseen import Scorer
 from deepset_bench.training.free_atoms import free_atoms
+from deepset_bench.training.held_out import HeldOut
 from deepset_bench.training.loss import Loss, make_loss
 from deepset_bench.training.start import Start
 
 AT_ONCE = 100
 """Frames that are looked at together where the first of them mostly tell."""
+_CPU = torch.device("cpu")
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Setup:
         baselines: what predicting the training mean energy and zero force scores, for `val`, `test`
             and `ood`; for `all` frames that these were drawn from, errors of their own mean.
         scorers: with a task, `test` and `ood` as they are scored in detail.
+        held_out: what else is scored once the run is trained; None where nothing is left.
         label_floor: eV/angstrom, what the true forces would score against the labels of val and
             test; None where the data do not hold both.
         verdict: what the cheap checks say of the data set.
@@ -72,6 +74,7 @@ class Setup:
     frames: dict[str, Frames]
     baselines: dict[str, dict[str, Any]]
     scorers: dict[str, Scorer]
+    held_out: HeldOut | None
     label_floor: float | None
     verdict: Verdict
     notes: list[str]
@@ -142,10 +145,12 @@ def label(
     potential: Potential,
     *,
     stress: bool = False,
+    device: torch.device = _CPU,
 ) -> Labelled:
     """Frames with their energies relative to the reference, prepared for the potential.
 
-    `stress` says whether it is to be learned, which all parts of a run agree on.
+    `stress` says whether it is to be learned, which all parts of a run agree on; `device` where the
+    potential is.
 
     What does not fit into memory is prepared when it is asked for; see `labelled`.
     """
@@ -169,9 +174,9 @@ def label(
     energies = torch.from_numpy(energy).float()
     wanted = torch.from_numpy(frames.labelled_stress().astype(np.float32)) if stress else None
     if isinstance(frames, Selected) or not are_kept(counts, choose_device(config.device).type):
-        return LabelledFrames(frames, energies, make, counts, wanted)
-    tables, forces = make(frames, torch.device("cpu"), again=not several)
-    return LabelledTables(tables, energies, tables.by_row(forces), wanted)
+        return LabelledFrames(frames, energies, make, counts, wanted).to(device)
+    tables, forces = make(frames, device, again=not several)
+    return LabelledTables(tables, energies, tables.by_row(forces), wanted).to(device)
 
 
 def prepare(config: Config, start: Start | None = None) -> Setup:
@@ -188,12 +193,12 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     data = config.data
     whole = divide(data.name, config.task)
     frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
-    division = split(frames, data.split, *sizes, config.seed, whole.pool)
+    division = split(frames, data.split, *sizes, config.seed, whole.pool, data.held_out_size)
     division = division.within(whole.pool, whole.ood)
     train = part_of(frames, division.train)
-    held_out = {"val": frames.select(division.val), "test": frames.select(division.test)}
+    scored = {"val": frames.select(division.val), "test": frames.select(division.test)}
     if len(whole.ood):
-        held_out["ood"] = whole.other.select(whole.ood)
+        scored["ood"] = whole.other.select(whole.ood)
     pool = frames if len(whole.pool) == len(frames) else part_of(frames, whole.pool)
     labels = config.condition.labels
     atoms = free_atoms(config, whole.frames, train.species)
@@ -215,18 +220,19 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         start.give(potential)
     # Of the whole set, so that every part and every seed has tables of the same shapes.
     drawn = config.cutoff, config.trainer.batch_size, device.type
-    shapes = dict.fromkeys(("train", *held_out), table_shapes(pool, *drawn))
+    shapes = dict.fromkeys(("train", *scored), table_shapes(pool, *drawn))
+
+    def scorer(part: Frames) -> Scorer:
+        return Scorer.after(train, part, config.reference.kind, labels)
+
     scorers = {}
-    if "ood" in held_out:
-        shapes["ood"] = table_shapes(held_out["ood"], *drawn)
-        scorers = {
-            name: Scorer.after(train, held_out[name], config.reference.kind, labels)
-            for name in ("test", "ood")
-        }
-    relative = {"train": residual} | {n: p.energy - reference(p) for n, p in held_out.items()}
+    if "ood" in scored:
+        shapes["ood"] = table_shapes(scored["ood"], *drawn)
+        scorers = {name: scorer(scored[name]) for name in ("test", "ood")}
+    relative = {"train": residual} | {n: p.energy - reference(p) for n, p in scored.items()}
     parts = {
         name: label(part, relative[name], shapes[name], config, potential, stress=learn_stress)
-        for name, part in {"train": train, **held_out}.items()
+        for name, part in {"train": train, **scored}.items()
     }
     fitted = chosen("pairs", config.pairs, {"fitted": True, "none": False})
     _check_neighbours(train, parts["train"], config.cutoff)
@@ -235,15 +241,24 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
 
     of_frames = [metric for metric in metrics() if not metric.of_run]
 
+    mean = float(residual.mean())
+
     def know_nothing(name: str, part: Frames) -> dict[str, Any]:
         truth = Labels(relative[name], part.labelled_forces(labels), part)
-        mean = np.full_like(truth.energy, residual.mean())
-        nothing = Predictions(mean, np.zeros_like(truth.forces), np.zeros((len(part), 3, 3)))
-        return measure(of_frames, nothing, truth, ScoredRun(0, math.nan, config), scorers.get(name))
+        return measure_nothing(of_frames, mean, truth, config, scorers.get(name))
+
+    def label_held_out(part: Frames) -> Labelled:
+        energy = part.energy - reference(part)
+        return label(part, energy, shapes["train"], config, potential, device=device)
+
+    held_out = None
+    if len(division.held_out):
+        rest, detailed = Selected(frames, division.held_out), scorer if scorers else lambda _: None
+        held_out = HeldOut(rest, label_held_out, detailed, mean)
 
     all_energies = pool.energy - reference(pool)
     all_energies -= all_energies.mean()
-    both = Frames.concatenate([held_out["val"], held_out["test"]])
+    both = Frames.concatenate([scored["val"], scored["test"]])
     floor = None
     if both.bias_forces is not None:
         floor = float(np.abs(both.labelled_forces(labels) - both.forces).mean())
@@ -255,12 +270,13 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         reference=reference,
         split=division,
         parts={name: part.to(device) for name, part in parts.items()},
-        frames=held_out,
+        frames=scored,
         baselines={
-            **{name: know_nothing(name, part) for name, part in held_out.items()},
+            **{name: know_nothing(name, part) for name, part in scored.items()},
             "all": trivial_errors(pool, all_energies, labels).as_dict(),
         },
         scorers=scorers,
+        held_out=held_out,
         label_floor=floor,
         verdict=cheap_checks(whole.frames, labels),
         notes=[atoms.note] if atoms.note else [],

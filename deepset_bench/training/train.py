@@ -294,6 +294,8 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
     folder.check_kept()
     state = "diverged" if member.diverged else "done"
     judged: dict[str, Any] = {"metrics": None}
+    baselines = setup.baselines
+    of_frames: dict[str, Any] = {}
     if not member.diverged:
         best = checkpoint.load_best(folder.best, setup.device)
         try:
@@ -307,8 +309,13 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
             )
         table = [one for one in metrics() if not one.on_demand]
         steps = member.epochs_done * member.config.steps_an_epoch
+        scores = measured(setup, member.config, table, round(member.share, 3) / steps, member.say)
+        baselines = scores.baselines
+        if scores.frames is not None:
+            scores.frames.save(folder.held_out)
+            of_frames = {"frame_errors": {"held_out": scores.frames.uncertainty()}}
         judged = {
-            **measured(setup, member.config, table, round(member.share, 3) / steps, member.say),
+            **scores.result,
             METRIC_SOURCES: registry.sources([one.variant for one in table]),
             "best_epoch": best["epochs"],
         }
@@ -316,7 +323,8 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "status": state,
         "reason": member.diverged,
         **judged,
-        "baselines": setup.baselines,
+        "baselines": baselines,
+        **of_frames,
         "label_floor_ev_per_angstrom": setup.label_floor,
         DATA: dict(checksums),
         "data_verdict": asdict(setup.verdict),

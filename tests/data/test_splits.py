@@ -1,5 +1,7 @@
 """Splits: disjoint, exact in size, repeatable, and without leakage where they promise none."""
 
+import dataclasses
+import hashlib
 import re
 
 import numpy as np
@@ -173,12 +175,103 @@ def test_wrong_arguments_are_one_line(kind, arguments, expected):
     assert "\n" not in str(caught.value)
 
 
+KINDS = ("random", "blocks", "molecule")
+SEVERAL = {"a": 900, "b": 700, "c": 800}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_asking_for_held_out_frames_draws_no_others(kind):
+    frames = hydrogens(SEVERAL)
+    for seed in range(5):
+        without = split(frames, kind, 60, 20, 20, seed)
+        assert len(without.held_out) == 0
+        for most in (10, 20, 50, 10_000):
+            asked = split(frames, kind, 60, 20, 20, seed, held_out_size=most)
+            assert same(without, asked)
+
+
+def test_draws_are_what_they_were():
+    """In each kind; also where a draw is repeated, as training lacked an element."""
+    digest = hashlib.sha256()
+    carbons = hydrogens({"a": 1500, "b": 300})
+    numbers = np.where(np.arange(1800) < 330, 6, 1)
+    carbons = dataclasses.replace(carbons, numbers=numbers)
+    for kind, frames in (("blocks", hydrogens(SEVERAL)), ("molecule", hydrogens(SEVERAL))):
+        for seed in range(5):
+            drawn = split(frames, kind, 60, 20, 20, seed, held_out_size=100)
+            digest.update(b"".join(getattr(drawn, part).tobytes() for part in PARTS))
+    for seed in range(12):
+        drawn = split(carbons, "blocks", 30, 20, 20, seed, held_out_size=100)
+        digest.update(b"".join(getattr(drawn, part).tobytes() for part in PARTS))
+    assert digest.hexdigest()[:16] == "1dc485e010f8ba3f"
+
+
+def test_held_out_of_a_random_split_is_all_that_is_left():
+    frames = hydrogens({"a": 100, "b": 50})
+    drawn = split(frames, "random", 40, 10, 20, 1, held_out_size=1000)
+    rest = np.setdiff1d(np.arange(150), np.concatenate([drawn.train, drawn.val]))
+    np.testing.assert_array_equal(drawn.held_out, rest)
+    fewer = split(frames, "random", 40, 10, 20, 1, held_out_size=50)
+    assert len(fewer.held_out) == 50
+    assert set(drawn.test) <= set(fewer.held_out) <= set(rest)
+    assert set(split(frames, "random", 40, 10, 20, 1, held_out_size=5).held_out) <= set(drawn.test)
+    without_test = split(frames, "random", 40, 10, 0, 1, held_out_size=1000)
+    assert len(without_test.held_out) == 100
+    # Learning curves are of the same frames, as long as there are enough.
+    larger = split(frames, "random", 60, 10, 20, 1, held_out_size=50)
+    np.testing.assert_array_equal(larger.held_out, fewer.held_out)
+
+
+def test_held_out_of_blocks_is_as_far_from_training_as_the_test_part():
+    frames = hydrogens({"a": 3000, "b": 2000})
+    drawn = split(frames, "blocks", 400, 50, 60, 2, held_out_size=10_000)
+    assert len(drawn.held_out) > 2 * 60
+    assert set(drawn.test) <= set(drawn.held_out)
+    for rows in (drawn.train, drawn.val):
+        together = frames.molecule[rows][:, None] == frames.molecule[drawn.held_out]
+        apart = np.abs(frames.index[rows][:, None] - frames.index[drawn.held_out])
+        assert (apart[together] > GAP).all()
+    fewer = split(frames, "blocks", 400, 50, 60, 2, held_out_size=100)
+    assert len(fewer.held_out) == 100
+    assert set(drawn.test) <= set(fewer.held_out) <= set(drawn.held_out)
+
+
+def test_held_out_of_molecules_is_whole_molecules():
+    frames = hydrogens({f"m{k}": 30 for k in range(9)})
+    drawn = split(frames, "molecule", 60, 20, 20, 0, held_out_size=10_000)
+    of_test = np.unique(frames.molecule[drawn.test])
+    whole = np.flatnonzero(np.isin(frames.molecule, of_test))
+    np.testing.assert_array_equal(np.unique(frames.molecule[drawn.held_out]), of_test)
+    np.testing.assert_array_equal(drawn.held_out, whole)
+    assert not set(drawn.held_out) & {*drawn.train, *drawn.val}
+
+
+def test_frames_of_an_element_that_training_lacks_are_not_held_out():
+    frames = hydrogens({"a": 300})
+    frames = dataclasses.replace(frames, numbers=np.where(np.arange(300) % 40 == 0, 6, 1))
+    found = [split(frames, "random", 40, 1, 1, seed, held_out_size=300) for seed in range(8)]
+    counts = set()
+    for drawn in found:
+        in_training = 6 in frames.numbers[drawn.train]
+        assert (6 in frames.numbers[drawn.held_out]) == in_training
+        assert len(drawn.held_out) == (259 if in_training else 259 - 8)
+        counts.add(in_training)
+    assert counts == {True, False}
+
+
 def test_saved_splits_come_back(tmp_path):
-    result = split(hydrogens({"a": 100}), "random", 40, 0, 20, seed=1)
+    result = split(hydrogens({"a": 100}), "random", 40, 0, 20, seed=1, held_out_size=100)
     result.save(tmp_path / "run" / "split.npz")
     loaded = Split.load(tmp_path / "run" / "split.npz")
     assert same(result, loaded)
+    np.testing.assert_array_equal(loaded.held_out, result.held_out)
+    assert len(loaded.held_out) == 60
     assert loaded.train.dtype == np.int64
+    before = split(hydrogens({"a": 100}), "random", 40, 0, 20, seed=1)
+    before.save(tmp_path / "before.npz")
+    with np.load(tmp_path / "before.npz") as stored:
+        assert set(stored) == set(PARTS)
+    assert len(Split.load(tmp_path / "before.npz").held_out) == 0
     with pytest.raises(UserError, match="no such file"):
         Split.load(tmp_path / "none.npz")
     (tmp_path / "bad.npz").write_bytes(b"bad")

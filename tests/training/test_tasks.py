@@ -36,11 +36,11 @@ def test_a_run_without_a_task_is_what_it_was(tiny):
     config = experiment(["data=tiny"]).config
     assert not {"task", "energy_error"} & determinants(config).keys()
     outcome = run("trainer.epochs=1")
-    assert outcome.result["metrics"].keys() == {"test", "val"}
+    assert outcome.result["metrics"].keys() == {"test", "val", "held_out"}
     of_tasks = {"molecules", "environments", "frames_scored", "relative_energy_mae_ev"}
     assert not of_tasks & outcome.result["metrics"]["test"].keys()
     with np.load(outcome.folder.split) as stored:
-        assert set(stored) == {"train", "val", "test"}
+        assert set(stored) == {"train", "val", "test", "held_out"}
 
 
 def test_out_of_distribution(many):
@@ -54,7 +54,7 @@ def test_out_of_distribution(many):
     assert set(many.molecule[splits[0].ood]) == {"c4h8", "c5h10"}
 
     metrics, baselines = first.result["metrics"], first.result["baselines"]
-    assert set(metrics) == {"test", "val", "ood"}
+    assert set(metrics) == {"test", "val", "ood", "held_out"}
     assert set(metrics["ood"]["molecules"]) == {"c4h8", "c5h10"}
     assert metrics["ood"]["frames_scored"] == 10  # all C(n)H(2n): identified
     assert metrics["test"]["environments"]["unseen"]["atoms"] == 0
@@ -96,8 +96,11 @@ def test_evaluation_agrees(monkeypatch, capsys, many):
     assert status == 0
     assert "RMSE / uncertainty" in text
     for given, message in (
-        (["part=test"], "part=test: part=ood takes no other override"),
-        (["part=ood", "data=many"], "part=ood data=many: part=ood takes no other override"),
+        (["part=test"], "part=test: part= is ood or held_out, without other overrides"),
+        (
+            ["part=ood", "data=many"],
+            "part=ood data=many: part= is ood or held_out, without other overrides",
+        ),
     ):
         status, text = evaluated(paths[0], *given)
         assert status == 2
