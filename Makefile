@@ -40,12 +40,16 @@ docs: $(VENV)/ready  ## Build the documentation into site/
 bench: $(VENV)/ready  ## Measure speed: fast forms against the reference form
 	$(BIN)/python -m benchmarks
 
-PRINT = $(BIN)/bench tables --format markdown --results docs/results.csv
-results: $(VENV)/ready  ## Print the tables of the committed runs into docs/results.md and generalisation.md
+RESULTS = --results docs/results.csv
+results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.md, results.md and generalisation.md
 	for page in results generalisation; do \
 		awk '{ print } /<!-- tables -->/ { exit }' docs/$$page.md > docs/$$page.tmp \
-		&& $(PRINT) $${page#results} >> docs/$$page.tmp && mv docs/$$page.tmp docs/$$page.md || exit 1; \
+		&& $(BIN)/bench tables --format markdown $(RESULTS) $${page#results} >> docs/$$page.tmp \
+		&& mv docs/$$page.tmp docs/$$page.md || exit 1; \
 	done
+	$(BIN)/bench report $(RESULTS) --out docs/words.md
+	awk '{ print } /<!-- words -->/ { exit }' docs/findings.md > docs/findings.tmp
+	cat docs/words.md >> docs/findings.tmp && mv docs/findings.tmp docs/findings.md && rm docs/words.md
 
 clean:  ## Remove the virtual environment and caches, not the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

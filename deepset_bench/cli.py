@@ -381,7 +381,9 @@ def report(
     ] = None,
     condition: Condition = "",
     unit: Unit = "hartree",
-    out: Annotated[Path, typer.Option(dir_okay=False, help="File to write.")] = Path("report.html"),
+    out: Annotated[
+        Path, typer.Option(dir_okay=False, help="File to write; FILE.md: its words alone.")
+    ] = Path("report.html"),
     data: DataName = None,
     runs_dir: Results = None,
 ) -> None:

@@ -86,6 +86,25 @@ class Facts:
         worse = int((shares["energy"] >= 1).sum())
         return {**self._who(runs), "worse": worse, **{m: _span(s) for m, s in shares.items()}}
 
+    def rows(self) -> dict[str, Any] | None:
+        """The rows of a comparison that has one condition of its own, the baseline among them.
+
+        Returns:
+            `who`, in words; `rows` with a `label` each, `energy` and `forces` in eV and
+            eV/angstrom, and `of_energy` and `of_forces`, of what the trivial prediction scores.
+        """
+        runs = self._compared(self._table.conditions[0])
+        if runs.label.nunique() < SEVERAL or self._table.sweep.baseline not in set(runs.label):
+            return None
+        means = runs.groupby("label", sort=False).mean(numeric_only=True)
+        rows = [
+            {"label": label}
+            | {m: row[f"{m}_mean"] for m in METRICS}
+            | {f"of_{m}": row[f"{m}_mean"] / row[f"trivial_{m}_mean"] for m in METRICS}
+            for label, row in means.iterrows()
+        ]
+        return {**self._who(runs), "rows": rows}
+
     def between(self, row: str, one: str, other: str, metric: str) -> dict[str, Any] | None:
         """The error of a row under one condition and under another, over shared seeds.
 

@@ -26,15 +26,14 @@ from deepset_bench.figures.style import INK, LINE, PAPER, RC
 from deepset_bench.files import check_writable, write_text
 from deepset_bench.page.findings import findings
 from deepset_bench.page.provenance import provenance
+from deepset_bench.page.spoken import asked, spoken, tables_of
 from deepset_bench.reading import read_yaml
-from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study import generalisation
 from deepset_bench.study import sections as blocks
 from deepset_bench.study.answer import answers
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where, conditions_of, under
 from deepset_bench.study.published import published
-from deepset_bench.study.tables import Table, build
 from deepset_bench.study.tables_command import asked_for, conditions_shown
 from deepset_bench.surroundings import say
 from deepset_bench.sweep.studies import Study
@@ -50,7 +49,7 @@ def show(
     Args:
         words: a study, or comparisons of one; none: the study at hand, or what the overrides list.
         conditions: to show; none: those of the study.
-        out: the file.
+        out: the file; one that ends in .md gets the words of the page alone.
         unit: `hartree` or `mev`.
         where: which runs.
 
@@ -63,7 +62,11 @@ def show(
         studies, where = asked_for(words, where)
         if len(studies) > 1:
             raise UserError(f"{' '.join(words)}: a page shows one study; name only one")
-        write_text(out, page(studies[0], words, conditions, unit, where, status.update))
+        if out.suffix == ".md":
+            text = spoken(studies[0], conditions, unit, where)
+        else:
+            text = page(studies[0], words, conditions, unit, where, status.update)
+        write_text(out, text)
     say(out)
 
 
@@ -89,15 +92,7 @@ def page(
         UserError: see `show`.
     """
     shown = conditions_shown(study, conditions)
-    known, built = published(study), dict[str, Table]()
-
-    def table(name: str) -> Table:
-        """Each once, whatever asks for it."""
-        if name not in built:
-            one = study.comparison(name, "page")
-            built[name] = build(one, shown, where, metrics(study.metrics), known)
-        return built[name]
-
+    known, table = published(study), tables_of(study, shown, where)
     tables = [table(one.name) for one in study.tables]
     unseen = generalisation.page(study, shown, unit, where) if study.unseen else None
     if not any((one.runs.state == "done").any() for one in tables) and not (
@@ -108,7 +103,7 @@ def page(
         raise UserError(f"{where.runs.root}: no finished run of {study.title!r}; {fill} makes some")
     there = [one for one in tables if one.sweep.table or (one.runs.state == "done").any()]
     closing = claims(study, shown, where)
-    answered = answers(study, [table(study.answer[0])] if study.answer else tables)
+    answered = answers(study, [table(one.name) for one in asked(study)])
     origin = provenance(there, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
     links |= {one.sweep.name: f"#sweep-{one.sweep.name}" for one in there}

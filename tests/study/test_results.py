@@ -50,6 +50,15 @@ def test_so_is_that_of_generalisation(monkeypatch):
     assert sum(f"**{table.title}: MAE" in page for table in tables) >= 6
 
 
+def test_so_are_the_words_of_the_findings(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    words = tmp_path / "words.md"
+    arguments = ["report", "--results", "docs/results.csv", "--out", str(words)]
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    page = Path("docs/findings.md").read_text(encoding="utf-8")
+    assert page.partition("<!-- words -->\n")[2] == words.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("run", TABLE.every(), ids=TABLE.runs)
 def test_a_committed_run_is_whole(run: RunRecord):
     stands = standing(run)
