@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cli_study.app, name="study", help="Make, check and list studies.")
+app.add_typer(cli_study.app, name="study", help="Make, check, register and list studies.")
 app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
 app.add_typer(cli_results.app, name="results", help="Export runs as a table; import them again.")
 
@@ -117,6 +117,7 @@ def train(
     """
     from deepset_bench.config import experiment
     from deepset_bench.console import Console
+    from deepset_bench.sweep.registered import carried_by
     from deepset_bench.training import progress
     from deepset_bench.training.train import train
 
@@ -127,6 +128,7 @@ def train(
         outcomes = train(
             wanted,
             fresh=fresh,
+            registered=carried_by(folders.stood_in(), wanted[0].config.runs_dir),
             on_start=lambda folder, setup: progress.announce(console, folder, setup),
             on_epoch=lambda _, row: on_epoch(row),
             on_note=lambda _, line: console.print(line, soft_wrap=True),

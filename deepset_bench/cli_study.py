@@ -1,9 +1,9 @@
-"""`bench study`: make a study, see whether it holds together, list those there are."""
+"""`bench study`: make a study, see whether it holds together, register it, list those there are."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,16 @@ from deepset_bench.cli_help import PLAIN
 from deepset_bench.errors import UserError
 from deepset_bench.surroundings import say
 
+if TYPE_CHECKING:
+    from deepset_bench.stamps import Rule
+
+Study = Annotated[
+    str | None,
+    typer.Argument(help="A study (default: the one in this folder, else the case study)."),
+]
+RunsDir = Annotated[
+    Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
+]
 app = typer.Typer(
     **PLAIN,
     help="A study is a folder with study.yaml: a question, runs to compare, claims, figures.",
@@ -40,23 +50,28 @@ def new(
             f"there is no set {chosen} yet: bench data generate {chosen} --smiles SMILES, or import"
         )
     say("edit study.yaml (question, data), comparison.yaml (runs), claims.yaml, variants.py; then")
-    say(f"cd {name} && bench study check && bench sweep --seeds 3 && bench report")
+    say(
+        f"cd {name} && bench study check && bench study register --seeds 3 && "
+        "bench sweep --seeds 3 && bench report"
+    )
 
 
 @app.command()
 def check(
-    study: Annotated[
-        str | None,
-        typer.Argument(help="A study (default: the one in this folder, else the case study)."),
-    ] = None,
+    study: Study = None,
+    runs_dir: RunsDir = None,
 ) -> None:
-    """List the mistakes in a study, one per line; exit status 1 if there are any."""
+    """List the mistakes in a study, one per line; exit status 1 if there are any.
+
+    Without any, also say whether the study is still what was registered.
+    """
     from deepset_bench.page.study_check import problems
     from deepset_bench.study.claimed import claimed
+    from deepset_bench.sweep.registered import standing
     from deepset_bench.sweep.studies import of_words
 
     (found,) = of_words([study] if study else [])
-    lines = list(problems(found))
+    lines = [*problems(found)]
     for line in lines:
         say(line)
     if lines:
@@ -65,6 +80,62 @@ def check(
     counts = {"comparison": len(found.comparisons), "row": rows, "claim": len(claimed(found))}
     each = [f"{number} {what}{'' if number == 1 else 's'}" for what, number in counts.items()]
     say(f"{found.name}: its files hold together: {', '.join(each)}")
+    say(f"{found.name}: {standing(found, runs_dir)}")
+
+
+@app.command()
+def register(
+    study: Study = None,
+    looks: Annotated[
+        str | None,
+        typer.Option(
+            help="Numbers of seeds after which you look whether a verdict is decided "
+            "(default: 3,5,8,12,20)."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="You look once, after this number of seeds.")
+    ] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Record what a study claims and how it is decided, before its runs are made.
+
+    Claims, margin, metrics, conditions, rows and the stopping rule get a hash and the time. Runs
+    that start later carry both, and tables say of each verdict whether it was stated before.
+    """
+    from deepset_bench.page.study_check import problems
+    from deepset_bench.stamps import rule_text
+    from deepset_bench.sweep import registered
+    from deepset_bench.sweep.studies import of_words
+
+    rule = _rule(looks, seeds)
+    (found,) = of_words([study] if study else [])
+    if line := next(problems(found), ""):
+        raise UserError(f"{found.name} does not hold together, so nothing is registered: {line}")
+    entry, path = registered.register(found, rule, runs_dir)
+    if path is None:
+        say(f"{found.name}: registered already, and nothing changed since: {entry}")
+        return
+    say(f"{found.name}: registered {entry.time}, hash {entry.hash}; {rule_text(rule)}")
+    say(path)
+
+
+def _rule(looks: str | None, seeds: int | None) -> Rule:
+    """The stopping rule that a person types."""
+    from deepset_bench.stamps import wrong_rule
+    from deepset_bench.sweep.registered import LOOKS
+
+    if seeds is not None:
+        if looks is not None:
+            raise UserError("--looks and --seeds are two stopping rules; give one of them")
+        return {"seeds": seeds}
+    if looks is None:
+        return {"looks": list(LOOKS)}
+    words = looks.split(",")
+    numbers = [int(word) for word in words if word.strip().isdecimal()]
+    if len(numbers) < len(words) or wrong_rule({"looks": numbers}):
+        raise UserError(f"--looks {looks}: give ascending numbers of seeds from 2 on, as in 3,5,8")
+    return {"looks": numbers}
 
 
 @app.command("list")

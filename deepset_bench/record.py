@@ -12,6 +12,7 @@ from deepset_bench.config_file import completed
 from deepset_bench.definition import KINDS
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking
 from deepset_bench.schema import flat
+from deepset_bench.stamps import wrong_stamps
 
 DATA = "data_sha256"
 """Key of result.json: name -> checksum of each set that the run was trained on."""
@@ -175,7 +176,7 @@ def wrong_status(content: dict[str, Any]) -> str:
     """What a status.json lacks, in words; empty for nothing."""
     if content.get("state") not in STATES:
         return f"its state is {content.get('state')!r:.40}"
-    return lacking(content, {"run": str, "reason": str})
+    return lacking(content, {"run": str, "reason": str}) or wrong_stamps(content)
 
 
 def wrong_result(content: dict[str, Any]) -> str:
@@ -185,6 +186,8 @@ def wrong_result(content: dict[str, Any]) -> str:
     if content.get("status") != "done":
         return f"its status is {content.get('status')!r:.40}"
     if found := lacking(content, _RESULT) or lacking(content["data_verdict"], _VERDICT):
+        return found
+    if found := wrong_stamps(content):
         return found
     if content["data_verdict"]["verdict"] == "defect" and not content["data_verdict"]["findings"]:
         return "data_verdict lacks its finding"

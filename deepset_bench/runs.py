@@ -7,17 +7,17 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench import registry
+from deepset_bench import registry, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
@@ -36,6 +36,7 @@ from deepset_bench.record import (
     wrong_status,
 )
 from deepset_bench.schema import flat
+from deepset_bench.stamps import REGISTERED, Stamp
 from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
@@ -178,11 +179,13 @@ class RunFolder(RunRecord):
             said = "the folder of this run was removed while it was trained"
             raise FileNotFoundError(errno.ENOENT, said, str(self.path))
 
-    def write_status(self, state: str, identity: str, reason: str = "") -> None:
-        """Record where the run stands."""
+    def write_status(
+        self, state: str, identity: str, reason: str = "", registered: Sequence[Stamp] = ()
+    ) -> None:
+        """Record where the run stands, and the stamps that it is to carry once it starts."""
         assert state in STATES
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        content = {"state": state, "reason": reason, "run": identity, "updated": now}
+        content: dict[str, Any] = {"state": state, "reason": reason, "run": identity}
+        content |= {"updated": stamps.now()} | ({REGISTERED: registered} if registered else {})
         self._write_json(STATUS, content)
 
     def write_result(self, result: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ _TAKEN = (
     *("status", "reason", "metrics", "metric_sources", "best_epoch", "baselines", "data_sha256"),
     *("label_floor_ev_per_angstrom", "data_verdict", "width", "epochs", "wall_seconds", "stack"),
     *("device", "threads", "computed", "machine", "versions", "run", "variant", "measured_on"),
-    "frame_errors",
+    *("frame_errors", "registered", "started"),
 )
 """Keys of result.json beside metrics."""
 

@@ -95,7 +95,7 @@ class Sweep:
             self.elsewhere.add(run)
         else:
             with suppress(Busy), run.folder.lock():
-                run.folder.write_status("queued", run.identity)
+                run.folder.write_status("queued", run.identity, registered=run.registered)
         self._noted[run] = run.folder.status()
 
     def _settled(self, run: Run) -> bool:

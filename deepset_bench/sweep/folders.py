@@ -8,7 +8,10 @@ from pathlib import Path
 from deepset_bench.files import resource
 from deepset_bench.surroundings import SHEET, STUDY
 
-OTHERS = (SHEET, "claims.yaml", "corrections.yaml", "figures.yaml", "published.yaml")
+OTHERS = (
+    *(SHEET, "claims.yaml", "corrections.yaml", "figures.yaml", "published.yaml"),
+    "registered.yaml",
+)
 """YAML files of a study that list no runs."""
 
 
@@ -28,6 +31,12 @@ def at_hand() -> Path:
     if chosen := os.environ.get(STUDY):
         return Path(chosen)
     return Path() if Path(SHEET).is_file() else usual()
+
+
+def stood_in() -> Path | None:
+    """The folder of a study that a command was given or typed in; None without one."""
+    found = at_hand()
+    return None if found == usual() else found
 
 
 def of_word(word: str) -> Path | None:

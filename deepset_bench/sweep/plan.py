@@ -14,9 +14,11 @@ from deepset_bench.errors import UserError
 from deepset_bench.groups import is_override
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.schema import flat
-from deepset_bench.sweep import studies
+from deepset_bench.stamps import Stamp
+from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.registered import carried_by
 from deepset_bench.sweep.studies import Study
 
 
@@ -27,11 +29,13 @@ class Run:
     Attributes:
         overrides: ask `bench train` for this run.
         checksums: of the sets that it is trained on; see `catalogue.checksums`.
+        study: the folder of the study that it is trained for, if it is for one.
     """
 
     overrides: tuple[str, ...]
     experiment: Experiment
     checksums: dict[str, str]
+    study: Path | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -42,6 +46,15 @@ class Run:
     def folder(self) -> RunFolder:
         """Where it lives."""
         return run_folder(self.experiment)
+
+    @property
+    def registered(self) -> list[Stamp]:
+        """The stamps that it carries if it starts now.
+
+        Raises:
+            UserError: the study's `registered.yaml` is damaged.
+        """
+        return carried_by(self.study, self.experiment.config.runs_dir)
 
     @property
     def is_taken(self) -> bool:
@@ -103,7 +116,8 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
             raise UserError(f"{where}{error}") from None
     # Seed by seed, so that a sweep that is stopped early has compared all its variants.
     numbers = [None] if seeds is None else list(range(seeds))
-    runs = [_run(*one, seed) for seed in numbers for one in asked_for]
+    home = study.folder if study is not None else folders.stood_in()
+    runs = [_run(*one, seed, home) for seed in numbers for one in asked_for]
     _check_names(runs)
     each = {run.folder.path: run for run in reversed(runs)}
     kept = [run for run in runs if each[run.folder.path] is run]
@@ -139,10 +153,12 @@ def _check_names(runs: Sequence[Run]) -> None:
             )
 
 
-def _run(overrides: tuple[str, ...], described: Experiment, seed: int | None) -> Run:
+def _run(
+    overrides: tuple[str, ...], described: Experiment, seed: int | None, study: Path | None
+) -> Run:
     if seed is not None:
         described = replace(described, config=replace(described.config, seed=seed))
         overrides = (*overrides, f"seed={seed}")
     described = with_start(described)
     check_name(described)
-    return Run(overrides, described, catalogue.checksums(described.config.sets))
+    return Run(overrides, described, catalogue.checksums(described.config.sets), study)

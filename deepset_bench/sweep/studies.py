@@ -164,9 +164,8 @@ def at_hand() -> Study:
 
 def here(axes: Sequence[str]) -> Study | None:
     """The study that a person stands in and who types no axes; None where there is none."""
-    if folders.at_hand() == folders.usual() or any(map(_is_axis, axes)):
-        return None
-    return at_hand()
+    folder = folders.stood_in()
+    return None if folder is None or any(map(_is_axis, axes)) else read(folder)
 
 
 def alone(comparison: Comparison) -> Study:

@@ -15,6 +15,7 @@ from torch import Tensor
 from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
+from deepset_bench.stamps import REGISTERED, STARTED, Stamp
 from deepset_bench.training import checkpoint
 from deepset_bench.training.computing import Way
 from deepset_bench.training.schedule import LearningRate
@@ -56,6 +57,8 @@ class Member:
         diverged: why the run ended early; empty while it goes on.
         say: takes a line for log.txt and whoever watches.
         computed: how its epochs were and are computed, see `computing`.
+        registered: the stamps that it carries.
+        started: when its first epoch began, in UTC; empty where an earlier version trained it.
     """
 
     setup: Setup
@@ -72,6 +75,8 @@ class Member:
     diverged: str = ""
     say: Callable[[str], None] = lambda _: None
     computed: list[Way] = field(default_factory=list)
+    registered: list[Stamp] = field(default_factory=list)
+    started: str = ""
 
 
 def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
@@ -169,6 +174,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                     "seconds": member.seconds,
                     "share": member.share,
                     "computed": member.computed,
+                    REGISTERED: member.registered,
+                    STARTED: member.started,
                     "run": member.identity,
                 }
                 member.folder.sync_metrics()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from deepset_bench import registry
+from deepset_bench import registry, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
@@ -22,6 +22,7 @@ from deepset_bench.model.labelled import LabelledFrames
 from deepset_bench.record import DATA, METRIC_SOURCES
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.scoring.table import metrics
+from deepset_bench.stamps import REGISTERED, STARTED, Stamp
 from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import is_compiled, traceable, untested
@@ -50,6 +51,7 @@ def train(
     experiments: Sequence[Experiment],
     *,
     fresh: bool = False,
+    registered: Sequence[Stamp] = (),
     on_start: Callable[[RunFolder, Setup], None] = lambda *_: None,
     on_epoch: Callable[[RunFolder, Epoch], None] = lambda *_: None,
     on_note: Callable[[RunFolder, str], None] = lambda *_: None,
@@ -62,6 +64,7 @@ def train(
     Args:
         experiments: what to train.
         fresh: forget earlier runs in the same folders.
+        registered: stamps for runs that start now; one that a sweep has queued has its own.
         on_start: called once a run is ready.
         on_epoch: called after each of its epochs.
         on_note: called with each line that the run has to say; log.txt holds them, too.
@@ -85,7 +88,7 @@ def train(
                 outcomes[number] = Outcome(folder, folder.result(), already_done=True)
                 continue
             say = _both(folder, folder.say, on_note)
-            member = _start(experiment, checksums, folder, fresh=fresh, say=say)
+            member = _start(experiment, checksums, folder, registered, fresh=fresh, say=say)
             on_start(folder, member.setup)
             recorder = stack.enter_context(Recorder(folder, experiment, member.epochs_done, say))
             member.on_epoch = _both(folder, recorder.epoch, on_epoch)
@@ -123,6 +126,7 @@ def _start(
     experiment: Experiment,
     checksums: Mapping[str, str],
     folder: RunFolder,
+    registered: Sequence[Stamp],
     *,
     fresh: bool,
     say: Callable[[str], None],
@@ -158,6 +162,11 @@ def _start(
         reason = setup.potential.model.no_fused_form
         say(f"trained in the reference form, edge by edge and slower: {reason}")
     member = Member(setup, config, folder, identity, lambda _: None, say=say, computed=computed)
+    if saved is not None:  # what counts is when it started
+        member.registered, member.started = stamps.carried(saved)
+    else:
+        queued = [] if fresh else folder.status().get(REGISTERED, [])
+        member.registered, member.started = list(registered) or queued, stamps.now()
     if fresh:  # not before: what cannot be trained leaves what is there
         folder.clear()
     folder.tidy()
@@ -340,6 +349,8 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "versions": versions(),
         "run": member.identity,
         "variant": experiment.variant,
+        STARTED: member.started,
+        **({REGISTERED: member.registered} if member.registered else {}),
     }
     folder.write_result(result)
     folder.write_status(state, member.identity, member.diverged)

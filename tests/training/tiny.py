@@ -118,7 +118,7 @@ def metrics(folder: RunFolder) -> pd.DataFrame:
 def last(folder: RunFolder) -> dict[str, Any]:
     """The last checkpoint without the time it took."""
     content = torch.load(folder.last, weights_only=True)
-    del content["seconds"], content["share"]
+    del content["seconds"], content["share"], content["started"]
     return content
 
 
@@ -149,7 +149,8 @@ def assert_same_run(a: RunFolder, b: RunFolder) -> None:
 
 def untimed(result: dict[str, Any]) -> dict[str, Any]:
     """A result without the time it took."""
-    return {key: v for key, v in result.items() if key not in ("wall_seconds", "ms_a_step")}
+    times = ("wall_seconds", "ms_a_step", "started")
+    return {key: v for key, v in result.items() if key not in times}
 
 
 def asked(*overrides: str) -> list[str]:
