@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from deepset_bench import registry
+from deepset_bench import registry, replicate
 from deepset_bench.applies import check_read
 from deepset_bench.composing import Composed, composed, first_line
 from deepset_bench.config_file import NOT_THE_EXPERIMENT, determinants
@@ -266,5 +266,5 @@ def _shortened(name: str, most: int) -> str:
 def _elsewhere(key: str) -> bool:
     """Whether a key or group is no part of the variant's name: it has a place of its own."""
     top = key.split(".")[0]
-    named = ("seed", "data", "condition", "data.name")
+    named = ("data", "condition", "data.name", *replicate.KEYS)
     return key in named or top in ("sources", "init_sha256", *NOT_THE_EXPERIMENT)

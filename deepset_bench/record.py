@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import replicate
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed
 from deepset_bench.definition import KINDS
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking
+from deepset_bench.replicate import Replicate
 from deepset_bench.schema import flat
 from deepset_bench.stamps import wrong_stamps
 
@@ -110,7 +112,7 @@ class RunRecord(ABC):
             return f"{self.path / CONFIG} cannot be read"
         stored = completed(stored)
         for key, value in completed(flat(wanted.determinants)).items():
-            if key != "seed" and key in stored and stored[key] != value:
+            if key not in replicate.KEYS and key in stored and stored[key] != value:
                 if key == "init_sha256":
                     return f"it started from other weights than init={wanted.config.init} has now"
                 if key.startswith("sources."):
@@ -126,7 +128,7 @@ class RunRecord(ABC):
 
 
 class RunRecords(ABC):
-    """Of many runs: `DATA/CONDITION/VARIANT/seed-N` below a folder, or a table of them.
+    """Of many runs: `DATA/CONDITION/VARIANT/REPLICATE` below a folder, or a table of them.
 
     Attributes:
         root: the folder, or the one that a table stands for.
@@ -135,7 +137,7 @@ class RunRecords(ABC):
     root: Path
 
     @abstractmethod
-    def seeds(self, home: Path) -> list[int]:
+    def replicates(self, home: Path) -> list[Replicate]:
         """Of a variant's folder, those with a run, in ascending order."""
 
     @abstractmethod

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench import registry, stamps
+from deepset_bench import registry, replicate, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
@@ -35,6 +35,7 @@ from deepset_bench.record import (
     wrong_result,
     wrong_status,
 )
+from deepset_bench.replicate import Replicate
 from deepset_bench.schema import flat
 from deepset_bench.stamps import REGISTERED, Stamp
 from deepset_bench.surroundings import visible
@@ -62,7 +63,7 @@ class Busy(UserError):
 
 @dataclass(frozen=True)
 class RunFolder(RunRecord):
-    """`runs/DATA/CONDITION/VARIANT/seed-N`: config, split, metrics, checkpoints, result, status."""
+    """`runs/DATA/CONDITION/VARIANT/REPLICATE`: config, split, metrics, checkpoints, result, ..."""
 
     path: Path
 
@@ -257,10 +258,10 @@ class RunsFolder(RunRecords):
 
     root: Path
 
-    def seeds(self, home: Path) -> list[int]:
+    def replicates(self, home: Path) -> list[Replicate]:
         """See `RunRecords`."""
-        names = (path.name.removeprefix("seed-") for path in home.glob("seed-*"))
-        return sorted(int(name) for name in names if name.isdecimal())
+        named = (Replicate.named(path.name) for path in home.glob("seed-*"))
+        return sorted(one for one in named if one is not None)
 
     def is_there(self, home: Path) -> bool:
         """See `RunRecords`."""
@@ -338,7 +339,7 @@ def with_start(experiment: Experiment, runs: RunRecords | None = None) -> Experi
     else:
         records = runs or RunsFolder(runs_root(config.runs_dir))
         home = variant_home(experiment, records)
-        own = (records.run(home / f"seed-{n}").settings() for n in records.seeds(home))
+        own = (records.run(home / str(one)).settings() for one in records.replicates(home))
         checksum = next((found["init_sha256"] for found in own if "init_sha256" in found), None)
     if checksum is None:
         raise UserError(f"init={config.init}: no best.pt there; name the folder of a trained run")
@@ -349,14 +350,14 @@ def check_name(experiment: Experiment) -> None:
     """Refuse a name under which another variant lies already.
 
     Raises:
-        UserError: there is one, of any seed.
+        UserError: there is one, of any replicate.
     """
     name, own = experiment.config.name, run_folder(experiment).path
     wanted = completed(flat(experiment.determinants))
     for path in sorted(own.parent.glob("seed-*")) if name is not None else ():
         settings = RunFolder(path).settings()
         there = completed(settings) if settings and path != own else {}
-        keys = (key for key in wanted if key != "seed" and key in there)
+        keys = (key for key in wanted if key not in replicate.KEYS and key in there)
         if other := next((key for key in keys if there[key] != wanted[key]), None):
             raise UserError(
                 f"name={name}: {path} is another variant, with {other}={there[other]} (here "
@@ -367,11 +368,11 @@ def check_name(experiment: Experiment) -> None:
 def run_folder(experiment: Experiment) -> RunFolder:
     """Where the experiment's run lives."""
     home = variant_home(experiment, RunsFolder(runs_root(experiment.config.runs_dir)))
-    return RunFolder(home / f"seed-{experiment.config.seed}")
+    return RunFolder(home / str(Replicate.of(experiment.config)))
 
 
 def variant_home(experiment: Experiment, runs: RunRecords) -> Path:
-    """The folder of a variant's runs, one for each seed.
+    """The folder of a variant's runs, one for each replicate.
 
     The folders of earlier versions have the variant's whole name. Where there is one it is still
     the variant's, for seeds to come too: those of a variant lie side by side.

@@ -20,8 +20,9 @@ it only where it is not at its default, so that what was trained before is still
 class Data:
     """Which frames, and how they are divided. Sizes are in frames.
 
-    `held_out_size` is the most that are scored once a run is trained, of those that it was neither
-    trained nor validated on.
+    `split_seed` draws the parts, and nothing else; null: the seed of the run does. `held_out_size`
+    is the most that are scored once a run is trained, of those that it was neither trained nor
+    validated on.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Data:
     test_size: int
     split: str
     held_out_size: int = field(default=10_000, metadata=YOUNG)
+    split_seed: int | None = field(default=None, metadata=YOUNG)
 
 
 @dataclass
@@ -254,6 +256,11 @@ class Config:
         """Names of the data sets that determine the run: its own, and its task's if another."""
         other = self.task.data
         return (self.data.name,) if other in (None, self.data.name) else (self.data.name, other)
+
+    @property
+    def drawing_seed(self) -> int:
+        """What the split is drawn by."""
+        return self.seed if self.data.split_seed is None else self.data.split_seed
 
     @property
     def steps_an_epoch(self) -> int:

@@ -136,8 +136,11 @@ def validate(config: Config) -> None:
             "trainer.energy_weight=0 with trainer.forces_weight=0: nothing would be learned; "
             "one of them must be greater than zero"
         )
-    if config.seed >= 2**63:
-        raise UserError(f"seed={config.seed} must be less than 2^63")
+    if config.drawing_seed < 0:
+        raise UserError(f"data.split_seed={config.drawing_seed} must not be negative, or null")
+    for key in ("seed", "data.split_seed"):
+        if (at(key) or 0) >= 2**63:
+            raise UserError(f"{key}={at(key)} must be less than 2^63")
     for number, energy in config.reference.energies_ev.items():
         if not number.isdecimal() or not math.isfinite(energy):
             raise UserError(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepset_bench import replicate
 from deepset_bench.deployment.domain import Domain
 from deepset_bench.deployment.exported import is_file, open_exported
 from deepset_bench.deployment.function import Deployed
@@ -118,7 +119,7 @@ def of_files(
         one, two = first["run"]["determinants"], other.facts["run"]["determinants"]
         differing = [key for key in {**one, **two} if one.get(key) != two.get(key)]
         differing += [key for key in ("data", "precision") if first[key] != other.facts[key]]
-        if found := [key for key in differing if key != "seed"]:
+        if found := [key for key in differing if key not in replicate.KEYS]:
             raise UserError(
                 f"{file} and {files[0]} differ in {found[0]}; several files must be of runs that "
                 "differ only in their seeds"

@@ -13,6 +13,8 @@ from deepset_bench.config_file import determinants
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.replicate import KEYS
+from deepset_bench.schema import flat
 from deepset_bench.scoring.metrics import predict
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -146,9 +148,9 @@ def _check_finite(frames: Frames, atomic: FloatArray, forces: FloatArray) -> Non
 
 
 def _difference(one: Trained, other: Trained) -> str:
-    """The first key, beside the seed, in which two runs differ; empty for none."""
-    first, second = determinants(one.config), determinants(other.config)
+    """The first key, beside the seeds, in which two runs differ; empty for none."""
+    first, second = (flat(determinants(trained.config)) for trained in (one, other))
     for key in first | second:
-        if key != "seed" and first.get(key) != second.get(key):
+        if key not in KEYS and first.get(key) != second.get(key):
             return key
     return "" if torch.equal(one.potential.species, other.potential.species) else "their elements"

@@ -13,16 +13,18 @@ import pandas as pd
 
 from deepset_bench import __version__
 from deepset_bench.files import csv_text, write_text
+from deepset_bench.replicate import Replicate
 from deepset_bench.runs import RunFolder
 from deepset_bench.surroundings import failure
 
 
 def place(folders: Sequence[Path], name: str) -> Path:
-    """`evaluation/NAME` in the run's folder; for several seeds, in a folder beside theirs."""
+    """`evaluation/NAME` in the run's folder; for several runs, in a folder beside theirs."""
     home = folders[0]
     if len(folders) > 1:
-        seeds = [folder.name.removeprefix("seed-") for folder in folders]
-        home = home.parent / f"seeds-{'-'.join(seeds)}"
+        named = [Replicate.named(folder.name) for folder in folders]
+        each = [one.number if one else f.name for one, f in zip(named, folders, strict=True)]
+        home = home.parent / f"seeds-{'-'.join(each)}"
     return home / "evaluation" / name
 
 

@@ -92,6 +92,8 @@ def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str,
     if "data" not in asked:
         own = member.config.data
         like_run = {f"data.{key}": value for key, value in vars(own).items() if key != "name"}
+        if "seed" in asked or own.split_seed is None:
+            del like_run["data.split_seed"]  # the seed draws it
         like_run |= {"data": own.name, "seed": member.config.seed}
         lines = {key: f"{key}={value}" for key, value in like_run.items()} | asked
     config = experiment(list(lines.values())).config
@@ -100,9 +102,10 @@ def _as_asked(member: Trained, overrides: Sequence[str]) -> tuple[str, str, str,
         return data.name, f"{data.name}, every frame", data.name, catalogue.load(data.name)
     whole = divide(data.name, member.config.task if "data" not in asked else Task())
     frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
-    division = split(frames, data.split, *sizes, config.seed, whole.pool)
-    name = f"{data.name}-{data.split}-{len(division.test)}-seed-{config.seed}"
-    title = f"{data.name}, test part of split={data.split} with seed {config.seed}"
+    division = split(frames, data.split, *sizes, config.drawing_seed, whole.pool)
+    seed = config.drawing_seed
+    name = f"{data.name}-{data.split}-{len(division.test)}-seed-{seed}"
+    title = f"{data.name}, test part of split={data.split} with seed {seed}"
     return name, title, data.name, frames.select(whole.pool[division.test])
 
 

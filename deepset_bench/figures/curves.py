@@ -14,6 +14,7 @@ from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.figures.style import QUIET, colours, width
 from deepset_bench.figures.words import TRIVIAL, and_, axis, quantity, seeds
+from deepset_bench.replicate import words
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.training.records import COLUMNS, read_metrics
@@ -72,9 +73,8 @@ def _gone(asked: Asked, sheet: Comparison, runs: pd.DataFrame) -> list[Gap]:
     found = []
     for (label, condition), group in groups:
         run = next(run for run in sheet.runs if run.label == label)
-        numbers = [int(seed) for seed in group.seed]
-        what = asked.run_named(run.label, str(condition), f"seed {', '.join(map(str, numbers))}")
-        command = asked.where.command(run, str(condition), numbers, again=True)
+        what = asked.run_named(run.label, str(condition), words(group.replicate))
+        command = asked.where.command(run, str(condition), list(group.replicate), again=True)
         found.append((f"{what}: its metrics.csv is gone", command))
     return found
 

@@ -22,6 +22,7 @@ from deepset_bench.molecules.internal import Coordinate, named
 from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.one_molecule import Group, groups
 from deepset_bench.molecules.topology import molecule_of
+from deepset_bench.replicate import Replicate, words
 from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import IMPOSSIBLE, collect
 from deepset_bench.study.columns import usual
@@ -151,9 +152,9 @@ class Chosen:
     @property
     def one_run(self) -> str:
         """How many runs are shown, for a caption."""
-        seeds = sorted({folder.name.removeprefix("seed-") for folder in self.runs.values()})
+        named = (Replicate.named(folder.name) for folder in self.runs.values())
         each = " for each condition" if len(self.runs) > 1 else ""
-        return f"{self.row.label}, one run{each} (n = 1, seed {', '.join(seeds)})"
+        return f"{self.row.label}, one run{each} (n = 1, {words(one for one in named if one)})"
 
     def figure(
         self,
@@ -204,7 +205,7 @@ def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
         if len(aside):
             missing.append((f"{name}: {aside.reason.iloc[0]}", ""))
             continue
-        words = asked.where.command(run, condition, [0], again=not own.empty)
+        words = asked.where.command(run, condition, [Replicate(0)], again=not own.empty)
         what = asked.where.runs.without_parameters() if len(own) else "not run"
         missing.append((f"{name}: {what}", words))
     return Chosen(run, found, data or asked.data(only)[0], missing)

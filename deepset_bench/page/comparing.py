@@ -45,7 +45,7 @@ class Facts:
 
     def _who(self, runs: pd.DataFrame) -> dict[str, str]:
         rows, of = runs.label.nunique(), len(self._table.sweep.runs)
-        seeds = many(runs.seed.nunique(), "seed")
+        seeds = many(runs.replicate.nunique(), "seed")
         return {"who": f"{rows} of {many(of, 'variant')}, {seeds} each"}
 
     def floor(self, condition: str) -> dict[str, Any] | None:
@@ -139,7 +139,7 @@ class Facts:
         """
         printed = self._done(condition).set_index("row").energy_printed.dropna()
         runs = self._compared(condition)
-        errors = runs.pivot_table(index="label", columns="seed", values="energy_mean")
+        errors = runs.pivot_table(index="label", columns="replicate", values="energy_mean")
         errors = errors[errors.index.isin(printed.index)]
         if len(errors) < _FEW:
             return None

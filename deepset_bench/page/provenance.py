@@ -56,9 +56,9 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
         for (label, condition), group in done.groupby(["label", "condition"], sort=False):
             home = group.folder.iloc[0].parent
             if home not in found:
-                seeds = [int(seed) for seed in group.seed]
-                command = where.command(runs[str(label)], str(condition), seeds)
-                ordered = group.sort_values("seed")
+                every = list(group.replicate)
+                command = where.command(runs[str(label)], str(condition), every)
+                ordered = group.sort_values("replicate")
                 rows = [_row(row, unit, software) for _, row in ordered.iterrows()]
                 found[home] = SeedGroup(home, command, seeds=rows)
             found[home].tables.append(table.sweep.name)
@@ -80,7 +80,7 @@ def _row(run: pd.Series, unit: str, software: list[str]) -> list[Cell]:
     best = f"{result.get('best_epoch', '?')} of {result.get('epochs', '?')}"
     ended = str(status.get("updated", ""))[:16].replace("T", " ")
     return [
-        Cell(str(run["seed"])),
+        Cell(run["replicate"].number),
         *errors,
         Cell(best),
         Cell(value=run["seconds"]),

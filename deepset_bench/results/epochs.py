@@ -13,7 +13,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.results import storage
 
 FOLDER = "folder"
-"""DATA/CONDITION/VARIANT/seed-N, below the folder of the runs: what both tables share."""
+"""DATA/CONDITION/VARIANT/REPLICATE, below the folder of the runs: what both tables share."""
 _NAME = re.compile(r"\w+", re.ASCII)
 
 

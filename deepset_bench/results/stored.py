@@ -23,6 +23,7 @@ from deepset_bench.record import (
     wrong_result,
     wrong_status,
 )
+from deepset_bench.replicate import Replicate
 from deepset_bench.results import epochs, storage
 from deepset_bench.results.cells import value
 from deepset_bench.results.flattening import FILES, nested, written
@@ -37,7 +38,7 @@ ORDER = "key_order"
 """For a file whose keys follow each other in another order than the columns: the places, from 0,
 of the run's columns of it in that order."""
 _PLACE = re.compile(r"[^\x00-\x1f/]+(/[^\x00-\x1f/]+)*")
-_TOGETHER = re.compile(r"seeds-[\d-]+/evaluation/[^\x00-\x1f/]+")
+_TOGETHER = re.compile(r"seeds-\d+(-split)?(-\d+(-split)?)*/evaluation/[^\x00-\x1f/]+")
 _OF_CONTENT = {STATUS: wrong_status, RESULT: wrong_result}
 
 
@@ -139,7 +140,7 @@ class StoredRuns(RunRecords):
     runs: dict[str, StoredRun]
     groups: dict[str, list[tuple[str, str]]] = field(repr=False)
 
-    def seeds(self, home: Path) -> list[int]:
+    def replicates(self, home: Path) -> list[Replicate]:
         """See `RunRecords`."""
         return self._homes.get(self._below(home), [])
 
@@ -177,14 +178,13 @@ class StoredRuns(RunRecords):
         return path.relative_to(self.root).as_posix()
 
     @cached_property
-    def _homes(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
+    def _homes(self) -> dict[str, list[Replicate]]:
+        found: dict[str, list[Replicate]] = {}
         for folder in self.runs:
             home, _, name = folder.rpartition("/")
-            seed = name.removeprefix("seed-")
-            if seed != name and seed.isdecimal():
-                found.setdefault(home, []).append(int(seed))
-        return {home: sorted(seeds) for home, seeds in found.items()}
+            if one := Replicate.named(name):
+                found.setdefault(home, []).append(one)
+        return {home: sorted(those) for home, those in found.items()}
 
 
 def read(file: Path) -> StoredRuns:

@@ -94,8 +94,8 @@ def _decide(
     for variant, baseline in claim.pairs:
         ours, theirs = values(variant), values(baseline)
         if timed:  # on one kind of machine, or the difference is the machine's
-            both = ours.merge(theirs, on=["seed", "device"])
-            ours, theirs = (frame[frame.seed.isin(both.seed)] for frame in (ours, theirs))
+            both = ours.merge(theirs, on=["replicate", "device"])
+            ours, theirs = (frame[frame.replicate.isin(both.replicate)] for frame in (ours, theirs))
         pair = by_seed(ours, column), by_seed(theirs, column)
         name = f"{variant} against {baseline}"
         effects.append(effect(name, *pair, len(claim.pairs), relative=not timed))

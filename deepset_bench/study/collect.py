@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepset_bench import registry
+from deepset_bench import registry, replicate
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.definition import Variant
@@ -23,6 +23,7 @@ from deepset_bench.groups import groups
 from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
 from deepset_bench.record import ENDED, RunRecord, RunRecords
+from deepset_bench.replicate import Replicate
 from deepset_bench.results.opening import opened
 from deepset_bench.runs import variant_home, with_start
 from deepset_bench.study.columns import Column, usual
@@ -54,15 +55,16 @@ class Where:
     def __post_init__(self) -> None:
         for text in self.overrides:
             key = text.lstrip("+").split("=", 1)[0]
-            if key in ("seed", "condition", "runs_dir"):
-                instead = {"seed": "every seed there is", "condition": "--condition"}
+            if key in (*replicate.KEYS, "condition", "runs_dir"):
+                instead = dict.fromkeys(replicate.KEYS, "every seed there is")
+                instead["condition"] = "--condition"
                 raise UserError(f"{text}: tables and figures take {instead.get(key, '--runs-dir')}")
 
     def command(
         self,
         run: Row,
         condition: str,
-        seeds: Sequence[int],
+        those: Sequence[Replicate],
         *,
         again: bool = False,
         also: Sequence[Variant] = (),
@@ -72,7 +74,7 @@ class Where:
         Args:
             run: of a comparison.
             condition: that it is under.
-            seeds: of the runs.
+            those: runs of it.
             again: they are there, and are replaced.
             also: what they are to know beside what they are made of, such as metrics.
         """
@@ -80,13 +82,13 @@ class Where:
         needed = [*self.variants([run], condition), *also]
         own = registry.to_type(needed, names_study=False)
         one = ["bench", "train", *words, *self.dir]
-        if again:  # bench train alone forgets an earlier run
-            each = [shlex.join([*one, f"seed={seed}", "--fresh", *own]) for seed in seeds]
-            return " && ".join(each)
-        if len(seeds) == 1:
-            return shlex.join([*one, f"seed={seeds[0]}", *own])
-        chosen = f"seed={','.join(map(str, seeds))}"
-        return shlex.join(["bench", "sweep", *words, *self.dir, chosen, *own])
+        if again or len(those) == 1:  # bench train alone forgets an earlier run
+            own = ["--fresh", *own] if again else own
+            chosen = [line for each in those for line in replicate.overrides([each])]
+        else:
+            one = ["bench", "sweep", *words, *self.dir]
+            chosen = replicate.overrides(those)
+        return " && ".join(shlex.join([*one, *lines, *own]) for lines in chosen)
 
     def variants(self, runs: Iterable[Row], condition: str) -> list[Variant]:
         """What runs are made of; nothing of one that cannot be so."""
@@ -142,11 +144,12 @@ def named(label: object, condition: object) -> str:
 def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.DataFrame:
     """Every run of a sweep that is on disk or should be.
 
-    Should be: each seed that any run of the sweep has, under each condition; seed 0 if there is
-    none.
+    Should be: each replicate that any run of the sweep has, under each condition; seed 0 if there
+    is none.
 
     Returns:
-        One row a run: `label`, `condition`, `seed`, `folder` (its path), `run` (its `RunRecord`;
+        One row a run: `label`, `condition`, `replicate` and of it `seed` and `split` (a number or
+        None), which tell it from others of the row, `folder` (its path), `run` (its `RunRecord`;
         None for IMPOSSIBLE), `state` (`done`, or what stands in the way; IMPOSSIBLE once for all
         seeds), `reason`, `defect` (the first finding where the data's verdict is `defect`),
         `device`, `parameters`, `seconds`, `floor` (eV/angstrom), `result` and of it `metrics` and
@@ -165,25 +168,36 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
             try:
                 wanted = with_start(experiment(lines, options), records)
             except UserError as error:  # overrides that other variants may take
-                one = {"label": run.label, "condition": condition, "seed": 0, "folder": Path()}
-                one["run"] = None
-                impossible.append(one | {"state": IMPOSSIBLE, "reason": str(error)})
+                one = _named(run.label, condition, Replicate(0), Path())
+                wrong = {"run": None, "state": IMPOSSIBLE, "reason": str(error)}
+                impossible.append(one | wrong)
                 continue
             homes[run.label, condition] = wanted, variant_home(wanted, records)
     if not homes and not _is_taken(where.overrides):
         raise UserError(impossible[0]["reason"])
     columns = usual()
-    there = {seed for home in {home for _, home in homes.values()} for seed in records.seeds(home)}
+    every_home = {home for _, home in homes.values()}
+    there = {one for home in every_home for one in records.replicates(home)}
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
     now = catalogue.checksums(sorted(every))
     rows = [
-        {"label": label, "condition": condition, "seed": seed, "folder": run.path, "run": run}
-        | _known(where.done, run, wanted, seed, now, columns)
+        _named(label, condition, one, run.path)
+        | {"run": run}
+        | _known(where.done, run, wanted, one, now, columns)
         for (label, condition), (wanted, home) in homes.items()
-        for seed in sorted(there) or [0]
-        for run in [records.run(home / f"seed-{seed}")]
+        for one in sorted(there) or [Replicate(0)]
+        for run in [records.run(home / str(one))]
     ]
-    return pd.DataFrame([*rows, *impossible])
+    frame = pd.DataFrame([*rows, *impossible])
+    # Of numbers and None, pandas makes numbers and NaN.
+    frame["split"] = pd.Series([one.split for one in frame.replicate], dtype=object)
+    return frame
+
+
+def _named(label: str, condition: str, one: Replicate, folder: Path) -> dict[str, Any]:
+    """What tells a row from others."""
+    which = {"replicate": one, "seed": one.seed, "split": one.split}
+    return {"label": label, "condition": condition, **which, "folder": folder}
 
 
 @cache
@@ -202,14 +216,14 @@ def _known(
     done: dict[Path, dict[str, Any]],
     run: RunRecord,
     wanted: Experiment,
-    seed: int,
+    one: Replicate,
     now: Mapping[str, str],
     columns: Sequence[Column],
 ) -> dict[str, Any]:
     """The row of a run, read once where it is done."""
     if run.path in done:
         return done[run.path]
-    row = _row(run, wanted, seed, now, columns)
+    row = _row(run, wanted, one, now, columns)
     if row["state"] == "done":
         done[run.path] = row
     return row
@@ -218,7 +232,7 @@ def _known(
 def _row(
     run: RunRecord,
     wanted: Experiment,
-    seed: int,
+    one: Replicate,
     now: Mapping[str, str],
     columns: Sequence[Column],
 ) -> dict[str, Any]:
@@ -233,7 +247,8 @@ def _row(
         return {"state": state, "reason": status.get("reason", "")}
     if result["status"] == DAMAGED:
         return {"state": DAMAGED, "reason": result["reason"]}
-    config = dataclasses.replace(wanted.config, seed=seed)
+    data = dataclasses.replace(wanted.config.data, split_seed=one.split)
+    config = dataclasses.replace(wanted.config, seed=one.seed, data=data)
     checksums = {name: now[name] for name in config.sets}
     if conflict := run.another(dataclasses.replace(wanted, config=config), checksums):
         return {"state": ANOTHER, "reason": conflict}

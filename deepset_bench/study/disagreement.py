@@ -41,7 +41,7 @@ def block(
     """
     rows, gaps = [], []
     for run in sweep.runs:
-        members = done[done.label == run.label].sort_values("seed").run.tolist()
+        members = done[done.label == run.label].sort_values("replicate").run.tolist()
         if len(members) < 2:
             continue
         found = _evaluation(members, records)

@@ -10,6 +10,8 @@ import pandas as pd
 
 from deepset_bench import registry
 from deepset_bench.reading import DAMAGED
+from deepset_bench.replicate import overrides
+from deepset_bench.replicate import words as called
 from deepset_bench.scoring.table import Metric
 from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where, named, under
 from deepset_bench.study.columns import is_lacking
@@ -41,9 +43,9 @@ def gaps(
     possible = runs.state != IMPOSSIBLE
     if not possible.any():
         return [(f"{sweep.name}: left out, no run of it can be so ({runs.reason.iloc[0]})", "")]
-    seeds = [f"seed={','.join(str(seed) for seed in sorted(set(runs[possible].seed)))}"]
+    seeds = overrides(runs[possible].replicate)
     if all(runs[possible].state == "not run"):
-        seeds = ["--seeds", "3"]  # one has no interval, and two have a useless one
+        seeds = [["--seeds", "3"]]  # one has no interval, and two have a useless one
     absent = {c: rest[(rest.condition == c) & (rest.state == "not run")] for c in conditions}
     sizes = runs[possible].groupby("condition").size()
     whole = [c for c, those in absent.items() if 0 < len(those) == sizes[c]]
@@ -58,15 +60,15 @@ def gaps(
             words += [] if sweep.condition else under(",".join(those))
             what = f"{what}: not run" if what else "not run"
             own = registry.to_type(v for c in those for v in where.variants(sweep.runs, c))
-            found.append((what, shlex.join([*words, *where.dir, *seeds, *own])))
+            each = [shlex.join([*words, *where.dir, *chosen, *own]) for chosen in seeds]
+            found.append((what, " && ".join(each)))
             rest = rest.drop([index for c in those for index in absent[c].index])
     for (label, condition, state, reason), group in rest.groupby(
         ["label", "condition", "state", "reason"], sort=False
     ):
         run = next(run for run in sweep.runs if run.label == label)
-        numbers = [int(seed) for seed in group.seed]
-        what = f"{named(label, condition)}, seed {', '.join(map(str, numbers))}: {state}"
-        command = where.command(run, str(condition), numbers, again=state in _ENDED)
+        what = f"{named(label, condition)}, {called(group.replicate)}: {state}"
+        command = where.command(run, str(condition), list(group.replicate), again=state in _ENDED)
         if state == IMPOSSIBLE:
             what, command = f"{named(label, condition)}: {state}", ""
         found.append((f"{what} ({reason})" if reason else what, command))
@@ -104,7 +106,7 @@ def lacking(
             what += "; without a checkpoint it is trained anew, each run as the first"
             first = those.iloc[0]
             run = next(run for run in sweep.runs if run.label == first.label)
-            given = run, str(first.condition), [int(first.seed)]
+            given = run, str(first.condition), [first.replicate]
             command = where.command(*given, again=True, also=[metric.variant for metric in missed])
             if later := [metric for metric in missed if metric.on_demand]:
                 command += f" && {_evaluate(sweep, those[:1], later, where)}"
@@ -132,7 +134,7 @@ def _named(runs: pd.DataFrame, of: int) -> str:
     if len(groups) > _MANY:
         return f"{len(runs)} of {of} runs lack"
     each = (
-        f"{named(label, condition)}, seed {', '.join(map(str, group.seed))}"
+        f"{named(label, condition)}, {called(group.replicate)}"
         for (label, condition), group in groups
     )
     return f"{'; '.join(each)} lack"
@@ -146,8 +148,7 @@ def left_out(runs: pd.DataFrame) -> list[str]:
     """
     aside = runs[runs.state.isin((ANOTHER, DAMAGED))]
     return [
-        f"left out: {named(label, condition)}, seed {', '.join(map(str, group.seed))}: "
-        f"{state} ({reason})"
+        f"left out: {named(label, condition)}, {called(group.replicate)}: {state} ({reason})"
         for (label, condition, state, reason), group in aside.groupby(
             ["label", "condition", "state", "reason"], sort=False
         )

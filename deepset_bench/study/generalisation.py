@@ -61,7 +61,12 @@ def rows(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
                 f"{part} {name}": _at(run["metrics"], keys)
                 for (part, name), (_, keys) in COLUMNS.items()
             }
-            first = {"sweep": sweep.name, "row": run["label"], "seed": run["seed"]}
+            first = {
+                "sweep": sweep.name,
+                "row": run["label"],
+                "seed": run["seed"],
+                "split": run["split"],
+            }
             found.append({**first, **values})
     frame = pd.DataFrame(found)
     frame.attrs[LEFT_OUT] = aside

@@ -22,8 +22,8 @@ def shared(runs: pd.DataFrame, fewest: int = 1) -> pd.DataFrame:
         Those that are done; none where fewer seeds are shared.
     """
     done = runs[runs.state == "done"]
-    having = done.groupby(["label", "condition"]).seed.transform("nunique")
+    having = done.groupby(["label", "condition"]).replicate.transform("nunique")
     there = done[having >= fewest]
-    each = [set(group.seed) for _, group in there.groupby(["label", "condition"])]
+    each = [set(group.replicate) for _, group in there.groupby(["label", "condition"])]
     common = set.intersection(*each) if each else set()
-    return there[there.seed.isin(common if len(common) >= fewest else ())]
+    return there[there.replicate.isin(common if len(common) >= fewest else ())]

@@ -9,6 +9,8 @@ from functools import cache
 
 import numpy as np
 
+from deepset_bench.replicate import Replicate
+
 CONFIDENCE = 0.95
 
 
@@ -81,12 +83,14 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
 
 
 def paired(
-    values: Mapping[int, float], baseline: Mapping[int, float], confidence: float = CONFIDENCE
+    values: Mapping[Replicate, float],
+    baseline: Mapping[Replicate, float],
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
-    """Difference of two variants by seed, over the seeds that both have.
+    """Difference of two variants by replicate, over those that both have.
 
-    The seed draws the split and the order of the frames, so that runs of one seed share both and
-    their difference scatters less than either.
+    Its seeds draw the split and the order of the frames, so that runs of one replicate share both
+    and their difference scatters less than either.
     """
     shared = sorted(values.keys() & baseline.keys())
-    return estimate([values[seed] - baseline[seed] for seed in shared], confidence)
+    return estimate([values[one] - baseline[one] for one in shared], confidence)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from deepset_bench.replicate import Replicate
 from deepset_bench.scoring.table import Metric
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.columns import Column, added, of_runs, usual
@@ -91,15 +92,15 @@ def build(
 _NEEDED = ("defect", "parameters", "seconds", "floor", "device")
 
 
-def by_seed(runs: pd.DataFrame, column: str) -> dict[int, float]:
-    """Seed -> value, of the runs that are done and have one."""
-    each = zip(runs.state, runs.seed, runs[column], strict=True)
+def by_seed(runs: pd.DataFrame, column: str) -> dict[Replicate, float]:
+    """Replicate -> value, of the runs that are done and have one."""
+    each = zip(runs.state, runs.replicate, runs[column], strict=True)
     return _numbered((n, x) for state, n, x in each if state == "done")
 
 
-def _numbered(values: Iterable[tuple[int, float | None]]) -> dict[int, float]:
+def _numbered(values: Iterable[tuple[Replicate, float | None]]) -> dict[Replicate, float]:
     """Those that are numbers."""
-    there = ((int(n), float(x)) for n, x in values if x is not None)
+    there = ((n, float(x)) for n, x in values if x is not None)
     return {n: x for n, x in there if not math.isnan(x)}
 
 
@@ -117,10 +118,10 @@ def _rows(
     baseline = members.get(sweep.baseline, [])
     # Labels may differ between the rows of a sweep: the trivial baseline is measured on the
     # baseline's, where there is one.
-    typical = list({run["seed"]: run for run in reversed(baseline or done)}.values())[::-1]
+    typical = list({run["replicate"]: run for run in reversed(baseline or done)}.values())[::-1]
 
-    def numbers(runs: Sequence[_Run], column: str) -> dict[int, float]:
-        return _numbered((run["seed"], run[column]) for run in runs)
+    def numbers(runs: Sequence[_Run], column: str) -> dict[Replicate, float]:
+        return _numbered((run["replicate"], run[column]) for run in runs)
 
     compared = {c.name: numbers(baseline, f"{c.name}_{part}") for c in columns}
 
@@ -184,9 +185,9 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
     findings = done[done.defect != ""].groupby("condition").defect
     notes += [f"{f'† {name}'.rstrip()}: {lines.mode()[0]}." for name, lines in findings]
     for condition, group in done.groupby("condition"):
-        seeds = set(group[group.label == sweep.baseline].seed)
+        seeds = set(group[group.label == sweep.baseline].replicate)
         for label, members in group.groupby("label", sort=False):
-            own = set(members.seed)
+            own = set(members.replicate)
             if seeds and own - seeds:
                 shared = f"{len(own & seeds)} of its {len(own)} seeds"
                 who = named(label, condition)

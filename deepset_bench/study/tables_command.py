@@ -10,6 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
+from deepset_bench import replicate
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.files import check_writable, csv_text, write_text
@@ -136,7 +137,7 @@ def after_sweep(arguments: Sequence[str]) -> None:
         if key in ("condition", "runs_dir"):
             value = override.value()
             given[key] = line.partition("=")[2] if key == "condition" else str(value)
-        elif key != "seed":
+        elif key not in replicate.KEYS:
             rest.append(line)
     where = Where(tuple(rest), Path(given["runs_dir"]) if "runs_dir" in given else None)
     conditions = given.get("condition", "").strip("[]").split(",") if "condition" in given else []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepset_bench.replicate import Replicate
 from deepset_bench.study.statistics import CONFIDENCE, Estimate, paired
 
 HOLDS, SMALLER, REVERSED, UNDECIDED = "holds", "smaller", "reversed", "undecided"
@@ -23,8 +24,8 @@ EQUAL_RULE = (
 )
 """The same of `judge_equal`."""
 
-Values = Mapping[int, float]
-"""Seed -> value."""
+Values = Mapping[Replicate, float]
+"""Replicate -> value."""
 
 
 @dataclass(frozen=True)

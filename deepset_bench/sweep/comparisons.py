@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from deepset_bench import replicate
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
 from deepset_bench.reading import mapping, read_yaml
@@ -43,7 +44,7 @@ class Comparison:
         baseline: label of the run that the others are compared with.
         common: overrides that all runs share.
         runs: in the order of the file; each is one run but for its seed.
-        seeds: the override that lists seeds, if there is one.
+        seeds: the overrides that list seeds, of runs and of splits, if there are any.
         file: what `bench sweep` takes for it: a path, a name or overrides.
     """
 
@@ -163,8 +164,8 @@ def _apart(lines: Sequence[str], common: Sequence[str]) -> list[str]:
 
 
 def _seeds(lines: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The overrides of the seed, which make no row of their own, and the others."""
-    seeds = tuple(line for line in lines if line.lstrip("+").startswith("seed="))
+    """The overrides of the two seeds, which make no row of their own, and the others."""
+    seeds = tuple(line for line in lines if line.lstrip("+").partition("=")[0] in replicate.KEYS)
     return seeds, [line for line in lines if line not in seeds]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deepset_bench import replicate
 from deepset_bench.config import asked_for
 from deepset_bench.config_file import completed
 from deepset_bench.errors import UserError
 from deepset_bench.groups import is_override
 from deepset_bench.overrides import quoted
 from deepset_bench.record import RunRecord, RunRecords
+from deepset_bench.replicate import Replicate
 from deepset_bench.runs import variant_home
 from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.plan import plan
@@ -39,12 +41,12 @@ def listed(words: Sequence[str], runs: RunRecords) -> list[RunRecord]:
                 raise UserError(f"{word} is not the folder of a run; bench status lists these")
         where = f"runs_dir={quoted(str(runs.root))}"
         planned = [run.experiment for run in plan([*named, *overrides, where]).runs]
-        asked = [variant_home(one, runs) / f"seed-{one.config.seed}" for one in planned]
+        asked = [variant_home(one, runs) / str(Replicate.of(one.config)) for one in planned]
         each = {path: runs.run(path) for path in asked}
-        if not any(word.lstrip("+").startswith("seed=") for word in overrides):
+        if not any(word.lstrip("+").partition("=")[0] in replicate.KEYS for word in overrides):
             homes = dict.fromkeys(path.parent for path in asked)
-            seeds = [home / f"seed-{seed}" for home in homes for seed in runs.seeds(home)]
-            each |= {path: run for path in seeds if (run := runs.run(path)).is_run()}
+            every = [home / str(one) for home in homes for one in runs.replicates(home)]
+            each |= {path: run for path in every if (run := runs.run(path)).is_run()}
         return [each[path] for path in sorted(each)]
     else:
         found = list(runs.every())

@@ -18,6 +18,7 @@ from rich.text import Text
 from deepset_bench.console import Console
 from deepset_bench.overrides import last_of_each
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.replicate import Replicate
 from deepset_bench.surroundings import visible
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.plan import Run
@@ -80,14 +81,15 @@ def facts(name: str, stands: Standing) -> dict[str, Any]:
     """What `bench status --json` prints of a run; keys are added, never changed.
 
     Args:
-        name: its folder below the runs folder, DATA/CONDITION/VARIANT/seed-N.
+        name: its folder below the runs folder, DATA/CONDITION/VARIANT/REPLICATE.
         stands: where it stands.
     """
     *_, data, condition, variant, seed = ["", "", "", *Path(name).parts]
-    number = seed.removeprefix("seed-")
+    which = Replicate.named(seed)
     return {
         **{"run": name, "data": data, "condition": condition, "variant": variant},
-        "seed": int(number) if number.isdecimal() else None,
+        "seed": which.seed if which else None,
+        "split": which.split if which else None,
         "state": stands.state,
         "reason": stands.reason,
         "epoch": stands.epoch,

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import replicate
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
@@ -63,7 +64,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """DATA/CONDITION/VARIANT/seed-N."""
+        """DATA/CONDITION/VARIANT/REPLICATE."""
         return "/".join(self.folder.path.parts[-4:])
 
     @cached_property
@@ -145,8 +146,9 @@ def _check_names(runs: Sequence[Run]) -> None:
     first: dict[Path, Run] = {}
     for run in runs:
         other = first.setdefault(run.folder.path.parent, run)
-        a, b = (flat(one.experiment.determinants) | {"seed": None} for one in (other, run))
-        if differing := [key for key in {**a, **b} if a.get(key) != b.get(key)]:
+        a, b = (flat(one.experiment.determinants) for one in (other, run))
+        keys = [key for key in {**a, **b} if key not in replicate.KEYS]
+        if differing := [key for key in keys if a.get(key) != b.get(key)]:
             raise UserError(
                 f"name={run.experiment.config.name} would be two variants, which differ in "
                 f"{differing[0]}; name each of them, or none"

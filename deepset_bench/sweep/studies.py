@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import replicate
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
 from deepset_bench.reading import mapping, read_yaml
@@ -250,7 +251,7 @@ def _beside(path: Path) -> str:
 
 def _is_axis(line: str) -> bool:
     key = line.lstrip("+").partition("=")[0]
-    return key != "seed" and len(comparisons.of_axes([line]).runs) > 1
+    return key not in replicate.KEYS and len(comparisons.of_axes([line]).runs) > 1
 
 
 def _list(content: Any, where: str) -> list[str]:

@@ -193,7 +193,9 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     data = config.data
     whole = divide(data.name, config.task)
     frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
-    division = split(frames, data.split, *sizes, config.seed, whole.pool, data.held_out_size)
+    division = split(
+        frames, data.split, *sizes, config.drawing_seed, whole.pool, data.held_out_size
+    )
     division = division.within(whole.pool, whole.ood)
     train = part_of(frames, division.train)
     scored = {"val": frames.select(division.val), "test": frames.select(division.test)}

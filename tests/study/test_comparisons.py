@@ -6,6 +6,7 @@ import pytest
 
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
+from deepset_bench.replicate import Replicate
 from deepset_bench.runs import run_folder
 from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of
 from deepset_bench.study.gaps import gaps
@@ -42,7 +43,7 @@ def test_twenty_distinct_runs(condition):
 
 def test_a_command_to_type_gives_each_key_once():
     row = comparisons.Row("wide", ("width=64", "condition=report"))
-    words = Where(("width=8",)).command(row, "report", [3]).split()
+    words = Where(("width=8",)).command(row, "report", [Replicate(3)]).split()
     assert words == ["bench", "train", "width=8", "condition=report", "seed=3"]
 
 

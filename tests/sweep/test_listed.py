@@ -92,9 +92,9 @@ def test_the_keys_of_json(runs, monkeypatch, capsys):
     (line,) = told(monkeypatch, capsys, "status", "--json", "condition=report")
     assert json.loads(line) == {
         **{"run": "tiny/report/baseline/seed-0", "data": "tiny", "condition": "report"},
-        **{"variant": "baseline", "seed": 0, "state": "done", "reason": "", "epoch": 1},
-        **{"epochs": 150, "val_energy_mae_ev": 1.0, "val_forces_mae_ev_per_angstrom": 1.0},
-        **{"seconds": 1, "seconds_left": None},
+        **{"variant": "baseline", "seed": 0, "split": None, "state": "done", "reason": ""},
+        **{"val_energy_mae_ev": 1.0, "val_forces_mae_ev_per_angstrom": 1.0},
+        **{"epoch": 1, "epochs": 150, "seconds": 1, "seconds_left": None},
     }
 
 
