@@ -92,6 +92,25 @@ def test_beside_gfn1(name, data, capsys):
         assert 1.0 < numbers(barrier)[1] < 4.0  # GFN1-xTB, eV
 
 
+def test_paired_ratios(tmp_path, capsys):
+    """Twice and half of the same errors, seed by seed; one seed of a row has no interval."""
+    each = [(row, seed) for row in "ab" for seed in range(2)] + [("c", 0)]
+    lines = [
+        f"{sweep},{row},{seed},{factor * (seed + 1)},{(seed + 1) / factor},1"
+        for sweep, factor in (("one", 1), ("other", 2))
+        for row, seed in [*each, (sweep, 0)]
+    ]
+    rows = tmp_path / "rows.csv"
+    heading = "sweep,row,seed,ood energy,ood relative,ood forces"
+    rows.write_text("\n".join([heading, *lines]))
+    text = printed("paired", capsys, str(rows), "one", "other")
+    same = "2.00 [2.00, 2.00] | 0.50 [0.50, 0.50] | 1.00 [1.00, 1.00] |"
+    assert text.splitlines()[2:] == [f"| a | 2 | {same}", f"| b | 2 | {same}",
+                                     f"| over rows | 3 | {same}"]  # fmt: skip
+    with pytest.raises(SystemExit):
+        printed("paired", capsys, str(rows), "one", "neither")
+
+
 def test_the_table_of_discontinuities(data, capsys):
     from deepset_bench.evaluation.evaluate_command import evaluate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -42,6 +43,12 @@ NOTES = [
     "undetermined, because its composition is not a linear combination of the training "
     "compositions.",
 ]
+
+NO_BETTER = "‡"
+NO_BETTER_NOTE = (
+    f"{NO_BETTER}: no smaller than the error of predicting the mean energy, or zero force, of the "
+    "same frames."
+)
 
 
 def rows(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
@@ -97,7 +104,8 @@ def page(study: Study, conditions: Sequence[str], unit: str, where: Where) -> Pa
             )
             blocks += [together] if together else []
             missing += [*unread, *gaps(sweep, runs, [condition], where)]
-    notes = [*NOTES, disagreement.NOTE]
+    marked = any(NO_BETTER in cell.text for block in blocks for row in block.rows for cell in row)
+    notes = [*NOTES, *[NO_BETTER_NOTE] * marked, disagreement.NOTE]
     title = study.title if not study.tables else "Molecules and conformers that were not seen"
     return Page(study.name, title, blocks, notes, missing)
 
@@ -114,13 +122,14 @@ def _block(sweep: Comparison, runs: pd.DataFrame, unit: str, condition: str) -> 
             values = [_at(member["metrics"], keys) for member in members]
             known = [value for value in values if value is not None]
             found = estimate(known) if known else NOTHING
-            cells.append(_cell(found.mean, found.half, metric, unit))
+            at = [_at(member["baselines"], keys) for member in members]
+            nothing = estimate([value for value in at if value is not None]).mean
+            cell = _cell(found.mean, found.half, metric, unit)
+            cells.append(replace(cell, text=NO_BETTER) if found.mean >= nothing else cell)
             if known:
                 means.setdefault(column, []).append(found.mean)
-            if own_tasks or run is sweep.runs[0]:
-                nothing = [_at(member["baselines"], keys) for member in members]
-                if known := [value for value in nothing if value is not None]:
-                    trivial.setdefault(column, []).append(estimate(known).mean)
+            if (own_tasks or run is sweep.runs[0]) and not math.isnan(nothing):
+                trivial.setdefault(column, []).append(nothing)
         drawn.append(cells)
     averages = [("mean of these", means)] if own_tasks else []
     for name, averaged in [*averages, ("mean energy, zero force", trivial)]:

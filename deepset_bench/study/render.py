@@ -29,6 +29,7 @@ _LATEX = {
     "×": r"$\times$",
     "Δ": r"$\Delta$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "Å": r"\AA{}",
     "σ": r"$\sigma$",
     "<": r"\textless{}",
@@ -184,8 +185,8 @@ def _s_column(cells: Sequence[Cell]) -> str:
 
 
 def _s_cell(cell: Cell) -> str:
-    if cell.value is None:
-        return f"{{{latex_text(cell.text)}}}"
+    if cell.value is None or cell.text:  # a mark behind a number is no part of it
+        return f"{{{latex_text(cell.plain)}}}"
     half = "" if math.isnan(cell.half) else f" +- {cell.half:.{cell.digits}f}"
     return f"{chr(92) + 'bfseries ' if cell.bold else ''}{cell.value:.{cell.digits}f}{half}"
 
