@@ -276,6 +276,14 @@ def test_the_variants_of_the_tutorial_train(option, tiny, followed):
     assert errors[0] == pytest.approx(errors[1], rel=1e-3)
 
 
+def test_every_script_is_on_the_page_of_examples():
+    page = (DOCS / "examples.md").read_text(encoding="utf-8")
+    included = re.findall(r'^    --8<-- "(.*)"$', page, re.MULTILINE)
+    assert sorted(included) == sorted(
+        str(path.relative_to(ROOT)) for path in (DOCS / "examples").glob("*.py")
+    )
+
+
 def test_the_committed_runs_are_those_of_the_report():
     """All twenty variants, under both conditions."""
     variants = {experiment(run.overrides).variant for run in asked_for("report").runs}
