@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from deepset_bench.study import scatter
 from deepset_bench.study.claimed import EQUAL, Claim, claimed
 from deepset_bench.study.columns import Column
 from deepset_bench.study.gaps import LEFT_OUT
-from deepset_bench.study.tables import Table
+from deepset_bench.study.tables import Table, by_seed
 from deepset_bench.study.verdict import EQUAL_RULE, RULE, UNDECIDED
 from deepset_bench.sweep.studies import Study
 
@@ -116,8 +117,11 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     sweep = table.sweep
     title = f"{f'Table {numbered}' if numbered else sweep.name}: {sweep.title}"
     title = sweep.title if sweep.title == sweep.name else title
-    found = [*(_errors(table, column, unit, parts) for column in table.columns), _cost(table)]
-    return Page(table.sweep.name, title, found, table.notes, table.missing)
+    part = parts[0] if len(parts) == 1 else "mean"
+    spread = [s for c in table.columns if (s := _scatter(table, c, part))]
+    found = [*(_errors(table, column, unit, parts) for column in table.columns), *spread]
+    notes = [*table.notes, *([scatter.NOTE] if spread else [])]
+    return Page(table.sweep.name, title, [*found, _cost(table)], notes, table.missing)
 
 
 def claims_page(study: Study, claims: pd.DataFrame) -> Page:
@@ -227,6 +231,40 @@ def number(
     if math.isnan(value):
         return nothing
     return Cell(value=value / size, half=half / size, digits=digits, bold=bold)
+
+
+def _scatter(table: Table, column: Column, part: str) -> Section | None:
+    """Where the scatter of the runs comes from; None where no row has a grid of runs."""
+    if column.metric.of_run:
+        return None
+    rows: dict[str, list[Cell]] = {}
+    means: list[Cell] = [Cell("all of these", italic=True)]
+    for condition in table.conditions:
+        here = table.runs[table.runs.condition == condition]
+        found = {
+            run.label: scatter.components(
+                by_seed(here[here.label == run.label], f"{column.name}_{part}")
+            )
+            for run in table.sweep.runs
+        }
+        for label, one in found.items():
+            rows.setdefault(label, [Cell(label)]).extend(_components(one))
+        known = [one for one in found.values() if one]
+        means += _components(scatter.pooled(known) if known else None)
+    shown = [cells for cells in rows.values() if any(cell.value is not None for cell in cells)]
+    if not shown:
+        return None
+    names = ("splits × seeds", "split", "seed", "both")
+    columns = [("", "variant"), *((c, name) for c in table.conditions for name in names)]
+    heading = f"{column.words}: scatter over splits and seeds, in %"
+    return Section(heading, columns, [*shown, means] if len(shown) > 1 else shown)
+
+
+def _components(one: scatter.Components | None) -> list[Cell]:
+    if one is None:
+        return [DASH] * 4
+    shape = " × ".join(map(str, one.shape)) if one.shape else ""
+    return [Cell(shape) if shape else DASH, *(Cell(value=x, digits=1) for x in one.percent)]
 
 
 def _cost(table: Table) -> Section:
