@@ -15,6 +15,7 @@ from deepset_bench import (
     cli_export,
     cli_results,
     cli_study,
+    cli_time,
     grammar,
     surroundings,
 )
@@ -300,6 +301,7 @@ def check(
 
 
 app.command("export")(cli_export.export)
+app.command("time")(cli_time.time)
 
 
 @app.command()

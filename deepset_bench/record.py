@@ -29,6 +29,8 @@ ENDED = ("done", "diverged")
 """States of a run that is not trained any more."""
 STATES = ("queued", "running", "failed", *ENDED)
 CONFIG, RESULT, STATUS, METRICS = "config.yaml", "result.json", "status.json", "metrics.csv"
+TIMES = "times"
+"""Folder below that of the runs: a file for each call of `bench time`."""
 _RESULT: Kinds = {
     **dict.fromkeys(("metrics", "baselines", "data_verdict"), dict),
     **dict.fromkeys(("threads", "parameters", "epochs", "best_epoch"), int),
@@ -161,6 +163,13 @@ class RunRecords(ABC):
         """Evaluations of several seeds of a variant as one: `seeds-N-M/evaluation/NAME` -> content.
 
         Without those that are damaged, and in the order of their names.
+        """
+
+    @abstractmethod
+    def times(self) -> dict[str, dict[str, Any]]:
+        """Times of training steps that `bench time` measured, by the name of what was timed.
+
+        A damaged file: `state` damaged and `reason` alone.
         """
 
     @abstractmethod

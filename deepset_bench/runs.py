@@ -29,6 +29,7 @@ from deepset_bench.record import (
     RESULT,
     STATES,
     STATUS,
+    TIMES,
     RunRecord,
     RunRecords,
     settings_of,
@@ -290,6 +291,11 @@ class RunsFolder(RunRecords):
                 if isinstance(content, dict):
                     found[path.parent.relative_to(home).as_posix()] = content
         return found
+
+    def times(self) -> dict[str, dict[str, Any]]:
+        """See `RunRecords`."""
+        files = sorted((self.root / TIMES).glob("*.json"))
+        return {path.stem: read_json(path, lambda _: "", "state") for path in files}
 
     def without_parameters(self) -> str:
         """See `RunRecords`."""

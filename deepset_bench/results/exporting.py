@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deepset_bench.errors import UserError
 from deepset_bench.record import METRICS, RunRecord, RunRecords
-from deepset_bench.results import epochs, storage
+from deepset_bench.results import epochs, kept_times, storage
 from deepset_bench.results.cells import cell
 from deepset_bench.results.flattening import FILES, Cells, content, flattened, nested
 from deepset_bench.results.stored import AS_IS, EPOCHS, ORDER, TOGETHER, checked, is_place
 
 
-def export(records: RunRecords, runs: Sequence[RunRecord], file: Path) -> list[Path]:
+def export(
+    records: RunRecords,
+    runs: Sequence[RunRecord],
+    file: Path,
+    times: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Path]:
     """Write the tables.
 
     Args:
         records: where the runs are.
         runs: some of them.
         file: of the table of runs; the epochs go into `epochs.beside(file)`.
+        times: of training steps, as `RunRecords.times` has them; they go into
+            `kept_times.beside(file)`.
 
     Returns:
-        The files: that of the curves only where a run has some.
+        The files: that of the curves only where a run has some, that of the times where there are.
 
     Raises:
         UserError: a file name that says of no format, a run whose folder cannot be named in it.
@@ -51,11 +59,15 @@ def export(records: RunRecords, runs: Sequence[RunRecord], file: Path) -> list[P
         columns.append(ORDER)
     table = storage.Rows(columns, [[row.get(name, "") for name in columns] for row in rows])
     storage.write(file, table)
+    third = kept_times.beside(file)
     if texts:
         storage.write(second, epochs.table(texts, columns_of_epochs))
-        return [file, second]
-    second.unlink(missing_ok=True)  # of an earlier export
-    return [file]
+    if times:
+        kept_times.write_all(third, times)
+    written = {file: True, second: bool(texts), third: bool(times)}
+    for path in (path for path, is_there in written.items() if not is_there):
+        path.unlink(missing_ok=True)  # of an earlier export
+    return [path for path, is_there in written.items() if is_there]
 
 
 def _row(records: RunRecords, run: RunRecord) -> Cells:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, check_writable
-from deepset_bench.record import METRICS
+from deepset_bench.reading import DAMAGED
+from deepset_bench.record import METRICS, TIMES
+from deepset_bench.results import kept_times
 from deepset_bench.results.flattening import FILES
 from deepset_bench.results.stored import StoredRuns
 
 
 def restore(table: StoredRuns, root: Path) -> tuple[int, int]:
-    """Write config.yaml, result.json, status.json and metrics.csv of each run.
+    """Write config.yaml, result.json, status.json and metrics.csv of each run, and the times.
 
     Args:
         table: of the runs.
@@ -50,6 +52,10 @@ def _files(table: StoredRuns, root: Path) -> Iterator[tuple[Path, bytes]]:
             text = run.text(name)
             if text is not None:
                 yield root / folder / name, text.encode("utf-8", "surrogateescape")
+    for name, content in table.times().items():
+        if content.get("state") == DAMAGED:
+            raise UserError(f"{kept_times.beside(table.file)}: {content['reason']}")
+        yield root / TIMES / f"{name}.json", kept_times.text(content).encode()
     for home in table.groups:
         for name, content in table.together(table.root / home).items():
             text = json.dumps(content, indent=2) + "\n"

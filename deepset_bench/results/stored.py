@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.errors import UserError
-from deepset_bench.reading import json_of, yaml_of
+from deepset_bench.reading import json_of, read_json, yaml_of
 from deepset_bench.record import (
     CONFIG,
     METRICS,
@@ -24,7 +24,7 @@ from deepset_bench.record import (
     wrong_status,
 )
 from deepset_bench.replicate import Replicate
-from deepset_bench.results import epochs, storage
+from deepset_bench.results import epochs, kept_times, storage
 from deepset_bench.results.cells import value
 from deepset_bench.results.flattening import FILES, nested, written
 
@@ -170,6 +170,12 @@ class StoredRuns(RunRecords):
                 raise UserError(f"{row}, {error}") from None
         return found
 
+    def times(self) -> dict[str, dict[str, Any]]:
+        """See `RunRecords`."""
+        path = kept_times.beside(self.file)
+        found = read_json(path, _wrong_times, "state")
+        return {path.name: found} if "state" in found else found
+
     def without_parameters(self) -> str:
         """See `RunRecords`."""
         return f"{self.file} is a table, which has no parameters of runs"
@@ -303,6 +309,18 @@ def _evaluations(text: str) -> dict[str, dict[str, Any]]:
         if not (_TOGETHER.fullmatch(name) and is_place(name)) or not isinstance(content, dict):
             raise ValueError(f"column {TOGETHER}: {name!r:.60} is not an evaluation of seeds")
     return found
+
+
+def _wrong_times(content: dict[str, Any]) -> str:
+    """What is wrong with the times of a table, in words; empty for nothing."""
+    for name, one in content.items():
+        if name == "state" or not kept_times.is_name(name) or not _has_steps(one):
+            return f"{name!r:.40} is no measurement"
+    return ""
+
+
+def _has_steps(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("steps"), list)
 
 
 def is_place(folder: str) -> bool:

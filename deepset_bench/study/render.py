@@ -16,6 +16,7 @@ from deepset_bench.console import Console
 from deepset_bench.files import csv_text
 from deepset_bench.study.sections import EVIDENCE, Cell, Page, Section
 from deepset_bench.study.tables import NUMBERS, Table
+from deepset_bench.study.time_tables import IN_MS
 
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -198,7 +199,7 @@ def _text_cell(cell: Cell) -> str:
 def csv(tables: Sequence[Table], unit: str) -> str:
     """One line a row, part and condition of every table; units stand in the headings."""
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
-    renamed = {"seconds": "wall_time / s"}
+    renamed = {name: f"{name} / ms" for name in IN_MS}
     for column in {c.name: c for table in tables for c in table.columns}.values():
         size, name, _ = column.metric.shown(unit)
         for number in (f"{column.name}_{of}" for of in NUMBERS):

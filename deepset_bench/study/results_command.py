@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deepset_bench.errors import UserError
@@ -10,10 +10,13 @@ from deepset_bench.files import check_writable
 from deepset_bench.groups import is_override
 from deepset_bench.overrides import check_once
 from deepset_bench.record import RunRecord
-from deepset_bench.results import exporting, restoring, storage, stored
-from deepset_bench.study.collect import Where, collect
+from deepset_bench.results import epochs, exporting, kept_times, restoring, storage, stored
+from deepset_bench.study.collect import Where, collect, conditions_of
 from deepset_bench.study.tables_command import asked_for, conditions_shown
+from deepset_bench.study.times import asked, identity_of, timings
 from deepset_bench.surroundings import say
+from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.studies import Study
 
 
 def export(words: Sequence[str], file: Path, runs_dir: Path | None) -> None:
@@ -34,25 +37,46 @@ def export(words: Sequence[str], file: Path, runs_dir: Path | None) -> None:
     names = [word for word in words if word not in overrides]
     check_once(overrides)
     where = Where(tuple(overrides), runs_dir)
-    runs = _of(names, where) if words else where.runs.every()
+    measured, damaged = timings(where.runs)
+    for line in damaged:
+        say(line, error=True)
+    if words:
+        studies, where = asked_for(names, where)
+        runs = _runs(studies, where)
+        wanted = {identity for study in studies for identity in _steps(study, where)}
+        measured = [part for one in measured if (part := one.part(wanted))]
+    else:
+        runs = list(where.runs.every())
     if not runs:
         raise UserError(f"{where.runs.root}: holds no run{' of ' * bool(words)}{' '.join(words)}")
-    files = exporting.export(where.runs, runs, file)
-    beside = f", with their epochs in {files[1]}" if len(files) > 1 else ""
+    times = {one.name: one.content() for one in sorted(measured, key=lambda one: one.name)}
+    files = exporting.export(where.runs, runs, file, times)
+    others = {epochs.beside(file): "their epochs", kept_times.beside(file): "times of steps"}
+    named = [f"{others[path]} in {path}" for path in files[1:]]
+    beside = f", with {' and '.join(named)}" if named else ""
     say(f"{file}: {len(runs)} run{'s' * (len(runs) > 1)}{beside}")
 
 
-def _of(names: Sequence[str], where: Where) -> list[RunRecord]:
+def _sweeps(study: Study) -> Iterable[Comparison]:
+    return study.comparisons.values() if study.whole else (*study.tables, *study.unseen)
+
+
+def _runs(studies: Sequence[Study], where: Where) -> list[RunRecord]:
     """The runs of these studies and comparisons, each once."""
     found: dict[Path, RunRecord] = {}
-    studies, where = asked_for(names, where)
     for study in studies:
-        whole = study.comparisons.values() if study.whole else (*study.tables, *study.unseen)
-        for sweep in whole:
+        for sweep in _sweeps(study):
             for run in collect(sweep, conditions_shown(study, ()), where).run:
                 if run is not None and run.is_run():
                     found[run.path] = run
     return list(found.values())
+
+
+def _steps(study: Study, where: Where) -> Iterable[str]:
+    """The identities of the steps of its rows."""
+    for sweep in _sweeps(study):
+        shown = conditions_of(sweep, conditions_shown(study, ()))
+        yield from map(identity_of, asked(sweep, shown, where).values())
 
 
 def import_(file: Path, runs_dir: Path | None) -> None:

@@ -15,6 +15,7 @@ from deepset_bench.study.claimed import EQUAL, Claim, claimed
 from deepset_bench.study.columns import Column
 from deepset_bench.study.gaps import LEFT_OUT
 from deepset_bench.study.tables import Table, by_seed
+from deepset_bench.study.time_tables import TableTimes
 from deepset_bench.study.verdict import EQUAL_RULE, RULE, UNDECIDED
 from deepset_bench.sweep.studies import Study
 
@@ -121,7 +122,9 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     spread = [s for c in table.columns if (s := _scatter(table, c, part))]
     found = [*(_errors(table, column, unit, parts) for column in table.columns), *spread]
     notes = [*table.notes, *([scatter.NOTE] if spread else [])]
-    return Page(table.sweep.name, title, [*found, _cost(table)], notes, table.missing)
+    found = [*found, _size(table)]
+    found += [wall_time(table.times, table.conditions)] if table.times.timing else []
+    return Page(table.sweep.name, title, found, notes, [*table.missing, *table.times.missing])
 
 
 def claims_page(study: Study, claims: pd.DataFrame) -> Page:
@@ -267,16 +270,32 @@ def _components(one: scatter.Components | None) -> list[Cell]:
     return [Cell(shape) if shape else DASH, *(Cell(value=x, digits=1) for x in one.percent)]
 
 
-def _cost(table: Table) -> Section:
-    conditions = table.conditions
+def times_page(times: TableTimes, conditions: Sequence[str]) -> Page:
+    """What `bench time` shows of a comparison."""
+    sweep = times.sweep
+    return Page(sweep.name, sweep.title, [wall_time(times, conditions)], times.notes, [])
+
+
+def wall_time(times: TableTimes, conditions: Sequence[str]) -> Section:
+    """Each row's training step beside the baseline's."""
+    rows = []
+    for label in (run.label for run in times.sweep.runs):
+        cells = [Cell(label)]
+        for condition in conditions:
+            found = times.row(label, condition)
+            ratio = Cell(found.ratio.text, bold=found.ratio.excludes_one) if found.ratio else DASH
+            base = label == times.sweep.baseline and found.ratio
+            cells += [Cell("baseline") if base else ratio, Cell(found.ms or "—")]
+            cells.append(Cell(found.run or "—"))
+        rows.append(cells)
+    columns = [("", "variant"), *((c, name) for c in conditions for name in ("×", "ms", "run"))]
+    return Section("wall time of a training step", columns, rows)
+
+
+def _size(table: Table) -> Section:
     frame = table.frame[(table.frame.part == "mean") & (table.frame.kind == "run")]
     rows = []
     for row in frame.row.drop_duplicates():
-        group = frame[frame.row == row].set_index("condition")
-        counts = group.parameters.dropna()
-        cells = [Cell(row), Cell(value=float(counts.iloc[0])) if len(counts) else DASH]
-        for condition in conditions:
-            cells.append(number(group.seconds[condition], math.nan, 1.0, 0, DASH))
-        rows.append(cells)
-    columns = [("", "variant"), ("", "parameters"), *((c, "wall time / s") for c in conditions)]
-    return Section("size and mean wall time of a run", columns, rows)
+        counts = frame[frame.row == row].parameters.dropna()
+        rows.append([Cell(row), Cell(value=float(counts.iloc[0])) if len(counts) else DASH])
+    return Section("size", [("", "variant"), ("", "parameters")], rows)

@@ -16,6 +16,7 @@ from deepset_bench.study.columns import Column, added, of_runs, usual
 from deepset_bench.study.gaps import gaps, lacking
 from deepset_bench.study.published import PARTS, Published
 from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
+from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
 from deepset_bench.sweep.comparisons import Comparison
 
 _Run = Mapping[Any, Any]
@@ -33,8 +34,8 @@ class Table:
     Attributes:
         frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
             energy of the training frames, zero force) or `floor` (true forces against the labels).
-            `n` seeds in the folder `runs`; `defect`; `parameters`; `seconds`; and in the unit of
-            the metric, such as eV, for the METRIC of each column METRIC_printed, METRIC_mean and
+            `n` seeds in the folder `runs`; `defect`; `parameters`; the numbers of `RowTime`; and in
+            the unit of the metric, such as eV, for each column METRIC_printed, METRIC_mean and
             METRIC_half (its 95 % t-interval), METRIC_difference and METRIC_difference_half (paired,
             to the baseline, over `n_shared` seeds); METRIC_n seeds where it is no usual one. NaN:
             nothing printed, no run, or no interval from one seed.
@@ -42,6 +43,7 @@ class Table:
         runs: `collect`'s frame, with the folder of every run that the numbers are from.
         notes: what a reader has to know, a line each.
         missing: what stands in the way of a run, and the command that fills the gap.
+        times: of training steps.
     """
 
     sweep: Comparison
@@ -51,6 +53,7 @@ class Table:
     runs: pd.DataFrame
     notes: list[str]
     missing: list[tuple[str, str]]
+    times: TableTimes
 
 
 def build(
@@ -79,17 +82,18 @@ def build(
     runs = added(runs, [*usual(), *columns])
     known = published if published and published.of_these_data(where.overrides) else Published()
     done = [run for run in runs.to_dict("records") if run["state"] == "done"]
+    times = times_of(sweep, shown, where)
     rows = []
     for part in PARTS:
         for condition in shown:
             here = [run for run in done if run["condition"] == condition]
-            rows += _rows(sweep, here, columns, condition, part, known)
+            rows += _rows(sweep, here, columns, condition, part, known, times)
     missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
-    notes = _notes(sweep, runs, columns)
-    return Table(sweep, shown, pd.DataFrame(rows), columns, runs, notes, missing)
+    notes = [*_notes(sweep, runs, columns), *times.notes]
+    return Table(sweep, shown, pd.DataFrame(rows), columns, runs, notes, missing, times)
 
 
-_NEEDED = ("defect", "parameters", "seconds", "floor", "device")
+_NEEDED = ("defect", "parameters", "floor", "device")
 
 
 def by_seed(runs: pd.DataFrame, column: str) -> dict[Replicate, float]:
@@ -111,6 +115,7 @@ def _rows(
     condition: str,
     part: str,
     published: Published,
+    times: TableTimes,
 ) -> list[dict[str, object]]:
     members: dict[str, list[_Run]] = {}
     for run in done:
@@ -126,7 +131,6 @@ def _rows(
     compared = {c.name: numbers(baseline, f"{c.name}_{part}") for c in columns}
 
     def row(name: str, kind: str, runs: Sequence[_Run], prefix: str = "") -> dict[str, object]:
-        seconds = [run["seconds"] for run in runs]
         content: dict[str, object] = {
             "table": sweep.name,
             "row": name,
@@ -138,8 +142,8 @@ def _rows(
             "runs": str(runs[0]["folder"].parent) if runs else "",
             "defect": any(run["defect"] != "" for run in runs),
             "parameters": runs[0]["parameters"] if runs and kind == "run" else math.nan,
-            "seconds": estimate(seconds).mean if kind == "run" else math.nan,
         }
+        content |= (times.row(name, condition) if kind == "run" else RowTime()).numbers
         for column in columns:
             values = numbers(runs, f"{prefix}{column.name}_{part}")
             others = compared[column.name]

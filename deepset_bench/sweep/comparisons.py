@@ -85,11 +85,16 @@ def of_axes(overrides: Sequence[str]) -> Comparison:
     )
 
 
+def file_name(name: str) -> str:
+    """What a file is called that is of what was typed."""
+    kept = re.sub(r"[^\w.=,+-]+", "_", name).strip("_.")
+    if len(kept) > _LONGEST:
+        kept = f"{kept[:_LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return kept
+
+
 def write(one: Comparison, folder: Path) -> Path:
     """Keep what was typed as a sweep file, so that it has a name; returns its path."""
-    name = re.sub(r"[^\w.=,+-]+", "_", one.name).strip("_.")
-    if len(name) > _LONGEST:
-        name = f"{name[:_LONGEST]}-{hashlib.sha256(one.name.encode()).hexdigest()[:8]}"
     apart = [[line for line in row.overrides if line not in one.common] for row in one.runs]
     labels = [row.label for row in one.runs]
     content = {
@@ -98,7 +103,7 @@ def write(one: Comparison, folder: Path) -> Path:
         "common": list(one.common),
         "runs": [{"label": n, "overrides": o} for n, o in zip(labels, apart, strict=True)],
     }
-    path = folder / f"{name}.yaml"
+    path = folder / f"{file_name(one.name)}.yaml"
     write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return path
 

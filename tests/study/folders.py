@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.files import write_text
 from deepset_bench.record import DATA
+from deepset_bench.results.kept_times import text
 from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.study.collect import Where
+from deepset_bench.study.times import SCHEMA, asked, identity_of
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 
@@ -95,3 +99,33 @@ def _scores(energy: float | None, relative: float, forces: float) -> dict[str, A
             k: {"atoms": 9, "forces_mae_ev_per_angstrom": v} for k, v in shells.items()
         },
     }
+
+
+def write_times(
+    root: Path,
+    sweep: Comparison,
+    condition: str,
+    ms: Mapping[str, Sequence[float]],
+    *,
+    name: str = "timed",
+    overrides: Sequence[str] = (),
+    **others: Any,
+) -> Path:
+    """times/NAME.json as bench time leaves it: milliseconds in each round by label."""
+    rows = asked(sweep, [condition], Where(tuple(overrides)))
+    steps = [
+        {
+            **{"label": label, "condition": condition, "data": "but-2-ene", "variant": label},
+            **{"identity": identity_of(rows[label, condition]), "form": "fused"},
+            **{"compiled": True, "steps_a_run": 3000, "ms": list(values)},
+        }
+        for label, values in ms.items()
+    ]
+    content = {
+        **{"schema": SCHEMA, "measured": "2026-11-29T08:00:00+00:00", "processor": "Abacus"},
+        **{"cores": 2, "system": "Linux x86_64", "device": "cpu", "threads": 1, "versions": {}},
+        **{"steps_a_turn": 5, "warm_up": 5, "order_seed": 0, "waited": 0.001, "steps": steps},
+    }
+    path = root / "times" / f"{name}.json"
+    write_text(path, text(content | others))
+    return path

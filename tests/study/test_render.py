@@ -163,7 +163,9 @@ def test_latex_compiles(table, tmp_path):
 def test_csv_holds_every_part_of_several_tables_under_one_heading(table):
     frame = pd.read_csv(io.StringIO(render.csv([table, table], "mev")))
     assert len(frame) == 2 * len(table.frame)
-    assert {"energy_mean / (meV)", "forces_mean / (meV/Å)", "wall_time / s"} <= set(frame.columns)
+    assert {"energy_mean / (meV)", "forces_mean / (meV/Å)", "step_ratio", "step / ms"} <= set(
+        frame.columns
+    )
 
 
 def test_no_negative_zero():
