@@ -191,7 +191,8 @@ def identity_of(wanted: Experiment) -> str:
 
     Not where: the device and its threads are those of a measurement.
     """
-    config = replace(wanted.config, seed=0, init_sha256=None)
+    data = replace(wanted.config.data, split_seed=None)
+    config = replace(wanted.config, seed=0, data=data, init_sha256=None)
     checksums = catalogue.checksums(config.sets)
     run = replace(wanted, config=config).identity("+".join(checksums.values()))
     return f"{run} form={config.form} compile={str(config.compile).lower()}"
