@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,6 +146,19 @@ def ood_table(result: dict[str, Any]) -> Table:
     return table
 
 
+def _held_out(scores: Mapping[str, Any], errors: Mapping[str, Any]) -> str:
+    """Errors on the held-out frames with their standard errors, those that there are."""
+    said = []
+    for name, key, unit in (("energy", ENERGY_MAE, "meV"), ("forces", FORCES_MAE, "meV/Å")):
+        value, error = scores[key], errors[key]
+        if value is not None:
+            spread = "" if error is None else f" ± {1000 * error:.1f}"
+            said.append(f"{name} MAE {1000 * value:.1f}{spread} {unit}")
+    return (
+        f"on {errors['frames']:,} held-out frames: {', '.join(said)} (standard error over frames)"
+    )
+
+
 def show_outcome(console: Console, outcome: Outcome) -> None:
     """The final numbers, or why there are none."""
     folder, result = outcome.folder, outcome.result
@@ -185,6 +198,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             f"the true forces themselves have an error of {floor / (Hartree / Bohr):.4f} Ha/bohr "
             "against these labels",
         )
+    if errors := result.get("frame_errors", {}).get("held_out"):
+        console.print(_held_out(result["metrics"]["held_out"], errors), soft_wrap=True)
     stack = result.get("stack", 1)  # which results of version 0.1.0 do not hold
     share = f", a share of {stack} stacked runs" if stack > 1 else ""
     console.print(

@@ -16,14 +16,14 @@ from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.selected import Selected
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.results import exporting, restoring, stored
-from deepset_bench.runs import RunsFolder, runs_root
+from deepset_bench.runs import RunsFolder, run_folder, runs_root
 from deepset_bench.scoring.frame_errors import FrameErrors
 from deepset_bench.training import held_out
 from deepset_bench.training.setup import prepare
 from tests import toy
 from tests.test_cli import inside
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import OVERRIDES, UNMOVED, run, untimed
+from tests.training.tiny import OVERRIDES, UNMOVED, asked, run, untimed
 
 SHORT = ("trainer.epochs=1", *UNMOVED)
 LEFT = 32
@@ -84,6 +84,17 @@ def test_nothing_is_made_of_it_before_the_end(tiny, monkeypatch):
     assert setup.held_out is not None
     assert len(setup.held_out.frames) == LEFT
     assert "held_out" not in setup.parts.keys() | setup.baselines.keys()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_line_says_it(monkeypatch, capsys):
+    status, out, _ = inside(monkeypatch, capsys, "train", *asked(*SHORT))
+    folder = run_folder(experiment(asked(*SHORT)))
+    value = folder.result()["metrics"]["held_out"][ENERGY_MAE]
+    error = folder.result()["frame_errors"]["held_out"][ENERGY_MAE]
+    assert status == 0
+    said = f"energy MAE {1000 * value:.1f} ± {1000 * error:.1f} meV"
+    assert f"on {LEFT} held-out frames: {said}, forces MAE " in out
 
 
 @pytest.mark.usefixtures("tiny")
