@@ -322,9 +322,13 @@ def tables(
         Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="Format.")
     ] = "terminal",
     part: Annotated[
-        Literal["mean", "test", "val", "all"],
-        typer.Option(help="Errors on which frames; mean: the mean of test and val."),
-    ] = "mean",
+        Literal["held_out", "mean", "test", "val", "all"] | None,
+        typer.Option(
+            help="Errors on which frames; mean: of test and val. Default: held_out, all frames "
+            "that training did not use, where runs have them; mean beside printed numbers.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write one file per table to this folder instead of printing."),

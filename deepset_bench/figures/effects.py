@@ -16,9 +16,10 @@ from deepset_bench.figures.panels import Cut, Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import and_, seeds
 from deepset_bench.scoring.table import USUAL, Metric
-from deepset_bench.study.columns import Column, added, of_runs
+from deepset_bench.study.columns import Column, added, judged_on, of_runs
+from deepset_bench.study.effect import Change, effect
+from deepset_bench.study.sections import PART_WORDS
 from deepset_bench.study.tables import by_seed
-from deepset_bench.study.verdict import effect
 from deepset_bench.sweep.comparisons import Comparison
 
 _APART = 0.16
@@ -52,16 +53,17 @@ def effects(
     shown = asked.metrics(metrics)
     done, lacking = asked.collect(wanted)
     compared = done[done.label != base]
+    part = judged_on(done)
     based = not done[done.label == base].empty and not compared.empty
     return asked.figure(
         "What each variant changes against {baseline}",
-        f"Difference of the {and_([metric.words for metric in shown])} (mean of test and val) to "
-        "{baseline}, paired over shared seeds, in per cent of {baseline}, with its 95 % "
+        f"Change of the {and_([metric.words for metric in shown])} ({PART_WORDS[part]}) against "
+        "{baseline}, the mean of log ratios over shared seeds, in per cent, with its 95 % "
         f"t-interval; hollow: one seed, which has none ({seeds(done)}). {_better(shown)} A number "
         "beside an arrow is an effect beyond the axis.",
         lacking,
         [Path(folder) for folder in done.folder] if based else [],
-        partial(_sheet, asked, wanted, done, base, shown),
+        partial(_sheet, asked, wanted, done, base, shown, part),
         data=and_(asked.data(wanted)),
         seeds=seeds(done),
         baseline=base,
@@ -79,14 +81,19 @@ def _better(metrics: Sequence[Metric]) -> str:
 
 
 def _sheet(
-    asked: Asked, sheet: Comparison, done: pd.DataFrame, base: str, metrics: Sequence[Metric]
+    asked: Asked,
+    sheet: Comparison,
+    done: pd.DataFrame,
+    base: str,
+    metrics: Sequence[Metric],
+    part: str,
 ) -> Sheet:
     there = set(done.label)
     labels = [r.label for r in sheet.runs if r.label != base and r.label in there]
     columns = of_runs(done, metrics)
     done = added(done, columns)
     conditions = asked.conditions_of(sheet)
-    panels = [_panel(asked, done, labels, base, conditions, column) for column in columns]
+    panels = [_panel(asked, done, labels, base, conditions, column, part) for column in columns]
     return Sheet([panels], WIDE, 1.1 + 0.17 * len(labels), joined=True)
 
 
@@ -97,35 +104,40 @@ def _panel(
     base: str,
     conditions: Sequence[str],
     column: Column,
+    part: str,
 ) -> Panel:
-    found: list[tuple[int, float, float, float]] = []
+    found: list[tuple[int, float, Change]] = []
     for place, condition in enumerate(conditions):
         own = runs[runs.condition == condition]
-        values = by_seed(own[own.label == base], f"{column.name}_mean")
+        values = by_seed(own[own.label == base], f"{column.name}_{part}")
         for row, label in enumerate(labels):
-            ours = by_seed(own[own.label == label], f"{column.name}_mean")
-            change = effect(label, ours, values, 1, relative=True).usual.scaled(100)
-            if change.n and not math.isnan(change.mean):
+            ours = by_seed(own[own.label == label], f"{column.name}_{part}")
+            against = effect(label, ours, values)
+            if against.n and against.relative:
                 y = row + _APART * (2 * place - len(conditions) + 1)
-                found.append((place, y, change.mean, change.half))
+                found.append((place, y, against.change()))
     series = []
     for place, condition in enumerate(conditions):
-        rows = [one[1:] for one in found if one[0] == place]
+        rows = [
+            (y, 100 * one.mean, 100 * one.low, 100 * one.high)
+            for of, y, one in found
+            if of == place
+        ]
         for hollow in (False, True):
-            chosen = np.array([r for r in rows if math.isnan(r[2]) == hollow]).reshape(-1, 3)
+            chosen = np.array([r for r in rows if math.isnan(r[2]) == hollow]).reshape(-1, 4)
             if len(chosen):
-                ys, mean, half = chosen.T
+                ys, mean, low, high = chosen.T
                 series.append(
                     Series(asked.named(condition) or "rows", mean, ys, COLOURS[place], "points",
-                           ends=None if hollow else (mean - half, mean + half), across=True,
+                           ends=None if hollow else (low, high), across=True,
                            hollow=hollow,
                            quiet=(hollow and len(chosen) < len(rows)) or len(conditions) == 1)
                 )  # fmt: skip
-    limits = _limits([one[2] for one in found], [one[3] for one in found])
+    limits = _limits([one for *_, one in found])
     cut = [
-        Cut(y, mean, COLOURS[place])
-        for place, y, mean, _ in found
-        if limits and not limits[0] <= mean <= limits[1]
+        Cut(y, 100 * one.mean, COLOURS[place])
+        for place, y, one in found
+        if limits and not limits[0] <= 100 * one.mean <= limits[1]
     ]
     return Panel(
         f"change of {column.words} / %", "", series, names=labels, zero=True,
@@ -133,10 +145,11 @@ def _panel(
     )  # fmt: skip
 
 
-def _limits(means: Sequence[float], halves: Sequence[float]) -> tuple[float, float] | None:
-    """Ends of an axis for most of some effects: those far outside the others are beyond them."""
-    if not means:
+def _limits(changes: Sequence[Change]) -> tuple[float, float] | None:
+    """Ends of an axis, in per cent, for most of some effects: those far outside are beyond them."""
+    if not changes:
         return None
+    means = [100 * one.mean for one in changes]
     order = np.argsort(np.abs(means))
     sizes = np.abs(means)[order]
     kept = len(order)
@@ -146,10 +159,12 @@ def _limits(means: Sequence[float], halves: Sequence[float]) -> tuple[float, flo
             break
     inside = order[:kept]
     middle = np.array(means)[inside]
-    half = np.nan_to_num(np.array(halves)[inside])
+    # One seed has no ends of its own.
+    lows = np.array([100 * (one.mean if math.isnan(one.low) else one.low) for one in changes])
+    highs = np.array([100 * (one.mean if math.isnan(one.high) else one.high) for one in changes])
     # An interval may be far longer than its effect.
     reach = max(2 * np.abs(middle).max(), _LARGE)
-    low, high = max((middle - half).min(), -reach), min((middle + half).max(), reach)
+    low, high = max(lows[inside].min(), -reach), min(highs[inside].max(), reach)
     low, high = min(low, 0.0), max(high, 0.0)
     room = 0.06 * (high - low)
     text = 0.3 * (high - low)  # for the numbers of what is beyond

@@ -15,6 +15,7 @@ from deepset_bench.study.published import METRICS
 from deepset_bench.study.shared import SEVERAL, shared
 from deepset_bench.study.statistics import estimate
 from deepset_bench.study.tables import Table, by_seed
+from deepset_bench.study.verdict import ALPHA
 
 _FEW = 4
 """Variants below which a ranking says nothing."""
@@ -158,8 +159,8 @@ class Facts:
         ours = self._done(condition)
         if ours.empty:
             return None
-        several = ours[ours.energy_difference_half.notna()]
-        apart = (several.energy_difference.abs() > several.energy_difference_half).sum()
+        several = ours[ours.energy_p.notna()]
+        apart = (several.energy_p_holm < ALPHA).sum()
         counts = sorted(set(ours.n))
         return {"seeds": _range(counts), "differences": len(several), "apart": int(apart)}
 

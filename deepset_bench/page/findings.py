@@ -19,7 +19,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from deepset_bench.errors import UserError, one_line
 from deepset_bench.page.comparing import Facts, many, percent
 from deepset_bench.study.tables import Table
-from deepset_bench.study.verdict import HOLDS, REVERSED, SMALLER, UNDECIDED
+from deepset_bench.study.verdict import WORDS
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
 
@@ -60,7 +60,7 @@ def findings(
 
     def verdicts(condition: str) -> str:
         counts = claims[claims.condition == condition].verdict.value_counts()
-        each = [f"{counts[v]} {v}" for v in (HOLDS, SMALLER, REVERSED, UNDECIDED) if v in counts]
+        each = [f"{counts[v]} {v}" for v in WORDS if v in counts]
         return ", ".join(each)
 
     names: Mapping[str, Any] = {

@@ -132,7 +132,7 @@ def page(
         corrections=corrections(study),
         examined=examined,
         tables=[
-            (blocks.page(one, unit, ["mean"]), bool((one.runs.state == "done").any()))
+            (blocks.page(one, unit, [one.part]), bool((one.runs.state == "done").any()))
             for one in there
         ],
         printed=bool(known.content),

@@ -47,7 +47,8 @@ def tables_of(study: Study, conditions: Sequence[str], where: Where) -> Callable
     @cache
     def table(name: str) -> Table:
         one = study.comparison(name, "page")
-        return build(one, conditions, where, metrics(study.metrics), published(study))
+        known = published(study)
+        return build(one, conditions, where, metrics(study.metrics), known, study.margin)
 
     return table
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepset_bench.study.columns import Column
+from deepset_bench.study.columns import Column, judged_on
+from deepset_bench.study.effect import Change, Effect, change_text, effect
+from deepset_bench.study.statistics import holm
 from deepset_bench.study.tables import Table, by_seed
-from deepset_bench.study.verdict import Effect, effect
+from deepset_bench.study.verdict import ALPHA
 from deepset_bench.sweep.studies import Study
 
 
@@ -31,8 +33,9 @@ class Answer:
 def answers(study: Study, tables: Sequence[Table]) -> list[Answer]:
     """The answer under each condition, of the comparison that the study names or the first.
 
-    Every effect named is beyond chance for all rows of the table together (Bonferroni); per cent
-    are of the baseline's error, means over shared seeds with their 95 % t-interval.
+    Every effect named is beyond chance among the rows of the table (Holm, 5 %); per cent are of the
+    baseline's error, means of log ratios over shared seeds with their 95 % t-intervals, on the
+    frames that the table shows.
 
     Args:
         study: whose question.
@@ -61,24 +64,23 @@ def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
     if runs[runs.label == base].empty:
         return f"Not known yet: {base}, which the others are compared with, has no run."
     found = {column.name: _effects(table, runs, rows, column) for column in table.columns}
-    measured = [e for effects in found.values() for e in effects if e.usual.n > 1]
+    measured = [e for effects in found.values() for e in effects if e.n > 1]
     if not measured:
         return (
             "Not known yet: one seed of each tells no difference from chance; "
             "give several with --seeds 5."
         )
-    several = {name: [e for e in effects if e.usual.n > 1] for name, effects in found.items()}
+    several = {name: [e for e in effects if e.n > 1] for name, effects in found.items()}
     clauses = [_clause(c, several[c.name]) for c in table.columns if several[c.name]]
-    counts = sorted({e.usual.n for e in measured})
+    counts = sorted({e.n for e in measured})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     return f"Against {base}: {'; '.join(clauses)} ({seeds} seeds)."
 
 
 def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Column) -> list[Effect]:
-    name = f"{column.name}_mean"
+    name = f"{column.name}_{judged_on(table.runs)}"
     base = by_seed(runs[runs.label == table.sweep.baseline], name)
-    each = {row: by_seed(runs[runs.label == row], name) for row in rows}
-    return [effect(row, found, base, len(rows), relative=True) for row, found in each.items()]
+    return [effect(row, by_seed(runs[runs.label == row], name), base) for row in rows]
 
 
 def _clause(column: Column, effects: Sequence[Effect]) -> str:
@@ -86,9 +88,12 @@ def _clause(column: Column, effects: Sequence[Effect]) -> str:
     what = _named(column)
     better = -1 if column.metric.less_is_better else 1
     lower, higher = ("lower", "raise") if better < 0 else ("raise", "lower")
-    helps = [e for e in effects if e.strict.excludes_zero and e.strict.mean * better > 0]
-    harms = [e for e in effects if e.strict.excludes_zero and e.strict.mean * better < 0]
-    largest = max(helps or harms or effects, key=lambda e: abs(e.strict.mean))
+    means = [e.estimate().mean for e in effects]
+    sure = [p < ALPHA for p in holm([e.p for e in effects])]
+    each = list(zip(effects, means, sure, strict=True))
+    helps = [e for e, mean, is_sure in each if is_sure and mean * better > 0]
+    harms = [e for e, mean, is_sure in each if is_sure and mean * better < 0]
+    largest = max(helps or harms or effects, key=lambda e: abs(e.estimate().mean))
     if not (helps or harms):
         return (
             f"no change of the {what} is beyond chance (largest: {largest.name}, {_size(largest)})"
@@ -109,8 +114,9 @@ def _named(column: Column) -> str:
 
 
 def _size(one: Effect, unsigned: bool = False) -> str:
-    """Per cent of the baseline with half the interval that stands for all rows together."""
-    mean, half = 100 * one.strict.mean, 100 * one.strict.half
-    digits = 0 if half >= 10 else 1
-    text = f"{abs(mean):.{digits}f}" if unsigned else f"{mean:+.{digits}f}".replace("-", "−")
-    return f"{text} ± {half:.{digits}f} %"
+    """With its interval; unsigned where the verb says which way it goes."""
+    found = one.change()
+    if unsigned and found.mean < 0:
+        found = Change(-found.mean, -found.high, -found.low, found.n)
+    text = change_text(found, relative=one.relative)
+    return text.replace("+", "") if unsigned else text

@@ -10,20 +10,21 @@ from typing import Any
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.reading import is_number, mapping, read_yaml
 from deepset_bench.scoring.table import chosen
+from deepset_bench.study.verdict import Claimed
 from deepset_bench.sweep.studies import Study
 
 FILE = "claims.yaml"
 SECONDS = "seconds"
 """Stands for a metric: the wall time of a run, compared between runs of one kind of machine."""
-EQUAL = 0
-"""Direction of a claim that says that a change makes no difference that matters."""
-
 _EVERY = ("claim", "source")
 _OF_RUNS = (*_EVERY, "runs", "compare", "metric", "change", "fill")
 _OF_TRIVIAL = (*_EVERY, "runs", "metric", "of_trivial", "fill")
 _OF_REFERENCE = (*_EVERY, "energy_reference", "error")
-_CHANGE = re.compile(r"(?P<sign>[+\-−])\s*(?P<percent>\d+(\.\d+)?)\s*%|[x×](?P<times>\d+(\.\d+)?)")
-_WORDS = {"less": -1, "more": 1, "equal": EQUAL}
+_CHANGE = re.compile(
+    r"(?P<least>at least )?"
+    r"((?P<sign>[+\-−])\s*(?P<percent>\d+(\.\d+)?)\s*%|[x×](?P<times>\d+(\.\d+)?))"
+)
+_WORDS = {"less": -1, "more": 1, "equal": 0}
 _SHARE = re.compile(r"(?P<word>more|less) than (?P<percent>\d+(\.\d+)?)\s*%")
 
 
@@ -39,9 +40,7 @@ class Claim:
         column: how the columns of `collect`'s frame begin that it is about.
         pairs: (variant, baseline), labels of the comparison; none where each row is compared with
             a share of what a trivial prediction scores.
-        direction: +1 where it says that the variant has more of it, -1 for less, or EQUAL.
-        size: the claimed size, a positive fraction of the baseline, or the share of the trivial
-            error; None where there is none.
+        claimed: what it says that the variant does, or that every row has of the trivial error.
     """
 
     text: str
@@ -50,8 +49,7 @@ class Claim:
     fill: str
     column: str
     pairs: tuple[tuple[str, str], ...]
-    direction: int
-    size: float | None
+    claimed: Claimed
 
 
 @dataclass(frozen=True)
@@ -111,17 +109,15 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
         if not found:
             raise UserError(f"{where}: of_trivial must be as in 'more than 50 %'")
         pairs: tuple[tuple[str, str], ...] = ()
-        direction, size = _WORDS[found["word"]], float(found["percent"]) / 100
-        return Claim(text, source, name, _fill(study, entry, name, where), column, pairs,
-                     direction, size)  # fmt: skip
+        share = Claimed(_WORDS[found["word"]], float(found["percent"]) / 100)
+        return Claim(text, source, name, _fill(study, entry, name, where), column, pairs, share)
     compare = entry.get("compare")
     if not isinstance(compare, dict) or not compare:
         raise UserError(f"{where}: compare must be a mapping, as in {{variant: baseline}}")
     pairs = tuple((str(variant), str(base)) for variant, base in compare.items())
     name = _named(study, entry, where, [label for pair in pairs for label in pair])
-    direction, change = _change(entry.get("change"), f"{where}: change")
-    return Claim(text, source, name, _fill(study, entry, name, where), column, pairs,
-                 direction, change)  # fmt: skip
+    change = _change(entry.get("change"), f"{where}: change")
+    return Claim(text, source, name, _fill(study, entry, name, where), column, pairs, change)
 
 
 def _text(entry: Mapping[str, Any], key: str, where: str, otherwise: str | None = None) -> str:
@@ -163,17 +159,23 @@ def _column(metric: str, where: str) -> str:
         raise UserError(f"{where}: {error}") from None
 
 
-def _change(content: Any, where: str) -> tuple[int, float | None]:
-    """Direction and size of `-39.1 %`, `+17 %`, `x100`, `less`, `more` or `equal`."""
+def _change(content: Any, where: str) -> Claimed:
+    """`-39.1 %`, `+17 %`, `at least +17 %`, `x100`, `less`, `more` or `equal`."""
     text = str(content).strip()
     if text in _WORDS:
-        return _WORDS[text], None
+        return Claimed(_WORDS[text])
     found = _CHANGE.fullmatch(text)
     if not found or content is None:
-        raise UserError(f"{where} must be less, more, equal, or as in -39.1 % or x100")
+        raise UserError(
+            f"{where} must be less, more, equal, or as in -39.1 %, at least +17 % or x100"
+        )
+    least = found["least"] is not None
     if found["times"]:
-        return 1, float(found["times"]) - 1
-    return 1 if found["sign"] == "+" else -1, float(found["percent"]) / 100
+        return Claimed(1, float(found["times"]) - 1, least)
+    way, size = 1 if found["sign"] == "+" else -1, float(found["percent"]) / 100
+    if way < 0 and size >= 1:
+        raise UserError(f"{where}: nothing is {100 * size:g} % less than something")
+    return Claimed(way, size, least)
 
 
 def _of_reference(text: str, source: str, entry: Mapping[str, Any], where: str) -> ReferenceClaim:

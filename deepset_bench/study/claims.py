@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,38 +14,52 @@ from deepset_bench.errors import UserError
 from deepset_bench.model.energy_reference import fit_reference
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.table import metrics
-from deepset_bench.study.claimed import EQUAL, SECONDS, Claim, ReferenceClaim, claimed
+from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
-from deepset_bench.study.columns import Column, added
+from deepset_bench.study.columns import Column, added, judged_on
+from deepset_bench.study.effect import Effect, change_text, effect
 from deepset_bench.study.gaps import LEFT_OUT, left_out
 from deepset_bench.study.published import published
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.verdict import (
+    EQUAL,
     HOLDS,
+    LESS,
+    MORE,
+    REVERSED,
     SMALLER,
     UNDECIDED,
-    Effect,
-    Values,
-    effect,
+    YES,
+    Claimed,
+    Verdict,
     judge,
-    judge_equal,
+    sign,
 )
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import HARTREE
 
+_NEEDED = (SECONDS, "device", "result")
+_COLUMNS = ["claim", "condition", "sweep", "part", "evidence", "direction", "size", "matters",
+            "at", "verdict", "command"]  # fmt: skip
 
-def claims(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
+
+def claims(
+    study: Study, conditions: Sequence[str], where: Where, part: str | None = None
+) -> pd.DataFrame:
     """What a study claims, judged.
 
     Args:
         study: whose claims.
         conditions: each claim is judged under each; one without a name is the usual one.
         where: which runs.
+        part: of the frames that errors are of, see `columns.PARTS`; None: all that were held out,
+            where every run has been scored on them, else the mean of test and val.
 
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
-        where no run is needed), `evidence`, `verdict`, and `command`, what would decide it where
-        it is undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
+        where no run is needed), `part`, `evidence`, `direction`, `size`, `matters` and `at` as
+        `Verdict` has them, `verdict` (its word) and `command`, what would decide it where it is
+        undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
 
     Raises:
         UserError: a mistake in the study's files, overrides that do not compose, a data set that
@@ -60,35 +74,32 @@ def claims(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFram
         frame = collect(study.comparison(name, "claims"), conditions, where)
         frame = frame.reindex(columns=[*frame.columns, *(c for c in _NEEDED if c not in frame)])
         runs[name] = added(frame, shown)
-    rows = []
+    rows: list[dict[str, object]] = []
     for one in wanted:
         if isinstance(one, ReferenceClaim):
             sets = catalogue.load(one.fitted_on), catalogue.load(one.applied_to)
             rows += [_of_reference(study, one, condition, *sets) for condition in conditions]
             continue
         for condition in conditions:
-            if one.pairs:
-                rows.append(_decide(study, one, runs[one.runs], condition, where))
-            else:
-                rows.append(_of_trivial(study, one, runs[one.runs], condition, where))
+            here = runs[one.runs]
+            here = here[here.condition == condition]
+            on = part or judged_on(here)
+            decide = _decide if one.pairs else _of_trivial
+            row = _row(study, one, condition, where, *decide(study, one, here, on))
+            rows.append({**row, "part": on})
     found = pd.DataFrame(rows, columns=_COLUMNS)
     found.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
     return found
 
 
-_NEEDED = (SECONDS, "device", "result")
-_COLUMNS = ["claim", "condition", "sweep", "evidence", "verdict", "command"]
-
-
 def _decide(
-    study: Study, claim: Claim, runs: pd.DataFrame, condition: str, where: Where
-) -> dict[str, str]:
-    here = runs[runs.condition == condition]
+    study: Study, claim: Claim, runs: pd.DataFrame, part: str
+) -> tuple[str, Verdict, list[Effect]]:
     timed = claim.column == SECONDS
-    column = claim.column if timed else f"{claim.column}_mean"
+    column = claim.column if timed else f"{claim.column}_{part}"
 
     def values(label: str) -> pd.DataFrame:
-        return here[(here.label == label) & (here.state == "done")]
+        return runs[(runs.label == label) & (runs.state == "done")]
 
     effects = []
     for variant, baseline in claim.pairs:
@@ -97,38 +108,27 @@ def _decide(
             both = ours.merge(theirs, on=["replicate", "device"])
             ours, theirs = (frame[frame.replicate.isin(both.replicate)] for frame in (ours, theirs))
         pair = by_seed(ours, column), by_seed(theirs, column)
-        name = f"{variant} against {baseline}"
-        effects.append(effect(name, *pair, len(claim.pairs), relative=not timed))
-    equal = claim.direction == EQUAL
-    verdict = (
-        judge_equal(effects, study.margin) if equal else judge(effects, claim.direction, claim.size)
-    )
-    evidence = _evidence(effects, *((1.0, "s") if timed else (100.0, "%")))
-    if equal:
-        evidence += f"; claimed within ± {study.margin:.0%}".replace("%", " %")
-    elif claim.size is not None:
-        change = claim.direction * claim.size
-        many = f"×{1 + change:.0f}"  # 300 times reads better than 29,900 %
-        evidence += f"; claimed {many if change > 10 else f'{_signed(100 * change)} %'}"
-    return _row(study, claim, condition, evidence, verdict, effects, where)
+        effects.append(effect(f"{variant} against {baseline}", *pair))
+    verdict = judge(effects, claim.claimed, study.margin)
+    return _evidence(effects, verdict, claim.claimed, study.margin), verdict, effects
 
 
 def _of_trivial(
-    study: Study, claim: Claim, runs: pd.DataFrame, condition: str, where: Where
-) -> dict[str, str]:
+    study: Study, claim: Claim, runs: pd.DataFrame, part: str
+) -> tuple[str, Verdict, list[Effect]]:
     """Every run's error against a share of what the trivial prediction scores."""
-    assert claim.size is not None
-    here = runs[runs.condition == condition]
-    labels = list(here.label.drop_duplicates())
+    way, share = claim.claimed.direction, claim.claimed.size or 0.0
+    labels = list(runs.label.drop_duplicates())
     effects, fractions = [], []
     for label in labels:
-        members = here[here.label == label]
-        error = by_seed(members, f"{claim.column}_mean")
-        trivial = by_seed(members, f"trivial_{claim.column}_mean")
-        limit: Values = {seed: claim.size * value for seed, value in trivial.items()}
-        effects.append(effect(label, error, limit, len(labels), relative=False))
+        members = runs[runs.label == label]
+        error = by_seed(members, f"{claim.column}_{part}")
+        trivial = by_seed(members, f"trivial_{claim.column}_{part}")
+        limit = {seed: share * value for seed, value in trivial.items()}
+        effects.append(effect(label, error, limit))
         if error and all(trivial.values()):  # forces may all be zero
             fractions.append((float(np.mean([error[s] / trivial[s] for s in error])), label))
+    verdict = judge(effects, Claimed(way), study.margin)
     evidence = "no run"
     if fractions:
         (low, least), (high, most) = min(fractions), max(fractions)
@@ -138,18 +138,16 @@ def _of_trivial(
             else ("predicting the mean energy")
         )
         evidence = (
-            f"{len(fractions)} of {len(labels)} variants: {100 * low:.0f} % ({least}) to "
-            f"{100 * high:.0f} % ({most}) of {nothing} (n={_seeds(effects)}); "
-            f"{'high' if claim.direction > 0 else 'low'} is "
-            f"{'over' if claim.direction > 0 else 'below'} {100 * claim.size:.0f} %"
+            f"{_way(way)} than {100 * share:.0f} %: {verdict.direction}; {len(fractions)} of "
+            f"{len(labels)} variants: {100 * low:.0f} % ({least}) to {100 * high:.0f} % ({most}) "
+            f"of {nothing} (n={_seeds(effects)})"
         )
-    verdict = judge(effects, claim.direction, None)
-    return _row(study, claim, condition, evidence, verdict, effects, where)
+    return evidence, verdict, effects
 
 
 def _of_reference(
     study: Study, claim: ReferenceClaim, condition: str, fitted: Frames, unseen: Frames
-) -> dict[str, str]:
+) -> dict[str, object]:
     """The energy reference alone, fitted on one set and applied to another.
 
     Holds where it misses by over so many times the printed energy error, `smaller` else.
@@ -166,6 +164,11 @@ def _of_reference(
         "claim": claim.text,
         "condition": condition,
         "sweep": "",
+        "part": "",
+        "direction": "",
+        "size": "",
+        "matters": "",
+        "at": 0,
         "evidence": f"reference={kind} of {claim.fitted_on}, without a model, misses the mean "
         f"energy of {claim.applied_to} by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times "
         f"{whose} {error / HARTREE:.4f} Ha on {claim.fitted_on}".replace("-0.", "−0."),
@@ -178,13 +181,13 @@ def _row(
     study: Study,
     claim: Claim,
     condition: str,
-    evidence: str,
-    verdict: str,
-    effects: Sequence[Effect],
     where: Where,
-) -> dict[str, str]:
+    evidence: str,
+    verdict: Verdict,
+    effects: Sequence[Effect],
+) -> dict[str, object]:
     # Twice the seeds where there are some: an interval shrinks with their root.
-    seeds = max(3, 2 * min(e.usual.n for e in effects))
+    seeds = max(3, 2 * min(e.n for e in effects))
     file = study.comparison(claim.fill, "claims").file
     words = ["bench", "sweep", *file, *where.overrides, *under(condition)]
     command = shlex.join([*words, *where.dir, "--seeds", str(seeds)])
@@ -193,36 +196,62 @@ def _row(
         "condition": condition,
         "sweep": claim.fill,
         "evidence": evidence,
-        "verdict": verdict,
-        "command": command if verdict == UNDECIDED else "",
+        "direction": verdict.direction,
+        "size": verdict.size,
+        "matters": verdict.matters,
+        "at": verdict.at,
+        "verdict": verdict.word,
+        "command": command if verdict.word == UNDECIDED else "",
     }
 
 
-def _evidence(effects: Sequence[Effect], scale: float, unit: str) -> str:
-    there = sorted((e for e in effects if e.usual.n), key=lambda e: e.usual.mean)
+def _evidence(effects: Sequence[Effect], verdict: Verdict, claimed: Claimed, margin: float) -> str:
+    """The answers to the three questions, and what they are from."""
+    there = [e for e in effects if e.n]
     if not there:
         return "no seed with both runs"
+    answers = [f"{_way(claimed.direction)}: {verdict.direction}"]
+    # Of a claim whose direction is open or reversed, only what is decided is worth a word.
+    told = (verdict.direction == YES, verdict.direction != REVERSED)
+    if claimed.size is not None and told[verdict.size != UNDECIDED]:
+        answers.append(f"{_claimed_size(claimed)}: {verdict.size}")
+    if verdict.matters and told[verdict.matters != UNDECIDED]:
+        answers.append(f"beyond the margin of {_percent(margin)}: {verdict.matters}")
+    if claimed.direction == 0:
+        answers = [f"equal within ± {_percent(margin)}: {verdict.direction}"]
     if len(effects) <= 2:
-        return "; ".join(_one(e, scale, unit) for e in there)
-    more = sum(e.usual.excludes_zero and e.usual.mean > 0 for e in there)
-    less = sum(e.usual.excludes_zero and e.usual.mean < 0 for e in there)
-    return (
-        f"{len(there)} of {len(effects)} comparisons: {more} more, {less} less, "
-        f"{len(there) - more - less} neither; from {_one(there[0], scale, unit)} "
-        f"to {_one(there[-1], scale, unit)}"
-    )
+        measured = "; ".join(_one(e) for e in there)
+    else:
+        signs = [sign(e, margin) for e in there]
+        counts: Mapping[str, int] = {s: signs.count(s) for s in (MORE, LESS, EQUAL, UNDECIDED)}
+        each = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
+        ends = sorted(there, key=lambda e: e.estimate().mean)
+        measured = (
+            f"{len(there)} of {len(effects)} comparisons: {each}; from {_one(ends[0])} to "
+            f"{_one(ends[-1])}"
+        )
+    return "; ".join([*answers, measured])
 
 
-def _one(one: Effect, scale: float, unit: str) -> str:
-    half = "" if one.usual.n < 2 else f" ± {scale * one.usual.half:,.1f}"
-    mean = _signed(scale * one.usual.mean)
-    return f"{one.name} {mean}{half} {unit} (n={one.usual.n})"
+def _way(direction: int) -> str:
+    return {1: MORE, -1: LESS, 0: EQUAL}[direction]
+
+
+def _claimed_size(claimed: Claimed) -> str:
+    size = claimed.size or 0.0
+    # 300 times reads better than 29,900 %.
+    text = f"×{1 + size:.0f}" if claimed.direction * size > 10 else f"{100 * size:.4g} %"
+    return f"{'at least ' * claimed.at_least}{text}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.3g} %"
+
+
+def _one(one: Effect) -> str:
+    return f"{one.name} {change_text(one.change(), relative=one.relative)} (n={one.n})"
 
 
 def _seeds(effects: Sequence[Effect]) -> str:
-    counts = sorted({e.usual.n for e in effects if e.usual.n})
+    counts = sorted({e.n for e in effects if e.n})
     return "-".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-
-
-def _signed(value: float) -> str:
-    return f"{value:+z,.1f}".replace("-", "−")

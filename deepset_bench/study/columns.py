@@ -13,8 +13,12 @@ from deepset_bench import registry
 from deepset_bench.reading import is_number
 from deepset_bench.record import METRIC_SOURCES
 from deepset_bench.scoring.table import USUAL, Metric, chosen
-from deepset_bench.study.published import PARTS
 
+PARTS = ("test", "val", "mean", "held_out")
+"""`mean` of test and val, as the report scored; `held_out`: all frames that training did not see
+and did not choose its epoch by."""
+HELD_OUT, MEAN = "held_out", "mean"
+_STORED = ("test", "val", HELD_OUT)
 _PREFIX = {"metrics": "", "baselines": "trivial_"}
 """Key of result.json -> how columns of it begin."""
 
@@ -54,8 +58,8 @@ class Column:
         """
         found: dict[str, float] = {}
         for source, prefix in _PREFIX.items():
-            test, val = (self._number(_stored(result, self.metric, source, p)) for p in PARTS[:2])
-            each = dict(zip(PARTS, (test, val, (test + val) / 2), strict=True))
+            each = {p: self._number(_stored(result, self.metric, source, p)) for p in _STORED}
+            each[MEAN] = (each["test"] + each["val"]) / 2
             found |= {f"{prefix}{self.name}_{part}": value for part, value in each.items()}
         return found
 
@@ -75,7 +79,7 @@ def of_runs(runs: pd.DataFrame, metrics: Sequence[Metric]) -> list[Column]:
     results = done.result if len(done) else ()
     found = []
     for metric in metrics:
-        stored = [_stored(one, metric, "metrics", part) for one in results for part in PARTS[:2]]
+        stored = [_stored(one, metric, "metrics", part) for one in results for part in _STORED]
         members = dict.fromkeys(str(m) for one in stored if isinstance(one, Mapping) for m in one)
         found += [Column(metric, member) for member in sorted(members) or [""]]
     return found
@@ -97,9 +101,21 @@ def added(runs: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
     return runs.assign(**{str(name): new[name] for name in new})
 
 
+def judged_on(runs: pd.DataFrame) -> str:
+    """The part that runs are compared on: HELD_OUT where all that are done have it, else MEAN.
+
+    Args:
+        runs: with the usual columns.
+    """
+    done = runs[runs.state == "done"]
+    columns = [f"{one.name}_{HELD_OUT}" for one in usual()]
+    there = all(name in done for name in columns) and done[columns].notna().all(axis=None)
+    return HELD_OUT if len(done) and there else MEAN
+
+
 def is_lacking(result: Mapping[str, Any], metric: Metric) -> bool:
     """Whether the result of a run does not hold a metric, not even that there is none."""
-    return any(_stored(result, metric, "metrics", part) is _LACKING for part in PARTS[:2])
+    return any(_stored(result, metric, "metrics", part) is _LACKING for part in _STORED[:2])
 
 
 _LACKING = object()

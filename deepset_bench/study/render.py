@@ -15,7 +15,7 @@ from rich.text import Text
 from deepset_bench.console import Console
 from deepset_bench.files import csv_text
 from deepset_bench.study.sections import EVIDENCE, Cell, Page, Section
-from deepset_bench.study.tables import NUMBERS, Table
+from deepset_bench.study.tables import CHANGES, NUMBERS, Table
 from deepset_bench.study.time_tables import IN_MS
 
 _LATEX = {
@@ -33,6 +33,7 @@ _LATEX = {
     "‡": r"$\ddagger$",
     "Å": r"\AA{}",
     "σ": r"$\sigma$",
+    "°": r"$^\circ$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -175,7 +176,7 @@ def latex_text(text: str) -> str:
 def _s_column(cells: Sequence[Cell]) -> str:
     numbers = [cell for cell in cells if cell.value is not None]
     if not numbers:
-        return "l"
+        return "r" if any(cell.bold for cell in cells) else "l"
     digits = numbers[0].digits
     whole = max(len(f"{abs(cell.value or 0):.0f}") for cell in numbers)
     sign = "-" if any((cell.value or 0) < 0 for cell in numbers) else ""
@@ -193,7 +194,9 @@ def _s_cell(cell: Cell) -> str:
 
 
 def _text_cell(cell: Cell) -> str:
-    return rf"\textit{{{latex_text(cell.plain)}}}" if cell.italic else latex_text(cell.plain)
+    style = "textbf" if cell.bold else "textit" if cell.italic else ""
+    text = latex_text(cell.plain)
+    return rf"\{style}{{{text}}}" if style else text
 
 
 def csv(tables: Sequence[Table], unit: str) -> str:
@@ -202,6 +205,10 @@ def csv(tables: Sequence[Table], unit: str) -> str:
     renamed = {name: f"{name} / ms" for name in IN_MS}
     for column in {c.name: c for table in tables for c in table.columns}.values():
         size, name, _ = column.metric.shown(unit)
+        ratios = frame[f"{column.name}_relative"].astype(bool)
+        for number in (f"{column.name}_{of}" for of in CHANGES):
+            frame[number] *= ratios.map({True: 100.0, False: 1 / size})
+            renamed[number] = f"{number} / ({'%' if ratios.all() else name or 1})"
         for number in (f"{column.name}_{of}" for of in NUMBERS):
             frame[number] /= size
             renamed[number] = f"{number} / ({name})" if name else number

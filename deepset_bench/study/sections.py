@@ -11,16 +11,23 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.study import scatter
-from deepset_bench.study.claimed import EQUAL, Claim, claimed
+from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.columns import Column
+from deepset_bench.study.effect import Change, change_text
 from deepset_bench.study.gaps import LEFT_OUT
-from deepset_bench.study.tables import Table, by_seed
+from deepset_bench.study.tables import CHANGES, OPEN, Table, by_seed
 from deepset_bench.study.time_tables import TableTimes
-from deepset_bench.study.verdict import EQUAL_RULE, RULE, UNDECIDED
+from deepset_bench.study.verdict import ALPHA, EQUAL, EQUAL_RULE, RULE, UNDECIDED
 from deepset_bench.sweep.studies import Study
 
 CLAIM, EVIDENCE = "claim", "evidence"
 """Headings of columns that hold sentences."""
+PART_WORDS = {
+    "test": "test frames",
+    "val": "validation frames",
+    "mean": "test and validation frames, the mean of both",
+    "held_out": "held-out frames",
+}
 _FLOOR = "true forces"
 _TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
 """How the name of a metric begins -> its trivial baseline."""
@@ -112,7 +119,7 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     Args:
         table: what to show.
         unit: `hartree` or `mev`.
-        parts: of `test`, `val` and `mean`; with several, each row says which it is.
+        parts: of `columns.PARTS`; with several, each row says which it is.
     """
     numbered = table.sweep.table
     sweep = table.sweep
@@ -133,7 +140,8 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     rows: list[list[Cell]] = []
     before, opened = "", dict[tuple[str, str], list[int]]()
     several = any(claims.condition != "")
-    for claim, condition, sweep, evidence, verdict, command in claims.itertuples(
+    shown = claims[["claim", "condition", "sweep", "evidence", "verdict", "command"]]
+    for claim, condition, sweep, evidence, verdict, command in shown.itertuples(
         index=False, name=None
     ):
         text = f"{numbers[claim]}. {claim}" if claim != before else ""
@@ -154,10 +162,22 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
     block = Section("", columns, rows, wraps=True)
     title = f"Does {who}'s claim hold?" if who else "Do the claims hold?"
-    rules = [RULE]
-    if any(isinstance(one, Claim) and one.direction == EQUAL for one in claimed(study)):
-        rules.append(EQUAL_RULE.format(margin=100 * study.margin))
+    of = [one.claimed for one in claimed(study) if isinstance(one, Claim)]
+    needed = [RULE] + [EQUAL_RULE] * any(one.direction == 0 for one in of)
+    margin = f"{100 * study.margin:.3g} %"
+    rules = [*(rule.format(margin=margin) for rule in needed), *_judged_on(claims)]
     return Page("claims", title, [block], rules, missing)
+
+
+def _judged_on(claims: pd.DataFrame) -> list[str]:
+    """Of which frames the errors are, a line for each part."""
+    found = claims[claims.part != ""].groupby("part", sort=False).condition
+    several = claims.condition.nunique() > 1
+    return [
+        f"Errors are of {PART_WORDS[str(part)]}"
+        + (f": {', '.join(c for c in conditions.unique())}." if several and len(found) > 1 else ".")
+        for part, conditions in found
+    ]
 
 
 def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Section:
@@ -166,9 +186,9 @@ def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Se
     if metric.of_run:
         parts = parts[:1]  # the same for each
     each = [row for row in table.frame.to_dict("records") if row["part"] in parts]
-    whose = "mean of test and val" if list(parts) == ["mean"] else " and ".join(parts)
-    if len(parts) > 2:
-        whose = "test, val and their mean"
+    whose = "mean of test and val" if list(parts) == ["mean"] else PART_WORDS[parts[0]]
+    if len(parts) > 1:
+        whose = "each part of the frames"
     columns = [("", "variant")] + ([("", "of")] if len(parts) > 1 else [])
     has_printed = any(not math.isnan(row[f"{column.name}_printed"]) for row in each)
     columns += [("", "printed")] if has_printed else []
@@ -221,10 +241,24 @@ def _ours(
     count = Cell(f"{n}{'†' if at['defect'] else ''}", source=at["runs"])
     if base:
         return [mean, count, Cell("baseline")]
-    difference, half = at[f"{metric}_difference"], at[f"{metric}_difference_half"]
-    bold = abs(difference) > half  # false for NaN: one seed has no interval
-    nothing = Cell() if at["kind"] == "floor" else DASH
-    return [mean, count, number(difference, half, size, digits, nothing, bool(bold))]
+    return [mean, count, _change(at, metric, size, digits)]
+
+
+def _change(at: Mapping[Any, Any], metric: str, size: float, digits: int) -> Cell:
+    """What a row changes, and how sure that is."""
+    if at["kind"] == "floor":
+        return Cell()
+    n = int(at["n_shared"])
+    mean, low, high = (at[f"{metric}_{name}"] for name in CHANGES)
+    found = Change(mean, low, high, n)
+    if math.isnan(found.mean):
+        return DASH
+    relative = bool(at[f"{metric}_relative"])
+    text = change_text(found, relative=relative, size=size, digits=digits)
+    bold = at[f"{metric}_p_holm"] < ALPHA  # false for NaN: one seed has no interval
+    if found.excludes_zero and not bold and at["kind"] == "run":
+        text += OPEN
+    return Cell(f"= {text}" if at[f"{metric}_sign"] == EQUAL else text, bold=bool(bold))
 
 
 def number(

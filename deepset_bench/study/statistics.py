@@ -1,15 +1,13 @@
-"""Means over seeds and paired differences, with Student's t-intervals."""
+"""Means over seeds with Student's t-intervals, p-values, and Holm's for several at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-
-from deepset_bench.replicate import Replicate
 
 CONFIDENCE = 0.95
 
@@ -42,26 +40,28 @@ class Estimate:
         return Estimate(self.mean * factor, self.half * abs(factor), self.n)
 
 
-@cache
-def _t(freedom: int, confidence: float) -> float:
-    """Within which -t to t Student's t lies with this probability.
+def _inside(angle: float, freedom: int) -> float:
+    """How likely Student's t lies within -t to t, where tan(angle) = t / sqrt(freedom).
 
-    Whole degrees of freedom have a closed form in the angle of t / sqrt(freedom) (Abramowitz and
-    Stegun, 26.7.3 and 26.7.4), here solved by halving. SciPy's is the same to ten digits, and takes
-    longer to import than a table to be made.
+    Whole degrees of freedom have a closed form (Abramowitz and Stegun, 26.7.3 and 26.7.4). SciPy's
+    is the same to ten digits, and takes longer to import than a table to be made.
     """
+    odd, term, series = freedom % 2, 1.0, 0.0
+    for n in range(odd, freedom - 1 if odd else freedom, 2):
+        if n > odd:
+            term *= (n - 1) / n * math.cos(angle) ** 2
+        series += term
+    inside = math.sin(angle) * series
+    return (angle + inside * math.cos(angle)) * 2 / math.pi if odd else inside
+
+
+@cache
+def quantile(freedom: int, confidence: float) -> float:
+    """Within which -t to t Student's t lies with this probability."""
     low, high = 0.0, math.pi / 2
     for _ in range(80):
         angle = (low + high) / 2
-        odd, term, series = freedom % 2, 1.0, 0.0
-        for n in range(odd, freedom - 1 if odd else freedom, 2):
-            if n > odd:
-                term *= (n - 1) / n * math.cos(angle) ** 2
-            series += term
-        inside = math.sin(angle) * series
-        if odd:
-            inside = (angle + inside * math.cos(angle)) * 2 / math.pi
-        low, high = (angle, high) if inside < confidence else (low, angle)
+        low, high = (angle, high) if _inside(angle, freedom) < confidence else (low, angle)
     return math.sqrt(freedom) * math.tan((low + high) / 2)
 
 
@@ -79,18 +79,31 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     mean = float(np.mean(values))
     if n == 1:
         return Estimate(mean, math.nan, 1)
-    return Estimate(mean, _t(n - 1, confidence) * float(np.std(values, ddof=1)) / math.sqrt(n), n)
+    return Estimate(
+        mean, quantile(n - 1, confidence) * float(np.std(values, ddof=1)) / math.sqrt(n), n
+    )
 
 
-def paired(
-    values: Mapping[Replicate, float],
-    baseline: Mapping[Replicate, float],
-    confidence: float = CONFIDENCE,
-) -> Estimate:
-    """Difference of two variants by replicate, over those that both have.
+def p_value(values: Sequence[float]) -> float:
+    """Of a mean of zero, two-sided, by Student's t; NaN where n = 1 leaves none."""
+    n = len(values)
+    if n < 2:
+        return math.nan
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return 1 - _inside(math.atan(abs(mean) / error / math.sqrt(n - 1)), n - 1)
 
-    Its seeds draw the split and the order of the frames, so that runs of one replicate share both
-    and their difference scatters less than either.
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for being several, so that all below 0.05 are right together with 95 %.
+
+    The step-down method of S. Holm, Scand. J. Statist. 6, 65 (1979); NaN stays NaN, and counts for
+    nothing.
     """
-    shared = sorted(values.keys() & baseline.keys())
-    return estimate([values[one] - baseline[one] for one in shared], confidence)
+    known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    adjusted, least = [math.nan] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(known):
+        least = max(least, min(1.0, (len(known) - rank) * p))
+        adjusted[place] = least
+    return adjusted

@@ -12,17 +12,33 @@ import pandas as pd
 from deepset_bench.replicate import Replicate
 from deepset_bench.scoring.table import Metric
 from deepset_bench.study.collect import Where, collect, conditions_of, named
-from deepset_bench.study.columns import Column, added, of_runs, usual
+from deepset_bench.study.columns import (
+    HELD_OUT,
+    MEAN,
+    PARTS,
+    Column,
+    added,
+    judged_on,
+    of_runs,
+    usual,
+)
+from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import gaps, lacking
-from deepset_bench.study.published import PARTS, Published
-from deepset_bench.study.statistics import NOTHING, Estimate, estimate, paired
+from deepset_bench.study.published import Published
+from deepset_bench.study.statistics import Estimate, estimate, holm
 from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
+from deepset_bench.study.verdict import sign
 from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.studies import USUAL_MARGIN
 
 _Run = Mapping[Any, Any]
 """A row of `collect`'s frame."""
-NUMBERS = ("printed", "mean", "half", "difference", "difference_half")
-"""What a table holds of each metric."""
+NUMBERS = ("printed", "mean", "half")
+"""What a table holds of each metric in its unit."""
+CHANGES = ("change", "change_low", "change_high")
+"""What it holds of the change against the baseline."""
+OPEN = "°"
+"""Marks a change that is beyond chance by itself, but not among the rows of its table."""
 _OF_FLOOR = "forces"
 """The column that has a floor."""
 
@@ -34,11 +50,15 @@ class Table:
     Attributes:
         frame: one row for each `row`, `part` and `condition`. `kind` is `run`, `trivial` (the mean
             energy of the training frames, zero force) or `floor` (true forces against the labels).
-            `n` seeds in the folder `runs`; `defect`; `parameters`; the numbers of `RowTime`; and in
-            the unit of the metric, such as eV, for each column METRIC_printed, METRIC_mean and
-            METRIC_half (its 95 % t-interval), METRIC_difference and METRIC_difference_half (paired,
-            to the baseline, over `n_shared` seeds); METRIC_n seeds where it is no usual one. NaN:
+            `n` seeds in the folder `runs`; `defect`; `parameters`; the numbers of `RowTime`; for
+            the METRIC of each column and in its unit, such as eV, METRIC_printed, METRIC_mean and
+            METRIC_half (its 95 % t-interval); METRIC_n seeds where it is no usual one. Against the
+            baseline, paired over `n_shared` seeds: METRIC_change with the ends of its 95 % interval,
+            METRIC_change_low and METRIC_change_high, fractions of the baseline where
+            METRIC_relative and differences in the unit else; METRIC_p of no change and
+            METRIC_p_holm among the rows of the table; METRIC_sign, see `verdict.sign`. NaN:
             nothing printed, no run, or no interval from one seed.
+        part: of the frames that is shown unless another is asked for.
         columns: what is shown of the runs.
         runs: `collect`'s frame, with the folder of every run that the numbers are from.
         notes: what a reader has to know, a line each.
@@ -49,6 +69,7 @@ class Table:
     sweep: Comparison
     conditions: list[str]
     frame: pd.DataFrame
+    part: str
     columns: list[Column]
     runs: pd.DataFrame
     notes: list[str]
@@ -62,6 +83,7 @@ def build(
     where: Where,
     metrics: Sequence[Metric] = (),
     published: Published | None = None,
+    margin: float = USUAL_MARGIN,
 ) -> Table:
     """The table of a comparison from the run folders.
 
@@ -70,7 +92,8 @@ def build(
         conditions: that are shown.
         where: which runs.
         metrics: to show; none: the usual ones.
-        published: what a publication prints of the runs.
+        published: what a publication prints of the runs, as means over its test and validation
+            frames: so are ours beside them.
 
     Raises:
         UserError: overrides that do not compose.
@@ -87,10 +110,23 @@ def build(
     for part in PARTS:
         for condition in shown:
             here = [run for run in done if run["condition"] == condition]
-            rows += _rows(sweep, here, columns, condition, part, known, times)
+            rows += _rows(sweep, here, columns, condition, part, known, times, margin)
     missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
-    notes = [*_notes(sweep, runs, columns), *times.notes]
-    return Table(sweep, shown, pd.DataFrame(rows), columns, runs, notes, missing, times)
+    frame = pd.DataFrame(rows)
+    _judge_together(frame, columns)
+    printed = frame[[f"{column.name}_printed" for column in columns]].notna().any(axis=None)
+    on = MEAN if printed else judged_on(runs)
+    notes = [*_notes(sweep, runs, columns, margin), *times.notes]
+    return Table(sweep, shown, frame, on, columns, runs, notes, missing, times)
+
+
+def _judge_together(frame: pd.DataFrame, columns: Sequence[Column]) -> None:
+    """Add METRIC_p_holm: the rows of a table are tests of one family, for each metric."""
+    for column in columns:
+        name = f"{column.name}_p"
+        frame[f"{name}_holm"] = math.nan
+        for _, group in frame[frame.kind == "run"].groupby(["part", "condition"]):
+            frame.loc[group.index, f"{name}_holm"] = holm(group[name].tolist())
 
 
 _NEEDED = ("defect", "parameters", "floor", "device")
@@ -116,6 +152,7 @@ def _rows(
     part: str,
     published: Published,
     times: TableTimes,
+    margin: float,
 ) -> list[dict[str, object]]:
     members: dict[str, list[_Run]] = {}
     for run in done:
@@ -147,9 +184,10 @@ def _rows(
         for column in columns:
             values = numbers(runs, f"{prefix}{column.name}_{part}")
             others = compared[column.name]
-            difference = NOTHING if name == sweep.baseline else paired(values, others)
-            content["n_shared"] = difference.n
-            content |= _numbers(column.name, estimate(list(values.values())), difference)
+            against = effect(name, values, {} if name == sweep.baseline else others)
+            content["n_shared"] = against.n
+            content |= _numbers(column.name, estimate(list(values.values())))
+            content |= _changes(column.name, against, margin)
             if not column.usual:
                 content[f"{column.name}_n"] = len(values)
         return content
@@ -167,22 +205,39 @@ def _rows(
     if floor and any(column.name == _OF_FLOOR for column in columns):
         content = row("floor", "floor", [])
         content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
-        rows.append(content | _numbers(_OF_FLOOR, estimate(list(floor.values())), NOTHING))
+        rows.append(content | _numbers(_OF_FLOOR, estimate(list(floor.values()))))
     return rows
 
 
-def _numbers(metric: str, value: Estimate, difference: Estimate) -> dict[str, float]:
-    numbers = (math.nan, value.mean, value.half, difference.mean, difference.half)
+def _numbers(metric: str, value: Estimate) -> dict[str, float]:
+    numbers = (math.nan, value.mean, value.half)
     return {f"{metric}_{name}": number for name, number in zip(NUMBERS, numbers, strict=True)}
 
 
-def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+def _changes(metric: str, against: Effect, margin: float) -> dict[str, object]:
+    found = against.change()
+    ends = zip(CHANGES, (found.mean, found.low, found.high), strict=True)
+    return {
+        **{f"{metric}_{name}": number for name, number in ends},
+        f"{metric}_relative": against.relative,
+        f"{metric}_p": against.p,
+        f"{metric}_sign": sign(against, margin),
+    }
+
+
+def _notes(
+    sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column], margin: float
+) -> list[str]:
     done = runs[runs.state == "done"]
     what = dict.fromkeys(column.metric.statistic for column in columns)
     notes = [
-        f"{', '.join(what)}: mean over n seeds, ± half its 95 % t-interval. Δ: paired difference "
-        f"to {sweep.baseline} over shared seeds; bold where its interval excludes zero."
+        f"{', '.join(what)}: mean over n seeds, ± half its 95 % t-interval. Δ: change against "
+        f"{sweep.baseline}, the mean of log ratios over shared seeds, with its 95 % t-interval. "
+        f"Bold: beyond chance among the rows of the table (Holm, 5 %); {OPEN}: by itself alone; "
+        f"=: equal within {100 * margin:.3g} % (two one-sided tests, 5 %)."
     ]
+    if judged_on(runs) == HELD_OUT:
+        notes.append(_of_frames(runs))
     of_others = {c.metric.words: c.metric.variant.summary for c in columns if not c.usual}
     notes += [f"{words}: {summary}" for words, summary in of_others.items() if summary]
     # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
@@ -210,3 +265,15 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
                 f"than the baseline ({sweep.baseline}), whose labels the rows in italics use."
             )
     return notes
+
+
+def _of_frames(runs: pd.DataFrame) -> str:
+    """How many frames are held out, and what it is worth which frames these are."""
+    done = [one["frame_errors"][HELD_OUT] for one in runs[runs.state == "done"].result]
+    counts = sorted({int(one["frames"]) for one in done})
+    frames = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return (
+        f"held_out: all frames that are neither for training nor for validation, {frames} of them; "
+        "the scatter over seeds includes which of them a run was not trained on, not which frames "
+        "the set has."
+    )

@@ -22,8 +22,9 @@ from deepset_bench.scoring.table import chosen as of_names
 from deepset_bench.study import generalisation, render
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
+from deepset_bench.study.columns import PARTS
 from deepset_bench.study.gaps import LEFT_OUT, left_out
-from deepset_bench.study.published import PARTS, published
+from deepset_bench.study.published import published
 from deepset_bench.study.sections import Page, claims_page, page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.surroundings import say
@@ -42,7 +43,7 @@ def show(
     conditions: Sequence[str],
     unit: str,
     style: Format,
-    part: str,
+    part: str | None,
     out: Path | None,
     where: Where,
     metrics: Sequence[str] = (),
@@ -56,7 +57,8 @@ def show(
         unit: `hartree` or `mev`.
         style: CSV has every part, and several tables in one; printed, it has no claims beside
             tables.
-        part: `mean` (of test and val), `test`, `val` or `all`.
+        part: `held_out`, `mean` (of test and val), `test`, `val` or `all`; None: what is printed
+            where there is something printed, else all that were held out where runs have them.
         out: folder for the files; None prints.
         where: which runs.
         metrics: names of those to show, with commas between or not; none: the usual ones.
@@ -74,7 +76,7 @@ def show(
         check_writable(out)
     if metrics and apart:
         raise UserError(f"--metric is for tables; {min(apart)} has columns of its own")
-    parts = PARTS if part == "all" else (part,)
+    parts = PARTS if part == "all" else (part,) if part else ()
     pages: list[Page] = []
     tables: list[Table] = []
     frames: dict[str, pd.DataFrame] = {}
@@ -87,14 +89,14 @@ def show(
         if CLAIMS in wanted or (
             study.whole and not metrics and (style != "csv" or (out is not None and study.tables))
         ):
-            closing = claims(study, shown, where)
+            closing = claims(study, shown, where, part if part in PARTS else None)
         if style == "csv":
             if closing is not None and (len(closing) or CLAIMS in wanted):
                 frames[CLAIMS] = closing
             if study.unseen and not claims_alone:
                 frames[study.name] = generalisation.rows(study, shown, where)
             continue
-        pages += [page(table, unit, parts) for table in found]
+        pages += [page(table, unit, parts or (table.part,)) for table in found]
         if closing is not None and (len(closing) or CLAIMS in wanted):
             pages.append(claims_page(study, closing))
         if study.unseen and not claims_alone:
@@ -148,7 +150,7 @@ def after_sweep(arguments: Sequence[str]) -> None:
     if studies[0].folder is None and not words:
         place = runs_root(given.get("runs_dir")) / "sweeps"
         say(f"kept as {comparisons.write(studies[0].tables[0], place)}")
-    show(words, conditions, "hartree", "terminal", "mean", None, where)
+    show(words, conditions, "hartree", "terminal", None, None, where)
 
 
 def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:
@@ -174,7 +176,7 @@ def chosen(
     """The tables of a study: of a whole one without those that have neither number nor run."""
     known = published(study)
     metrics = metrics or of_names(study.metrics)
-    every = [build(one, conditions, where, metrics, known) for one in study.tables]
+    every = [build(one, conditions, where, metrics, known, study.margin) for one in study.tables]
     if not study.whole:
         return every
     there = [t for t in every if t.sweep.table or any(t.frame[t.frame.kind == "run"].n > 0)]

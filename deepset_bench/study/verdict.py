@@ -1,109 +1,189 @@
-"""When a claim holds: one rule for every claim that runs can decide."""
+"""What an effect is, and when a claim about effects holds: one rule for everything that is judged.
+
+Three questions are kept apart, because the answer to one says nothing of the others: which way an
+error changes, by how much, and whether that matters.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from deepset_bench.study.effect import Effect
+from deepset_bench.study.statistics import CONFIDENCE, Estimate
 
-from deepset_bench.replicate import Replicate
-from deepset_bench.study.statistics import CONFIDENCE, Estimate, paired
+ALPHA = 1 - CONFIDENCE
+"""How often chance alone may decide."""
 
-HOLDS, SMALLER, REVERSED, UNDECIDED = "holds", "smaller", "reversed", "undecided"
+LESS, MORE, EQUAL, UNDECIDED = "less", "more", "equal", "undecided"
+HOLDS, IN_DIRECTION, SMALLER, LARGER = "holds", "direction holds", "smaller", "larger"
+REVERSED = "reversed"
+WORDS = (HOLDS, IN_DIRECTION, SMALLER, LARGER, EQUAL, REVERSED, UNDECIDED)
+"""What a claim's verdict may be, in the order in which they are counted."""
+YES, NO, AS_CLAIMED = "yes", "no", "as claimed"
 RULE = (
-    "holds: all 95 % intervals lie on the claimed side of zero; reversed: at least one lies on the "
-    "other side; smaller: at least one does not reach the claimed size; undecided: all other "
-    "cases. Intervals that speak against a claim are widened for its number of comparisons."
+    "Verdicts. Changes are means of log ratios over shared seeds, with 95 % t-intervals. "
+    "Direction: yes if all intervals lie on the claimed side of zero, reversed if at least one is "
+    "on the other side. Size: smaller or larger if at least one interval ends short of the claimed "
+    "size or begins beyond it, as claimed if all lie within {margin} of it. Beyond the margin of "
+    "{margin}: yes if all intervals lie outside it, no if at least one change is equal to none, "
+    "which two one-sided tests at 5 % decide. Intervals that speak against a claim are widened for "
+    "its number of comparisons (Bonferroni)."
 )
 """`judge` in the words of the table's footnote."""
 EQUAL_RULE = (
-    "A claim that two errors are equal holds if all 95 % intervals of their difference lie within "
-    "± {margin:.3g} % of the baseline; it is reversed if at least one lies outside."
+    "A claim that two errors are equal: yes if two one-sided tests show every change to be within "
+    "± {margin}, reversed if at least one interval lies beyond it."
 )
-"""The same of `judge_equal`."""
+"""The same of a claim of equality."""
 
-Values = Mapping[Replicate, float]
-"""Replicate -> value."""
+
+def sign(effect: Effect, margin: float, alpha: float = ALPHA) -> str:
+    """Which way an effect goes.
+
+    Args:
+        effect: what was measured.
+        margin: up to this fraction an effect does not matter.
+        alpha: of a two-sided test of no effect, and of each of two one-sided tests of equality.
+
+    Returns:
+        LESS or MORE where the interval excludes zero; else EQUAL where it is shown to lie within
+        the margin (two one-sided tests; D. Schuirmann, J. Pharmacokinet. Biopharm. 15, 657, 1987),
+        else UNDECIDED.
+    """
+    found = effect.estimate(1 - alpha)
+    if found.excludes_zero:
+        return MORE if found.mean > 0 else LESS
+    return EQUAL if is_equal(effect, margin, alpha) else UNDECIDED
+
+
+def is_equal(effect: Effect, margin: float, alpha: float = ALPHA) -> bool:
+    """Whether an effect is shown to be none that matters: its 1 - 2 alpha interval is within."""
+    return effect.relative and _within(effect.estimate(1 - 2 * alpha), 0.0, margin)
 
 
 @dataclass(frozen=True)
-class Effect:
-    """A paired difference over shared seeds.
+class Verdict:
+    """What the runs say of a claim.
 
     Attributes:
-        name: what is compared with what.
-        usual: with its 95 % interval.
-        strict: the same with an interval for several comparisons at once (Bonferroni).
+        direction: YES, REVERSED or UNDECIDED.
+        size: AS_CLAIMED, SMALLER, LARGER or UNDECIDED; empty where none is claimed.
+        matters: whether all effects are beyond the margin: YES, NO or UNDECIDED; empty of a claim
+            of equality, whose direction is within the margin, and of differences.
+        at: how many seeds each had when the direction was decided; 0 where it is not.
     """
 
-    name: str
-    usual: Estimate
-    strict: Estimate
+    direction: str
+    size: str = ""
+    matters: str = ""
+    at: int = 0
+
+    @property
+    def word(self) -> str:
+        """All of it in one of WORDS."""
+        if self.direction == REVERSED:
+            return REVERSED
+        if self.direction == YES:
+            return {"": HOLDS, AS_CLAIMED: HOLDS, UNDECIDED: IN_DIRECTION}.get(self.size, self.size)
+        if self.matters == NO:
+            return EQUAL
+        return SMALLER if self.size == SMALLER else UNDECIDED
 
 
-def effect(
-    name: str, variant: Values, baseline: Values, comparisons: int, *, relative: bool
-) -> Effect:
-    """The difference of variant and baseline.
+@dataclass(frozen=True)
+class Claimed:
+    """What is claimed of every one of some effects.
 
-    Args:
-        name: what is compared with what.
-        variant: values by seed.
-        baseline: values by seed.
-        comparisons: how many effects the claim consists of.
-        relative: divide by the baseline's mean over the shared seeds, which counts as exact, so
-            that the interval excludes zero where the difference's does.
+    Attributes:
+        direction: +1 for more, -1 for less, 0 for equal within the margin.
+        size: a positive fraction; None where there is none.
+        at_least: whether larger effects are as claimed, too.
     """
-    shared = variant.keys() & baseline.keys()
-    size = float(np.mean([baseline[seed] for seed in shared])) if relative and shared else 1.0
-    confidences = (CONFIDENCE, 1 - (1 - CONFIDENCE) / comparisons)
-    scale = 1 / size if size else math.nan
-    usual, strict = (paired(variant, baseline, c).scaled(scale) for c in confidences)
-    return Effect(name, usual, strict)
+
+    direction: int
+    size: float | None = None
+    at_least: bool = False
 
 
-def judge(effects: Sequence[Effect], direction: int, size: float | None) -> str:
-    """Whether a claim about every one of the effects is true.
+Judge = Callable[[Sequence[Effect], Claimed, float], Verdict]
+"""`judge` with its alpha, or one that looks several times."""
 
-    * `reversed`: some interval lies on the other side of zero.
-    * `smaller`: otherwise, if some interval ends short of the claimed size.
-    * `holds`: otherwise, if every 95 % interval lies on the claimed side of zero.
-    * `undecided`: anything else; so always with one seed, which has no interval.
 
-    The intervals that can speak against a claim are 95 % for all of its comparisons together
-    (Bonferroni): one chance deviation among many must not. Those that speak for it need no
-    correction, because all of them have to.
+def judge(
+    effects: Sequence[Effect], claimed: Claimed, margin: float, alpha: float = ALPHA
+) -> Verdict:
+    """What effects say of a claim about every one of them.
+
+    What speaks against a claim is to be beyond chance for all of its comparisons together
+    (Bonferroni): one chance deviation among many must not refute it. What speaks for it needs no
+    correction, because every effect has to.
 
     Args:
         effects: what was measured.
-        direction: +1 where the claim says more, -1 where it says less.
-        size: of the claimed effects, positive, in their unit; None where the claim has none.
-    """
-    if any(e.strict.excludes_zero and e.strict.mean * direction < 0 for e in effects):
-        return REVERSED
-    far = [direction * e.strict.mean + e.strict.half for e in effects]
-    if size is not None and any(end < size for end in far):  # never NaN, which has no interval
-        return SMALLER
-    if all(e.usual.excludes_zero and e.usual.mean * direction > 0 for e in effects):
-        return HOLDS
-    return UNDECIDED
-
-
-def judge_equal(effects: Sequence[Effect], margin: float) -> str:
-    """Whether every one of the effects is none that matters.
-
-    * `reversed`: some interval, widened for the number of comparisons, lies outside the margin.
-    * `holds`: otherwise, if every 95 % interval lies within it.
-    * `undecided`: anything else.
-
-    Args:
-        effects: what was measured, as fractions of the baselines.
+        claimed: what is claimed of each.
         margin: up to this fraction an effect does not matter.
+        alpha: of each test.
     """
-    if any(abs(e.strict.mean) - e.strict.half > margin for e in effects):  # never NaN
-        return REVERSED
-    if all(abs(e.usual.mean) + e.usual.half <= margin for e in effects):
-        return HOLDS
-    return UNDECIDED
+    usual, strict = 1 - alpha, 1 - alpha / max(len(effects), 1)
+    for_it = [e.estimate(usual) for e in effects]
+    against = [e.estimate(strict) for e in effects]
+    seeds = min((e.n for e in effects), default=0)
+    ratios = all(e.relative for e in effects)
+    if claimed.direction == 0:
+        outside = any(_beyond(one, 1, margin) or _beyond(one, -1, margin) for one in against)
+        within = bool(effects) and all(is_equal(e, margin, alpha) for e in effects)
+        direction = REVERSED if ratios and outside else YES if within else UNDECIDED
+        return Verdict(direction, at=_decided(direction, seeds))
+    way = claimed.direction
+    if any(one.excludes_zero and one.mean * way < 0 for one in against):
+        direction = REVERSED
+    elif effects and all(one.excludes_zero and one.mean * way > 0 for one in for_it):
+        direction = YES
+    else:
+        direction = UNDECIDED
+    matters = UNDECIDED
+    if any(is_equal(e, margin, alpha / len(effects)) for e in effects):
+        matters = NO
+    elif effects and all(_beyond(one, way, margin) for one in for_it):
+        matters = YES
+    size = "" if claimed.size is None else UNDECIDED
+    if claimed.size is not None and ratios and effects:
+        size = _size(effects, against, claimed, margin, alpha)
+    return Verdict(direction, size, matters if ratios else "", _decided(direction, seeds))
+
+
+def _size(
+    effects: Sequence[Effect],
+    against: Sequence[Estimate],
+    claimed: Claimed,
+    margin: float,
+    alpha: float,
+) -> str:
+    way, size = claimed.direction, claimed.size or 0.0
+    middle = math.log1p(way * size) if way * size > -1 else -math.inf
+    if any(way * one.mean + one.half < way * middle for one in against):  # never NaN
+        return SMALLER
+    if claimed.at_least:
+        near = [e.estimate(1 - alpha) for e in effects]
+        reached = all(way * one.mean - one.half >= way * middle for one in near)
+        return AS_CLAIMED if reached else UNDECIDED
+    if any(way * one.mean - one.half > way * middle for one in against):
+        return LARGER
+    close = all(_within(e.estimate(1 - 2 * alpha), middle, margin) for e in effects)
+    return AS_CLAIMED if close else UNDECIDED
+
+
+def _within(found: Estimate, middle: float, margin: float) -> bool:
+    """Whether an interval of log ratios is closer than a fraction to a middle; false for NaN."""
+    return abs(found.mean - middle) + found.half <= math.log1p(margin)
+
+
+def _beyond(found: Estimate, way: int, margin: float) -> bool:
+    """Whether an interval of log ratios lies outside the margin, on one side; false for NaN."""
+    return way * found.mean - found.half > math.log1p(margin)
+
+
+def _decided(direction: str, seeds: int) -> int:
+    return 0 if direction == UNDECIDED else seeds

@@ -24,7 +24,7 @@ from deepset_bench.sweep.comparisons import Comparison
 _TEXTS = ("title", "question", "source", "authors", "claimed_by")
 _LISTS = ("metrics", "common", "tables", "unseen")
 _KEYS = (*_TEXTS, "conditions", *_LISTS, "margin", "answer")
-_USUAL_MARGIN = 0.05
+USUAL_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Study:
     claimed_by: str = ""
     conditions: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
-    margin: float = _USUAL_MARGIN
+    margin: float = USUAL_MARGIN
     tables: tuple[Comparison, ...] = ()
     unseen: tuple[Comparison, ...] = ()
     answer: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ def read(folder: Path) -> Study:
         claimed_by=texts["claimed_by"],
         conditions=_named(content.get("conditions", []), f"{path}: conditions"),
         metrics=tuple(lists["metrics"]),
-        margin=_fraction(content.get("margin", _USUAL_MARGIN), f"{path}: margin"),
+        margin=_fraction(content.get("margin", USUAL_MARGIN), f"{path}: margin"),
         tables=tuple(_comparison(folder, name, lists["common"]) for name in tables),
         unseen=tuple(_comparison(folder, name, lists["common"]) for name in lists["unseen"]),
         answer=tuple(_list(content.get("answer", []), f"{path}: answer")),

@@ -205,11 +205,13 @@ def test_effects_are_paired_differences(tmp_path):
     write(tmp_path, ["condition=corrected", "scalars=all"], 0, 0.03)
     (figure,) = figures_of(Where((), tmp_path), ["corrected"], names=["effects"])
     filled, hollow = (t for t in traces(figure) if t["xaxis"] == "x" and t["mode"] == "markers")
-    differences = np.array([-0.005, -0.006, -0.0045])
+    logs = np.log(np.array([0.015, 0.016, 0.0165]) / [0.020, 0.022, 0.021])
     (mean,) = numbers(filled["x"])
-    assert mean == pytest.approx(100 * differences.mean() / 0.021)
-    half = 4.302652729911275 * differences.std(ddof=1) / np.sqrt(3)
-    assert numbers(filled["error_x"]["array"]) == pytest.approx([100 * half / 0.021])
+    assert mean == pytest.approx(100 * (np.exp(logs.mean()) - 1))
+    half = 4.302652729911275 * logs.std(ddof=1) / np.sqrt(3)
+    low, high = (100 * (np.exp(logs.mean() + end) - 1) for end in (-half, half))
+    assert numbers(filled["error_x"]["array"]) == pytest.approx([high - mean])
+    assert numbers(filled["error_x"]["arrayminus"]) == pytest.approx([mean - low])
     assert numbers(hollow["x"]) == pytest.approx([50.0])
     assert "error_x" not in hollow
     labels = [axes.get_xlabel() for axes in figure.draw().axes]

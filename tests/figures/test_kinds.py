@@ -21,6 +21,7 @@ from deepset_bench.figures.static import draw
 from deepset_bench.figures.style import COLOURS, colours
 from deepset_bench.runs import run_folder
 from deepset_bench.study.collect import Where
+from deepset_bench.study.effect import Change
 from deepset_bench.sweep.comparisons import Comparison, Row
 from tests import toy
 from tests.figures.test_figures import numbers
@@ -178,14 +179,18 @@ def test_texts_of_a_list_are_filled_in(made):
     assert figure.caption == "Of tiny, n = 2, in meV. Data: tiny."
 
 
+def limits(*means: float, half: float = 0.5):
+    return effects._limits([Change(m / 100, (m - half) / 100, (m + half) / 100, 3) for m in means])
+
+
 def test_what_is_far_outside_is_cut_and_the_axis_is_linear():
-    assert effects._limits([1.0, -2.0, 3.0], [0.5, 0.5, 0.5]) == pytest.approx((-2.86, 3.86))
-    low, high = effects._limits([1.0, -2.0, 3.0, 4000.0], [0.5, 0.5, 0.5, 10.0])
+    assert limits(1.0, -2.0, 3.0) == pytest.approx((-2.86, 3.86))
+    low, high = limits(1.0, -2.0, 3.0, 4000.0)
     assert low == pytest.approx(-2.86)
     assert 3.5 < high < 10
-    low, high = effects._limits([1.0, -2.0, 3.0, 8.0], [0.5, 0.5, 0.5, 1.0])
+    low, high = limits(1.0, -2.0, 3.0, 8.0)
     assert high > 8  # not so far
-    assert effects._limits([], []) is None
+    assert effects._limits([]) is None
 
 
 def test_a_cut_is_an_arrow_with_its_number(made, monkeypatch):

@@ -1,4 +1,4 @@
-"""Intervals against scipy, pairs over shared seeds, the bold rule."""
+"""Intervals and p-values against scipy, Holm's method, the bold rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from deepset_bench.study.statistics import Estimate, estimate, paired
+from deepset_bench.study.statistics import Estimate, estimate, holm, p_value
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12).filter(lambda v: np.ptp(v) > 1e-3)
 
@@ -25,30 +25,32 @@ def test_interval_is_that_of_scipy(values, confidence):
     assert (ours.low, ours.high) == pytest.approx((low, high), rel=1e-9, abs=1e-9)
 
 
-@given(VALUES, st.integers(0, 2**32 - 1))
-def test_paired_difference_is_the_paired_t_test(values, seed):
-    """Bold exactly where scipy's paired t-test has p < 0.05."""
-    other = np.asarray(values) + np.random.default_rng(seed).normal(0.5, 1.0, len(values))
-    ours = paired(dict(enumerate(other)), dict(enumerate(values)))
-    test = stats.ttest_rel(other, values)
-    interval = test.confidence_interval()
-    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
-    if abs(test.pvalue - 0.05) > 1e-9:
-        assert ours.excludes_zero == (test.pvalue < 0.05)
+@given(VALUES)
+def test_p_value_is_that_of_scipy(values):
+    assert p_value(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-9)
 
 
-@given(
-    st.dictionaries(st.integers(0, 9), st.floats(-1, 1)),
-    st.dictionaries(st.integers(0, 9), st.floats(-1, 1)),
-)
-def test_only_shared_seeds_count(a, b):
-    shared = a.keys() & b.keys()
-    ours = paired(a, b)
-    assert ours.n == len(shared)
-    if shared:
-        assert ours.mean == pytest.approx(np.mean([a[s] - b[s] for s in shared]), abs=1e-12)
-    only = paired({s: a[s] for s in shared}, {s: b[s] for s in shared})
-    assert only == ours or math.isnan(only.half)
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_is_the_step_down_method(values):
+    """Sorted, each is compared with 5 % over how many are left, until the first that fails."""
+    adjusted = holm(values)
+    accepted = 0
+    for rank, p in enumerate(sorted(values)):
+        if p * (len(values) - rank) >= 0.05:
+            break
+        accepted += 1
+    assert sum(p < 0.05 for p in adjusted) == accepted
+    assert all(a >= p for a, p in zip(adjusted, values, strict=True))
+
+
+def test_holm_does_not_count_what_is_not_known():
+    assert holm([0.01, math.nan, 0.04]) == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
+
+
+def test_no_scatter_and_no_mean():
+    assert p_value([0.0, 0.0]) == 1.0
+    assert p_value([1.0, 1.0]) == 0.0
+    assert math.isnan(p_value([1.0]))
 
 
 def test_one_seed_has_no_interval_and_is_never_bold():

@@ -11,7 +11,7 @@ import pytest
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.study.collect import Where
-from deepset_bench.study.statistics import estimate
+from deepset_bench.study.statistics import estimate, p_value
 from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
@@ -41,15 +41,18 @@ def runs(tmp_path):
     return tmp_path
 
 
-def test_mean_over_seeds_and_paired_difference_over_shared_ones(runs):
+def test_mean_over_seeds_and_paired_change_over_shared_ones(runs):
     found = cell(table(runs), "All scalars")
     mean = estimate([energy * HARTREE for energy in ALL.values()])
     assert (found["n"], found["n_shared"]) == (3, 2)
     assert found["energy_mean"] == pytest.approx(mean.mean)
     assert found["energy_half"] == pytest.approx(mean.half)
-    difference = estimate([(ALL[s] - NONE[s]) * HARTREE for s in (1, 2)])
-    assert found["energy_difference"] == pytest.approx(difference.mean)
-    assert found["energy_difference_half"] == pytest.approx(difference.half)
+    logs = [math.log(ALL[s] / NONE[s]) for s in (1, 2)]
+    change = estimate(logs)
+    for key, end in (("change", change.mean), ("change_low", change.low)):
+        assert found[f"energy_{key}"] == pytest.approx(math.exp(end) - 1)
+    assert found["energy_change_high"] == pytest.approx(math.exp(change.high) - 1)
+    assert found["energy_p"] == pytest.approx(p_value(logs))
     assert any("over 2 of its 3 seeds" in note for note in table(runs).notes)
 
 
@@ -61,7 +64,7 @@ def test_parts_and_printed_values(runs):
         for part in ("test", "val", "mean")
     }
     assert printed == pytest.approx({"test": 0.028074, "val": 0.028076, "mean": 0.028075})
-    assert math.isnan(cell(built, "No scalars")["energy_difference"])
+    assert math.isnan(cell(built, "No scalars")["energy_change"])
 
 
 def test_trivial_row_and_floor(runs):

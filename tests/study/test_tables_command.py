@@ -81,7 +81,7 @@ def test_published_networks(runs):
     text = bench("peers", "--runs-dir", str(runs), "--format", "markdown")
     energy, _, size = (line for line in text.splitlines() if line.startswith("| SchNet |"))
     assert "0.00100" in energy
-    assert "**−0.01950" in energy
+    assert "**−95.1 %" in energy
     assert "455,809" in size
     assert "| *mean energy* | 0.02040" in text
     assert "ViSNet, corrected, seed 0, 1: not run" in text

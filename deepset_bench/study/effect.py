@@ -1,0 +1,130 @@
+"""What a variant changes against a baseline: by how many per cent, paired over shared seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from deepset_bench.replicate import Replicate
+from deepset_bench.study.statistics import CONFIDENCE, Estimate, estimate, p_value
+
+Values = Mapping[Replicate, float]
+"""Replicate -> value."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """An effect with the ends of its interval, fractions of the baseline or plain differences.
+
+    NaN where n = 1 leaves no interval and n = 0 nothing.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether there is an interval and zero lies outside it."""
+        return self.low > 0 or self.high < 0  # false for NaN
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A paired comparison over shared seeds.
+
+    The seed draws the split and the order of the frames, so that runs of one seed share both and
+    their difference scatters less than either.
+
+    Attributes:
+        name: what is compared with what.
+        changes: by seed, in ascending order, log(variant / baseline); variant - baseline where
+            not `relative`. The logarithm of a ratio is as far from zero for twice as for half, and
+            its interval needs no baseline that counts as exact.
+        relative: whether they are ratios.
+    """
+
+    name: str
+    changes: tuple[float, ...]
+    relative: bool
+
+    @property
+    def n(self) -> int:
+        """Seeds that both have."""
+        return len(self.changes)
+
+    @property
+    def p(self) -> float:
+        """Of no effect, two-sided; NaN for one seed."""
+        return p_value(self.changes)
+
+    def first(self, n: int) -> Effect:
+        """The same of the first n seeds alone."""
+        return replace(self, changes=self.changes[:n])
+
+    def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
+        """Mean of `changes` with its t-interval."""
+        return estimate(self.changes, confidence)
+
+    def change(self, confidence: float = CONFIDENCE) -> Change:
+        """The same as a fraction of the baseline, where it is a ratio."""
+        found = self.estimate(confidence)
+        ends = found.mean, found.low, found.high
+        if self.relative:
+            ends = _ratio(ends[0]), _ratio(ends[1]), _ratio(ends[2])
+        return Change(*ends, found.n)
+
+
+def effect(name: str, variant: Values, baseline: Values) -> Effect:
+    """Of a variant against a baseline, over the seeds that both have.
+
+    Args:
+        name: what is compared with what.
+        variant: values by seed.
+        baseline: values by seed.
+
+    Returns:
+        Ratios where every value is positive, as errors are; else differences.
+    """
+    shared = sorted(variant.keys() & baseline.keys())
+    pairs = [(variant[one], baseline[one]) for one in shared]
+    relative = all(a > 0 and b > 0 for a, b in pairs)
+    changes = [math.log(a / b) if relative else a - b for a, b in pairs]
+    return Effect(name, tuple(changes), relative)
+
+
+def _ratio(logarithm: float) -> float:
+    """As a fraction more or less; infinite where a useless interval ends beyond all numbers."""
+    return math.inf if logarithm > 700 else math.expm1(logarithm)
+
+
+def change_text(change: Change, *, relative: bool, size: float = 1.0, digits: int = 1) -> str:
+    """An effect with its interval: `−23 % [−34, −11]`, `×310 [120, 800]`, or in a unit.
+
+    Args:
+        change: of an effect.
+        relative: whether it is of ratios.
+        size: of the unit that a difference is shown in.
+        digits: of a difference.
+    """
+    numbers = (change.mean, change.low, change.high)
+    if relative and change.mean > 10:
+        each = [f"{1 + one:,.3g}" for one in numbers]
+        text = f"×{each[0]}"
+    elif relative:
+        spread = change.high - change.low
+        places = 1 if spread < 0.2 or (math.isnan(spread) and abs(change.mean) < 0.1) else 0
+        each = [_signed(100 * one, places) for one in numbers]
+        text = f"{each[0]} %"
+    else:
+        each = [_signed(one / size, digits) for one in numbers]
+        text = each[0]
+    return text if math.isnan(change.low) else f"{text} [{each[1]}, {each[2]}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    if abs(value) >= 10_000:  # the end of an interval that says nothing
+        return f"{'over' if value > 0 else 'below'} {10_000 if value > 0 else -10_000:,}"
+    return f"{value:+z,.{digits}f}".replace("-", "−")
