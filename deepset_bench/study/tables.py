@@ -53,8 +53,8 @@ class Table:
             `n` seeds in the folder `runs`; `defect`; `parameters`; the numbers of `RowTime`; for
             the METRIC of each column and in its unit, such as eV, METRIC_printed, METRIC_mean and
             METRIC_half (its 95 % t-interval); METRIC_n seeds where it is no usual one. Against the
-            baseline, paired over `n_shared` seeds: METRIC_change with the ends of its 95 % interval,
-            METRIC_change_low and METRIC_change_high, fractions of the baseline where
+            baseline, paired over `n_shared` seeds: METRIC_change with the ends of its 95 %
+            interval, METRIC_change_low and METRIC_change_high, fractions of the baseline where
             METRIC_relative and differences in the unit else; METRIC_p of no change and
             METRIC_p_holm among the rows of the table; METRIC_sign, see `verdict.sign`. NaN:
             nothing printed, no run, or no interval from one seed.
