@@ -31,7 +31,7 @@ from deepset_bench.study.verdict import (
     UNDECIDED,
     YES,
     Claimed,
-    Verdict,
+    Judged,
     judge,
     sign,
 )
@@ -58,7 +58,7 @@ def claims(
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
         where no run is needed), `part`, `evidence`, `direction`, `size`, `matters` and `at` as
-        `Verdict` has them, `verdict` (its word) and `command`, what would decide it where it is
+        `verdict.Judged` has them, `verdict` (its word) and `command`, what would decide it where it is
         undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
 
     Raises:
@@ -94,7 +94,7 @@ def claims(
 
 def _decide(
     study: Study, claim: Claim, runs: pd.DataFrame, part: str
-) -> tuple[str, Verdict, list[Effect]]:
+) -> tuple[str, Judged, list[Effect]]:
     timed = claim.column == SECONDS
     column = claim.column if timed else f"{claim.column}_{part}"
 
@@ -115,7 +115,7 @@ def _decide(
 
 def _of_trivial(
     study: Study, claim: Claim, runs: pd.DataFrame, part: str
-) -> tuple[str, Verdict, list[Effect]]:
+) -> tuple[str, Judged, list[Effect]]:
     """Every run's error against a share of what the trivial prediction scores."""
     way, share = claim.claimed.direction, claim.claimed.size or 0.0
     labels = list(runs.label.drop_duplicates())
@@ -183,7 +183,7 @@ def _row(
     condition: str,
     where: Where,
     evidence: str,
-    verdict: Verdict,
+    verdict: Judged,
     effects: Sequence[Effect],
 ) -> dict[str, object]:
     # Twice the seeds where there are some: an interval shrinks with their root.
@@ -205,7 +205,7 @@ def _row(
     }
 
 
-def _evidence(effects: Sequence[Effect], verdict: Verdict, claimed: Claimed, margin: float) -> str:
+def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, margin: float) -> str:
     """The answers to the three questions, and what they are from."""
     there = [e for e in effects if e.n]
     if not there:

@@ -64,7 +64,7 @@ def is_equal(effect: Effect, margin: float, alpha: float = ALPHA) -> bool:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judged:
     """What the runs say of a claim.
 
     Attributes:
@@ -107,13 +107,13 @@ class Claimed:
     at_least: bool = False
 
 
-Judge = Callable[[Sequence[Effect], Claimed, float], Verdict]
+Judge = Callable[[Sequence[Effect], Claimed, float], Judged]
 """`judge` with its alpha, or one that looks several times."""
 
 
 def judge(
     effects: Sequence[Effect], claimed: Claimed, margin: float, alpha: float = ALPHA
-) -> Verdict:
+) -> Judged:
     """What effects say of a claim about every one of them.
 
     What speaks against a claim is to be beyond chance for all of its comparisons together
@@ -135,7 +135,7 @@ def judge(
         outside = any(_beyond(one, 1, margin) or _beyond(one, -1, margin) for one in against)
         within = bool(effects) and all(is_equal(e, margin, alpha) for e in effects)
         direction = REVERSED if ratios and outside else YES if within else UNDECIDED
-        return Verdict(direction, at=_decided(direction, seeds))
+        return Judged(direction, at=_decided(direction, seeds))
     way = claimed.direction
     if any(one.excludes_zero and one.mean * way < 0 for one in against):
         direction = REVERSED
@@ -151,7 +151,7 @@ def judge(
     size = "" if claimed.size is None else UNDECIDED
     if claimed.size is not None and ratios and effects:
         size = _size(effects, against, claimed, margin, alpha)
-    return Verdict(direction, size, matters if ratios else "", _decided(direction, seeds))
+    return Judged(direction, size, matters if ratios else "", _decided(direction, seeds))
 
 
 def _size(
