@@ -58,7 +58,7 @@ def claims(
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
         where no run is needed), `part`, `evidence`, `direction`, `size`, `matters` and `at` as
-        `verdict.Judged` has them, `verdict` (its word) and `command`, what would decide it where it is
+        `Judged` has them, `verdict` (its word) and `command`, what would decide it where it is
         undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
 
     Raises:
