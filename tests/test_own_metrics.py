@@ -171,8 +171,7 @@ def test_every_command_reads_a_mix(bench, own, sheet, tmp_path):
         for part in ("test", "val"):
             kept = ("energy_mae_ev", "forces_mae_ev_per_angstrom")
             result[table][part] = {key: result[table][part][key] for key in kept}
-    for key in ("metric_sources", "ms_a_step"):
-        del result[key]
+    del result["metric_sources"]
     old.write_result(result)
     told = bench("tables", sheet)
     assert "energy MAE in Ha" in told
@@ -279,11 +278,11 @@ def test_a_metric_is_one_file(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "PACKAGE", place)
     monkeypatch.setattr(definition, "PACKAGE", place)
     forget()
-    assert [one.name for one in metrics()] == ["parameters", "ms_a_step"]
+    assert [one.name for one in metrics()] == ["parameters"]
     (place / "scoring" / "another.py").write_text(OWN)
     forget()
     found = {one.name: one for one in metrics()}
-    assert list(found) == ["worst", "share", "parameters", "ms_a_step"]
+    assert list(found) == ["worst", "share", "parameters"]
     assert found["worst"].variant.ours
     assert found["worst"].variant.module == "deepset_bench.scoring.another"
     assert found["worst"].shown("mev") == (1.0, "eV/angstrom", 3)

@@ -10,9 +10,3 @@ from deepset_bench.variants import metric
 def parameters(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
     """How many numbers are learned."""
     return run.parameters
-
-
-@metric("ms_a_step", digits=1, of="run")
-def ms_a_step(predictions: Predictions, labels: Labels, run: ScoredRun) -> float:
-    """Milliseconds that a step of training took; compare runs of one machine alone."""
-    return 1000 * run.seconds_a_step

@@ -80,7 +80,6 @@ def test_keys_are_those_of_every_result(run):
     assert before.as_dict().items() <= found.items()
     assert tuple(one.key for one in chosen(USUAL)) == ERRORS
     assert found["parameters"] == 1234
-    assert found["ms_a_step"] == pytest.approx(12.5)
 
 
 def test_energies_that_are_not_scored(run):

@@ -149,7 +149,7 @@ def assert_same_run(a: RunFolder, b: RunFolder) -> None:
 
 def untimed(result: dict[str, Any]) -> dict[str, Any]:
     """A result without the time it took."""
-    times = ("wall_seconds", "ms_a_step", "started")
+    times = ("wall_seconds", "started")
     return {key: v for key, v in result.items() if key not in times}
 
 
