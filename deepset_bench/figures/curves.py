@@ -13,7 +13,7 @@ from deepset_bench.figures.asked import Asked, narrowed
 from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.figures.style import QUIET, colours, width
-from deepset_bench.figures.words import TRIVIAL, and_, axis, quantity, seeds
+from deepset_bench.figures.words import TRIVIAL, and_, axis, comparable, quantity
 from deepset_bench.replicate import words
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.sweep.comparisons import Comparison
@@ -46,21 +46,22 @@ def curves(
     done, lacking = asked.collect(wanted)
     recorded = np.array([bool(run.epochs()) for run in done.run], dtype=bool)
     lacking += _gone(asked, wanted, done[~recorded])
-    there = done[recorded]
+    there, _ = comparable(done[recorded])
     drawn = wanted if rows else _least(there, wanted, shown[0])
-    there = there[there.label.isin([run.label for run in drawn.runs])]
+    kept = done[recorded & done.label.isin([run.label for run in drawn.runs]).to_numpy()]
+    there, numbers = comparable(kept)
     units = [f"{m.words}{_PER.get(quantity(m), '')} in {m.shown(asked.unit)[1]}" for m in shown]
     left_out = len(drawn.runs) < len(wanted.runs)
     some = f" The {_MOST} rows with the least error of {len(wanted.runs)}." if left_out else ""
     return asked.figure(
         f"{wanted.title}: {and_([m.words for m in shown])} along training",
-        f"Validation {and_(units)} over epochs: mean and range over seeds ({seeds(there)}). "
+        f"Validation {and_(units)} over epochs: mean and range over seeds ({numbers}). "
         f"Dashed: {and_(_trivial(shown))}. Insets, on paper: the last epochs.{some}",
         lacking,
         [Path(folder) for folder in there.folder],
         partial(_sheet, asked, there, drawn, shown),
         data=and_(asked.data(wanted)),
-        seeds=seeds(there),
+        seeds=numbers,
         sheet=wanted.title,
     )
 

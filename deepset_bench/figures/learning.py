@@ -16,7 +16,7 @@ from deepset_bench.figures.asked import Asked
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import WIDE, colours
-from deepset_bench.figures.words import and_, axis, seeds
+from deepset_bench.figures.words import and_, axis, comparable
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.study.columns import added, of_runs
 from deepset_bench.study.tables import by_seed
@@ -43,6 +43,7 @@ def learning(
     asked = replace(asked, where=replace(asked.where, overrides=tuple(others)))
     variants = of_size(wanted, others)
     done, lacking = asked.collect(wanted)
+    done, numbers = comparable(done)
     done = done.assign(
         variant=[variants[label][0] for label in done.label],
         frames=[variants[label][1] for label in done.label],
@@ -53,12 +54,12 @@ def learning(
         wanted.title,
         f"{units[0].upper()}{units[1:]} (mean of test and val) against the number of training "
         "frames, the same held-out frames for every number: mean and range over seeds "
-        f"({seeds(done)})." + (f" Dashed: {dashed}." if dashed else ""),
+        f"({numbers})." + (f" Dashed: {dashed}." if dashed else ""),
         lacking,
         [Path(folder) for folder in done.folder],
         partial(_sheet, asked, done, asked.conditions_of(wanted), shown),
         data=and_(asked.data(wanted)),
-        seeds=seeds(done),
+        seeds=numbers,
         sheet=wanted.title,
     )
 

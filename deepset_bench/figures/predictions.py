@@ -17,6 +17,7 @@ from deepset_bench.evaluation.evaluate_command import Evaluation, analyse
 from deepset_bench.figures.asked import Asked, narrowed
 from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.panels import Sheet
+from deepset_bench.figures.words import comparable
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.molecules.internal import Coordinate, named
 from deepset_bench.molecules.molecule import Molecule
@@ -179,6 +180,8 @@ class Chosen:
 def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
     """The run of each condition with the lowest seed among those that kept their parameters.
 
+    Of a seed that all conditions have, where there is one: its frames are the same under each.
+
     Args:
         asked: the figure.
         sheet: name of it.
@@ -192,11 +195,13 @@ def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
     run = asked.row(whole, row) if row else best(asked, whole)
     only = narrowed(whole, [run])
     runs = collect(only, asked.conditions, asked.where)
+    done = runs[runs.state == "done"]
+    there, _ = comparable(done[np.array([one.has_parameters() for one in done.run], dtype=bool)])
     found: dict[str, Path] = {}
     missing = []
     for condition in asked.conditions_of(whole):
-        own = runs[(runs.condition == condition) & (runs.state == "done")]
-        kept = [one.path for one in own.run if one.has_parameters()]
+        own = done[done.condition == condition]
+        kept = [one.path for one in there[there.condition == condition].run]
         if kept:
             found[condition] = kept[0]
             continue
@@ -214,7 +219,7 @@ def chosen(asked: Asked, sheet: str, row: str, data: str = "") -> Chosen:
 def best(asked: Asked, sheet: Comparison) -> Row:
     """The row with the least error among those that are done; the first where none is."""
     runs = collect(sheet, asked.conditions, asked.where)
-    done = runs[runs.state == "done"]
+    done, _ = comparable(runs[runs.state == "done"])
     if done.empty:
         return sheet.runs[0]
     column = usual()[0]

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from deepset_bench import replicate
 from deepset_bench.scoring.table import Metric, with_unit
+from deepset_bench.study.shared import shared
 from deepset_bench.units import UNITS
 
 TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
@@ -52,3 +54,17 @@ def seeds(runs: pd.DataFrame) -> str:
         return "no run"
     counts = sorted(set(runs.groupby(["label", "condition"]).size()))
     return f"n = {' to '.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))}"
+
+
+def comparable(runs: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Runs whose errors a figure may show beside each other, and their seeds in words.
+
+    Those of the seeds that all variants share, which are on the same frames; where none is shared,
+    all of them, which the words say.
+    """
+    found = shared(runs)
+    if found.empty and len(runs):
+        return runs, f"{seeds(runs)}, of different seeds, so that heights do not compare"
+    numbers = set(found.replicate)
+    alone = f"n = 1, {replicate.words(numbers)} alone"
+    return found, alone if len(numbers) == 1 else seeds(found)

@@ -19,6 +19,8 @@ from deepset_bench.data import catalogue
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.offered import build, of_study
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
+from deepset_bench.figures.words import comparable
+from deepset_bench.replicate import Replicate
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
 from deepset_bench.units import HARTREE
@@ -38,7 +40,7 @@ DIMENSIONLESS = {"epoch", "training frames", "gate weight", "frame", ""}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Sixty frames of but-2-ene, and runs on them: two seeds of one variant, one of others."""
+    """Sixty frames of but-2-ene, and runs on them: two seeds of two variants."""
     root = tmp_path_factory.mktemp("figures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_DATA", str(root / "data"))
@@ -47,8 +49,9 @@ def home(tmp_path_factory):
         chosen = np.linspace(0, len(shipped) - 1, 60).astype(int)
         catalogue.register("tiny", shipped.select(chosen), catalogue.datasheet("but-2-ene"))
         for condition in CONDITIONS:
-            for lines in ([], ["seed=1"], ["scalars=cub_sqrt"]):
-                run(*DATA, f"condition={condition}", *lines)
+            for lines in ([], ["scalars=cub_sqrt"]):
+                for seed in (0, 1):
+                    run(*DATA, f"condition={condition}", f"seed={seed}", *lines)
     return root
 
 
@@ -108,7 +111,7 @@ def test_four_files_that_open_and_need_no_network(where, tmp_path):
     assert re.findall(r'(?:src|href)="([^"]*)"', html) == ["plotly.min.js"]
     (figure,) = figures_of(where, BOTH, names=["7"])
     assert "Validation energy MAE per molecule in Ha over epochs" in figure.caption
-    assert "(n = 1 to 2)" in figure.caption
+    assert "(n = 2)" in figure.caption
     assert figure.caption.endswith("Data: tiny; conditions: as in the report, corrected.")
     assert figure.caption in html
     assert (out / "figure_7.txt").read_text() == f"{figure.title}\n\n{figure.caption}\n"
@@ -133,9 +136,9 @@ def test_curves_are_the_metrics(where, own):
     np.testing.assert_allclose(numbers(curves[1]["y"]), values.mean(axis=0))
     np.testing.assert_array_equal(numbers(curves[1]["x"]), np.arange(1, 8))
     bands = [t for t in traces(own["figure_7"]) if t.get("fill") == "toself"]
-    assert len(bands) == 2
+    assert len(bands) == 2 * 2
     expected = [*values.min(axis=0), *values.max(axis=0)[::-1]]
-    np.testing.assert_allclose(numbers(bands[1]["y"]), expected)
+    np.testing.assert_allclose(numbers(bands[2]["y"]), expected)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -218,9 +221,23 @@ def test_effects_are_paired_differences(tmp_path):
     assert labels == ["change of energy MAE / %", "change of forces MAE / %"]
 
 
+def test_lines_of_other_seeds_are_not_drawn_beside_each_other_unsaid():
+    def runs(seeds):
+        rows = [(label, "", Replicate(n), "done") for label, own in seeds.items() for n in own]
+        return pd.DataFrame(rows, columns=["label", "condition", "replicate", "state"])
+
+    found, words = comparable(runs({"a": (0, 1, 2), "b": (1, 2, 3)}))
+    assert (set(found.replicate), words) == ({Replicate(1), Replicate(2)}, "n = 2")
+    found, words = comparable(runs({"a": (0, 1), "b": (1,)}))
+    assert (set(found.replicate), words) == ({Replicate(1)}, "n = 1, seed 1 alone")
+    found, words = comparable(runs({"a": (0, 1), "b": (2,)}))
+    assert len(found) == 3
+    assert words == "n = 1 to 2, of different seeds, so that heights do not compare"
+
+
 def test_learning_curves(tmp_path):
-    """Several seeds of one size are one point; sizes are in order."""
-    energies = {250: [0.004, 0.005], 1000: [0.001], 2000: [0.0007]}
+    """Seeds that all sizes have are one point; a third of one is left out; sizes are in order."""
+    energies = {250: [0.004, 0.005, 0.009], 1000: [0.001, 0.002], 2000: [0.0007, 0.0008]}
     for size, values in energies.items():
         lines = [] if size == 1000 else [f"data.train_size={size}"]
         for seed, value in enumerate(values):
@@ -229,13 +246,13 @@ def test_learning_curves(tmp_path):
     line = traces(figure)[0]
     assert line["name"] == "No scalars, corrected"
     np.testing.assert_allclose(numbers(line["x"]), [250, 1000, 2000])
-    np.testing.assert_allclose(numbers(line["y"]), [0.0045, 0.001, 0.0007])
+    np.testing.assert_allclose(numbers(line["y"]), [0.0045, 0.0015, 0.00075])
     assert [axes.get_xlabel() for axes in figure.draw().axes] == ["training frames"] * 2
     assert "forces MAE / (Ha/bohr)" in {axes.get_ylabel() for axes in figure.draw().axes}
     ((what, command),) = figure.missing  # rather than a line for each of nine variants
-    assert what == "16 of 20 runs, corrected: not run"
+    assert what == "23 of 30 runs, corrected: not run"
     words = "bench sweep sweeps/learning.yaml condition=corrected"
-    assert command == f"{words} runs_dir={tmp_path} seed=0,1"
+    assert command == f"{words} runs_dir={tmp_path} seed=0,1,2"
 
 
 def test_another_molecule(where):
