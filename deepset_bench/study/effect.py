@@ -114,8 +114,10 @@ def change_text(change: Change, *, relative: bool, size: float = 1.0, digits: in
         each = [f"{1 + one:,.3g}" for one in numbers]
         text = f"×{each[0]}"
     elif relative:
-        spread = change.high - change.low
-        places = 1 if spread < 0.2 or (math.isnan(spread) and abs(change.mean) < 0.1) else 0
+        known = [one for one in numbers if not math.isnan(one)]
+        # A second digit where it tells something, above all on which side of zero an end is.
+        small = min(map(abs, known), default=1.0) < (0.005 if len(known) > 1 else 0.1)
+        places = 1 if small or change.high - change.low < 0.2 else 0
         each = [_signed(100 * one, places) for one in numbers]
         text = f"{each[0]} %"
     else:
