@@ -15,7 +15,7 @@ from deepset_bench.sweep.studies import Study
 
 FILE = "claims.yaml"
 SECONDS = "seconds"
-"""Stands for a metric: the wall time of a run, compared between runs of one kind of machine."""
+"""Stands for a metric: the wall time of a training step, as `bench time` measured it."""
 _EVERY = ("claim", "source")
 _OF_RUNS = (*_EVERY, "runs", "compare", "metric", "change", "fill")
 _OF_TRIVIAL = (*_EVERY, "runs", "metric", "of_trivial", "fill")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,12 @@ from deepset_bench.scoring.table import metrics
 from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
 from deepset_bench.study.columns import Column, added, judged_on
-from deepset_bench.study.effect import Effect, change_text, effect
+from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import LEFT_OUT, left_out
 from deepset_bench.study.published import published
 from deepset_bench.study.tables import by_seed
+from deepset_bench.study.time_effects import timed_effect
+from deepset_bench.study.times import timings
 from deepset_bench.study.verdict import (
     EQUAL,
     HOLDS,
@@ -38,7 +41,7 @@ from deepset_bench.study.verdict import (
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import HARTREE
 
-_NEEDED = (SECONDS, "device", "result")
+_NEEDED = ("result",)
 _COLUMNS = ["claim", "condition", "sweep", "part", "evidence", "direction", "size", "matters",
             "at", "verdict", "command"]  # fmt: skip
 
@@ -83,34 +86,40 @@ def claims(
         for condition in conditions:
             here = runs[one.runs]
             here = here[here.condition == condition]
-            on = part or judged_on(here)
-            decide = _decide if one.pairs else _of_trivial
-            row = _row(study, one, condition, where, *decide(study, one, here, on))
-            rows.append({**row, "part": on})
-    found = pd.DataFrame(rows, columns=_COLUMNS)
-    found.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
-    return found
+            if one.column == SECONDS:
+                on, found = "", _timed(study, one, condition, where)
+            else:
+                on = part or judged_on(here)
+                found = (_decide if one.pairs else _of_trivial)(study, one, here, on)
+            rows.append({**_row(study, one, condition, where, *found), "part": on})
+    judged = pd.DataFrame(rows, columns=_COLUMNS)
+    judged.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
+    if SECONDS in columns:
+        judged.attrs[LEFT_OUT] += timings(where.runs)[1]
+    return judged
 
 
 def _decide(
     study: Study, claim: Claim, runs: pd.DataFrame, part: str
 ) -> tuple[str, Judged, list[Effect]]:
-    timed = claim.column == SECONDS
-    column = claim.column if timed else f"{claim.column}_{part}"
-
-    def values(label: str) -> pd.DataFrame:
-        return runs[(runs.label == label) & (runs.state == "done")]
-
+    column = f"{claim.column}_{part}"
     effects = []
     for variant, baseline in claim.pairs:
-        ours, theirs = values(variant), values(baseline)
-        if timed:  # on one kind of machine, or the difference is the machine's
-            both = ours.merge(theirs, on=["replicate", "device"])
-            ours, theirs = (frame[frame.replicate.isin(both.replicate)] for frame in (ours, theirs))
-        pair = by_seed(ours, column), by_seed(theirs, column)
+        pair = (by_seed(runs[runs.label == label], column) for label in (variant, baseline))
         effects.append(effect(f"{variant} against {baseline}", *pair))
     verdict = judge(effects, claim.claimed, study.margin)
     return _evidence(effects, verdict, claim.claimed, study.margin), verdict, effects
+
+
+def _timed(
+    study: Study, claim: Claim, condition: str, where: Where
+) -> tuple[str, Judged, list[Effect]]:
+    """Of wall time, which `bench time` measured."""
+    sweep = study.comparison(claim.runs, "claims")
+    effects = [timed_effect(sweep, *pair, condition, where) for pair in claim.pairs]
+    verdict = replace(judge(effects, claim.claimed, study.margin), at=0)  # of no seeds
+    evidence = _evidence(effects, verdict, claim.claimed, study.margin)
+    return evidence if any(e.n for e in effects) else "not measured", verdict, effects
 
 
 def _of_trivial(
@@ -187,10 +196,13 @@ def _row(
     effects: Sequence[Effect],
 ) -> dict[str, object]:
     # Twice the seeds where there are some: an interval shrinks with their root.
-    seeds = max(3, 2 * min(e.n for e in effects))
-    file = study.comparison(claim.fill, "claims").file
-    words = ["bench", "sweep", *file, *where.overrides, *under(condition)]
-    command = shlex.join([*words, *where.dir, "--seeds", str(seeds)])
+    more = 2 * min(e.n for e in effects)
+    words = [*study.comparison(claim.fill, "claims").file, *where.overrides]
+    if claim.column == SECONDS:
+        words = ["time", *words, *(["--condition", condition] if condition else []), *where.dir]
+        words += ["--rounds", str(more)] if more else []
+    else:
+        words = ["sweep", *words, *under(condition), *where.dir, "--seeds", str(max(3, more))]
     return {
         "claim": claim.text,
         "condition": condition,
@@ -201,7 +213,7 @@ def _row(
         "matters": verdict.matters,
         "at": verdict.at,
         "verdict": verdict.word,
-        "command": command if verdict.word == UNDECIDED else "",
+        "command": shlex.join(["bench", *words]) if verdict.word == UNDECIDED else "",
     }
 
 
@@ -220,15 +232,15 @@ def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, marg
     if claimed.direction == 0:
         answers = [f"equal within ± {_percent(margin)}: {verdict.direction}"]
     if len(effects) <= 2:
-        measured = "; ".join(_one(e) for e in there)
+        measured = "; ".join(e.text for e in there)
     else:
         signs = [sign(e, margin) for e in there]
         counts: Mapping[str, int] = {s: signs.count(s) for s in (MORE, LESS, EQUAL, UNDECIDED)}
         each = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
         ends = sorted(there, key=lambda e: e.estimate().mean)
         measured = (
-            f"{len(there)} of {len(effects)} comparisons: {each}; from {_one(ends[0])} to "
-            f"{_one(ends[-1])}"
+            f"{len(there)} of {len(effects)} comparisons: {each}; from {ends[0].text} to "
+            f"{ends[-1].text}"
         )
     return "; ".join([*answers, measured])
 
@@ -246,10 +258,6 @@ def _claimed_size(claimed: Claimed) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.3g} %"
-
-
-def _one(one: Effect) -> str:
-    return f"{one.name} {change_text(one.change(), relative=one.relative)} (n={one.n})"
 
 
 def _seeds(effects: Sequence[Effect]) -> str:

@@ -76,6 +76,11 @@ class Effect:
             ends = _ratio(ends[0]), _ratio(ends[1]), _ratio(ends[2])
         return Change(*ends, found.n)
 
+    @property
+    def text(self) -> str:
+        """For people, with its interval and the number of seeds."""
+        return f"{self.name} {change_text(self.change(), relative=self.relative)} (n={self.n})"
+
 
 def effect(name: str, variant: Values, baseline: Values) -> Effect:
     """Of a variant against a baseline, over the seeds that both have.

@@ -16,6 +16,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking
 from deepset_bench.record import RunRecords
 from deepset_bench.study.collect import Where, under
+from deepset_bench.study.statistics import CONFIDENCE
 from deepset_bench.sweep.comparisons import Comparison, Row
 
 SCHEMA = 1
@@ -170,8 +171,8 @@ class TimeRatio:
         return f"{self.median.text} ({self.of.words})"
 
 
-def median(values: Sequence[float]) -> Median:
-    """The median, and the order statistics that it lies between with a probability of 95 %.
+def median(values: Sequence[float], confidence: float = CONFIDENCE) -> Median:
+    """The median, and the order statistics that it lies between with this probability at least.
 
     Of n independent values the k-th from below and the k-th from above have the median of their
     distribution, whatever that is, between them but with twice the probability of fewer than k
@@ -179,7 +180,7 @@ def median(values: Sequence[float]) -> Median:
     """
     ordered, n = sorted(values), len(values)
     k, below = 0, 0  # throws with fewer than k heads, of 2^n
-    while 40 * (below + math.comb(n, k)) <= 2**n:
+    while 2 * (below + math.comb(n, k)) / 2**n <= 1 - confidence:
         below += math.comb(n, k)
         k += 1
     low, high = (ordered[k - 1], ordered[n - k]) if k else (math.nan, math.nan)
@@ -234,7 +235,7 @@ def timings(runs: RunRecords) -> tuple[list[Timing], list[str]]:
     return sorted(found, key=lambda one: one.measured, reverse=True), damaged
 
 
-def timed_effect(
+def timed_ratio(
     sweep: Comparison, variant: str, baseline: str, condition: str, where: Where
 ) -> TimeRatio | None:
     """The latest measurement in which two rows took turns; None where there is none.

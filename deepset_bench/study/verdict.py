@@ -163,13 +163,13 @@ def _size(
 ) -> str:
     way, size = claimed.direction, claimed.size or 0.0
     middle = math.log1p(way * size) if way * size > -1 else -math.inf
-    if any(way * one.mean + one.half < way * middle for one in against):  # never NaN
+    if any(_farthest(one, way) < way * middle for one in against):  # never NaN
         return SMALLER
     if claimed.at_least:
         near = [e.estimate(1 - alpha) for e in effects]
-        reached = all(way * one.mean - one.half >= way * middle for one in near)
+        reached = all(_nearest(one, way) >= way * middle for one in near)
         return AS_CLAIMED if reached else UNDECIDED
-    if any(way * one.mean - one.half > way * middle for one in against):
+    if any(_nearest(one, way) > way * middle for one in against):
         return LARGER
     close = all(_within(e.estimate(1 - 2 * alpha), middle, margin) for e in effects)
     return AS_CLAIMED if close else UNDECIDED
@@ -177,12 +177,23 @@ def _size(
 
 def _within(found: Estimate, middle: float, margin: float) -> bool:
     """Whether an interval of log ratios is closer than a fraction to a middle; false for NaN."""
-    return abs(found.mean - middle) + found.half <= math.log1p(margin)
+    bound = math.log1p(margin)
+    return middle - bound <= found.low and found.high <= middle + bound
 
 
 def _beyond(found: Estimate, way: int, margin: float) -> bool:
     """Whether an interval of log ratios lies outside the margin, on one side; false for NaN."""
-    return way * found.mean - found.half > math.log1p(margin)
+    return _nearest(found, way) > math.log1p(margin)
+
+
+def _nearest(found: Estimate, way: int) -> float:
+    """How far the interval at least goes this way."""
+    return found.low if way > 0 else -found.high
+
+
+def _farthest(found: Estimate, way: int) -> float:
+    """How far it goes this way at most."""
+    return found.high if way > 0 else -found.low
 
 
 def _decided(direction: str, seeds: int) -> int:

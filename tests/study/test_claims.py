@@ -30,7 +30,7 @@ from deepset_bench.study.verdict import (
     is_equal,
     judge,
 )
-from tests.study.folders import write
+from tests.study.folders import write, write_times
 from tests.study.shipped import PRINTED, REPORT, asked_for
 
 
@@ -213,4 +213,50 @@ def test_offset_follows_from_the_reference_alone(frame):
 def test_no_run_at_all(tmp_path):
     frame = claims(REPORT, ["report"], Where((), tmp_path))
     assert set(frame.verdict[:-1]) == {UNDECIDED}
-    assert all(frame.command[:-1].str.contains(r"condition=report .*--seeds 3"))
+    runs = ~frame.claim.str.startswith("Scalars cost")
+    assert all(frame.command[runs][:-1].str.contains(r"condition=report .*--seeds 3"))
+
+
+def of_time(root, ratios, condition="report", **options):
+    """The verdict on the claim about wall time, of steps with these ratios to no scalars."""
+    if ratios:
+        base = [10.0 + n for n in range(len(ratios))]
+        ms = {"No scalars": base, "x3 sqrt": [a * r for a, r in zip(base, ratios, strict=True)]}
+        write_times(root, asked_for("report"), condition, ms, **options)
+    return verdict(claims(REPORT, ["report"], Where((), root)), "Scalars cost", "report")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "word", "evidence"),
+    [
+        ([2.0, 1.9, 2.1, 2.0, 1.9, 9.0], HOLDS, "more: yes; beyond the margin of 5 %: yes; "),
+        ([0.5] * 8, REVERSED, "more: reversed; "),
+        ([1.5, 1.4, 1.6, 0.9, 1.5, 1.4], UNDECIDED, "more: undecided; "),
+        ([2.0] * 5, UNDECIDED, "more: undecided; "),
+        ([1.01, 0.99] * 20, EQUAL, "more: undecided; beyond the margin of 5 %: no; "),
+    ],
+)
+def test_wall_time_is_judged_from_rounds(tmp_path, ratios, word, evidence):
+    row = of_time(tmp_path, ratios)
+    assert row.verdict == word
+    assert row.evidence.startswith(evidence)
+    assert row.evidence.endswith(f" ({len(ratios)} rounds, 1 thread of Abacus, 29 November 2026)")
+    assert (row.part, row["at"]) == ("", 0)
+    command = f"bench time sweeps/table_2.yaml --condition report runs_dir={tmp_path} --rounds "
+    assert row.command == (f"{command}{2 * len(ratios)}" if word == UNDECIDED else "")
+
+
+def test_wall_time_that_nobody_measured_is_open(tmp_path):
+    for run in asked_for("report").runs:
+        for seed in range(3):
+            write(tmp_path, [*run.overrides, "condition=report"], seed, 0.02, wall_seconds=1 + seed)
+    row = of_time(tmp_path, [2.0] * 8, condition="corrected")
+    assert (row.verdict, row.evidence) == (UNDECIDED, "not measured")
+    expected = f"bench time sweeps/table_2.yaml --condition report runs_dir={tmp_path}"
+    assert row.command == expected
+
+
+def test_damaged_times_are_left_out_of_claims_in_a_line(tmp_path):
+    write_times(tmp_path, asked_for("report"), "report", {"x3 sqrt": [1.0]}, threads="x")
+    (line,) = claims(REPORT, ["report"], Where((), tmp_path)).attrs["left out"]
+    assert line == "left out: times of timed: damaged (threads is 'x')"

@@ -15,7 +15,7 @@ from deepset_bench.results import stored
 from deepset_bench.runs import RunsFolder
 from deepset_bench.study.collect import Where
 from deepset_bench.study.time_tables import times_of
-from deepset_bench.study.times import median, timed_effect, timings
+from deepset_bench.study.times import median, timed_ratio, timings
 from deepset_bench.sweep.studies import find
 from tests.study.folders import write, write_times
 from tests.test_cli import inside
@@ -64,16 +64,16 @@ def test_the_interval_holds_the_median_as_often_as_it_says():
 def test_a_ratio_is_taken_within_rounds_and_the_baseline_is_one(tmp_path):
     write_times(tmp_path, TABLE_1, "corrected", MS)
     where = Where((), tmp_path)
-    found = timed_effect(TABLE_1, OTHER, BASE, "corrected", where)
+    found = timed_ratio(TABLE_1, OTHER, BASE, "corrected", where)
     assert found is not None
     assert found.rounds == (2.0,) * ROUNDS
     assert found.words == "×2.00 [2.00, 2.00] (8 rounds, 1 thread of Abacus, 29 November 2026)"
-    itself = timed_effect(TABLE_1, BASE, BASE, "corrected", where)
+    itself = timed_ratio(TABLE_1, BASE, BASE, "corrected", where)
     assert itself is not None
     assert itself.rounds == (1.0,) * ROUNDS
-    assert timed_effect(TABLE_1, OTHER, BASE, "report", where) is None
+    assert timed_ratio(TABLE_1, OTHER, BASE, "report", where) is None
     other_data = Where(("data.train_size=900",), tmp_path)
-    assert timed_effect(TABLE_1, OTHER, BASE, "corrected", other_data) is None
+    assert timed_ratio(TABLE_1, OTHER, BASE, "corrected", other_data) is None
 
 
 def test_the_latest_measurement_of_both_counts(tmp_path):
@@ -81,7 +81,7 @@ def test_the_latest_measurement_of_both_counts(tmp_path):
     write_times(tmp_path, TABLE_1, "corrected", MS, name="b")
     write_times(tmp_path, TABLE_1, "corrected", {**MS, OTHER: MS[BASE]}, name="a", **later)
     write_times(tmp_path, TABLE_1, "corrected", {BASE: MS[BASE]}, name="c", **later)
-    found = timed_effect(TABLE_1, OTHER, BASE, "corrected", Where((), tmp_path))
+    found = timed_ratio(TABLE_1, OTHER, BASE, "corrected", Where((), tmp_path))
     assert found is not None
     assert found.median.value == 1.0
 
