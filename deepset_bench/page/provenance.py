@@ -10,8 +10,8 @@ from string import ascii_lowercase
 import pandas as pd
 
 from deepset_bench.study.collect import Where
+from deepset_bench.study.layout import DASH, Cell
 from deepset_bench.study.published import METRICS
-from deepset_bench.study.sections import DASH, Cell
 from deepset_bench.study.tables import Table
 from deepset_bench.units import UNITS
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepset_bench.evaluation.results import place
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE, RunRecord, RunRecords
-from deepset_bench.study.sections import DASH, Cell, Section, number
+from deepset_bench.study.layout import DASH, Cell, Section, number
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import UNITS
 

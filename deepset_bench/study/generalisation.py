@@ -14,7 +14,7 @@ from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
-from deepset_bench.study.sections import DASH, Cell, Page, Section, number
+from deepset_bench.study.layout import DASH, Cell, Page, Section, number
 from deepset_bench.study.statistics import NOTHING, estimate
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study

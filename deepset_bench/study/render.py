@@ -14,7 +14,8 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.files import csv_text
-from deepset_bench.study.sections import EVIDENCE, Cell, Page, Section
+from deepset_bench.study.layout import Cell, Page, Section
+from deepset_bench.study.sections import EVIDENCE
 from deepset_bench.study.tables import CHANGES, NUMBERS, Table
 from deepset_bench.study.time_tables import IN_MS
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
-from deepset_bench.study import scatter
+from deepset_bench.study.blocks import below
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.columns import Column
 from deepset_bench.study.effect import Change, change_text
 from deepset_bench.study.gaps import LEFT_OUT
-from deepset_bench.study.tables import CHANGES, OPEN, Table, by_seed
+from deepset_bench.study.layout import DASH, Cell, Page, Section, number
+from deepset_bench.study.tables import CHANGES, OPEN, Table
 from deepset_bench.study.time_tables import TableTimes
 from deepset_bench.study.verdict import ALPHA, EQUAL, EQUAL_RULE, RULE, UNDECIDED
 from deepset_bench.sweep.studies import Study
@@ -33,86 +32,6 @@ _TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
 """How the name of a metric begins -> its trivial baseline."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A text, or a number with or without ±half; `text` stands behind a number.
-
-    `source` is where it is from, for formats with links: a folder of runs, or a sweep's name.
-    """
-
-    text: str = ""
-    value: float | None = None
-    half: float = math.nan
-    digits: int = 0
-    bold: bool = False
-    italic: bool = False
-    source: str = ""
-
-    @property
-    def plain(self) -> str:
-        """For people: `0.01427 ±0.00012`."""
-        if self.value is None:
-            return self.text
-        number = f"{self.value:z,.{self.digits}f}".replace("-", "−")
-        half = "" if math.isnan(self.half) else f" ±{self.half:,.{self.digits}f}"
-        return f"{number}{half}{self.text}"
-
-
-DASH = Cell("—")
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, columns as (group, name) and rows; `group` is the condition or empty."""
-
-    heading: str
-    columns: list[tuple[str, str]]
-    rows: list[list[Cell]]
-    wraps: bool = False
-
-    @property
-    def sections(self) -> list[list[list[Cell]]]:
-        """Rows that belong together: a first cell without text belongs to the row above."""
-        found: list[list[list[Cell]]] = []
-        for row in self.rows:
-            if found and not row[0].plain:
-                found[-1].append(row)
-            else:
-                found.append([row])
-        return found
-
-    @property
-    def spans(self) -> list[tuple[str, int]]:
-        """Each group, in the order of the columns, and how many columns it has."""
-        return [(key, len(list(own))) for key, own in groupby(group for group, _ in self.columns)]
-
-    def narrow(self) -> list[Section]:
-        """One block for each group, with the columns that belong to no group."""
-        result = []
-        for group in dict.fromkeys(group for group, _ in self.columns if group):
-            kept = [i for i, (own, _) in enumerate(self.columns) if own in ("", group)]
-            columns = [self.columns[i] for i in kept]
-            rows = [[row[i] for i in kept] for row in self.rows]
-            result.append(Section(self.heading, columns, rows, self.wraps))
-        return result or [self]
-
-
-@dataclass(frozen=True)
-class Page:
-    """What every format draws: a title, blocks, and under them notes and commands.
-
-    Attributes:
-        name: of a file to write it to, without ending.
-        missing: what is missing, and the command that fills the gap (empty: none can).
-    """
-
-    name: str
-    title: str
-    blocks: list[Section]
-    notes: list[str]
-    missing: list[tuple[str, str]]
-
-
 def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     """Energies, forces or what else is asked for, and what the runs cost.
 
@@ -126,12 +45,12 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     title = f"{f'Table {numbered}' if numbered else sweep.name}: {sweep.title}"
     title = sweep.title if sweep.title == sweep.name else title
     part = parts[0] if len(parts) == 1 else "mean"
-    spread = [s for c in table.columns if (s := _scatter(table, c, part))]
-    found = [*(_errors(table, column, unit, parts) for column in table.columns), *spread]
-    notes = [*table.notes, *([scatter.NOTE] if spread else [])]
+    more, notes = below(table, part)
+    found = [*(_errors(table, column, unit, parts) for column in table.columns), *more]
     found = [*found, _size(table)]
     found += [wall_time(table.times, table.conditions)] if table.times.timing else []
-    return Page(table.sweep.name, title, found, notes, [*table.missing, *table.times.missing])
+    missing = [*table.missing, *table.times.missing]
+    return Page(table.sweep.name, title, found, [*table.notes, *notes], missing)
 
 
 def claims_page(study: Study, claims: pd.DataFrame) -> Page:
@@ -259,49 +178,6 @@ def _change(at: Mapping[Any, Any], metric: str, size: float, digits: int) -> Cel
     if found.excludes_zero and not bold and at["kind"] == "run":
         text += OPEN
     return Cell(f"= {text}" if at[f"{metric}_sign"] == EQUAL else text, bold=bool(bold))
-
-
-def number(
-    value: float, half: float, size: float, digits: int, nothing: Cell, bold: bool = False
-) -> Cell:
-    """A value with half its interval in units of `size`; `nothing` for NaN."""
-    if math.isnan(value):
-        return nothing
-    return Cell(value=value / size, half=half / size, digits=digits, bold=bold)
-
-
-def _scatter(table: Table, column: Column, part: str) -> Section | None:
-    """Where the scatter of the runs comes from; None where no row has a grid of runs."""
-    if column.metric.of_run:
-        return None
-    rows: dict[str, list[Cell]] = {}
-    means: list[Cell] = [Cell("all of these", italic=True)]
-    for condition in table.conditions:
-        here = table.runs[table.runs.condition == condition]
-        found = {
-            run.label: scatter.components(
-                by_seed(here[here.label == run.label], f"{column.name}_{part}")
-            )
-            for run in table.sweep.runs
-        }
-        for label, one in found.items():
-            rows.setdefault(label, [Cell(label)]).extend(_components(one))
-        known = [one for one in found.values() if one]
-        means += _components(scatter.pooled(known) if known else None)
-    shown = [cells for cells in rows.values() if any(cell.value is not None for cell in cells)]
-    if not shown:
-        return None
-    names = ("splits × seeds", "split", "seed", "both")
-    columns = [("", "variant"), *((c, name) for c in table.conditions for name in names)]
-    heading = f"{column.words}: scatter over splits and seeds, in %"
-    return Section(heading, columns, [*shown, means] if len(shown) > 1 else shown)
-
-
-def _components(one: scatter.Components | None) -> list[Cell]:
-    if one is None:
-        return [DASH] * 4
-    shape = " × ".join(map(str, one.shape)) if one.shape else ""
-    return [Cell(shape) if shape else DASH, *(Cell(value=x, digits=1) for x in one.percent)]
 
 
 def times_page(times: TableTimes, conditions: Sequence[str]) -> Page:

@@ -24,8 +24,9 @@ from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
 from deepset_bench.study.columns import PARTS
 from deepset_bench.study.gaps import LEFT_OUT, left_out
+from deepset_bench.study.layout import Page
 from deepset_bench.study.published import published
-from deepset_bench.study.sections import Page, claims_page, page
+from deepset_bench.study.sections import claims_page, page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import comparisons

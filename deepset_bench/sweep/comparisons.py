@@ -32,6 +32,19 @@ class Row:
     label: str
     overrides: tuple[str, ...]
 
+    def options(self, axes: Sequence[Axis]) -> tuple[str, ...]:
+        """Which option of each axis it has."""
+        typed = {key: option for key, _, option in (o.partition("=") for o in self.overrides)}
+        return tuple(typed[axis.key] for axis in axes)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key and the options that rows have of it, as they are typed."""
+
+    key: str
+    options: tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -46,6 +59,7 @@ class Comparison:
         runs: in the order of the file; each is one run but for its seed.
         seeds: the overrides that list seeds, of runs and of splits, if there are any.
         file: what `bench sweep` takes for it: a path, a name or overrides.
+        axes: whose every combination is a row; none where rows are listed.
     """
 
     name: str
@@ -56,6 +70,7 @@ class Comparison:
     runs: tuple[Row, ...]
     seeds: tuple[str, ...]
     file: tuple[str, ...]
+    axes: tuple[Axis, ...] = ()
 
     @property
     def condition(self) -> str | None:
@@ -81,8 +96,9 @@ def of_axes(overrides: Sequence[str]) -> Comparison:
     rows = [Row(", ".join(_apart(lines, common)) or "the defaults", lines) for lines in listed]
     name = " ".join(overrides)
     return Comparison(
-        name, name, None, rows[0].label, tuple(common), tuple(rows), seeds, tuple(overrides)
-    )
+        name, name, None, rows[0].label, tuple(common), tuple(rows), seeds, tuple(overrides),
+        _varied(rest),
+    )  # fmt: skip
 
 
 def file_name(name: str) -> str:
@@ -148,7 +164,18 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
     return Comparison(
         path.stem, content["title"], content.get("table"), first.get(baseline, baseline),
         tuple(common), tuple(rows.values()), seeds, (file or str(path),),
+        _varied([*common, *axes]) if list(runs) == [""] else (),
     )  # fmt: skip
+
+
+def _varied(lines: Sequence[str]) -> tuple[Axis, ...]:
+    """The axes among overrides: those of several values."""
+    found = []
+    for line in _seeds(lines)[1]:
+        each = [one[0].partition("=") for one in combinations([line])]
+        if len(each) > 1:
+            found.append(Axis(each[0][0], tuple(option for _, _, option in each)))
+    return tuple(found)
 
 
 def _rows(label: str, lines: list[str], plain: list[str], path: Path) -> list[Row]:

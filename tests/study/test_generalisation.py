@@ -17,7 +17,7 @@ from deepset_bench.files import write_text
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study import generalisation
 from deepset_bench.study.collect import Where
-from deepset_bench.study.sections import Page
+from deepset_bench.study.layout import Page
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write_unseen
 from tests.study.shipped import GENERALISATION

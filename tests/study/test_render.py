@@ -15,7 +15,8 @@ from deepset_bench.console import Console
 from deepset_bench.study import disagreement, render
 from deepset_bench.study.collect import Where
 from deepset_bench.study.columns import PARTS
-from deepset_bench.study.sections import Cell, Page, Section, page
+from deepset_bench.study.layout import Cell, Page, Section
+from deepset_bench.study.sections import page
 from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
