@@ -199,7 +199,8 @@ def _row(
     more = 2 * min(e.n for e in effects)
     words = [*study.comparison(claim.fill, "claims").file, *where.overrides]
     if claim.column == SECONDS:
-        words = ["time", *words, *(["--condition", condition] if condition else []), *where.dir]
+        own = condition in ("", *study.conditions)  # which are measured together
+        words = ["time", *words, *([] if own else ["--condition", condition]), *where.dir]
         words += ["--rounds", str(more)] if more else []
     else:
         words = ["sweep", *words, *under(condition), *where.dir, "--seeds", str(max(3, more))]

@@ -53,7 +53,8 @@ def measure(wanted: Sequence[str], conditions: Sequence[str], how: How, where: W
             console.print(line, soft_wrap=True)
 
         names = [study.name] if study.whole else [sweep.name for sweep, _ in sweeps]
-        name = file_name("+".join(names))
+        asked = [f"condition={','.join(conditions)}"] if conditions else []
+        name = file_name(" ".join(["+".join(names), *where.overrides, *asked]))
         with console.status("") as status:
             timing = timed(name, rows, how, say=say, watch=status.update)
         path = where.runs.root / TIMES / f"{name}.json"

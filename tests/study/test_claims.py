@@ -242,7 +242,7 @@ def test_wall_time_is_judged_from_rounds(tmp_path, ratios, word, evidence):
     assert row.evidence.startswith(evidence)
     assert row.evidence.endswith(f" ({len(ratios)} rounds, 1 thread of Abacus, 29 November 2026)")
     assert (row.part, row["at"]) == ("", 0)
-    command = f"bench time sweeps/table_2.yaml --condition report runs_dir={tmp_path} --rounds "
+    command = f"bench time sweeps/table_2.yaml runs_dir={tmp_path} --rounds "
     assert row.command == (f"{command}{2 * len(ratios)}" if word == UNDECIDED else "")
 
 
@@ -252,7 +252,7 @@ def test_wall_time_that_nobody_measured_is_open(tmp_path):
             write(tmp_path, [*run.overrides, "condition=report"], seed, 0.02, wall_seconds=1 + seed)
     row = of_time(tmp_path, [2.0] * 8, condition="corrected")
     assert (row.verdict, row.evidence) == (UNDECIDED, "not measured")
-    expected = f"bench time sweeps/table_2.yaml --condition report runs_dir={tmp_path}"
+    expected = f"bench time sweeps/table_2.yaml runs_dir={tmp_path}"
     assert row.command == expected
 
 

@@ -245,6 +245,10 @@ def test_rows_that_are_one_step_take_one_turn(bench, tmp_path):
     assert [one.label for one in timing.steps] == ["one"]
     assert timing.name == "mine"
     assert re.search(r"same +×1.00 ", said)
+    also = ("width=4", "--condition", "corrected", "--rounds", "1", "--steps", "1", "--eager")
+    assert bench("time", str(sheet), *also)[0] == 0
+    names = {one.name for one in timings(RunsFolder(tmp_path / "runs"))[0]}
+    assert names == {"mine", "mine_width=4_condition=corrected"}
 
 
 @pytest.mark.usefixtures("tiny")
