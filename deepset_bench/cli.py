@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -125,7 +127,8 @@ def train(
     console = Console()
     _each_once(overrides)
     wanted = experiment(overrides or []).seeds()
-    with progress.live_progress(console, wanted[0].config.trainer.epochs) as on_epoch:
+    epochs = wanted[0].config.trainer.epochs
+    with _stoppable(), progress.live_progress(console, epochs) as on_epoch:
         outcomes = train(
             wanted,
             fresh=fresh,
@@ -165,6 +168,20 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs and estimate the time.")
     ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="With --dry-run: one line of JSON per run, with the command that trains it.",
+        ),
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait",
+            help="Whether to wait for runs that other processes train, once none is left to start.",
+        ),
+    ] = True,
     executor: Annotated[
         str, typer.Option(help="Where runs are trained: local, as processes on this machine.")
     ] = "local",
@@ -184,7 +201,9 @@ def sweep(
     from deepset_bench.sweep import sweep_command as command
 
     _each_once(runs)
-    well = command.sweep(runs or [], seeds, jobs, stack, dry_run, executor, fresh=fresh)
+    how = jobs, stack, dry_run, executor
+    with _stoppable():
+        well = command.sweep(runs or [], seeds, *how, fresh=fresh, wait=wait, as_json=as_json)
     if not dry_run:
         from deepset_bench.study.tables_command import after_sweep
 
@@ -407,6 +426,19 @@ def report(
 def _conditions(text: str) -> list[str]:
     """Those that are asked for; none, or `both`, for the study's."""
     return [] if text == "both" else [name for name in text.split(",") if name]
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGUSR1 and SIGTERM stop training with a checkpoint, and say so by the exit status."""
+    from deepset_bench.training import stopping
+
+    with stopping.listening():
+        try:
+            yield
+        except stopping.Stopped:
+            say("stopped on request, with a checkpoint; the same command goes on", error=True)
+            raise typer.Exit(stopping.REQUEUE) from None
 
 
 def _each_once(words: list[str] | None) -> list[str]:

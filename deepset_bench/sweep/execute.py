@@ -16,6 +16,7 @@ from deepset_bench.runs import Busy
 from deepset_bench.sweep.executors.executor import End, Executor, Job
 from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import Standing, standing
+from deepset_bench.training import stopping
 
 _PAUSE = 0.1  # seconds between two looks at the jobs
 
@@ -32,7 +33,11 @@ class Sweep:
         ended: how the runs that need no more training stand.
         fresh: whether a run that is another than the wanted one (of other data, an earlier version,
             a variant that has changed) is forgotten.
-        elsewhere: runs that another process is training; they are waited for.
+        wait: whether runs that other processes train are waited for once nothing is left to start.
+        elsewhere: runs that another process is training.
+        left: runs that stopped on request, with a checkpoint.
+        stopping: whether this process was asked to stop (see `training.stopping`): nothing is
+            started any more, and what goes on ends at its next checkpoint.
     """
 
     def __init__(
@@ -42,16 +47,19 @@ class Sweep:
         name: str = "",
         *,
         fresh: bool = False,
+        wait: bool = True,
     ) -> None:
-        self.runs, self.executor, self.name, self.fresh = list(runs), executor, name, fresh
+        self.runs, self.executor, self.name = list(runs), executor, name
+        self.fresh, self.wait, self.stopping = fresh, wait, False
         self.ended: dict[Run, Standing] = {}
         self.elsewhere: set[Run] = set()
+        self.left: set[Run] = set()
         self._waiting = units(self.runs, executor.stack)
         self._jobs: dict[int, Job] = {}
         self._noted: dict[Run, dict[str, Any]] = {}
 
     def execute(self, watch: Callable[[], None]) -> None:
-        """Train until every run has ended, calling `watch` several times a second.
+        """Train until every run has ended or been left, calling `watch` several times a second.
 
         Raises:
             KeyboardInterrupt: after all jobs have stopped.
@@ -60,9 +68,14 @@ class Sweep:
             for run in self.runs:
                 self._queue(run)
             while self._waiting or self._jobs:
+                if stopping.asked() and not self.stopping:
+                    self.stopping = True
+                    self.executor.ask_to_stop(list(self._jobs.values()))
                 for slot in range(self.executor.jobs):
                     if slot not in self._jobs and (runs := self._next()):
                         self._jobs[slot] = self.executor.start(runs, slot, self.name)
+                if not self._jobs and (self.stopping or not self.wait):
+                    break
                 watch()
                 time.sleep(_PAUSE)
                 for slot, job in list(self._jobs.items()):
@@ -80,7 +93,7 @@ class Sweep:
         epochs = run.experiment.config.trainer.epochs
         if run in self.elsewhere:
             return replace(standing(run.folder, epochs), reason="in another process")
-        if any(run in job.runs for job in self._jobs.values()):
+        if run in self.left or any(run in job.runs for job in self._jobs.values()):
             return standing(run.folder, epochs)
         return Standing("queued", epochs=epochs)
 
@@ -117,6 +130,8 @@ class Sweep:
 
     def _next(self) -> list[Run]:
         """Runs to train now in one job; none if all others are trained elsewhere."""
+        if self.stopping:
+            return []
         for unit in list(self._waiting):
             unit[:] = [run for run in unit if not self._settled(run)]
             held = [run for run in unit if run.folder.is_held()]
@@ -136,6 +151,8 @@ class Sweep:
                 self._settled(run)
             elif end.busy:
                 self._waiting.append([run])
+            elif end.stopped or self.stopping:
+                self.left.add(run)
             elif len(runs) > 1:
                 self._queue(run)
                 self._waiting.append([run])  # what fails in a stack is tried alone

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deepset_bench import replicate
+from deepset_bench import registry, replicate
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.groups import is_override
+from deepset_bench.overrides import last_of_each
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.schema import flat
 from deepset_bench.stamps import Stamp
+from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.comparisons import Comparison
@@ -66,6 +70,14 @@ class Run:
     def name(self) -> str:
         """DATA/CONDITION/VARIANT/REPLICATE."""
         return "/".join(self.folder.path.parts[-4:])
+
+    @property
+    def command(self) -> str:
+        """What trains it, typed where its sweep would be."""
+        study = os.environ.get(STUDY, "")
+        env = ["env", f"{STUDY}={study}"] if study and Path(study).resolve() != Path.cwd() else []
+        variants = registry.to_type(registry.variants().values())
+        return shlex.join([*env, "bench", "train", *variants, *last_of_each(self.overrides)])
 
     @cached_property
     def variant(self) -> dict[str, Any]:

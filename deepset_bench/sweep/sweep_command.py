@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
+from deepset_bench.overrides import last_of_each
 from deepset_bench.results.opening import opened
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate
@@ -20,6 +22,7 @@ from deepset_bench.sweep.executors.executor import executor
 from deepset_bench.sweep.listed import listed
 from deepset_bench.sweep.plan import Plan, Run, plan
 from deepset_bench.sweep.status import Standing, standing
+from deepset_bench.training import stopping
 
 
 def sweep(
@@ -31,6 +34,8 @@ def sweep(
     where: str,
     *,
     fresh: bool = False,
+    wait: bool = True,
+    as_json: bool = False,
 ) -> bool:
     """Train every run that the arguments list; returns whether none failed or diverged.
 
@@ -42,16 +47,25 @@ def sweep(
         dry_run: only list the runs.
         where: name of the executor.
         fresh: see `Sweep`.
+        wait: see `Sweep`.
+        as_json: whether runs are listed as JSON, one object a run.
 
     Raises:
+        Stopped: this process was asked to stop.
         UserError: nothing is trained: an argument cannot be used, or a device is missing.
     """
     if stack != "auto" and not (stack.isdecimal() and int(stack) > 0):
         raise UserError(f"--stack {stack}: give auto or a number from 1 on")
+    if as_json and not dry_run:
+        raise UserError("--json lists the runs, so it needs --dry-run")
     make = executor(where)
     console = Console()
     planned = plan(arguments, seeds)
     chosen = make(planned.runs, jobs, None if stack == "auto" else int(stack))
+    if as_json:
+        for run in planned.runs:
+            say(json.dumps(_described(run, fresh=fresh)))
+        return True
     if planned.title:
         console.print(planned.title)
     if dry_run:
@@ -63,9 +77,11 @@ def sweep(
             + (known if seconds is None else f"about {display.duration(seconds)}"),
         )
         return True
-    running = Sweep(planned.runs, chosen, planned.name, fresh=fresh)
+    running = Sweep(planned.runs, chosen, planned.name, fresh=fresh, wait=wait)
     with display.watching(console, running) as watch:
         running.execute(watch)
+    if running.stopping:
+        raise stopping.Stopped
     return _report(console, running)
 
 
@@ -98,17 +114,29 @@ def _below(path: Path, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def _list(console: Console, planned: Plan, *, fresh: bool) -> None:
-    def stands(run: Run) -> Standing:
-        epochs = run.experiment.config.trainer.epochs
-        if not run.is_taken:
-            return standing(run.folder, epochs)
-        if fresh:
-            return Standing("queued", epochs=epochs)
-        return Standing("failed", run.folder.occupied(run.experiment, run.checksums), epochs=epochs)
+def _planned(run: Run, *, fresh: bool) -> Standing:
+    """How a run of a sweep that has not begun stands."""
+    epochs = run.experiment.config.trainer.epochs
+    if not run.is_taken:
+        return standing(run.folder, epochs)
+    if fresh:
+        return Standing("queued", epochs=epochs)
+    return Standing("failed", run.folder.occupied(run.experiment, run.checksums), epochs=epochs)
 
+
+def _described(run: Run, *, fresh: bool) -> dict[str, Any]:
+    """A run for other programs: what `bench status --json` says of it, and how to train it."""
+    return {
+        **display.facts(run.name, _planned(run, fresh=fresh)),
+        "folder": str(run.folder.path),
+        "overrides": last_of_each(run.overrides),
+        "command": run.command,
+    }
+
+
+def _list(console: Console, planned: Plan, *, fresh: bool) -> None:
     names = display.called(planned.runs)
-    display.show_runs(console, [(names[run], stands(run)) for run in planned.runs])
+    display.show_runs(console, [(names[run], _planned(run, fresh=fresh)) for run in planned.runs])
     if planned.repeated:
         console.print(f"asked for more than once: {planned.repeated}")
 

@@ -16,7 +16,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.stamps import REGISTERED, STARTED, Stamp
-from deepset_bench.training import checkpoint
+from deepset_bench.training import checkpoint, stopping
 from deepset_bench.training.computing import Way
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.selecting import rank
@@ -85,12 +85,16 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     Every run's folder holds `last.pt`, from which training goes on bit for bit as if it had not
     stopped (on the CPU, with the same number of threads), and `best.pt`, the parameters of the
     epoch that `trainer.select` chooses. They are written at the end of the first epoch that finds
-    them `CHECKPOINT_SECONDS` old, and of the last. A run whose training or validation loss is NaN
+    them `CHECKPOINT_SECONDS` old, of the last, and of the one in which the process is asked to stop
+    (see `stopping`). A run whose training or validation loss is NaN
     or infinite is marked as diverged and left alone.
 
     Args:
         members: runs of one variant at the same epoch.
         optimisation: their parameters.
+
+    Raises:
+        Stopped: the process was asked to stop before the last epoch.
     """
     trainer, device = members[0].config.trainer, members[0].setup.device
     n_train = len(members[0].setup.parts["train"])
@@ -117,6 +121,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
 
     mark, written = time.perf_counter(), -math.inf
     started = mark - members[0].seconds
+    if stopping.asked():
+        raise stopping.Stopped
     for epoch in range(members[0].epochs_done, trainer.epochs):
         torch.manual_seed(_seed(members[0].config.seed, epoch))  # dropout
         sums = torch.zeros(len(members), 3, device=device)
@@ -127,7 +133,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
         trained = [Measured(*row) for row in (sums / n_train).tolist()]
         validated = optimisation.validate()
         before, mark = mark, time.perf_counter()
-        due = mark - written >= CHECKPOINT_SECONDS or epoch + 1 == trainer.epochs
+        stop = stopping.asked() and epoch + 1 < trainer.epochs
+        due = mark - written >= CHECKPOINT_SECONDS or epoch + 1 == trainer.epochs or stop
         for member in members if due else ():
             member.folder.check_kept()
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
@@ -183,6 +190,10 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                 written = time.perf_counter()
         if all(member.diverged for member in members):
             break
+        if stop:
+            for member in members:
+                member.say(f"stopped on request after epoch {epoch + 1}")
+            raise stopping.Stopped
 
 
 def _not_finite(epoch: int, train: Measured, val: Measured) -> str:

@@ -52,6 +52,9 @@ class InThisProcess:
         self.started.append((seeds, slot, group))
         return Here(runs, any(seed in self.dying for seed in seeds))
 
+    def ask_to_stop(self, jobs: Sequence[Here]) -> None:
+        raise AssertionError("nobody asked")
+
     def stop(self, jobs: Sequence[Here]) -> None:
         self.stopped += jobs
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from deepset_bench import surroundings
+from deepset_bench.training import stopping
 
 if TYPE_CHECKING:
     from deepset_bench.config import Experiment
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 GRACE = 10.0
 """Seconds for an orderly stop; a long call into compiled code notices no interruption."""
 BUSY, FAILED, INTERRUPTED = 75, 1, 130
-"""Exit statuses: another process trains one of the runs; see status.json; stopped."""
+"""Exit statuses: another process trains one of the runs; see status.json; stopped. One that was
+asked to stop and has its checkpoint ends with `stopping.REQUEUE`."""
 
 
 def main() -> int:
@@ -34,7 +36,10 @@ def main() -> int:
     surroundings.prepare("utf-8")  # for log.txt
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     try:
-        return _train(json.loads(sys.argv[1]))
+        with stopping.listening():
+            return _train(json.loads(sys.argv[1]))
+    except stopping.Stopped:
+        return stopping.REQUEUE
     except KeyboardInterrupt:
         return INTERRUPTED
 

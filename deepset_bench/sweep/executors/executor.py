@@ -23,10 +23,12 @@ class End:
         reason: why a run of it that has not ended is not trained any more, for a run that could not
             write so itself, as in `its process ended with signal 9`.
         busy: another process was training one of the runs, which are to be tried again.
+        stopped: it was asked to stop, and left a checkpoint.
     """
 
     reason: str = ""
     busy: bool = False
+    stopped: bool = False
 
 
 class Job(Protocol):
@@ -62,6 +64,9 @@ class Executor(Protocol[J]):
             slot: from 0 to `jobs` - 1; no other job that goes on has it.
             group: name of the sweep's runs in W&B, unless the environment has one.
         """
+
+    def ask_to_stop(self, jobs: Sequence[J]) -> None:
+        """Let jobs end at their next checkpoint; return at once."""
 
     def stop(self, jobs: Sequence[J]) -> None:
         """End jobs, which keep their checkpoints; return once all have ended.

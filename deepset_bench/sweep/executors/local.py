@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from deepset_bench.sweep.executors.child import BUSY, GRACE
 from deepset_bench.sweep.executors.executor import End
 from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
+from deepset_bench.training.stopping import REQUEUE
 from deepset_bench.variants import executor
 
 TRAIN = (sys.executable, "-m", "deepset_bench.sweep.executors.child")
@@ -37,7 +39,7 @@ class Process:
             return None
         self.close()
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        return End(f"its process ended with {how}", busy=status == BUSY)
+        return End(f"its process ended with {how}", status == BUSY, status == REQUEUE)
 
     def close(self) -> None:
         """Close the pipe that a process takes for its sweep's life."""
@@ -82,6 +84,11 @@ class Local:
                 start_new_session=True,  # Ctrl-C is for the sweep, which then stops its processes
             )
         return Process(runs, process)
+
+    def ask_to_stop(self, jobs: Sequence[Process]) -> None:
+        """See `Executor`."""
+        for job in jobs:
+            job.process.send_signal(signal.SIGUSR1)
 
     def stop(self, jobs: Sequence[Process]) -> None:
         """See `Executor`; what does not end by itself in time is killed."""
