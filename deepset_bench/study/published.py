@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.errors import UserError
-from deepset_bench.reading import is_number, read_yaml
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.reading import is_number, mapping, read_yaml
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import Units
 
@@ -21,7 +22,10 @@ Printed = dict[tuple[str, str], float]
 """(metric, part) -> mean absolute error in eV or eV/angstrom."""
 
 _KEY = {"test": "test", "val": "val", "mean": "avg"}
+_NUMBERS = tuple(f"{key}_{metric}" for metric in METRICS for key in _KEY.values())
+_BEGINNINGS = tuple(f"{word}_" for word in {*_KEY, *_KEY.values()})
 _DATA, _UNITS = "data", "units"
+_OF_TABLES = ("title", "columns", "rows")
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,6 @@ class Published:
         Args:
             label: as the publication calls the run.
             table: number of the table to look in first; other tables may call the run alike.
-
-        Raises:
-            UserError: a number that is none.
         """
         for name in sorted(self.content, key=lambda name: name != f"table_{table}"):
             try:
@@ -73,11 +74,8 @@ class Published:
             for metric, size in sizes.items():
                 for part in PARTS:
                     value = entry.get(f"{_KEY[part]}_{metric}")
-                    if value is not None and is_number(value):
+                    if value is not None:
                         found[metric, part] = float(value) * size
-                    elif value is not None:
-                        where = f"{self.path}: {name}: {label}: {_KEY[part]}_{metric}"
-                        raise UserError(f"{where} is not a number")
             return found
         return {}
 
@@ -113,12 +111,14 @@ def _read(path: Path, *_: Path | int) -> Published:
     if not isinstance(data, str):
         raise UserError(f"{path}: data must be the name of a set")
     for name, table in content.items():
-        columns = table.get("columns", []) if isinstance(table, dict) else None
+        table = mapping(table, f"{path}: {name}", _OF_TABLES)
+        columns = table.get("columns", [] if "rows" in table else None)
         if not isinstance(columns, list) or not all(
             isinstance(one, dict) and isinstance(one.get("label"), str) for one in columns
         ):
             raise UserError(f"{path}: {name} must have columns, a mapping with a label each")
         for one in columns:
+            _check(one, f"{path}: {name}: {one['label']}")
             where = str(one.get("same_as", "")).split("/", 1)
             if "same_as" in one and not _is_there(content, *where):
                 text = f"{name}: {one['label']}: same_as: {one['same_as']}"
@@ -127,6 +127,18 @@ def _read(path: Path, *_: Path | int) -> Published:
     if "forces" in units:
         chosen["force_unit"] = units["forces"]
     return Published(path, content, data, Units(**{k: str(v) for k, v in chosen.items()}))
+
+
+def _check(column: dict[str, Any], where: str) -> None:
+    """Refuse what is meant for an error and is none; other keys say what they like of a run."""
+    for key, value in column.items():
+        if key in _NUMBERS:
+            if not is_number(value):
+                raise UserError(f"{where}: {key} is not a number")
+            if value < 0:
+                raise UserError(f"{where}: {key} is {value}: an absolute error is not below 0")
+        elif str(key).startswith(_BEGINNINGS) or get_close_matches(str(key), _NUMBERS, 1, 0.8):
+            raise UserError(f"{where}: unknown key {str(key)!r}; {nearest(str(key), _NUMBERS)}")
 
 
 def _is_there(content: dict[str, Any], table: str, label: str = "") -> bool:

@@ -7,11 +7,11 @@ study of one comparison.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deepset_bench import replicate
 from deepset_bench.errors import UserError, nearest
@@ -25,6 +25,7 @@ _TEXTS = ("title", "question", "source", "authors", "claimed_by")
 _LISTS = ("metrics", "common", "tables", "unseen")
 _KEYS = (*_TEXTS, "conditions", *_LISTS, "margin", "answer")
 USUAL_MARGIN = 0.05
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -178,25 +179,49 @@ def read(folder: Path) -> Study:
     """Read and check `study.yaml` and the comparisons that it shows.
 
     Raises:
-        UserError: not YAML, an unknown key, a value of the wrong kind, a file that is not there.
+        UserError: not YAML, an unknown key, a value of the wrong kind, a file that is not there;
+            the message has every mistake.
     """
     path = folder / SHEET
-    content = mapping(read_yaml(path), str(path), _KEYS)
-    for key in _TEXTS:
-        if not isinstance(content.get(key, ""), str):
-            raise UserError(f"{path}: {key} must be text")
-    texts = {key: str(content.get(key, "")).strip() for key in _TEXTS}
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        mapping(content, str(path), _KEYS)
+    mistakes: list[str] = []
+
+    def tried(make: Callable[..., _T], *arguments: Any, otherwise: _T) -> _T:
+        try:
+            return make(*arguments)
+        except UserError as error:
+            mistakes.append(str(error))
+            return otherwise
+
+    for key in content:
+        tried(mapping, {key: None}, str(path), _KEYS, otherwise=content)
+    texts = {key: content.get(key, "") for key in _TEXTS}
+    mistakes += [f"{path}: {key} must be text" for key in texts if not isinstance(texts[key], str)]
+    texts = {key: str(text).strip() for key, text in texts.items()}
     if not texts["title"]:
-        raise UserError(f"{path}: title is missing")
-    lists = {key: _list(content.get(key, []), f"{path}: {key}") for key in _LISTS}
+        mistakes.append(f"{path}: title is missing")
+
+    def listed(key: str) -> list[str]:
+        return tried(_list, content.get(key, []), f"{path}: {key}", otherwise=[])
+
+    lists = {key: listed(key) for key in (*_LISTS, "answer")}
     names = [file.stem for file in folders.sweep_files(folder)]
     for key in ("tables", "unseen"):
-        for name in lists[key]:
-            if name not in names:
-                raise UserError(f"{path}: {key}: there is no {name}.yaml; {nearest(name, names)}")
+        missing = [name for name in lists[key] if name not in names]
+        lists[key] = [name for name in lists[key] if name in names]
+        mistakes += [
+            f"{path}: {key}: there is no {name}.yaml; {nearest(name, names)}" for name in missing
+        ]
     tables = lists["tables"] if "tables" in content else names
     tables = [name for name in tables if name not in lists["unseen"]]
-    return Study(
+
+    def shown(chosen: Sequence[str]) -> tuple[Comparison, ...]:
+        each = (tried(_comparison, folder, n, lists["common"], otherwise=None) for n in chosen)
+        return tuple(one for one in each if one is not None)
+
+    found = Study(
         name=folder.resolve().name,
         folder=folder,
         title=texts["title"],
@@ -204,14 +229,21 @@ def read(folder: Path) -> Study:
         source=texts["source"],
         authors=texts["authors"],
         claimed_by=texts["claimed_by"],
-        conditions=_named(content.get("conditions", []), f"{path}: conditions"),
+        conditions=tried(
+            _named, content.get("conditions", []), f"{path}: conditions", otherwise={}
+        ),
         metrics=tuple(lists["metrics"]),
-        margin=_fraction(content.get("margin", USUAL_MARGIN), f"{path}: margin"),
-        tables=tuple(_comparison(folder, name, lists["common"]) for name in tables),
-        unseen=tuple(_comparison(folder, name, lists["common"]) for name in lists["unseen"]),
-        answer=tuple(_list(content.get("answer", []), f"{path}: answer")),
+        margin=tried(
+            _fraction, content.get("margin", USUAL_MARGIN), f"{path}: margin", otherwise=0.0
+        ),
+        tables=shown(tables),
+        unseen=shown(lists["unseen"]),
+        answer=tuple(lists["answer"]),
         common=tuple(lists["common"]),
     )
+    if mistakes:
+        raise UserError("; ".join(mistakes))
+    return found
 
 
 def _comparison(folder: Path, name: str, common: Sequence[str]) -> Comparison:
