@@ -313,7 +313,7 @@ def test_what_a_run_leaves_behind():
     assert folder.path.parts[-3] == "corrected"
     assert folder.path.name == "seed-0"
     names = {p.name for p in folder.path.iterdir()}
-    expected = {"config.yaml", "split.npz", "last.pt", "best.pt", "log.txt"}
+    expected = {"config.yaml", "split.npz", "last.pt", "best.pt", "held_out.npz", "log.txt"}
     assert names - {LOCK} == expected | {"metrics.csv", "result.json", "status.json"}
     table = pd.read_csv(folder.metrics)
     assert list(table.columns) == COLUMNS
