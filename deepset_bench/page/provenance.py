@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 
 import pandas as pd
 
 from deepset_bench.study.collect import Where
 from deepset_bench.study.layout import DASH, Cell
 from deepset_bench.study.published import METRICS
+from deepset_bench.study.stated import registrations
 from deepset_bench.study.tables import Table
 from deepset_bench.units import UNITS
 
@@ -39,17 +41,20 @@ class Provenance:
 
     Attributes:
         software: versions and machine; a run names its entry by a letter, from a.
+        registered: what the runs carry of registrations of a study, a line each.
     """
 
     variants: list[SeedGroup]
     columns: list[str]
     software: list[str]
+    registered: list[str]
 
 
 def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
     """The runs that are done, in the order in which tables show them."""
     found: dict[Path, SeedGroup] = {}
     software: list[str] = []
+    results: list[Mapping[str, Any]] = []
     for table in tables:
         runs = {run.label: run for run in table.sweep.runs}
         done = table.runs[table.runs.state == "done"]
@@ -60,11 +65,12 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
                 command = where.command(runs[str(label)], str(condition), every)
                 ordered = group.sort_values("replicate")
                 rows = [_row(row, unit, software) for _, row in ordered.iterrows()]
+                results += list(group.result)
                 found[home] = SeedGroup(home, command, seeds=rows)
             found[home].tables.append(table.sweep.name)
     names = [f"{metric} MAE / ({UNITS[unit][metric][1]})" for metric in METRICS]
     columns = ["seed", *names, "best epoch", "time / s", "device", "with", "ended", "run"]
-    return Provenance(list(found.values()), columns, software)
+    return Provenance(list(found.values()), columns, software, registrations(results))
 
 
 def _row(run: pd.Series, unit: str, software: list[str]) -> list[Cell]:

@@ -21,6 +21,7 @@ from deepset_bench.study.columns import Column, added, judged_on
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import LEFT_OUT, left_out
 from deepset_bench.study.published import published
+from deepset_bench.study.stated import behind, stated
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.time_effects import timed_effect
 from deepset_bench.study.times import timings
@@ -38,12 +39,13 @@ from deepset_bench.study.verdict import (
     judge,
     sign,
 )
+from deepset_bench.sweep.registered import what_decides
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import HARTREE
 
 _NEEDED = ("result",)
 _COLUMNS = ["claim", "condition", "sweep", "part", "evidence", "direction", "size", "matters",
-            "at", "verdict", "command"]  # fmt: skip
+            "at", "verdict", "stated", "command"]  # fmt: skip
 
 
 def claims(
@@ -61,8 +63,9 @@ def claims(
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
         where no run is needed), `part`, `evidence`, `direction`, `size`, `matters` and `at` as
-        `Judged` has them, `verdict` (its word) and `command`, what would decide it where it is
-        undecided. `attrs[LEFT_OUT]` says which results were not used, a line each.
+        `Judged` has them, `verdict` (its word), `stated` (see there) and `command`, what would
+        decide it where it is undecided. `attrs[LEFT_OUT]` says which results were not used, a
+        line each.
 
     Raises:
         UserError: a mistake in the study's files, overrides that do not compose, a data set that
@@ -77,6 +80,7 @@ def claims(
         frame = collect(study.comparison(name, "claims"), conditions, where)
         frame = frame.reindex(columns=[*frame.columns, *(c for c in _NEEDED if c not in frame)])
         runs[name] = added(frame, shown)
+    decides = what_decides(study, where.overrides)
     rows: list[dict[str, object]] = []
     for one in wanted:
         if isinstance(one, ReferenceClaim):
@@ -87,11 +91,13 @@ def claims(
             here = runs[one.runs]
             here = here[here.condition == condition]
             if one.column == SECONDS:
-                on, found = "", _timed(study, one, condition, where)
+                on, found, when = "", _timed(study, one, condition, where), ""
             else:
                 on = part or judged_on(here)
                 found = (_decide if one.pairs else _of_trivial)(study, one, here, on)
-            rows.append({**_row(study, one, condition, where, *found), "part": on})
+                when = stated(behind(one, here), decides)
+            row = _row(study, one, condition, where, *found)
+            rows.append({**row, "part": on, "stated": when})
     judged = pd.DataFrame(rows, columns=_COLUMNS)
     judged.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
     if SECONDS in columns:
@@ -182,6 +188,7 @@ def _of_reference(
         f"energy of {claim.applied_to} by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times "
         f"{whose} {error / HARTREE:.4f} Ha on {claim.fitted_on}".replace("-0.", "−0."),
         "verdict": HOLDS if abs(miss) > claim.times * error else SMALLER,
+        "stated": "",
         "command": "",
     }
 

@@ -81,7 +81,7 @@ def terminal_block(block: Section) -> RichTable:
         drawn.add_column(
             heading,
             justify="left" if position == 0 or block.wraps else "right",
-            no_wrap=not block.wraps or name in ("condition", "verdict"),
+            no_wrap=not block.wraps or name in ("condition", "verdict", "stated"),
             vertical="top" if block.wraps else "bottom",
             ratio=ratios.get(name),
         )

@@ -14,6 +14,7 @@ from deepset_bench.study.columns import Column
 from deepset_bench.study.effect import Change, change_text
 from deepset_bench.study.gaps import LEFT_OUT
 from deepset_bench.study.layout import DASH, Cell, Page, Section, number
+from deepset_bench.study.stated import STATED_RULE
 from deepset_bench.study.tables import CHANGES, OPEN, Table
 from deepset_bench.study.time_tables import TableTimes
 from deepset_bench.study.verdict import ALPHA, EQUAL, EQUAL_RULE, RULE, UNDECIDED
@@ -59,20 +60,20 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     rows: list[list[Cell]] = []
     before, opened = "", dict[tuple[str, str], list[int]]()
     several = any(claims.condition != "")
-    shown = claims[["claim", "condition", "sweep", "evidence", "verdict", "command"]]
-    for claim, condition, sweep, evidence, verdict, command in shown.itertuples(
+    shown = claims[["claim", "condition", "sweep", "evidence", "verdict", "stated", "command"]]
+    for claim, condition, sweep, evidence, verdict, when, command in shown.itertuples(
         index=False, name=None
     ):
         text = f"{numbers[claim]}. {claim}" if claim != before else ""
         before = claim
         bold = verdict != UNDECIDED
         found = Cell(evidence, source=sweep)
-        row = [Cell(text), Cell(condition), Cell(verdict, bold=bold), found]
+        row = [Cell(text), Cell(condition), Cell(verdict, bold=bold), Cell(when), found]
         rows.append(row if several else [row[0], *row[2:]])
         if command:
             opened.setdefault((condition, command), []).append(numbers[claim])
     who = study.claimed_by
-    headings = [f"{who} says" if who else CLAIM, "condition", "verdict", EVIDENCE]
+    headings = [f"{who} says" if who else CLAIM, "condition", "verdict", "stated", EVIDENCE]
     columns = [("", name) for name in headings if several or name != "condition"]
     missing = [
         (f"to decide {', '.join(map(str, which))}{f' under {condition}' if condition else ''}", c)
@@ -85,6 +86,7 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     needed = [RULE] + [EQUAL_RULE] * any(one.direction == 0 for one in of)
     margin = f"{100 * study.margin:.3g} %"
     rules = [*(rule.format(margin=margin) for rule in needed), *_judged_on(claims)]
+    rules += [STATED_RULE] * any(claims.stated != "")
     return Page("claims", title, [block], rules, missing)
 
 

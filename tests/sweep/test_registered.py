@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ runs:
   - {label: wide, overrides: [width=16]}
 """
 CLAIM = "- {claim: Wide is better, compare: {wide: narrow}, metric: energy_mae, change: less}\n"
+HIGH = "- {claim: Errors are high, metric: energy_mae, of_trivial: more than 50 %}\n"
 
 
 @pytest.fixture
@@ -87,6 +90,13 @@ def results(root: Path) -> dict[str, dict]:
     return {"/".join(run.path.parts[-2:]): run.result() for run in runs}
 
 
+def verdicts(bench, study: Path, *words: str) -> list[tuple[str, str]]:
+    """What `bench tables claims` says there: verdict, and when its claim was stated."""
+    with contextlib.chdir(study):
+        said = bench("tables", "claims", "--format", "csv", *words)
+    return [(row["verdict"], row["stated"]) for row in csv.DictReader(said.splitlines())]
+
+
 def change(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
@@ -112,6 +122,7 @@ def test_runs_that_start_later_carry_the_stamp(bench, study, tmp_path):
     for name, result in found.items():
         assert result.get("registered") == ([stamp] if name.endswith("seed-1") else None)
         assert result["started"] >= (entry.time if name.endswith("seed-1") else "2")
+    assert verdicts(bench, study) == [("undecided", "after")]  # seed 0 was known
     late = [one for name, one in found.items() if name.endswith("seed-1")]
     assert stamps.stopping_rule(late) == {"looks": [2, 4]}
     assert stamps.stopping_rule(list(found.values())) is None
@@ -132,7 +143,7 @@ def test_a_run_that_was_begun_before_carries_none(bench, study, tmp_path):
     """It is stopped after its first epoch, and resumed by a sweep after the registration."""
     change(study / "study.yaml", "trainer.epochs=1", "trainer.epochs=3")
     (study / "widths.yaml").write_text("title: One\nruns: [{label: wide, overrides: []}]\n")
-    (study / "claims.yaml").unlink()
+    (study / "claims.yaml").write_text(HIGH)
     (run,) = plan([str(study)]).runs
 
     def stop(*_: object) -> None:
@@ -150,6 +161,38 @@ def test_a_run_that_was_begun_before_carries_none(bench, study, tmp_path):
     assert result["epochs"] == 3
     assert "registered" not in result
     assert result["started"] <= registered.read(study, None)[0].time
+    assert verdicts(bench, study)[0][1] == "after"
+
+
+def test_claims_that_were_registered_are_said_to_be(bench, study, tmp_path, monkeypatch):
+    """From the sweep to tables, page and an exported table; and what was changed afterwards."""
+    assert verdicts(bench, study) == [("undecided", "")]
+    bench("study", "register", str(study), "--seeds", "2")
+    (entry,) = registered.read(study, None)
+    said = bench("sweep", str(study), "--seeds", "2", "--jobs", "1")
+    assert "stated" in said
+    assert "Stated before: the study was registered" in " ".join(said.split())
+    ((_, stated),) = verdicts(bench, study)
+    assert stated == "before"
+    assert verdicts(bench, study, "threads=1")[0][1] == "before"
+    bench("report", str(study), "--out", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text()
+    assert "<td>before</td>" in page
+    time = entry.time[:16].replace("T", " ")
+    line = f"4 of 4 runs started after mine was registered on {time} UTC (2 seeds; hash "
+    assert f"{line}{entry.hash})." in page
+    bench("results", "export", str(study), str(tmp_path / "r.csv"))
+    bench("results", "import", str(tmp_path / "r.csv"), "--runs-dir", str(tmp_path / "copy"))
+    assert results(tmp_path / "copy") == results(tmp_path / "runs")
+    for place in ("r.csv", "copy"):
+        assert verdicts(bench, study, "--runs-dir", str(tmp_path / place))[0][1] == "before"
+    change(study / "study.yaml", "5 %", "6 %")
+    assert verdicts(bench, study)[0][1] == "after"
+    change(study / "study.yaml", "6 %", "5 %")
+    change(study / "claims.yaml", "less", "more")
+    assert verdicts(bench, study)[0][1] == "after"
+    bench("study", "register", str(study), "--seeds", "2")  # which changes no run's stamp
+    assert verdicts(bench, study)[0][1] == "after"
 
 
 def test_the_stamp_changes_no_identity(bench, study):
