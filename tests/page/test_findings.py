@@ -68,7 +68,7 @@ def test_sentences(root):
     assert text.count("themselves with other seeds with τ = +1.00") == 2
     text = found["The report trained each variant once; one seed has no interval"].text
     assert "variants have 2 seeds here; of 3 differences in energy" in text
-    assert text.count("3 have an interval") == 2
+    assert text.count("3 are beyond chance") == 2
     assert "1 holds" in found["What the report says, in 11 sentences"].text
 
 
