@@ -1,8 +1,9 @@
 """`python -m benchmarks [NAMES]`: print speeds as ratios, or write them to docs/performance.md.
 
 `python -m benchmarks sound` examines sets that have nothing wrong instead, `detection` sets whose
-labels are wrong, and `identities` sets whose geometries or names are, `gpu` measures a GPU and
-`selection` which epoch of a run to keep; each has options of its own.
+labels are wrong, and `identities` sets whose geometries or names are, `gpu` measures a GPU,
+`selection` which epoch of a run to keep and `random_split` what a split leaks; each has options of
+its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
 NAMES = ("step", "peers", "md", "scaling", "sizes", "epoch", "large", "checks", "start")
-OTHERS = ("gpu", "sound", "detection", "identities", "selection")
+OTHERS = ("gpu", "sound", "detection", "identities", "selection", "random_split")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
