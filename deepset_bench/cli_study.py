@@ -90,7 +90,7 @@ def register(
         str | None,
         typer.Option(
             help="Numbers of seeds after which you look whether a verdict is decided "
-            "(default: 3,5,8,12,20)."
+            "(default: those of study.yaml, else 3,5,8,12,20)."
         ),
     ] = None,
     seeds: Annotated[
@@ -110,6 +110,7 @@ def register(
 
     rule = _rule(looks, seeds)
     (found,) = of_words([study] if study else [])
+    rule = rule or {"looks": list(found.looks)}
     if line := next(problems(found), ""):
         raise UserError(f"{found.name} does not hold together, so nothing is registered: {line}")
     entry, path = registered.register(found, rule, runs_dir)
@@ -120,17 +121,16 @@ def register(
     say(path)
 
 
-def _rule(looks: str | None, seeds: int | None) -> Rule:
-    """The stopping rule that a person types."""
+def _rule(looks: str | None, seeds: int | None) -> Rule | None:
+    """The stopping rule that a person types, if they type one."""
     from deepset_bench.stamps import wrong_rule
-    from deepset_bench.sweep.registered import LOOKS
 
     if seeds is not None:
         if looks is not None:
             raise UserError("--looks and --seeds are two stopping rules; give one of them")
         return {"seeds": seeds}
     if looks is None:
-        return {"looks": list(LOOKS)}
+        return None
     words = looks.split(",")
     numbers = [int(word) for word in words if word.strip().isdecimal()]
     if len(numbers) < len(words) or wrong_rule({"looks": numbers}):

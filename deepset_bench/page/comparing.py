@@ -15,7 +15,6 @@ from deepset_bench.study.published import METRICS
 from deepset_bench.study.shared import SEVERAL, shared
 from deepset_bench.study.statistics import estimate
 from deepset_bench.study.tables import Table, by_seed
-from deepset_bench.study.verdict import ALPHA
 
 _FEW = 4
 """Variants below which a ranking says nothing."""
@@ -160,7 +159,7 @@ class Facts:
         if ours.empty:
             return None
         several = ours[ours.energy_p.notna()]
-        apart = (several.energy_p_holm < ALPHA).sum()
+        apart = several.energy_sure.sum()
         counts = sorted(set(ours.n))
         return {"seeds": _range(counts), "differences": len(several), "apart": int(apart)}
 

@@ -71,7 +71,11 @@ def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
             "give several with --seeds 5."
         )
     several = {name: [e for e in effects if e.n > 1] for name, effects in found.items()}
-    clauses = [_clause(c, several[c.name]) for c in table.columns if several[c.name]]
+    clauses = [
+        _clause(c, several[c.name], _sure(table, c, several[c.name], condition))
+        for c in table.columns
+        if several[c.name]
+    ]
     counts = sorted({e.n for e in measured})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     return f"Against {base}: {'; '.join(clauses)} ({seeds} seeds)."
@@ -83,13 +87,22 @@ def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Colu
     return [effect(row, by_seed(runs[runs.label == row], name), base) for row in rows]
 
 
-def _clause(column: Column, effects: Sequence[Effect]) -> str:
+def _sure(table: Table, column: Column, effects: Sequence[Effect], condition: str) -> list[bool]:
+    """Which are beyond chance: where seeds were added until looks had decided, those they found."""
+    frame = table.frame
+    here = frame[(frame.kind == "run") & (frame.condition == condition)]
+    rows = here[here.part == judged_on(table.runs)].set_index("row")
+    if rows[f"{column.name}_at"].notna().any():
+        return [bool(rows[f"{column.name}_sure"][one.name]) for one in effects]
+    return [p < ALPHA for p in holm([one.p for one in effects])]
+
+
+def _clause(column: Column, effects: Sequence[Effect], sure: Sequence[bool]) -> str:
     """What the changes do to one metric."""
     what = _named(column)
     better = -1 if column.metric.less_is_better else 1
     lower, higher = ("lower", "raise") if better < 0 else ("raise", "lower")
     means = [e.estimate().mean for e in effects]
-    sure = [p < ALPHA for p in holm([e.p for e in effects])]
     each = list(zip(effects, means, sure, strict=True))
     helps = [e for e, mean, is_sure in each if is_sure and mean * better > 0]
     harms = [e for e, mean, is_sure in each if is_sure and mean * better < 0]

@@ -15,11 +15,14 @@ from deepset_bench.errors import UserError
 from deepset_bench.model.energy_reference import fit_reference
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.table import metrics
+from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
 from deepset_bench.study.columns import Column, added, judged_on
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import LEFT_OUT, left_out
+from deepset_bench.study.looks import judge_at, looks_of
+from deepset_bench.study.needed import needed
 from deepset_bench.study.published import published
 from deepset_bench.study.stated import behind, stated
 from deepset_bench.study.tables import by_seed
@@ -35,6 +38,7 @@ from deepset_bench.study.verdict import (
     UNDECIDED,
     YES,
     Claimed,
+    Judge,
     Judged,
     judge,
     sign,
@@ -45,11 +49,15 @@ from deepset_bench.units import HARTREE
 
 _NEEDED = ("result",)
 _COLUMNS = ["claim", "condition", "sweep", "part", "evidence", "direction", "size", "matters",
-            "at", "verdict", "stated", "command"]  # fmt: skip
+            "at", "verdict", "stated", "needs", "command"]  # fmt: skip
 
 
 def claims(
-    study: Study, conditions: Sequence[str], where: Where, part: str | None = None
+    study: Study,
+    conditions: Sequence[str],
+    where: Where,
+    part: str | None = None,
+    looks: Looks = (),
 ) -> pd.DataFrame:
     """What a study claims, judged.
 
@@ -59,13 +67,15 @@ def claims(
         where: which runs.
         part: of the frames that errors are of, see `columns.PARTS`; None: all that were held out,
             where every run has been scored on them, else the mean of test and val.
+        looks: numbers of seeds at which one looks whether more are needed; none: those of the
+            stopping rule that the runs carry, if they carry one.
 
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
         where no run is needed), `part`, `evidence`, `direction`, `size`, `matters` and `at` as
-        `Judged` has them, `verdict` (its word), `stated` (see there) and `command`, what would
-        decide it where it is undecided. `attrs[LEFT_OUT]` says which results were not used, a
-        line each.
+        `Judged` has them, `verdict` (its word), `stated` (see there) and, where it is undecided,
+        `needs` and `command`: what it would take, and what a person types for that.
+        `attrs[LEFT_OUT]` says which results were not used, a line each.
 
     Raises:
         UserError: a mistake in the study's files, overrides that do not compose, a data set that
@@ -90,30 +100,33 @@ def claims(
         for condition in conditions:
             here = runs[one.runs]
             here = here[here.condition == condition]
+            rule: Looks = ()
             if one.column == SECONDS:
                 on, found, when = "", _timed(study, one, condition, where), ""
             else:
                 on = part or judged_on(here)
-                found = (_decide if one.pairs else _of_trivial)(study, one, here, on)
-                when = stated(behind(one, here), decides)
-            row = _row(study, one, condition, where, *found)
+                results = behind(one, here)
+                rule, when = looks or looks_of(results), stated(results, decides)
+                decide = _decide if one.pairs else _of_trivial
+                found = decide(study, one, here, on, judge_at(rule) if rule else judge)
+            row = _row(study, one, condition, where, here, rule, *found)
             rows.append({**row, "part": on, "stated": when})
-    judged = pd.DataFrame(rows, columns=_COLUMNS)
-    judged.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
     if SECONDS in columns:
-        judged.attrs[LEFT_OUT] += timings(where.runs)[1]
-    return judged
+        table.attrs[LEFT_OUT] += timings(where.runs)[1]
+    return table
 
 
 def _decide(
-    study: Study, claim: Claim, runs: pd.DataFrame, part: str
+    study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge
 ) -> tuple[str, Judged, list[Effect]]:
     column = f"{claim.column}_{part}"
     effects = []
     for variant, baseline in claim.pairs:
         pair = (by_seed(runs[runs.label == label], column) for label in (variant, baseline))
         effects.append(effect(f"{variant} against {baseline}", *pair))
-    verdict = judge(effects, claim.claimed, study.margin)
+    verdict = judged(effects, _of_effects(claim), study.margin)
     return _evidence(effects, verdict, claim.claimed, study.margin), verdict, effects
 
 
@@ -129,7 +142,7 @@ def _timed(
 
 
 def _of_trivial(
-    study: Study, claim: Claim, runs: pd.DataFrame, part: str
+    study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge
 ) -> tuple[str, Judged, list[Effect]]:
     """Every run's error against a share of what the trivial prediction scores."""
     way, share = claim.claimed.direction, claim.claimed.size or 0.0
@@ -143,7 +156,7 @@ def _of_trivial(
         effects.append(effect(label, error, limit))
         if error and all(trivial.values()):  # forces may all be zero
             fractions.append((float(np.mean([error[s] / trivial[s] for s in error])), label))
-    verdict = judge(effects, Claimed(way), study.margin)
+    verdict = judged(effects, _of_effects(claim), study.margin)
     evidence = "no run"
     if fractions:
         (low, least), (high, most) = min(fractions), max(fractions)
@@ -189,6 +202,7 @@ def _of_reference(
         f"{whose} {error / HARTREE:.4f} Ha on {claim.fitted_on}".replace("-0.", "−0."),
         "verdict": HOLDS if abs(miss) > claim.times * error else SMALLER,
         "stated": "",
+        "needs": "",
         "command": "",
     }
 
@@ -198,19 +212,27 @@ def _row(
     claim: Claim,
     condition: str,
     where: Where,
+    runs: pd.DataFrame,
+    rule: Looks,
     evidence: str,
     verdict: Judged,
     effects: Sequence[Effect],
 ) -> dict[str, object]:
-    # Twice the seeds where there are some: an interval shrinks with their root.
-    more = 2 * min(e.n for e in effects)
-    words = [*study.comparison(claim.fill, "claims").file, *where.overrides]
-    if claim.column == SECONDS:
+    needs, words = "", [*study.comparison(claim.fill, "claims").file, *where.overrides]
+    if verdict.word != UNDECIDED:
+        words = []
+    elif claim.column == SECONDS:
         own = condition in ("", *study.conditions)  # which are measured together
         words = ["time", *words, *([] if own else ["--condition", condition]), *where.dir]
+        # Twice the rounds where there are some: an interval shrinks with their root.
+        more = 2 * min(e.n for e in effects)
         words += ["--rounds", str(more)] if more else []
     else:
-        words = ["sweep", *words, *under(condition), *where.dir, "--seeds", str(max(3, more))]
+        fill = study.comparison(claim.fill, "claims")
+        takes = needed(effects, _of_effects(claim), study.margin, fill, runs)
+        words = ["sweep", *words, *under(condition), *where.dir]
+        words += ["--until", "decided"] if rule else ["--seeds", str(takes.seeds)]
+        needs = str(takes)
     return {
         "claim": claim.text,
         "condition": condition,
@@ -221,8 +243,14 @@ def _row(
         "matters": verdict.matters,
         "at": verdict.at,
         "verdict": verdict.word,
-        "command": shlex.join(["bench", *words]) if verdict.word == UNDECIDED else "",
+        "needs": needs,
+        "command": shlex.join(["bench", *words]) if words else "",
     }
+
+
+def _of_effects(claim: Claim) -> Claimed:
+    """What a claim says of its effects: of a share, that they are on one side of it."""
+    return claim.claimed if claim.pairs else Claimed(claim.claimed.direction)
 
 
 def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, margin: float) -> str:

@@ -17,7 +17,7 @@ from deepset_bench.study.layout import DASH, Cell, Page, Section, number
 from deepset_bench.study.stated import STATED_RULE
 from deepset_bench.study.tables import CHANGES, OPEN, Table
 from deepset_bench.study.time_tables import TableTimes
-from deepset_bench.study.verdict import ALPHA, EQUAL, EQUAL_RULE, RULE, UNDECIDED
+from deepset_bench.study.verdict import EQUAL, EQUAL_RULE, RULE, UNDECIDED
 from deepset_bench.sweep.studies import Study
 
 CLAIM, EVIDENCE = "claim", "evidence"
@@ -58,12 +58,11 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     """The closing table: what is claimed, and what the runs say of it."""
     numbers = {claim: n for n, claim in enumerate(claims.claim.drop_duplicates(), 1)}
     rows: list[list[Cell]] = []
-    before, opened = "", dict[tuple[str, str], list[int]]()
+    before, opened = "", dict[tuple[str, str, str], list[int]]()
     several = any(claims.condition != "")
-    shown = claims[["claim", "condition", "sweep", "evidence", "verdict", "stated", "command"]]
-    for claim, condition, sweep, evidence, verdict, when, command in shown.itertuples(
-        index=False, name=None
-    ):
+    names = ["claim", "condition", "sweep", "evidence", "verdict", "stated", "needs", "command"]
+    every = claims[names].itertuples(index=False, name=None)
+    for claim, condition, sweep, evidence, verdict, when, needs, command in every:
         text = f"{numbers[claim]}. {claim}" if claim != before else ""
         before = claim
         bold = verdict != UNDECIDED
@@ -71,13 +70,17 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
         row = [Cell(text), Cell(condition), Cell(verdict, bold=bold), Cell(when), found]
         rows.append(row if several else [row[0], *row[2:]])
         if command:
-            opened.setdefault((condition, command), []).append(numbers[claim])
+            opened.setdefault((condition, needs, command), []).append(numbers[claim])
     who = study.claimed_by
     headings = [f"{who} says" if who else CLAIM, "condition", "verdict", "stated", EVIDENCE]
     columns = [("", name) for name in headings if several or name != "condition"]
     missing = [
-        (f"to decide {', '.join(map(str, which))}{f' under {condition}' if condition else ''}", c)
-        for (condition, c), which in opened.items()
+        (
+            f"to decide {', '.join(map(str, which))}{f' under {condition}' if condition else ''}"
+            f"{f': {needs}' if needs else ''}",
+            c,
+        )
+        for (condition, needs, c), which in opened.items()
     ]
     missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
     block = Section("", columns, rows, wraps=True)
@@ -176,10 +179,12 @@ def _change(at: Mapping[Any, Any], metric: str, size: float, digits: int) -> Cel
         return DASH
     relative = bool(at[f"{metric}_relative"])
     text = change_text(found, relative=relative, size=size, digits=digits)
-    bold = at[f"{metric}_p_holm"] < ALPHA  # false for NaN: one seed has no interval
-    if found.excludes_zero and not bold and at["kind"] == "run":
+    sure, look = bool(at[f"{metric}_sure"]), at[f"{metric}_at"]
+    if found.excludes_zero and not sure and math.isnan(look) and at["kind"] == "run":
         text += OPEN
-    return Cell(f"= {text}" if at[f"{metric}_sign"] == EQUAL else text, bold=bool(bold))
+    if look > 0:
+        text += f" ({look:.0f})"
+    return Cell(f"= {text}" if at[f"{metric}_sign"] == EQUAL else text, bold=sure)
 
 
 def times_page(times: TableTimes, conditions: Sequence[str]) -> Page:

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+Angle = TypeVar("Angle", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,20 @@ class Estimate:
         return Estimate(self.mean * factor, self.half * abs(factor), self.n)
 
 
-def _inside(angle: float, freedom: int) -> float:
+def inside(angle: Angle, freedom: int) -> Angle:
     """How likely Student's t lies within -t to t, where tan(angle) = t / sqrt(freedom).
 
     Whole degrees of freedom have a closed form (Abramowitz and Stegun, 26.7.3 and 26.7.4). SciPy's
     is the same to ten digits, and takes longer to import than a table to be made.
     """
-    odd, term, series = freedom % 2, 1.0, 0.0
+    odd, series = freedom % 2, 0.0 * angle
+    term = 1.0 + series
     for n in range(odd, freedom - 1 if odd else freedom, 2):
         if n > odd:
-            term *= (n - 1) / n * math.cos(angle) ** 2
-        series += term
-    inside = math.sin(angle) * series
-    return (angle + inside * math.cos(angle)) * 2 / math.pi if odd else inside
+            term = term * ((n - 1) / n * np.cos(angle) ** 2)
+        series = series + term
+    found = np.sin(angle) * series
+    return (angle + found * np.cos(angle)) * (2 / math.pi) if odd else found
 
 
 @cache
@@ -61,7 +65,7 @@ def quantile(freedom: int, confidence: float) -> float:
     low, high = 0.0, math.pi / 2
     for _ in range(80):
         angle = (low + high) / 2
-        low, high = (angle, high) if _inside(angle, freedom) < confidence else (low, angle)
+        low, high = (angle, high) if inside(angle, freedom) < confidence else (low, angle)
     return math.sqrt(freedom) * math.tan((low + high) / 2)
 
 
@@ -92,7 +96,27 @@ def p_value(values: Sequence[float]) -> float:
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n)
     if error == 0:
         return 1.0 if mean == 0 else 0.0
-    return 1 - _inside(math.atan(abs(mean) / error / math.sqrt(n - 1)), n - 1)
+    return _beyond(mean / error, n - 1)
+
+
+def equality_p_value(values: Sequence[float], bound: float) -> float:
+    """Of a mean of at least `bound` on either side: the larger of two one-sided t-tests; NaN for 1.
+
+    D. Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987).
+    """
+    n = len(values)
+    if n < 2:
+        return math.nan
+    inner = bound - abs(float(np.mean(values)))
+    error = float(np.std(values, ddof=1)) / math.sqrt(n)
+    if error == 0:
+        return 0.0 if inner >= 0 else 1.0
+    side = _beyond(inner / error, n - 1) / 2
+    return side if inner >= 0 else 1 - side
+
+
+def _beyond(t: float, freedom: int) -> float:
+    return 1 - float(inside(math.atan(abs(t) / math.sqrt(freedom)), freedom))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

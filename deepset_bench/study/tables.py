@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepset_bench.replicate import Replicate
 from deepset_bench.scoring.table import Metric
+from deepset_bench.study.boundary import Looks
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.columns import (
     HELD_OUT,
@@ -24,10 +25,11 @@ from deepset_bench.study.columns import (
 )
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import gaps, lacking
+from deepset_bench.study.looks import decide, looks_of
 from deepset_bench.study.published import Published
 from deepset_bench.study.statistics import Estimate, estimate, holm
 from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
-from deepset_bench.study.verdict import sign
+from deepset_bench.study.verdict import ALPHA, LESS, MORE, sign
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import USUAL_MARGIN
 
@@ -56,8 +58,11 @@ class Table:
             baseline, paired over `n_shared` seeds: METRIC_change with the ends of its 95 %
             interval, METRIC_change_low and METRIC_change_high, fractions of the baseline where
             METRIC_relative and differences in the unit else; METRIC_p of no change and
-            METRIC_p_holm among the rows of the table; METRIC_sign, see `verdict.sign`. NaN:
-            nothing printed, no run, or no interval from one seed.
+            METRIC_p_holm among the rows of the table; METRIC_sign, see `verdict.sign`, and
+            METRIC_sure, whether it is a change beyond chance among the rows of the table.
+            METRIC_at: seeds at the look that decided METRIC_sign, 0 where it is open, NaN where
+            the number of seeds was fixed. NaN: nothing printed, no run, or no interval from one
+            seed.
         part: of the frames that is shown unless another is asked for.
         columns: what is shown of the runs.
         runs: `collect`'s frame, with the folder of every run that the numbers are from.
@@ -84,6 +89,7 @@ def build(
     metrics: Sequence[Metric] = (),
     published: Published | None = None,
     margin: float = USUAL_MARGIN,
+    looks: Looks = (),
 ) -> Table:
     """The table of a comparison from the run folders.
 
@@ -94,6 +100,9 @@ def build(
         metrics: to show; none: the usual ones.
         published: what a publication prints of the runs, as means over its test and validation
             frames: so are ours beside them.
+        margin: up to this fraction of the baseline's error a difference is none that matters.
+        looks: numbers of seeds at which one looks whether more are needed; none: those of the
+            stopping rule that the runs carry, if they carry one.
 
     Raises:
         UserError: overrides that do not compose.
@@ -110,23 +119,46 @@ def build(
     for part in PARTS:
         for condition in shown:
             here = [run for run in done if run["condition"] == condition]
-            rows += _rows(sweep, here, columns, condition, part, known, times, margin)
+            found = _rows(sweep, here, columns, condition, part, known, times)
+            rule = looks or looks_of([run["result"] for run in here])
+            _judge_together(found, sweep.baseline, columns, margin, rule)
+            rows += found
     missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
     frame = pd.DataFrame(rows)
-    _judge_together(frame, columns)
+    frame = frame.drop(columns=[f"{column.name}_effect" for column in columns])
     printed = frame[[f"{column.name}_printed" for column in columns]].notna().any(axis=None)
     on = MEAN if printed else judged_on(runs)
-    notes = [*_notes(sweep, runs, columns, margin), *times.notes]
+    notes = [*_rules(sweep, frame, columns, margin), *_notes(sweep, runs, columns), *times.notes]
     return Table(sweep, shown, frame, on, columns, runs, notes, missing, times)
 
 
-def _judge_together(frame: pd.DataFrame, columns: Sequence[Column]) -> None:
-    """Add METRIC_p_holm: the rows of a table are tests of one family, for each metric."""
+def _judge_together(
+    rows: Sequence[dict[str, Any]],
+    baseline: str,
+    columns: Sequence[Column],
+    margin: float,
+    looks: Looks,
+) -> None:
+    """Add METRIC_p_holm, METRIC_sign, METRIC_sure and METRIC_at to the rows of a condition.
+
+    With a fixed number of seeds the rows are tests of one family, for each metric; where it depends
+    on what looks have found, all that is looked at are.
+    """
+    compared = [row for row in rows if row["kind"] == "run" and row["row"] != baseline]
     for column in columns:
-        name = f"{column.name}_p"
-        frame[f"{name}_holm"] = math.nan
-        for _, group in frame[frame.kind == "run"].groupby(["part", "condition"]):
-            frame.loc[group.index, f"{name}_holm"] = holm(group[name].tolist())
+        name = column.name
+        adjusted = holm([row[f"{name}_p"] for row in compared])
+        for row in rows:
+            row[f"{name}_sign"] = sign(row[f"{name}_effect"], margin)
+            row |= {f"{name}_p_holm": math.nan, f"{name}_sure": False, f"{name}_at": math.nan}
+        for row, p in zip(compared, adjusted, strict=True):
+            row |= {f"{name}_p_holm": p, f"{name}_sure": p < ALPHA}  # false for NaN
+    if looks:
+        each = [(row, column.name) for row in compared for column in columns]
+        found = decide([row[f"{name}_effect"] for row, name in each], looks, margin)
+        for (row, name), one in zip(each, found, strict=True):
+            row |= {f"{name}_sign": one.word, f"{name}_at": one.at, f"{name}_p_holm": math.nan}
+            row[f"{name}_sure"] = one.word in (LESS, MORE)
 
 
 _NEEDED = ("defect", "parameters", "floor", "device")
@@ -152,8 +184,7 @@ def _rows(
     part: str,
     published: Published,
     times: TableTimes,
-    margin: float,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     members: dict[str, list[_Run]] = {}
     for run in done:
         members.setdefault(run["label"], []).append(run)
@@ -167,8 +198,8 @@ def _rows(
 
     compared = {c.name: numbers(baseline, f"{c.name}_{part}") for c in columns}
 
-    def row(name: str, kind: str, runs: Sequence[_Run], prefix: str = "") -> dict[str, object]:
-        content: dict[str, object] = {
+    def row(name: str, kind: str, runs: Sequence[_Run], prefix: str = "") -> dict[str, Any]:
+        content: dict[str, Any] = {
             "table": sweep.name,
             "row": name,
             "kind": kind,
@@ -187,7 +218,7 @@ def _rows(
             against = effect(name, values, {} if name == sweep.baseline else others)
             content["n_shared"] = against.n
             content |= _numbers(column.name, estimate(list(values.values())))
-            content |= _changes(column.name, against, margin)
+            content |= _changes(column.name, against)
             if not column.usual:
                 content[f"{column.name}_n"] = len(values)
         return content
@@ -214,28 +245,53 @@ def _numbers(metric: str, value: Estimate) -> dict[str, float]:
     return {f"{metric}_{name}": number for name, number in zip(NUMBERS, numbers, strict=True)}
 
 
-def _changes(metric: str, against: Effect, margin: float) -> dict[str, object]:
+def _changes(metric: str, against: Effect) -> dict[str, object]:
     found = against.change()
     ends = zip(CHANGES, (found.mean, found.low, found.high), strict=True)
     return {
         **{f"{metric}_{name}": number for name, number in ends},
         f"{metric}_relative": against.relative,
         f"{metric}_p": against.p,
-        f"{metric}_sign": sign(against, margin),
+        f"{metric}_effect": against,
     }
 
 
-def _notes(
-    sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column], margin: float
+def _rules(
+    sweep: Comparison, frame: pd.DataFrame, columns: Sequence[Column], margin: float
 ) -> list[str]:
-    done = runs[runs.state == "done"]
+    """What the numbers are, and by which rule a change is beyond chance."""
     what = dict.fromkeys(column.metric.statistic for column in columns)
-    notes = [
+    note = (
         f"{', '.join(what)}: mean over n seeds, ± half its 95 % t-interval. Δ: change against "
-        f"{sweep.baseline}, the mean of log ratios over shared seeds, with its 95 % t-interval. "
+        f"{sweep.baseline}, the mean of log ratios over shared seeds, with its 95 % t-interval."
+    )
+    equal = f"=: equal within {100 * margin:.3g} % (two one-sided tests, 5 %)"
+    rows = frame[(frame.kind == "run") & (frame.row != sweep.baseline)]
+    looked = rows.groupby("condition", sort=False)[f"{columns[0].name}_at"].apply(
+        lambda at: at.notna().any()
+    )
+    fixed = (
         f"Bold: beyond chance among the rows of the table (Holm, 5 %); {OPEN}: by itself alone; "
-        f"=: equal within {100 * margin:.3g} % (two one-sided tests, 5 %)."
+        f"{equal}."
+    )
+    some = (
+        "Seeds were added until looks had decided. Bold: beyond chance among all rows and metrics "
+        f"of the table over all looks (5 %); {equal}; (n): decided at the look at n seeds. "
+        "Intervals are those of a fixed number of seeds."
+    )
+    if not looked.any():
+        return [f"{note} {fixed}"]
+    if looked.all():
+        return [f"{note} {some}"]
+    return [
+        note,
+        *(f"{condition}: {some if there else fixed}" for condition, there in looked.items()),
     ]
+
+
+def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+    done = runs[runs.state == "done"]
+    notes = []
     if judged_on(runs) == HELD_OUT:
         notes.append(_of_frames(runs))
     of_others = {c.metric.words: c.metric.variant.summary for c in columns if not c.usual}

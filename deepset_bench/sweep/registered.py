@@ -29,8 +29,6 @@ from deepset_bench.surroundings import versions
 from deepset_bench.sweep.studies import Study
 
 FILE = "registered.yaml"
-LOOKS = (3, 5, 8, 12, 20)
-"""Numbers of seeds at which one looks unless told otherwise."""
 _KINDS: Kinds = {
     **dict.fromkeys(("time", "hash", "version", "torch"), str),
     **dict.fromkeys(("rule", "decides"), dict),
@@ -182,6 +180,16 @@ def carried_by(folder: Path | None, runs_dir: str | Path | None) -> list[Stamp]:
         return []
     last, name = entries[-1], folder.resolve().name
     return [{"study": name, "hash": last.hash, "time": last.time, "rule": dict(last.rule)}]
+
+
+def rule_of(study: Study, runs_dir: str | Path | None) -> Rule:
+    """The stopping rule that was registered last, else the looks that the study has.
+
+    Raises:
+        UserError: see `read`.
+    """
+    entries = [] if study.folder is None else read(study.folder, runs_dir)
+    return entries[-1].rule if entries else {"looks": list(study.looks)}
 
 
 def changed(entry: Registration, study: Study) -> list[str]:

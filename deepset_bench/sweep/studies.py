@@ -17,14 +17,16 @@ from deepset_bench import replicate
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import resource
 from deepset_bench.reading import mapping, read_yaml
+from deepset_bench.stamps import wrong_rule
 from deepset_bench.surroundings import SHEET
 from deepset_bench.sweep import comparisons, folders
 from deepset_bench.sweep.comparisons import Comparison
 
 _TEXTS = ("title", "question", "source", "authors", "claimed_by")
 _LISTS = ("metrics", "common", "tables", "unseen")
-_KEYS = (*_TEXTS, "conditions", *_LISTS, "margin", "answer")
+_KEYS = (*_TEXTS, "conditions", *_LISTS, "margin", "looks", "answer")
 USUAL_MARGIN = 0.05
+USUAL_LOOKS = (3, 5, 8, 12, 20)
 _T = TypeVar("_T")
 
 
@@ -44,6 +46,7 @@ class Study:
             figures call them; without any its runs have the usual one, which is not named.
         metrics: names of the metrics that its tables show; without any, the usual ones.
         margin: up to this fraction of the baseline's error a difference is none that matters.
+        looks: numbers of seeds at which one looks whether more are needed.
         tables: its comparisons, in the order of its page.
         unseen: those shown by what they make of molecules that they were not trained on.
         answer: the comparison, and perhaps a row of it, that its page's first sentence is about;
@@ -62,6 +65,7 @@ class Study:
     conditions: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     margin: float = USUAL_MARGIN
+    looks: tuple[int, ...] = USUAL_LOOKS
     tables: tuple[Comparison, ...] = ()
     unseen: tuple[Comparison, ...] = ()
     answer: tuple[str, ...] = ()
@@ -236,6 +240,9 @@ def read(folder: Path) -> Study:
         margin=tried(
             _fraction, content.get("margin", USUAL_MARGIN), f"{path}: margin", otherwise=0.0
         ),
+        looks=tried(
+            _looks, content.get("looks", list(USUAL_LOOKS)), f"{path}: looks", otherwise=()
+        ),
         tables=shown(tables),
         unseen=shown(lists["unseen"]),
         answer=tuple(lists["answer"]),
@@ -298,6 +305,12 @@ def _named(content: Any, where: str) -> dict[str, str]:
     if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
         raise UserError(f"{where} must hold only texts")
     return dict(pairs)
+
+
+def _looks(content: Any, where: str) -> tuple[int, ...]:
+    if problem := wrong_rule({"looks": content}):
+        raise UserError(f"{where}: {problem}; list seeds, as in [3, 5, 8, 12, 20]")
+    return tuple(content)
 
 
 def _fraction(content: Any, where: str) -> float:
