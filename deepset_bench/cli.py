@@ -158,6 +158,20 @@ def sweep(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Train with seeds 0 to SEEDS - 1.")
     ] = None,
+    until: Annotated[
+        Literal["decided"] | None,
+        typer.Option(
+            help="Add seeds look by look, to rows whose comparisons are open, until tables and "
+            "claims are decided (docs/deciding.md); SEEDS at most.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="With --until: no look begins that would take longer than this, e.g. 6h or 90min."
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at the same time (default: one per GPU, else per core)."),
@@ -198,18 +212,64 @@ def sweep(
 
     Runs that are done are not repeated; interrupted runs are resumed.
     """
-    from deepset_bench.sweep import sweep_command as command
-
     _each_once(runs)
-    how = jobs, stack, dry_run, executor
     with _stoppable():
-        well = command.sweep(runs or [], seeds, *how, fresh=fresh, wait=wait, as_json=as_json)
-    if not dry_run:
+        if until:
+            from deepset_bench.study.until import sweep_until_decided
+
+            if as_json:
+                raise UserError("--json lists all runs; --until decided chooses them look by look")
+            how = jobs, stack, executor
+            well = sweep_until_decided(
+                runs or [], seeds, budget, *how, dry_run=dry_run, fresh=fresh, wait=wait
+            )
+        elif budget:
+            raise UserError(f"--budget {budget}: is for --until decided")
+        else:
+            from deepset_bench.sweep import sweep_command as command
+
+            all_of_it = jobs, stack, dry_run, executor
+            well = command.sweep(
+                runs or [], seeds, *all_of_it, fresh=fresh, wait=wait, as_json=as_json
+            )
+    if dry_run and not as_json:
+        from deepset_bench.study.plan_command import brief
+
+        brief(runs or [], seeds, looked=until is not None)
+    elif not dry_run:
         from deepset_bench.study.tables_command import after_sweep
 
         after_sweep(runs or [])
     if not well:
         raise typer.Exit(1)
+
+
+@app.command("plan")
+def plan_(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A study or sweep, and overrides; or the overrides that you would give to bench "
+            "sweep. Default: the study in this folder, else the case study.",
+            autocompletion=cli_completion.trained,
+            show_default=False,
+        ),
+    ] = None,
+    condition: Condition = "",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at the same time (default: as in bench sweep)."),
+    ] = None,
+    data: DataName = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Say what numbers of seeds can show, and how long they take, before anything runs."""
+    from deepset_bench.study.collect import Where
+    from deepset_bench.study.plan_command import show
+
+    given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
+    names = [text for text in wanted or [] if not is_override(text)]
+    show(names, _conditions(condition), Where(tuple(given), runs_dir), jobs)
 
 
 @app.command()

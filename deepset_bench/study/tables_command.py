@@ -132,6 +132,19 @@ def after_sweep(arguments: Sequence[str]) -> None:
     Args:
         arguments: of `bench sweep`.
     """
+    words, conditions, where = of_sweep(arguments)
+    studies, _ = asked_for(words, where)
+    compares = any(s.unseen or any(one.compares for one in s.tables) for s in studies)
+    if not compares or (not words and studies[0].folder == usual()):
+        return  # runs of one variant, and no study
+    if studies[0].folder is None and not words:
+        place = runs_root(where.runs_dir) / "sweeps"
+        say(f"kept as {comparisons.write(studies[0].tables[0], place)}")
+    show(words, conditions, "hartree", "terminal", None, None, where)
+
+
+def of_sweep(arguments: Sequence[str]) -> tuple[list[str], list[str], Where]:
+    """The arguments of `bench sweep` as words, conditions and runs, for `asked_for` and `show`."""
     words = [text for text in arguments if not is_override(text)]
     rest: list[str] = []
     given: dict[str, str] = {}
@@ -144,14 +157,7 @@ def after_sweep(arguments: Sequence[str]) -> None:
             rest.append(line)
     where = Where(tuple(rest), Path(given["runs_dir"]) if "runs_dir" in given else None)
     conditions = given.get("condition", "").strip("[]").split(",") if "condition" in given else []
-    studies, _ = asked_for(words, where)
-    compares = any(s.unseen or any(one.compares for one in s.tables) for s in studies)
-    if not compares or (not words and studies[0].folder == usual()):
-        return  # runs of one variant, and no study
-    if studies[0].folder is None and not words:
-        place = runs_root(given.get("runs_dir")) / "sweeps"
-        say(f"kept as {comparisons.write(studies[0].tables[0], place)}")
-    show(words, conditions, "hartree", "terminal", None, None, where)
+    return words, conditions, where
 
 
 def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:

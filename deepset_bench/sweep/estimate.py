@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -15,17 +15,35 @@ from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import standing
 
+Paces = Mapping[tuple[Path, str], Sequence[float]]
+"""Seconds a training frame of the done runs, by variant's folder and device."""
 
-def seconds(runs: Sequence[Run], executor: Executor[Any]) -> float | None:
+
+def measured(runs: Iterable[Run]) -> dict[Path, Paces]:
+    """The paces of done runs on the data of these runs, by the folder of all runs on them."""
+    return {home: _paces(home) for home in {_data(run) for run in runs}}
+
+
+def seconds(
+    runs: Sequence[Run], executor: Executor[Any], paces: Mapping[Path, Paces] | None = None
+) -> float | None:
     """Time for what is not done yet; None where no done run tells.
 
     A run is taken to go at the pace (seconds a training frame) of the done runs of its variant,
     else of all done runs on its data, on the same kind of machine and device.
+
+    Args:
+        runs: done or not.
+        executor: that is to train them.
+        paces: `measured`, for who asks several times; None looks now.
     """
-    measured = {home: _paces(home) for home in {_data(run) for run in runs}}
+    if paces is None:
+        paces = measured(runs)
+    if not runs:
+        return 0.0
     times = []
     for unit in units(runs, executor.stack):
-        left = [_seconds_left(run, measured[_data(run)]) for run in unit]
+        left = [_seconds_left(run, paces[_data(run)]) for run in unit]
         known = [time for time in left if time is not None]
         if len(known) < len(left):
             return None
@@ -38,8 +56,7 @@ def _data(run: Run) -> Path:
     return run.folder.path.parents[2]
 
 
-def _paces(home: Path) -> dict[tuple[Path, str], list[float]]:
-    """Seconds a training frame of the done runs, by variant's folder and device."""
+def _paces(home: Path) -> Paces:
     paces: dict[tuple[Path, str], list[float]] = {}
     for path in home.glob("*/*/*/result.json"):
         folder = RunFolder(path.parent)
@@ -53,7 +70,7 @@ def _paces(home: Path) -> dict[tuple[Path, str], list[float]]:
     return paces
 
 
-def _seconds_left(run: Run, paces: dict[tuple[Path, str], list[float]]) -> float | None:
+def _seconds_left(run: Run, paces: Paces) -> float | None:
     config = run.experiment.config
     stands = standing(run.folder, config.trainer.epochs)
     if stands.state in ("done", "diverged"):

@@ -37,6 +37,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def about(seconds: float | None) -> str:
+    """`about 12 min`; `unknown (...)` where no run tells."""
+    if seconds is None:
+        return "unknown (no run on these data is done)"
+    return f"about {duration(seconds)}"
+
+
 def called(runs: Sequence[Run]) -> dict[Run, str]:
     """What people call each run of a sweep: by the overrides that not all of its runs have."""
     words = {run: last_of_each(run.overrides) for run in runs}

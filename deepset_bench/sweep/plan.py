@@ -35,12 +35,14 @@ class Run:
         overrides: ask `bench train` for this run.
         checksums: of the sets that it is trained on; see `catalogue.checksums`.
         study: the folder of the study that it is trained for, if it is for one.
+        stamps: that it carries beside the study's.
     """
 
     overrides: tuple[str, ...]
     experiment: Experiment
     checksums: dict[str, str]
     study: Path | None = None
+    stamps: tuple[Stamp, ...] = ()
 
     @cached_property
     def identity(self) -> str:
@@ -59,7 +61,7 @@ class Run:
         Raises:
             UserError: the study's `registered.yaml` is damaged.
         """
-        return carried_by(self.study, self.experiment.config.runs_dir)
+        return [*carried_by(self.study, self.experiment.config.runs_dir), *self.stamps]
 
     @property
     def is_taken(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
-from deepset_bench.sweep.executors.executor import executor
+from deepset_bench.sweep.executors.executor import Executor, executor
 from deepset_bench.sweep.listed import listed
 from deepset_bench.sweep.plan import Plan, Run, plan
 from deepset_bench.sweep.status import Standing, standing
@@ -54,14 +54,12 @@ def sweep(
         Stopped: this process was asked to stop.
         UserError: nothing is trained: an argument cannot be used, or a device is missing.
     """
-    if stack != "auto" and not (stack.isdecimal() and int(stack) > 0):
-        raise UserError(f"--stack {stack}: give auto or a number from 1 on")
     if as_json and not dry_run:
         raise UserError("--json lists the runs, so it needs --dry-run")
-    make = executor(where)
+    make = share(jobs, stack, where)
     console = Console()
     planned = plan(arguments, seeds)
-    chosen = make(planned.runs, jobs, None if stack == "auto" else int(stack))
+    chosen = make(planned.runs)
     if as_json:
         for run in planned.runs:
             say(json.dumps(_described(run, fresh=fresh)))
@@ -69,15 +67,48 @@ def sweep(
     if planned.title:
         console.print(planned.title)
     if dry_run:
-        _list(console, planned, fresh=fresh)
-        seconds = estimate.seconds(planned.runs, chosen)
-        known = "unknown (no run on these data is done)"
-        console.print(
-            f"{chosen.jobs} at once; time: "
-            + (known if seconds is None else f"about {display.duration(seconds)}"),
-        )
+        show(console, planned, chosen, fresh=fresh)
         return True
-    running = Sweep(planned.runs, chosen, planned.name, fresh=fresh, wait=wait)
+    return train(console, planned.name, planned.runs, chosen, fresh=fresh, wait=wait)
+
+
+def share(jobs: int | None, stack: str, where: str) -> Callable[[Sequence[Run]], Executor[Any]]:
+    """What makes the executor of runs, as a person asks for it.
+
+    Args:
+        jobs: how many at once; None chooses.
+        stack: most seeds of a variant in one job; `auto` chooses.
+        where: name of the executor.
+
+    Raises:
+        UserError: there is no such executor, or `stack` is no number.
+    """
+    if stack != "auto" and not (stack.isdecimal() and int(stack) > 0):
+        raise UserError(f"--stack {stack}: give auto or a number from 1 on")
+    make = executor(where)
+    return lambda runs: make(runs, jobs, None if stack == "auto" else int(stack))
+
+
+def train(
+    console: Console,
+    name: str,
+    runs: Sequence[Run],
+    chosen: Executor[Any],
+    *,
+    fresh: bool,
+    wait: bool,
+) -> bool:
+    """Train runs while a person watches; returns whether none failed or diverged.
+
+    Args:
+        console: of the person.
+        name: of the group of runs in W&B.
+        runs: see `Sweep`.
+        chosen: where they are trained.
+        fresh: see `Sweep`.
+        wait: see `Sweep`.
+    """
+    running = Sweep(runs, chosen, name, fresh=fresh, wait=wait)
     with display.watching(console, running) as watch:
         running.execute(watch)
     if running.stopping:
@@ -134,11 +165,14 @@ def _described(run: Run, *, fresh: bool) -> dict[str, Any]:
     }
 
 
-def _list(console: Console, planned: Plan, *, fresh: bool) -> None:
+def show(console: Console, planned: Plan, chosen: Executor[Any], *, fresh: bool) -> None:
+    """List runs, where they stand and how long those that are not done will take."""
     names = display.called(planned.runs)
     display.show_runs(console, [(names[run], _planned(run, fresh=fresh)) for run in planned.runs])
     if planned.repeated:
         console.print(f"asked for more than once: {planned.repeated}")
+    seconds = estimate.seconds(planned.runs, chosen)
+    console.print(f"{chosen.jobs} at once; time: {display.about(seconds)}")
 
 
 def _report(console: Console, ended: Sweep) -> bool:
