@@ -76,7 +76,7 @@ def test_a_new_study_runs_as_it_is(bench, tmp_path, monkeypatch):
         (energy, _, _) = [row for row in rows if row[0] == label]
         assert energy[2] == "2"
     assert "corrected" not in said[said.index("comparison: What each") :]
-    assert re.search(r"claim +verdict +evidence", said)
+    assert re.search(r"claim +verdict +stated +evidence", said)
     assert bench("tables", *lines).strip() in said
     bench("report", *lines, "--out", "page.html")
     page = (tmp_path / "mine" / "page.html").read_text()
