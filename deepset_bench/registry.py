@@ -34,8 +34,12 @@ def variants() -> dict[tuple[str, str], Variant]:
     Raises:
         UserError: a file that cannot be read, or a name that is there twice.
     """
-    own = (str(file.absolute()) for file in of_study("variants.py"))
-    return _variants(os.pathsep.join(filter(None, [os.environ.get(ENVIRONMENT), *own])))
+    return _variants(_all_named())
+
+
+def are_named() -> bool:
+    """Whether a person names files of variants, which may change while a process goes on."""
+    return bool(_all_named())
 
 
 @cache
@@ -159,6 +163,11 @@ def _installed() -> list[tuple[Path, str | None]]:
             raise UserError(f"the installed package's {point.value} has variants, but is not there")
         found.append((Path(spec.origin), point.module))
     return found
+
+
+def _all_named() -> str:
+    own = (str(file.absolute()) for file in of_study("variants.py"))
+    return os.pathsep.join(filter(None, [os.environ.get(ENVIRONMENT), *own]))
 
 
 def _named(text: str) -> list[tuple[Path, str | None]]:

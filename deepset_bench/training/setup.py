@@ -13,6 +13,7 @@ from ase.units import Bohr
 from torch import Tensor, nn
 
 from deepset_bench.checks.cheap import Verdict, cheap_checks
+from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split, split
 from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError, chosen
@@ -47,6 +48,8 @@ from deepset_bench.training.start import Start
 AT_ONCE = 100
 """Frames that are looked at together where the first of them mostly tell."""
 _CPU = torch.device("cpu")
+_VERDICTS: dict[tuple[str, str], Verdict] = {}
+"""By the checksum of a set and the labels."""
 
 
 @dataclass
@@ -280,10 +283,29 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         scorers=scorers,
         held_out=held_out,
         label_floor=floor,
-        verdict=cheap_checks(whole.frames, labels),
+        verdict=_verdict(data.name, labels, whole.frames),
         notes=[atoms.note] if atoms.note else [],
         device=device,
     )
+
+
+def look_at(config: Config) -> None:
+    """Look at the data set of a configuration, for the runs on it that this process starts.
+
+    Raises:
+        UserError: unknown or damaged data.
+    """
+    name, labels = config.data.name, config.condition.labels
+    if (catalogue.checksum(name), labels) not in _VERDICTS:
+        _verdict(name, labels, catalogue.load(name))
+
+
+def _verdict(name: str, labels: str, frames: Frames) -> Verdict:
+    """What the cheap checks say, which is computed once for each version of a set."""
+    key = catalogue.checksum(name), labels
+    if key not in _VERDICTS:
+        _VERDICTS[key] = cheap_checks(frames, labels)
+    return _VERDICTS[key]
 
 
 def _check_neighbours(frames: Frames | Selected, labels: Labelled, cutoff: float) -> None:

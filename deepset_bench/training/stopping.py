@@ -13,7 +13,7 @@ from types import FrameType
 
 REQUEUE = 85
 """Exit status of what stopped so and is to be started again; HTCondor's usual one, too."""
-_SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
+SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
 _received: list[int] = []
 
 
@@ -25,7 +25,8 @@ class Stopped(KeyboardInterrupt):
 def listening() -> Iterator[None]:
     """Take the two signals for requests meanwhile; a second SIGTERM ends the process at once."""
     _received.clear()
-    before = {number: signal.signal(number, _note) for number in _SIGNALS}
+    before = {number: signal.signal(number, _note) for number in SIGNALS}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a fork begins with them waiting
     try:
         yield
     finally:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from deepset_bench.errors import UserError
+from deepset_bench.files import PACKAGE
 from deepset_bench.record import ERRORS
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep import execute
 from deepset_bench.sweep.execute import Sweep, units
 from deepset_bench.sweep.executors import local
+from deepset_bench.sweep.executors.executor import End
 from deepset_bench.sweep.executors.local import Local as Share
 from deepset_bench.sweep.executors.local import share_out
 from deepset_bench.sweep.plan import Run, plan
@@ -27,33 +30,46 @@ from pathlib import Path
 
 folders = {folders}
 result = {result}
-runs = json.loads(sys.argv[1])
-seeds = [int(line.split("=")[1]) for run in runs for line in run if line.startswith("seed=")]
-with open("calls", "a") as calls:
-    print(json.dumps([seeds, os.environ.get("CUDA_VISIBLE_DEVICES")]), file=calls)
-with open("groups", "a") as groups:
-    print(os.environ.get("WANDB_RUN_GROUP"), file=groups)
-for seed in seeds:
-    folder = Path(folders[seed])
-    behave = (folder / "BEHAVE").read_text() if (folder / "BEHAVE").exists() else "done"
-    if behave == "die":
-        os.kill(os.getpid(), 9)
-    if behave == "hang":
-        os.read(0, 1)
-        sys.exit(130)
-    if behave == "busy":
-        (folder / "BEHAVE").unlink()
-        sys.exit(75)
-    if behave == "stack" and len(seeds) > 1:
-        sys.exit(1)
-    status = json.loads((folder / "status.json").read_text())
-    status["state"] = "failed" if behave == "fail" else "done"
-    if behave != "fail":
-        (folder / "result.json").write_text(json.dumps(result))
-    (folder / "new").write_text(json.dumps(status))
-    (folder / "new").replace(folder / "status.json")
-    if behave == "fail":
-        sys.exit(1)
+
+
+def train(runs):
+    seeds = [int(line.split("=")[1]) for run in runs for line in run if line.startswith("seed=")]
+    with open("calls", "a") as calls:
+        print(json.dumps([seeds, os.environ.get("CUDA_VISIBLE_DEVICES")]), file=calls)
+    with open("groups", "a") as groups:
+        print(os.environ.get("WANDB_RUN_GROUP"), file=groups)
+    for seed in seeds:
+        folder = Path(folders[seed])
+        behave = (folder / "BEHAVE").read_text() if (folder / "BEHAVE").exists() else "done"
+        if behave == "die":
+            os.kill(os.getpid(), 9)
+        if behave == "die above":
+            os.kill(os.getppid(), 9)
+        if behave in ("hang", "die above"):
+            os.read(0, 1)
+            return 130
+        if behave == "busy":
+            (folder / "BEHAVE").unlink()
+            return 75
+        if behave == "stack" and len(seeds) > 1:
+            return 1
+        status = json.loads((folder / "status.json").read_text())
+        status["state"] = "failed" if behave == "fail" else "done"
+        if behave != "fail":
+            (folder / "result.json").write_text(json.dumps(result))
+        (folder / "new").write_text(json.dumps(status))
+        (folder / "new").replace(folder / "status.json")
+        if behave == "fail":
+            return 1
+    return 0
+
+
+if len(sys.argv) > 1:
+    sys.exit(train(json.loads(sys.argv[1])))
+sys.path.append({package})
+from deepset_bench.sweep.executors.forking import serve
+
+sys.exit(serve(lambda runs: open("warm", "a").write("."), train))
 """
 
 _ERRORS = {part: dict.fromkeys(ERRORS, 1.0) for part in ("test", "val")}
@@ -65,14 +81,17 @@ RESULT = {
 }
 
 
-@pytest.fixture
-def runs(tmp_path, monkeypatch) -> list[Run]:
-    """Four seeds of one variant, to be trained by the stand-in."""
+@pytest.fixture(params=["forked", "started"])
+def runs(tmp_path, monkeypatch, request) -> list[Run]:
+    """Four seeds of one variant, to be trained by the stand-in: one process a run either way."""
+    if request.param == "forked" and not local.FORKS:
+        pytest.skip("forks are for Linux")
+    monkeypatch.setattr(local, "FORKS", request.param == "forked")
     listed = plan(OVERRIDES, 4).runs
     script = tmp_path / "stand_in.py"
     folders = [str(run.folder.path) for run in listed]
     text = STAND_IN.replace("{folders}", repr(folders)).replace("{result}", repr(RESULT))
-    script.write_text(text)
+    script.write_text(text.replace("{package}", repr(str(PACKAGE.parent))))
     monkeypatch.setattr(local, "TRAIN", (sys.executable, "-S", "-E", str(script)))
     monkeypatch.setattr(execute, "_PAUSE", 0.01)
     monkeypatch.chdir(tmp_path)
@@ -117,6 +136,18 @@ def test_on_past_a_failure_and_a_killed_process(runs):
     behave(runs[1], "done")
     assert execute_all(runs) == ["failed", "done", "done", "done"]  # failures are tried again
     assert [seeds for seeds, _ in calls()].count([0]) == 2
+
+
+@pytest.mark.skipif(not local.FORKS, reason="forks are for Linux")
+def test_where_the_process_that_forks_is_killed_its_runs_fail_and_the_sweep_goes_on(
+    runs, monkeypatch
+):
+    monkeypatch.setattr(local, "FORKS", True)
+    behave(runs[0], "die above")
+    assert execute_all(runs, Share(1, 1, (), 1)) == ["failed", "done", "done", "done"]
+    reason = "the process that starts the runs ended with signal 9"
+    assert runs[0].folder.status()["reason"] == reason
+    assert Path("warm").read_text() == "...."
 
 
 def test_diverged_runs_are_left_alone(runs):
@@ -202,8 +233,8 @@ def test_ctrl_c_ends_the_processes(runs):
 
     with pytest.raises(KeyboardInterrupt):
         sweep.execute(watch)
-    assert all(job.process.returncode == 130 for job in sweep._jobs.values())
-    assert len(sweep._jobs) == 2
+    stopped = End("its process ended with exit status 130")
+    assert [job.end() for job in sweep._jobs.values()] == [stopped] * 2
     assert [run.folder.status()["state"] for run in runs] == ["queued"] * 4
     for run in runs:
         behave(run, "done")
@@ -237,13 +268,17 @@ def test_the_machine_is_shared_out(runs, monkeypatch):
     monkeypatch.setattr(machine, "_cores", lambda: 12)
     assert share_out(runs) == Share(4, 3, (), 1)
     assert share_out(runs, jobs=24) == Share(24, 1, (), 1)
-    assert share_out(runs, jobs=2).environment(0)["MKL_NUM_THREADS"] == "6"
+    assert share_out(runs, jobs=2).environment()["MKL_NUM_THREADS"] == "6"
     monkeypatch.setattr(machine, "device", lambda _: "cuda")
-    monkeypatch.setattr(machine, "_cuda_devices", lambda: ("2", "3"))
+    monkeypatch.setattr(machine, "cuda_devices", lambda: ("2", "3"))
     assert share_out(runs) == Share(2, 6, ("2", "3"), 2)
     assert share_out(runs, jobs=4, stack=3) == Share(4, 3, ("2", "3"), 3)
-    visible = [share_out(runs, jobs=4).environment(n)["CUDA_VISIBLE_DEVICES"] for n in range(4)]
-    assert visible == ["2", "3", "2", "3"]
+    each = [share_out(runs, jobs=4).own_environment(slot, "") for slot in range(4)]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in each] == ["2", "3", "2", "3"]
+    monkeypatch.setattr(machine, "for_one_process", lambda: True)
+    assert share_out(runs, jobs=2).jobs == 2
+    with pytest.raises(UserError, match=r"exclusive process.; give --jobs 2, or --stack N"):
+        share_out(runs, jobs=4)
     monkeypatch.setattr(machine, "device", lambda _: "mps")
     assert share_out(runs) == Share(1, 12, (), 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")

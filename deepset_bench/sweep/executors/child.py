@@ -1,8 +1,9 @@
-"""A process of `local` that trains one run, or several stacked: `python -m ...child JSON`.
+"""The processes of `local`: one that forks for each job, or one that trains a run, or a stack.
 
-JSON is a list of runs, each a list of overrides. Standard input is a pipe from the sweep. Nothing
-is ever written to it: it ends when the sweep closes it or dies, however it dies, and this process
-then stops as if by Ctrl-C. Checkpoints are only ever whole, so the run can go on later.
+`python -m ...child` forks as `forking` says; `python -m ...child JSON` trains the runs of JSON, a
+list of lists of overrides. Standard input is a pipe from the sweep. It ends when the sweep closes
+it or dies, however it dies, and a process that trains then stops as if by Ctrl-C. Checkpoints are
+only ever whole, so the run can go on later.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import select
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from deepset_bench import surroundings
+from deepset_bench.sweep.executors.forking import Requests, serve
 from deepset_bench.training import stopping
 
 if TYPE_CHECKING:
@@ -32,12 +34,18 @@ asked to stop and has its checkpoint ends with `stopping.REQUEUE`."""
 
 
 def main() -> int:
-    """Train the runs of the command line; returns the exit status."""
+    """Do what the command line says; returns the exit status."""
     surroundings.prepare("utf-8")  # for log.txt
+    if len(sys.argv) > 1:
+        return _stoppable(json.loads(sys.argv[1]))
+    return serve(_warm, _stoppable)
+
+
+def _stoppable(requests: Requests) -> int:
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     try:
         with stopping.listening():
-            return _train(json.loads(sys.argv[1]))
+            return _train(requests)
     except stopping.Stopped:
         return stopping.REQUEUE
     except KeyboardInterrupt:
@@ -45,13 +53,31 @@ def main() -> int:
 
 
 def _end_with_the_sweep() -> None:
-    os.read(sys.stdin.fileno(), 1)
+    """Wait until nobody can write to standard input; what is written is not for this process."""
+    pipe = select.poll()
+    pipe.register(sys.stdin.fileno(), 0)
+    pipe.poll()
     _thread.interrupt_main()
     time.sleep(GRACE)
     os._exit(INTERRUPTED)
 
 
-def _train(requests: Sequence[Sequence[str]]) -> int:
+def _warm(requests: Requests) -> None:
+    """Do once what every run does the same: import, and look at the data set.
+
+    Not where a person's own files of variants count: each run reads them as they are then.
+    """
+    from deepset_bench import registry
+    from deepset_bench.config import experiment
+    from deepset_bench.training import train  # noqa: F401
+    from deepset_bench.training.setup import look_at
+
+    if not registry.are_named():
+        for config in (experiment(overrides).config for overrides in requests):
+            look_at(config)
+
+
+def _train(requests: Requests) -> int:
     from deepset_bench.config import experiment
     from deepset_bench.runs import Busy
     from deepset_bench.training.train import train

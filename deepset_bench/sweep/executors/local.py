@@ -1,6 +1,7 @@
 """Runs as processes on this machine: how many, with which threads, devices and seeds, and how.
 
-One process a run (or a stack of seeds) keeps a crash from taking other runs with it.
+One process a run (or a stack of seeds) keeps a crash from taking other runs with it. On Linux one
+that is ready to train forks them; elsewhere libraries do not stand that, and each is started.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from deepset_bench.errors import UserError
 from deepset_bench.sweep.executors.child import BUSY, GRACE
+from deepset_bench.sweep.executors.devices import cuda_devices, for_one_process
 from deepset_bench.sweep.executors.executor import End
+from deepset_bench.sweep.executors.forked import Forked, Forker, how
 from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
 from deepset_bench.training.stopping import REQUEUE
 from deepset_bench.variants import executor
 
 TRAIN = (sys.executable, "-m", "deepset_bench.sweep.executors.child")
+FORKS = sys.platform == "linux"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -38,8 +43,7 @@ class Process:
         if status is None:
             return None
         self.close()
-        how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        return End(f"its process ended with {how}", status == BUSY, status == REQUEUE)
+        return End(f"its process ended with {how(status)}", status == BUSY, status == REQUEUE)
 
     def close(self) -> None:
         """Close the pipe that a process takes for its sweep's life."""
@@ -61,18 +65,25 @@ class Local:
     threads: int | None
     devices: tuple[str, ...]
     stack: int
+    _forker: Forker = field(default_factory=Forker, init=False, repr=False, compare=False)
 
-    def environment(self, slot: int) -> dict[str, str]:
-        """The environment of the process in a slot from 0 to jobs - 1."""
-        changed = {}
-        if self.threads is not None:
-            changed = dict.fromkeys(_THREADS, str(self.threads))
-        if self.devices:
-            changed["CUDA_VISIBLE_DEVICES"] = self.devices[slot % len(self.devices)]
+    def environment(self) -> dict[str, str]:
+        """The environment of every process."""
+        changed = {} if self.threads is None else dict.fromkeys(_THREADS, str(self.threads))
         return {**os.environ, **changed}
 
-    def start(self, runs: Sequence[Run], slot: int, group: str) -> Process:
+    def own_environment(self, slot: int, group: str) -> dict[str, str]:
+        """What the process in a slot from 0 to jobs - 1 has beside it."""
+        own = {"WANDB_RUN_GROUP": os.environ.get("WANDB_RUN_GROUP", group)}
+        if self.devices:
+            own["CUDA_VISIBLE_DEVICES"] = self.devices[slot % len(self.devices)]
+        return own
+
+    def start(self, runs: Sequence[Run], slot: int, group: str) -> Process | Forked:
         """See `Executor`; what the process says goes to the first run's log."""
+        common, own = self.environment(), self.own_environment(slot, group)
+        if FORKS:
+            return self._forker.start(TRAIN, common, runs, own)
         request = [run.overrides for run in runs]
         with runs[0].folder.log.open("ab") as stream:
             process = subprocess.Popen(
@@ -80,22 +91,26 @@ class Local:
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=stream,
-                env={"WANDB_RUN_GROUP": group, **self.environment(slot)},
+                env={**common, **own},
                 start_new_session=True,  # Ctrl-C is for the sweep, which then stops its processes
             )
         return Process(runs, process)
 
-    def ask_to_stop(self, jobs: Sequence[Process]) -> None:
+    def ask_to_stop(self, jobs: Sequence[Process | Forked]) -> None:
         """See `Executor`."""
+        self._forker.ask_to_stop()
         for job in jobs:
-            job.process.send_signal(signal.SIGUSR1)
+            if isinstance(job, Process):
+                job.process.send_signal(signal.SIGUSR1)
 
-    def stop(self, jobs: Sequence[Process]) -> None:
+    def stop(self, jobs: Sequence[Process | Forked]) -> None:
         """See `Executor`; what does not end by itself in time is killed."""
-        for job in jobs:
+        self._forker.stop()
+        started = [job for job in jobs if isinstance(job, Process)]
+        for job in started:
             job.close()
         deadline = time.monotonic() + GRACE + 2
-        for job in jobs:
+        for job in started:
             try:
                 job.process.wait(max(deadline - time.monotonic(), 0))
             except (subprocess.TimeoutExpired, KeyboardInterrupt):
@@ -119,10 +134,16 @@ def share_out(runs: Sequence[Run], jobs: int | None = None, stack: int | None = 
         stack: most seeds of one variant in one process; None chooses.
 
     Raises:
-        UserError: a device that this machine lacks.
+        UserError: a device that this machine lacks, or more jobs than its devices take.
     """
     kinds = {device(run.experiment.config.device) for run in runs}
-    devices = _cuda_devices() if "cuda" in kinds else ()
+    devices = cuda_devices() if "cuda" in kinds else ()
+    if devices and jobs and jobs > len(devices) and for_one_process():
+        raise UserError(
+            f"--jobs {jobs}: each of the {len(devices)} GPUs is set to take one process alone "
+            f"(compute mode exclusive process); give --jobs {len(devices)}, or --stack N for more "
+            "seeds in each"
+        )
     cores = _cores()
     room = len(devices) or (1 if "mps" in kinds else cores)
     jobs = jobs or max(min(room, len(runs)), 1)
@@ -136,12 +157,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _cuda_devices() -> tuple[str, ...]:
-    import torch
-
-    count = torch.cuda.device_count()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(number) for number in range(count)]
-    return tuple(names[:count])
