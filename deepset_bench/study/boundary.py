@@ -42,9 +42,9 @@ def spent(n: int, looks: Looks) -> float:
     """The share of its level that a test may have spent by a look at n seeds: n / N.
 
     Of the powers of n / N (K. Kim, D. DeMets, Biometrika 74, 149, 1987) the first needs the fewest
-    seeds for effects of 10 to 40 % among 14 comparisons, to 2 %. Lower ones leave less for the last
-    look; with the third or with that of O'Brien and Fleming, which is steeper, three seeds would
-    never decide anything.
+    seeds for effects of 10 and 20 % among 14 comparisons, on average. Lower ones leave less for the
+    last look; with the third or with that of O'Brien and Fleming, which is steeper, three seeds
+    would decide nothing.
     """
     return n / looks[-1]
 

@@ -62,7 +62,7 @@ def _seeds(effects: Sequence[Effect], claimed: Claimed, margin: float) -> tuple[
     seen: list[tuple[float, float]] = []
     for one in effects:
         own, known = scatter_of([one])
-        seen.append((one.estimate().mean, max(own if known else pooled, 1e-9)))
+        seen.append((one.estimate().mean, own if known else pooled))
     ways = _ways(seen, claimed, margin)
     found = fewest(lambda n: max(way(n) for way in ways))
     return (MOST, "over") if found is None else (found, "about")

@@ -17,7 +17,7 @@ from deepset_bench.study.collect import Where, under
 from deepset_bench.study.planning import Outlook, Scatter, fraction, outlooks
 from deepset_bench.study.power import MOST, POWER, by_looks, fewest, finds, finds_equal
 from deepset_bench.study.sections import DASH
-from deepset_bench.study.tables_command import asked_for, conditions_shown, of_sweep
+from deepset_bench.study.tables_command import asked_for, conditions_shown, swept
 from deepset_bench.study.verdict import ALPHA
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate
@@ -154,8 +154,7 @@ def brief(arguments: Sequence[str], seeds: int | None, *, looked: bool = False) 
     Raises:
         UserError: see `show`.
     """
-    words, conditions, where = of_sweep(arguments)
-    studies, where = asked_for(words, where)
+    studies, conditions, where = swept(arguments)
     if seeds is None and not looked:
         seeds = len({run.experiment.config.seed for run in plan(arguments).runs})
     for study in studies:

@@ -18,6 +18,8 @@ POWER = 0.8
 MOST = 200
 """Seeds; a plan looks no further."""
 _NODES = 64
+_LEAST = 1e-9
+"""Scatter: runs that are the same to the last digit are taken to differ somewhere."""
 
 
 def finds(change: float, scatter: float, n: int, level: float) -> float:
@@ -123,4 +125,4 @@ def scatter_of(effects: Sequence[Effect]) -> tuple[float, int]:
     if not freedom:
         return math.nan, 0
     squares = sum(float(((one - one.mean()) ** 2).sum()) for one in there)
-    return math.sqrt(squares / freedom), freedom
+    return max(math.sqrt(squares / freedom), _LEAST), freedom

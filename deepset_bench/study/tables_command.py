@@ -132,18 +132,30 @@ def after_sweep(arguments: Sequence[str]) -> None:
     Args:
         arguments: of `bench sweep`.
     """
-    words, conditions, where = of_sweep(arguments)
-    studies, _ = asked_for(words, where)
-    compares = any(s.unseen or any(one.compares for one in s.tables) for s in studies)
-    if not compares or (not words and studies[0].folder == usual()):
-        return  # runs of one variant, and no study
+    words, conditions, where = _of_sweep(arguments)
+    studies, _, _ = swept(arguments)
+    if not any(s.unseen or any(one.compares for one in s.tables) for s in studies):
+        return
     if studies[0].folder is None and not words:
         place = runs_root(where.runs_dir) / "sweeps"
         say(f"kept as {comparisons.write(studies[0].tables[0], place)}")
     show(words, conditions, "hartree", "terminal", None, None, where)
 
 
-def of_sweep(arguments: Sequence[str]) -> tuple[list[str], list[str], Where]:
+def swept(arguments: Sequence[str]) -> tuple[list[Study], list[str], Where]:
+    """The studies that `bench sweep` trains runs of, the conditions that are typed, and the runs.
+
+    There is no study where the arguments are runs of one variant.
+
+    Raises:
+        UserError: there is no such study, or a mistake in its files.
+    """
+    words, conditions, where = _of_sweep(arguments)
+    studies, where = asked_for(words, where)
+    return ([] if not words and studies[0].folder == usual() else studies), conditions, where
+
+
+def _of_sweep(arguments: Sequence[str]) -> tuple[list[str], list[str], Where]:
     """The arguments of `bench sweep` as words, conditions and runs, for `asked_for` and `show`."""
     words = [text for text in arguments if not is_override(text)]
     rest: list[str] = []

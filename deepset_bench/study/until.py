@@ -21,7 +21,7 @@ from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.collect import Where
 from deepset_bench.study.open_questions import Question, questions
-from deepset_bench.study.tables_command import asked_for, conditions_shown, of_sweep
+from deepset_bench.study.tables_command import conditions_shown, swept
 from deepset_bench.surroundings import say, visible
 from deepset_bench.sweep import estimate, registered
 from deepset_bench.sweep import overview as display
@@ -126,10 +126,12 @@ class _Asked:
 
 
 def _asked(arguments: Sequence[str]) -> _Asked:
-    words, conditions, where = of_sweep(arguments)
-    studies, where = asked_for(words, where)
-    if len(studies) > 1:
-        raise UserError(f"{' '.join(arguments)}: name one study only")
+    studies, conditions, where = swept(arguments)
+    if len(studies) != 1:
+        raise UserError(
+            f"{' '.join(arguments) or 'bench sweep'}: --until decided takes one study, sweep or "
+            "overrides with several values"
+        )
     study = studies[0]
     rule = registered.rule_of(study, where.runs_dir)
     if "looks" not in rule:
