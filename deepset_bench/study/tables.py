@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepset_bench.replicate import Replicate
 from deepset_bench.scoring.table import Metric
+from deepset_bench.study import over_frames
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.columns import (
@@ -293,7 +294,7 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
     done = runs[runs.state == "done"]
     notes = []
     if judged_on(runs) == HELD_OUT:
-        notes.append(_of_frames(runs))
+        notes.append(over_frames.note(sweep, runs))
     of_others = {c.metric.words: c.metric.variant.summary for c in columns if not c.usual}
     notes += [f"{words}: {summary}" for words, summary in of_others.items() if summary]
     # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
@@ -321,15 +322,3 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
                 f"than the baseline ({sweep.baseline}), whose labels the rows in italics use."
             )
     return notes
-
-
-def _of_frames(runs: pd.DataFrame) -> str:
-    """How many frames are held out, and what it is worth which frames these are."""
-    done = [one["frame_errors"][HELD_OUT] for one in runs[runs.state == "done"].result]
-    counts = sorted({int(one["frames"]) for one in done})
-    frames = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return (
-        f"held_out: all frames that are neither for training nor for validation, {frames} of them; "
-        "the scatter over seeds includes which of them a run was not trained on, not which frames "
-        "the set has."
-    )

@@ -1,0 +1,58 @@
+"""Uncertainty over frames in the note below a table, from run folders and without them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.runs import RunFolder
+from deepset_bench.scoring.frame_errors import FrameErrors
+from deepset_bench.study.collect import Where
+from deepset_bench.study.tables import build
+from deepset_bench.sweep.comparisons import of_axes
+from tests.study.folders import write
+
+FRAMES = 400
+TYPED = ["width=8,16"]
+
+
+def folder(root, width: int, seed: int) -> RunFolder:
+    """A run whose held-out frames are worth 8 % of the energies' error, 4 % of the forces'."""
+    held_out = {ENERGY_MAE: 0.1, FORCES_MAE: 0.2}
+    keep = {"frame_errors": {"held_out": {"frames": FRAMES, "block": 5,
+            ENERGY_MAE: 0.008, FORCES_MAE: 0.008}}}  # fmt: skip
+    run = write(root, [f"width={width}"], seed, 0.02, **keep)
+    result = run.result()
+    result["metrics"]["held_out"] = held_out
+    run.write_result(result)
+    return run
+
+
+def note(root) -> str:
+    table = build(of_axes(TYPED), [""], Where((), root))
+    return next(one for one in table.notes if one.startswith("held_out:"))
+
+
+def test_a_run_says_its_own(tmp_path):
+    for width in (8, 16):
+        folder(tmp_path, width, 0)
+    assert note(tmp_path) == (
+        "held_out: all frames that are neither for training nor for validation, 400; which frames "
+        "these are is worth 8 % of the error of energies and 4 % of the error of forces (standard "
+        "error). Seeds do not show this part: they share most of these frames."
+    )
+
+
+def test_what_is_hard_for_both_is_no_difference(tmp_path):
+    """Errors that are in one ratio in every frame differ by it without any uncertainty."""
+    rng = np.random.default_rng(0)
+    hard = rng.exponential(0.1, FRAMES).astype(np.float32)
+    number = np.arange(FRAMES)
+    for width, times in ((8, 1.0), (16, 0.5)):
+        run = folder(tmp_path, width, 0)
+        atoms = np.full(FRAMES, 4, dtype=np.int32)
+        molecule = np.zeros(FRAMES, dtype=np.int32)
+        FrameErrors(number, molecule, number, atoms, times * hard, times * hard).save(run.held_out)
+    said = note(tmp_path).partition("; of a change, frame by frame, ")[2]
+    energy = float(said.split(" %")[0])
+    assert energy < 1e-4  # of float32
