@@ -258,7 +258,9 @@ def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, marg
     there = [e for e in effects if e.n]
     if not there:
         return "no seed with both runs"
-    answers = [f"{_way(claimed.direction)}: {verdict.direction}"]
+    earlier = 0 < verdict.at < min(e.n for e in effects)  # of several looks
+    direction = f"{verdict.direction} (at {verdict.at} seeds)" if earlier else verdict.direction
+    answers = [f"{_way(claimed.direction)}: {direction}"]
     # Of a claim whose direction is open or reversed, only what is decided is worth a word.
     told = (verdict.direction == YES, verdict.direction != REVERSED)
     if claimed.size is not None and told[verdict.size != UNDECIDED]:
@@ -266,7 +268,7 @@ def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, marg
     if verdict.matters and told[verdict.matters != UNDECIDED]:
         answers.append(f"beyond the margin of {_percent(margin)}: {verdict.matters}")
     if claimed.direction == 0:
-        answers = [f"equal within ± {_percent(margin)}: {verdict.direction}"]
+        answers = [f"equal within ± {_percent(margin)}: {direction}"]
     if len(effects) <= 2:
         measured = "; ".join(e.text for e in there)
     else:

@@ -108,7 +108,12 @@ def sweep_until_decided(
         found = asked.questions()
     _show(console, found)
     if any(one.is_open for one in found):
-        console.print(f"the look at {looks[-1]} seeds was the last; what is open stays so")
+        later = [n for n in asked.looks if n > looks[-1]]
+        console.print(
+            f"the next look is at {later[0]} seeds, which --seeds {seeds} leaves out"
+            if later
+            else f"the look at {looks[-1]} seeds was the last; what is open stays so"
+        )
     return well
 
 

@@ -144,8 +144,9 @@ def test_seeds_go_to_what_is_open(bench, study, executor):
 
 
 def test_it_goes_on_where_it_stopped(bench, study, executor):
-    bench("sweep", "--until", "decided", "--seeds", "3")
+    out = bench("sweep", "--until", "decided", "--seeds", "4")
     assert len(executor.begun) == 12
+    assert "the next look is at 5 seeds, which --seeds 4 leaves out" in out
     registered = (study / "registered.yaml").read_text()
     bench("sweep", "--until", "decided")
     assert sorted(seed for width, seed in executor.begun if width == 32) == list(range(8))
@@ -164,6 +165,14 @@ def test_what_is_there_already_counts(bench, study, executor):
     bench("sweep", "--until", "decided")
     assert {width for width, _ in executor.begun[begun:]} == {8, 32}
     assert {seed for _, seed in executor.begun[begun:]} == {5, 6, 7}
+
+
+def test_runs_that_were_registered_with_looks_are_judged_so(bench, study, executor):
+    bench("study", "register")
+    bench("sweep", "--seeds", "5")
+    shown = bench("tables", "claims", "--format", "markdown")
+    assert "more: yes (at 3 seeds)" in shown
+    assert "(n=5)" in shown
 
 
 def test_a_dry_run_says_what_is_next_and_writes_nothing(bench, study, executor):
