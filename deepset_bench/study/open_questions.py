@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -25,13 +26,15 @@ class Question:
 
     Attributes:
         group: the comparison, or `claims`, with the condition where it has a name.
-        what: the row and the metric, or the claim's number.
+        row: of the table, or the claim's number.
+        metric: in words; empty for a claim.
         word: the verdict so far.
         homes: folders of the variants whose runs it is about.
     """
 
     group: str
-    what: str
+    row: str
+    metric: str
     word: str
     homes: frozenset[Path]
 
@@ -68,6 +71,21 @@ def questions(
     return found
 
 
+def left_open(found: Sequence[Question]) -> str:
+    """The rows that are open, with the metrics of those of which some are decided: `a; b (RMSE)`.
+
+    Args:
+        found: of one group.
+    """
+    texts = []
+    for row, own in groupby(found, key=lambda one: one.row):
+        every = list(own)
+        left = [one.metric for one in every if one.is_open]
+        if left:
+            texts.append(row if len(left) == len(every) else f"{row} ({', '.join(left)})")
+    return "; ".join(texts)
+
+
 def _of_table(table: Table) -> Iterator[Question]:
     homes, base = _homes(table.runs), table.sweep.baseline
     frame = table.frame
@@ -78,8 +96,8 @@ def _of_table(table: Table) -> Iterator[Question]:
             needs = frozenset(homes[one] for one in pair)
             for column in table.columns:
                 group = _named(table.sweep.name, row["condition"])
-                what = f"{row['row']}: {column.words}"
-                yield Question(group, what, row[f"{column.name}_sign"], needs)
+                word = str(row[f"{column.name}_sign"])
+                yield Question(group, str(row["row"]), column.words, word, needs)
 
 
 def _of_claims(
@@ -104,7 +122,7 @@ def _of_claims(
             if rows and rows <= set(here):
                 needs = frozenset(here[row] for row in rows)
                 word = str(words[one.text, condition])
-                yield Question(_named("claims", condition), str(numbers[one.text]), word, needs)
+                yield Question(_named("claims", condition), str(numbers[one.text]), "", word, needs)
 
 
 def _homes(runs: pd.DataFrame) -> dict[tuple[str, str], Path]:

@@ -20,7 +20,7 @@ from deepset_bench.stamps import Stamp
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.collect import Where
-from deepset_bench.study.open_questions import Question, questions
+from deepset_bench.study.open_questions import Question, left_open, questions
 from deepset_bench.study.tables_command import conditions_shown, swept
 from deepset_bench.surroundings import say, visible
 from deepset_bench.sweep import estimate, registered
@@ -199,9 +199,9 @@ def _show(console: Console, found: Sequence[Question]) -> None:
         table.add_column(heading, overflow="fold", no_wrap=heading == "decided")
     for group, members in groupby(found, key=lambda one: one.group):
         every = list(members)
-        left = [one.what for one in every if one.is_open]
-        decided = f"{len(every) - len(left)} of {len(every)}"
-        table.add_row(Text(visible(group)), decided, Text(visible("; ".join(left))))
+        decided = sum(not one.is_open for one in every)
+        left = visible(left_open(every))
+        table.add_row(Text(visible(group)), f"{decided} of {len(every)}", Text(left))
     console.print(table)
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from deepset_bench import stamps
 from deepset_bench.stamps import REGISTERED, STARTED
+from deepset_bench.study.open_questions import Question, left_open
+from deepset_bench.study.verdict import LESS, UNDECIDED
 from deepset_bench.sweep.executors.executor import End
 from deepset_bench.sweep.plan import Run
 from tests.study.folders import write
@@ -243,6 +245,17 @@ def test_a_run_that_diverges_is_not_repeated(bench, study, executor):
     bench("sweep", "--until", "decided", status=1)
     # Three shared seeds are there with the next look's.
     assert sorted(seed for width, seed in executor.begun if width == 16) == [0, 1, 2, 3, 4]
+
+
+def test_what_is_open_is_said_in_few_words():
+    def asked(row: str, metric: str, word: str) -> Question:
+        return Question("t", row, metric, word, frozenset())
+
+    every = [asked("a", "MAE", UNDECIDED), asked("a", "RMSE", UNDECIDED)]
+    every += [asked("b", "MAE", LESS), asked("b", "RMSE", UNDECIDED), asked("c", "MAE", LESS)]
+    assert left_open(every) == "a; b (RMSE)"
+    assert left_open(every[-1:]) == ""
+    assert left_open([asked("3", "", UNDECIDED)]) == "3"
 
 
 def test_nothing_to_compare(bench, study, executor):
