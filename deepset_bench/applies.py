@@ -72,8 +72,8 @@ def unread_keys(config: Config) -> dict[str, tuple[str, str]]:
     if config.reference.kind != "isolated_atoms":
         where = f"reference={config.reference.kind}"
         found["reference.energies_ev"] = where, "reference=isolated_atoms reads it"
-    if config.logger.wandb is None:
-        found["logger.project"] = "logger.wandb=null", "logger=wandb reads it"
+    if config.logger.wandb is None and not config.logger.mlflow:
+        found["logger.project"] = "logger.wandb=null", "logger=wandb and logger=mlflow read it"
     if config.init is None:
         found["init_reference"] = "a run without init=", "init=RUN reads it"
     if not config.task.has_ood:

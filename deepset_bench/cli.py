@@ -15,6 +15,7 @@ from deepset_bench import (
     cli_completion,
     cli_data,
     cli_export,
+    cli_log,
     cli_results,
     cli_study,
     cli_time,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_study.app, name="study", help="Make, check, register and list studies.")
 app.add_typer(cli_data.app, name="data", help="List, show, check, import, fetch and generate data.")
+app.add_typer(cli_log.app, name="log", help="Send what W&B has recorded offline.")
 app.add_typer(cli_results.app, name="results", help="Export runs as a table; import them again.")
 
 INTERRUPTED = 130  # what a shell expects of a command ended by Ctrl-C

@@ -42,15 +42,17 @@ from deepset_bench.stamps import REGISTERED, Stamp
 from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
+ML_FLOW = "mlflow/run-id"
+"""A file with the run's name in MLflow."""
 _FILES = (
     *(CONFIG, "split.npz", METRICS, "last.pt", "best.pt", "log.txt", "held_out.npz"),
     *(STATUS, RESULT),
 )
 RECORDS = (STATUS, RESULT)
 """Files that make a folder a run's."""
-_FOLDERS = ("evaluation", "wandb", "variants")
+_FOLDERS = ("evaluation", "wandb", "mlflow", "variants")
 _MADE = (
-    *(*_FILES, "events.out.tfevents.*", "wandb/*"),
+    *(*_FILES, "events.out.tfevents.*", "wandb/*", ML_FLOW),
     *("evaluation/*/*.json", "evaluation/*/*.csv", "variants/**/*.py"),
 )
 """What a run, its loggers and its evaluation leave in the folder."""

@@ -105,11 +105,12 @@ class Trainer:
 
 @dataclass
 class Logging:
-    """What records a run beside metrics.csv; `project` is W&B's, null its own choice."""
+    """What records a run beside metrics.csv; `project` is W&B's and MLflow's, null their choice."""
 
     wandb: str | None
     tensorboard: bool
     project: str | None
+    mlflow: bool = field(default=False, metadata=YOUNG)
 
 
 @dataclass

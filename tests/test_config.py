@@ -324,7 +324,7 @@ def test_what_another_network_does_not_read_is_a_mistake(model, condition, line,
         (["logger.project=mine"], "logger.project=mine is not read by logger.wandb=null; logger="),
         (
             ["logger=tensorboard", "logger.project=mine"],
-            "logger.project=mine is not read by logger.wandb=null; logger=wandb reads it",
+            "logger.project=mine is not read by logger.wandb=null; logger=wandb and logger=mlflow",
         ),
         (
             ["reference=composition", "reference.energies_ev.6=-3"],
@@ -351,6 +351,7 @@ def test_a_key_that_nothing_reads_is_a_mistake(lines, expected, condition):
         ["gnn=edge", "aggregation=sum"],
         ["aggregation=mean"],  # as it is anyway
         ["logger=wandb", "logger.project=mine"],
+        ["logger=mlflow", "logger.project=mine"],
         ["logger.wandb=offline", "logger.project=mine"],
         ["reference=isolated_atoms", "reference.energies_ev.7=-3"],
         ["task=larger", "data=alkenes", "task.ood_size=9"],

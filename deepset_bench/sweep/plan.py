@@ -91,7 +91,8 @@ class Run:
 class Plan:
     """The runs of a sweep, each once; `repeated` combinations asked for a run already listed.
 
-    `name` is that of a study or comparison, else the overrides.
+    `name` is that of a study, whichever of its comparisons is meant; of a comparison by itself its
+    own, else the overrides.
     """
 
     name: str
@@ -121,7 +122,7 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     study, comparison = studies.find(named[0]) if named else (studies.here(overrides), None)
     if study is not None:
         asked = comparison or study
-        name, title = asked.name, asked.title
+        name, title = (asked if study.folder is None else study).name, asked.title
         listed = _listed(study, comparison, overrides)
     asked_for: list[tuple[tuple[str, ...], Experiment]] = []
     for where, lines in listed.items():

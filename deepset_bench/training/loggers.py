@@ -12,6 +12,7 @@ from deepset_bench.errors import UserError, one_line, require
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import flat
 from deepset_bench.training.loop import Epoch
+from deepset_bench.training.ml_flow import MLflow
 from deepset_bench.training.weights_and_biases import WeightsAndBiases, wandb_mode
 
 Say = Callable[[str], None]
@@ -52,6 +53,8 @@ class Loggers:
         wanted = experiment.config.logger
         if wanted.tensorboard:
             self._start(TensorBoard, folder, experiment, epochs_done)
+        if wanted.mlflow:
+            self._start(MLflow, folder, experiment)
         if wanted.wandb is not None and (mode := wandb_mode(wanted.wandb)) != "disabled":
             self._start(WeightsAndBiases, folder, experiment, mode, say)
 
@@ -69,7 +72,7 @@ class Loggers:
         self._each(lambda logger: logger.close())
         self._open.clear()
 
-    def _start(self, kind: type[TensorBoard | WeightsAndBiases], *arguments: Any) -> None:
+    def _start(self, kind: type[TensorBoard | MLflow | WeightsAndBiases], *arguments: Any) -> None:
         try:
             self._open.append(kind(*arguments))
         except UserError:

@@ -44,21 +44,17 @@ class WeightsAndBiases:
         self._say = say
         self._exit_code = 1  # until the run has ended
         wandb.setup(wandb.Settings(silent=True))
-        why = ""
-        if mode == "online":
+        why = login() if mode == "online" else ""
+        if mode == "online" and not why:
             try:
-                if not wandb.login(prompt=False):  # which asks the server, and for no longer
-                    raise ConnectionError("no login; `wandb login` makes one")
-                try:
-                    self._run = _wandb_run(folder, experiment, "online")
-                except Exception:
-                    _run_id(folder).unlink()  # W&B's process does not let go of it
-                    raise
+                self._run = _wandb_run(folder, experiment, "online")
                 say(f"W&B: {self._run.url}")
                 return
             except Exception as error:
-                why = f"{one_line(error)}; "
+                _run_id(folder).unlink()  # W&B's process does not let go of it
+                why = one_line(error)
         self._run = _wandb_run(folder, experiment, "offline")
+        why += "; " if why else ""
         say(f"W&B: {why}recorded offline; to send it: {_sync(self._run)}")
 
     def epoch(self, row: Epoch) -> None:
@@ -97,6 +93,34 @@ def wandb_mode(wanted: str) -> str:
     return min(wanted, said, key=_MODES.index)
 
 
+def run_name(folder: RunFolder) -> str:
+    """DATA/CONDITION/VARIANT/REPLICATE, or the end of it."""
+    return "/".join(folder.path.parts[-4:])[-_LONGEST_NAME:]
+
+
+def run_tags(experiment: Experiment) -> tuple[str, str, str]:
+    """Variant, condition, data."""
+    config = experiment.config
+    return experiment.variant, config.condition.name, config.data.name
+
+
+def group() -> str:
+    """The name that runs of a sweep share; empty for a run by itself."""
+    return os.environ.get("WANDB_RUN_GROUP", "")[:_LONGEST_NAME]
+
+
+def login() -> str:
+    """Log in to W&B with the key that there is; returns why nobody is logged in, or nothing."""
+    import wandb
+
+    try:
+        if not wandb.login(prompt=False):  # which asks the server, and for no longer
+            return "no login; `wandb login` makes one"
+    except Exception as error:
+        return one_line(error)
+    return ""
+
+
 def _run_id(folder: RunFolder) -> Path:
     """A file with the run's name in W&B, beside W&B's own: --fresh clears it, too."""
     stored = folder.path / "wandb" / "run-id"
@@ -109,20 +133,18 @@ def _wandb_run(folder: RunFolder, experiment: Experiment, mode: str) -> Any:
     import wandb
 
     config = experiment.config
-    tags = (experiment.variant, config.condition.name, config.data.name)
     settings = wandb.Settings(
         root_dir=str(folder.path),
         project=PROJECT,
         run_id=_run_id(folder).read_text(encoding="utf-8"),
-        run_name="/".join(folder.path.parts[-4:])[-_LONGEST_NAME:],
-        run_tags=tuple(dict.fromkeys(tag[:_LONGEST_TAG] for tag in tags)),
+        run_name=run_name(folder),
+        run_tags=tuple(dict.fromkeys(tag[:_LONGEST_TAG] for tag in run_tags(experiment))),
         resume="allow",
         init_timeout=_CONNECTING,
         finish_timeout=_FINISHING,
     )
     settings.update_from_env_vars({k: v for k, v in os.environ.items() if v})
-    if settings.run_group is not None:
-        settings.run_group = settings.run_group[:_LONGEST_NAME]
+    settings.run_group = group() or None
     settings.mode = mode  # type: ignore[assignment]
     settings.silent = True
     settings.console = "off"  # a progress bar is no log

@@ -1,0 +1,43 @@
+"""`bench log`: what the loggers of runs have kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepset_bench import cli_completion
+from deepset_bench.cli_help import PLAIN
+
+app = typer.Typer(**PLAIN, help="Send what W&B has recorded offline.")
+
+
+@app.callback()
+def log() -> None:
+    """Send what W&B has recorded offline."""
+
+
+@app.command()
+def sync(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Which runs: a study, sweeps, overrides or folders (default: all).",
+            autocompletion=cli_completion.trained,
+            show_default=False,
+        ),
+    ] = None,
+    runs_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
+    ] = None,
+) -> None:
+    """Send the runs that W&B has recorded offline; what was sent is not sent again.
+
+    Runs that died are marked as failed in MLflow, where they are logged there.
+
+    Example: bench log sync my_study
+    """
+    from deepset_bench.sweep import log_command as command
+
+    command.sync(wanted or [], runs_dir)
