@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.config import experiment
+from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.files import write_text
 from deepset_bench.record import DATA
@@ -34,7 +34,12 @@ def write(
     wanted = experiment(overrides)
     config = dataclasses.replace(wanted.config, seed=seed, runs_dir=str(root))
     wanted = dataclasses.replace(wanted, config=config)
-    folder = run_folder(wanted)
+    return fill(wanted, energy, forces, **others)
+
+
+def fill(wanted: Experiment, energy: float, forces: float = 0.027, **others: Any) -> RunFolder:
+    """The same of a run that is composed already."""
+    config, folder = wanted.config, run_folder(wanted)
 
     def errors(energy: float, forces: float) -> dict[str, float]:
         return {
@@ -57,7 +62,7 @@ def write(
             "findings": ["the labels hold a bias"] if biased else [],
         },
         "parameters": 368_108,
-        "wall_seconds": 100.0 + seed,
+        "wall_seconds": 100.0 + config.seed,
         "device": "cpu",
         "threads": 1,
         "epochs": config.trainer.epochs,

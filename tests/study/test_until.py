@@ -13,11 +13,15 @@ import pytest
 
 from deepset_bench import stamps
 from deepset_bench.stamps import REGISTERED, STARTED
+from deepset_bench.study.answer import answers
+from deepset_bench.study.collect import Where
 from deepset_bench.study.open_questions import Question, left_open
+from deepset_bench.study.tables_command import chosen
 from deepset_bench.study.verdict import LESS, UNDECIDED
+from deepset_bench.sweep import studies
 from deepset_bench.sweep.executors.executor import End
 from deepset_bench.sweep.plan import Run
-from tests.study.folders import write
+from tests.study.folders import fill
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES
 
@@ -78,7 +82,7 @@ class Executor:
                 run.folder.write_status("diverged", run.identity, "nan")
                 continue
             errors = [0.02 * error(config.width, config.seed, which) for which in (0, 1)]
-            write(Path(os.environ["BENCH_RUNS"]), run.overrides, config.seed, *errors, **found)
+            fill(run.experiment, *errors, **found)
             run.folder.write_status("done", run.identity)
         return Invented(runs)
 
@@ -143,6 +147,9 @@ def test_seeds_go_to_what_is_open(bench, study, executor):
     assert "(" not in restless
     assert "Seeds were added until looks had decided" in shown
     assert "more: yes" in shown
+    page = studies.read(study)
+    (said,) = answers(page, chosen(page, [""], Where()))
+    assert "no change lowers the energy error; 1 of 3 changes raises it, worse most" in said.text
 
 
 def test_it_goes_on_where_it_stopped(bench, study, executor):
