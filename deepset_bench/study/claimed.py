@@ -87,7 +87,15 @@ def claimed(study: Study) -> list[Claim | ReferenceClaim]:
     content = read_yaml(path)
     if not isinstance(content, list):
         raise UserError(f"{path}: must be a list of claims, each a mapping that begins '- claim:'")
-    return [_one(study, entry, f"{path}: claim {n}") for n, entry in enumerate(content, 1)]
+    found = [_one(study, entry, f"{path}: claim {n}") for n, entry in enumerate(content, 1)]
+    first: dict[str, int] = {}
+    for number, one in enumerate(found, 1):
+        if (
+            first.setdefault(one.text, number) != number
+        ):  # tables and page tell claims by their text
+            where = f"{path}: claim {number}"
+            raise UserError(f"{where}: has the same sentence as claim {first[one.text]}")
+    return found
 
 
 def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
@@ -102,8 +110,11 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
     text, source = _text(entry, "claim", where), _text(entry, "source", where, "")
     if keys is _OF_REFERENCE:
         return _of_reference(text, source, entry, where)
-    column = _column(_text(entry, "metric", where), f"{where}: metric")
+    metric = _text(entry, "metric", where)
+    column = _column(metric, f"{where}: metric")
     if keys is _OF_TRIVIAL:
+        if metric == SECONDS or chosen([metric])[0].of_run:
+            raise UserError(f"{where}: metric: no trivial prediction has a {metric}")
         name = _named(study, entry, where, [])
         found = _SHARE.fullmatch(str(entry["of_trivial"]))
         if not found:
@@ -115,6 +126,8 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
     if not isinstance(compare, dict) or not compare:
         raise UserError(f"{where}: compare must be a mapping, as in {{variant: baseline}}")
     pairs = tuple((str(variant), str(base)) for variant, base in compare.items())
+    if same := next((variant for variant, base in pairs if variant == base), ""):
+        raise UserError(f"{where}: compare: {same} is compared with itself")
     name = _named(study, entry, where, [label for pair in pairs for label in pair])
     change = _change(entry.get("change"), f"{where}: change")
     return Claim(text, source, name, _fill(study, entry, name, where), column, pairs, change)
@@ -160,7 +173,7 @@ def _column(metric: str, where: str) -> str:
 
 
 def _change(content: Any, where: str) -> Claimed:
-    """`-39.1 %`, `+17 %`, `at least +17 %`, `x100`, `less`, `more` or `equal`."""
+    """`-39.1 %`, `+17 %`, `at least +17 %`, `x100`, `x0.5`, `less`, `more` or `equal`."""
     text = str(content).strip()
     if text in _WORDS:
         return Claimed(_WORDS[text])
@@ -169,13 +182,15 @@ def _change(content: Any, where: str) -> Claimed:
         raise UserError(
             f"{where} must be less, more, equal, or as in -39.1 %, at least +17 % or x100"
         )
-    least = found["least"] is not None
     if found["times"]:
-        return Claimed(1, float(found["times"]) - 1, least)
-    way, size = 1 if found["sign"] == "+" else -1, float(found["percent"]) / 100
-    if way < 0 and size >= 1:
-        raise UserError(f"{where}: nothing is {100 * size:g} % less than something")
-    return Claimed(way, size, least)
+        change = float(found["times"]) - 1
+    else:
+        change = float(found["percent"]) / 100 * (1 if found["sign"] == "+" else -1)
+    if change == 0:
+        raise UserError(f"{where}: {text} is no change; say equal")
+    if change <= -1:
+        raise UserError(f"{where}: nothing is {-100 * change:g} % less than something")
+    return Claimed(1 if change > 0 else -1, abs(change), found["least"] is not None)
 
 
 def _of_reference(text: str, source: str, entry: Mapping[str, Any], where: str) -> ReferenceClaim:

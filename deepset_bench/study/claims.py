@@ -154,8 +154,9 @@ def _of_trivial(
         trivial = by_seed(members, f"trivial_{claim.column}_{part}")
         limit = {seed: share * value for seed, value in trivial.items()}
         effects.append(effect(label, error, limit))
-        if error and all(trivial.values()):  # forces may all be zero
-            fractions.append((float(np.mean([error[s] / trivial[s] for s in error])), label))
+        both = [(error[s], trivial[s]) for s in error.keys() & trivial.keys()]
+        if both and all(limit for _, limit in both):  # forces may all be zero
+            fractions.append((float(np.mean([e / limit for e, limit in both])), label))
     verdict = judged(effects, _of_effects(claim), study.margin)
     evidence = "no run"
     if fractions:
@@ -187,6 +188,8 @@ def _of_reference(
         where = f"{study.name}: claims.yaml: {claim.label}, table {claim.table}"
         raise UserError(f"{where}: published.yaml has no energy error of it")
     error = known["energy", "mean"]
+    if not error:
+        raise UserError(f"{study.name}: published.yaml: {claim.label}: its energy error is 0")
     whose = f"{study.claimed_by}'s" if study.claimed_by else "the printed"
     return {
         "claim": claim.text,

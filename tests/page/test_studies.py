@@ -171,6 +171,7 @@ def test_a_mistake_in_study_yaml_is_one_line(tmp_path, files, message):
     assert "\n" not in str(caught.value)
 
 
+OF_TRIVIAL = "- {{claim: c, runs: widths, metric: {}, of_trivial: more than 50 %}}"
 CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}}}"
 
 
@@ -185,6 +186,24 @@ CLAIM = "- {{claim: c, compare: {{wide: narrow}}, metric: energy_mae, change: {}
         (
             {"claims_yaml": CLAIM.replace("_mae", "_mea").format("less")},
             "metric: no metric is",
+        ),
+        ({"claims_yaml": CLAIM.format("x1")}, "claim 1: change: x1 is no change; say equal"),
+        ({"claims_yaml": CLAIM.format("-0 %")}, "change: -0 % is no change; say equal"),
+        ({"claims_yaml": CLAIM.format("x0")}, "change: nothing is 100 % less than something"),
+        (
+            {"claims_yaml": CLAIM.replace("wide:", "narrow:").format("less")},
+            "claim 1: compare: narrow is compared with itself",
+        ),
+        (
+            {"claims_yaml": "\n".join([CLAIM.format("less"), CLAIM.format("more")])},
+            "claim 2: has the same sentence as claim 1",
+        ),
+        *(
+            (
+                {"claims_yaml": OF_TRIVIAL.format(name)},
+                f"metric: no trivial prediction has a {name}",
+            )
+            for name in ("seconds", "parameters")
         ),
         ({"claims_yaml": "claim: c"}, "claims.yaml: must be a list of claims"),
         ({"claims_yaml": "- {claim: c, compere: {}}"}, "unknown key 'compere'; did you mean compa"),
@@ -252,6 +271,7 @@ def test_check_says_a_mistake_in_a_run_that_a_claim_names_once(tmp_path):
         ("less", Claimed(-1)), ("more", Claimed(1)), ("equal", Claimed(0)),
         ("-39.1 %", Claimed(-1, 0.391)), ("'+17 %'", Claimed(1, 0.17)), ("x100", Claimed(1, 99.0)),
         ("×1.5", Claimed(1, 0.5)), ("at least +17 %", Claimed(1, 0.17, at_least=True)),
+        ("x0.5", Claimed(-1, 0.5)), ("at least x0.25", Claimed(-1, 0.75, at_least=True)),
     ],
 )  # fmt: skip
 def test_what_a_claim_may_say(tmp_path, text, expected):

@@ -260,3 +260,19 @@ def test_damaged_times_are_left_out_of_claims_in_a_line(tmp_path):
     write_times(tmp_path, asked_for("report"), "report", {"x3 sqrt": [1.0]}, threads="x")
     (line,) = claims(REPORT, ["report"], Where((), tmp_path)).attrs["left out"]
     assert line == "left out: times of timed: damaged (threads is 'x')"
+
+
+def test_runs_without_a_trivial_error_leave_a_claim_open(tmp_path):
+    """Such as those on another part than the one that their trivial prediction was scored on."""
+    parts = {"held_out": {"energy_mae_ev": 0.1, "forces_mae_ev_per_angstrom": 0.1}}
+    for run in asked_for("report").runs:
+        write(
+            tmp_path,
+            [*run.overrides, "condition=report"],
+            0,
+            0.02,
+            metrics={**parts, "test": {}, "val": {}},
+        )
+    frame = claims(REPORT, ["report"], Where((), tmp_path), "held_out")
+    row = verdict(frame, "The force error", "report")
+    assert (row.verdict, row.evidence) == (UNDECIDED, "no run")
