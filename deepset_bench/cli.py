@@ -263,7 +263,7 @@ def plan_(
         typer.Option(min=1, help="Runs at the same time (default: as in bench sweep)."),
     ] = None,
     data: DataName = None,
-    runs_dir: RunsDir = None,
+    runs_dir: Results = None,
 ) -> None:
     """Say what numbers of seeds can show, and how long they take, before anything runs."""
     from deepset_bench.study.collect import Where
