@@ -198,9 +198,13 @@ def sweep(
             help="Whether to wait for runs that other processes train, once none is left to start.",
         ),
     ] = True,
-    executor: Annotated[
-        str, typer.Option(help="Where runs are trained: local, as processes on this machine.")
-    ] = "local",
+    print_sbatch: Annotated[
+        bool,
+        typer.Option(
+            "--print-sbatch",
+            help="With executor=slurm: only print the script that would be submitted.",
+        ),
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -212,37 +216,40 @@ def sweep(
 ) -> None:
     """Train every combination, then print its table.
 
-    Runs that are done are not repeated; interrupted runs are resumed.
+    Runs that are done are not repeated; interrupted runs are resumed. executor=slurm submits them.
     """
+    from deepset_bench.sweep.executors.chosen import apart
+
     _each_once(runs)
+    where, words = apart(runs or [])
+    well: bool | None
     with _stoppable():
         if until:
             from deepset_bench.study.until import sweep_until_decided
 
             if as_json:
                 raise UserError("--json lists all runs; --until decided chooses them look by look")
-            how = jobs, stack, executor
+            how = jobs, stack, where
             well = sweep_until_decided(
-                runs or [], seeds, budget, *how, dry_run=dry_run, fresh=fresh, wait=wait
+                words, seeds, budget, *how, dry_run=dry_run, fresh=fresh, wait=wait
             )
         elif budget:
             raise UserError(f"--budget {budget}: is for --until decided")
         else:
             from deepset_bench.sweep import sweep_command as command
 
-            all_of_it = jobs, stack, dry_run, executor
-            well = command.sweep(
-                runs or [], seeds, *all_of_it, fresh=fresh, wait=wait, as_json=as_json
-            )
+            shown = command.Shown(dry_run, as_json, print_sbatch)
+            how = jobs, stack, where
+            well = command.sweep(words, seeds, *how, shown, fresh=fresh, wait=wait)
     if dry_run and not as_json:
         from deepset_bench.study.plan_command import brief
 
-        brief(runs or [], seeds, looked=until is not None)
-    elif not dry_run:
+        brief(words, seeds, looked=until is not None)
+    elif well is not None and not dry_run:
         from deepset_bench.study.tables_command import after_sweep
 
-        after_sweep(runs or [])
-    if not well:
+        after_sweep(words)
+    if well is False:
         raise typer.Exit(1)
 
 
@@ -287,13 +294,38 @@ def status(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON per run.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until none of them is queued or running.")
+    ] = False,
     runs_dir: Results = None,
 ) -> None:
-    """List runs: queued, running, interrupted, done, failed or diverged, and why."""
+    """List runs: queued, running, interrupted, done, failed or diverged, and why.
+
+    Runs that were submitted to Slurm also say how they stand there.
+    """
     from deepset_bench.sweep import sweep_command as command
 
     _each_once(wanted)
-    command.status(wanted or [], runs_dir, as_json=as_json)
+    command.status(wanted or [], runs_dir, as_json=as_json, watch=watch)
+
+
+@app.command()
+def cancel(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Which runs: overrides, a sweep, or folders of runs. Default: all.",
+            autocompletion=cli_completion.kept,
+            show_default=False,
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """End the tasks of Slurm that train, or will train, these runs; checkpoints are kept."""
+    from deepset_bench.sweep.submit import cancel as end
+
+    _each_once(wanted)
+    end(wanted or [], runs_dir)
 
 
 @app.command()

@@ -126,6 +126,8 @@ def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str
     line = line.lstrip("+~") if not override.is_delete() else line
     if override.is_delete():
         raise UserError(f"{line}: nothing can be deleted; set the group or key to another value")
+    if key.partition(".")[0] == "executor":
+        raise UserError(f"{line}: says where a sweep trains its runs; bench sweep takes it")
     if key in known:
         value = override.value()
         if isinstance(value, list):

@@ -70,7 +70,7 @@ KINDS = {
         {"begins": b"", "suffixes": (), "takes": (), "slow": True},
     ),
 }
-TAKES = {"scalar": 1, "metric": 3, "reader": 4, "executor": 3}
+TAKES = {"scalar": 1, "metric": 3, "reader": 4, "executor": 4}
 """Kinds that are called with so many values, and not to make something."""
 
 

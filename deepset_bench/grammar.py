@@ -13,7 +13,7 @@ from typing import Any
 from deepset_bench.errors import UserError
 from deepset_bench.groups import is_override
 
-THINGS = ("runs_dir", "data", "condition", "stack")
+THINGS = ("runs_dir", "data", "condition", "stack", "executor")
 """What can be said in both forms; the option is `--` and the name with `-` for `_`."""
 BOTH = "both"
 """A word for the two conditions that are shipped."""

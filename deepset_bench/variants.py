@@ -156,10 +156,11 @@ def reader(
 
 
 def executor(name: str) -> Callable[[T], T]:
-    """Where a sweep's runs are trained: (runs, jobs, stack) -> `Executor`; of `bench sweep`.
+    """Where a sweep's runs are trained: (runs, jobs, stack, settings) -> `Executor`.
 
-    See `deepset_bench.sweep.executors.executor`. jobs at once, and runs a job, are None where the
-    executor is to choose.
+    `bench sweep executor=NAME` asks for it; see `deepset_bench.sweep.executors.executor`. jobs at
+    once, and runs a job, are None where the executor is to choose. settings are the keys of its
+    option of the group `executor`.
     """
     return _unchanged
 

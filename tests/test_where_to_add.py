@@ -58,7 +58,7 @@ EXECUTOR = """from deepset_bench.errors import UserError
 
 
 @executor("nowhere")
-def nowhere(runs, jobs, stack):
+def nowhere(runs, jobs, stack, settings):
     raise UserError(f"nowhere was asked for {len(runs)} runs")
 """
 METRIC = """@metric("worst", unit="kJ/mol", less_is_better=False)
@@ -79,7 +79,7 @@ COMMANDS = {
     "a network": (["train", *PAIRS, "data.test_size=4"], 0, "best epoch 1 of 1"),
     "a metric": (["tables", "1", "--metric", "worst"], 0, "worst in kJ/mol, mean of test and val"),
     "a reader": (["data", "import", "h2", "{here}/file.dat"], 0, "3 frames"),
-    "an executor": (["sweep", *asked(), "--executor", "nowhere"], 2, "nowhere was asked for 1 run"),
+    "an executor": (["sweep", *asked(), "executor=nowhere"], 2, "nowhere was asked for 1 run"),
 }
 
 

@@ -45,7 +45,7 @@ def show(
         UserError: there is no such study, it compares nothing, or overrides do not compose.
     """
     studies, where = asked_for(wanted, where)
-    console, make = Console(), share(jobs, "auto", "local")
+    console, make = Console(), share(jobs, "auto", [])
     for study in studies:
         looks = _looks(study, where)
         found = list(outlooks(study, conditions_shown(study, conditions), where))

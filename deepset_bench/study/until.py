@@ -27,7 +27,7 @@ from deepset_bench.sweep import estimate, registered
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.plan import Plan, Run, plan
 from deepset_bench.sweep.studies import Study
-from deepset_bench.sweep.sweep_command import share, show, train
+from deepset_bench.sweep.sweep_command import show, train, watched
 
 _BUDGET = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>s|min|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
@@ -39,7 +39,7 @@ def sweep_until_decided(
     budget: str | None,
     jobs: int | None,
     stack: str,
-    where: str,
+    where: Sequence[str],
     *,
     dry_run: bool = False,
     fresh: bool = False,
@@ -58,7 +58,7 @@ def sweep_until_decided(
             take longer than what is left does not begin.
         jobs: see `sweep`.
         stack: see `sweep`.
-        where: name of the executor.
+        where: words that choose the executor.
         dry_run: only say what is open and what the next look takes.
         fresh: see `Sweep`.
         wait: see `Sweep`.
@@ -70,7 +70,7 @@ def sweep_until_decided(
         UserError: nothing is trained: an argument cannot be used, or nothing is compared.
     """
     started, left = time.monotonic(), None if budget is None else _seconds(budget)
-    make, console = share(jobs, stack, where), Console()
+    make, console = watched(jobs, stack, where), Console()
     asked = _asked(arguments)
     looks = [n for n in asked.looks if n <= (seeds or n)]
     if not looks:

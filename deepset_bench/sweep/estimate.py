@@ -6,11 +6,10 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep.execute import units
-from deepset_bench.sweep.executors.executor import Executor
+from deepset_bench.sweep.executors.executor import Share
 from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import standing
@@ -25,7 +24,7 @@ def measured(runs: Iterable[Run]) -> dict[Path, Paces]:
 
 
 def seconds(
-    runs: Sequence[Run], executor: Executor[Any], paces: Mapping[Path, Paces] | None = None
+    runs: Sequence[Run], executor: Share, paces: Mapping[Path, Paces] | None = None
 ) -> float | None:
     """Time for what is not done yet; None where no done run tells.
 

@@ -7,7 +7,7 @@ share them. Where the jobs are trained is the executor's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -85,6 +85,17 @@ class Sweep:
             watch()
         finally:
             self.executor.stop(list(self._jobs.values()))
+
+    def free(self, taken: Collection[Run]) -> list[Run]:
+        """Runs that are to be trained and that nobody trains, noted as planned.
+
+        Args:
+            taken: runs that somebody will train.
+        """
+        others = [run for run in self.runs if run not in taken]
+        for run in others:
+            self._queue(run)
+        return [run for run in others if run not in self.ended and run not in self.elsewhere]
 
     def standing(self, run: Run) -> Standing:
         """How a run stands now."""

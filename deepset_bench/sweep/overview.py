@@ -105,6 +105,8 @@ def facts(name: str, stands: Standing) -> dict[str, Any]:
         f"val_{FORCES_MAE}": stands.forces,
         "seconds": stands.seconds,
         "seconds_left": stands.seconds_left,
+        "node": stands.node,
+        "job": stands.job,
     }
 
 
@@ -121,6 +123,30 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
     else:
         for row in rows:
             console.print(line(*row), soft_wrap=True)
+
+
+@contextmanager
+def redrawn(console: Console) -> Iterator[Callable[[Sequence[Row]], None]]:
+    """A function that shows rows in the place of those before; only what is new, in a file."""
+    told: dict[str, str] = {}
+
+    def news(rows: Sequence[Row]) -> None:
+        for name, stands in rows:
+            text = f"{stands.state} {stands.node} {stands.reason}"
+            if told.get(name) != text:
+                told[name] = text
+                console.print(line(name, stands), soft_wrap=True)
+
+    if not console.is_terminal:
+        yield news
+        return
+    with Live(console=console, auto_refresh=False) as live:
+
+        def redraw(rows: Sequence[Row]) -> None:
+            listed = sorted(rows, key=lambda row: _ORDER.index(row[1].state))
+            live.update(_fitting(listed, console.height), refresh=True)
+
+        yield redraw
 
 
 def counts(standings: Sequence[Standing]) -> str:
@@ -171,11 +197,16 @@ def _overview(sweep: Sweep, height: int) -> RenderableType:
     rows = [(names[run], sweep.standing(run)) for run in sweep.runs]
     standings = [stands for _, stands in rows]
     rows.sort(key=lambda row: _ORDER.index(row[1].state))
+    left = seconds_left(standings, sweep.executor.jobs)
+    return _fitting(rows, height, "" if left is None else f"; about {duration(left)} left")
+
+
+def _fitting(rows: Sequence[Row], height: int, when: str = "") -> RenderableType:
+    """The first of the rows, and how many are in each state."""
     room = max(height - 6, 3)  # beside the headings and the line below
     more = f" ({len(rows) - room} not shown)" if len(rows) > room else ""
-    left = seconds_left(standings, sweep.executor.jobs)
-    when = "" if left is None else f"; about {duration(left)} left"
-    return Group(table(rows[:room], one_line=True), Text(f"{counts(standings)}{more}{when}"))
+    told = f"{counts([stands for _, stands in rows])}{more}{when}"
+    return Group(table(rows[:room], one_line=True), Text(told))
 
 
 def seconds_left(standings: Sequence[Standing], jobs: int) -> float | None:
@@ -197,6 +228,6 @@ def _numbers(stands: Standing) -> tuple[str, str, str]:
 
 
 def _note(stands: Standing) -> str:
-    if stands.reason:
-        return stands.reason
-    return "" if stands.seconds_left is None else f"{duration(stands.seconds_left)} left"
+    left = None if stands.seconds_left is None else f"{duration(stands.seconds_left)} left"
+    where = f"on {stands.node}" if stands.node else ""
+    return ", ".join(filter(None, (where, stands.reason or left)))

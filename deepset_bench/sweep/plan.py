@@ -170,6 +170,15 @@ def _check_names(runs: Sequence[Run]) -> None:
             )
 
 
+def run_of(overrides: tuple[str, ...], study: Path | None) -> Run:
+    """The run that the overrides of a `Run` ask for.
+
+    Raises:
+        UserError: they cannot be used.
+    """
+    return _run(overrides, experiment(overrides), None, study)
+
+
 def _run(
     overrides: tuple[str, ...], described: Experiment, seed: int | None, study: Path | None
 ) -> Run:

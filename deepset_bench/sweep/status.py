@@ -28,6 +28,8 @@ class Standing:
         energy, forces: validation MAE of the last epoch, of a run kept without its metrics.csv that
             of the best, in eV and eV/angstrom; None before.
         seconds: training time so far.
+        node: on which it is trained, where that is known.
+        job: number of the last task of a batch system that it is in, of one that has not ended.
     """
 
     state: str
@@ -37,6 +39,8 @@ class Standing:
     energy: float | None = None
     forces: float | None = None
     seconds: float = 0.0
+    node: str = ""
+    job: str = ""
 
     @property
     def seconds_left(self) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,36 @@ from rich.text import Text
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
 from deepset_bench.overrides import last_of_each
+from deepset_bench.record import RunRecord, RunRecords
 from deepset_bench.results.opening import opened
 from deepset_bench.surroundings import say
-from deepset_bench.sweep import estimate
+from deepset_bench.sweep import estimate, submit
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.execute import Sweep
-from deepset_bench.sweep.executors.executor import Executor, executor
+from deepset_bench.sweep.executors import chosen as executors
+from deepset_bench.sweep.executors.executor import Executor, Share, Submitting
+from deepset_bench.sweep.executors.slurm_states import with_slurm
 from deepset_bench.sweep.listed import listed
 from deepset_bench.sweep.plan import Plan, Run, plan
 from deepset_bench.sweep.status import Standing, standing
 from deepset_bench.training import stopping
+
+_PAUSE = 5.0  # seconds between two looks at runs that are watched: controllers serve many
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of a sweep is shown instead of training it.
+
+    Attributes:
+        dry_run: the runs, and how long they take.
+        as_json: of them one object of JSON a run.
+        sbatch: what would be submitted to Slurm.
+    """
+
+    dry_run: bool = False
+    as_json: bool = False
+    sbatch: bool = False
 
 
 def sweep(
@@ -30,63 +52,92 @@ def sweep(
     seeds: int | None,
     jobs: int | None,
     stack: str,
-    dry_run: bool,
-    where: str,
+    where: Sequence[str],
+    shown: Shown,
     *,
     fresh: bool = False,
     wait: bool = True,
-    as_json: bool = False,
-) -> bool:
-    """Train every run that the arguments list; returns whether none failed or diverged.
+) -> bool | None:
+    """Train every run that the arguments list, or have them trained.
+
+    Returns whether none failed or diverged; None where they were only listed or submitted.
 
     Args:
         arguments: see `plan`.
         seeds: see `plan`.
         jobs: how many at once; None chooses.
         stack: most seeds of a variant in one job; `auto` chooses.
-        dry_run: only list the runs.
-        where: name of the executor.
+        where: words that choose the executor.
+        shown: what is shown instead.
         fresh: see `Sweep`.
         wait: see `Sweep`.
-        as_json: whether runs are listed as JSON, one object a run.
 
     Raises:
         Stopped: this process was asked to stop.
         UserError: nothing is trained: an argument cannot be used, or a device is missing.
     """
-    if as_json and not dry_run:
+    if shown.as_json and not shown.dry_run:
         raise UserError("--json lists the runs, so it needs --dry-run")
     make = share(jobs, stack, where)
     console = Console()
     planned = plan(arguments, seeds)
     chosen = make(planned.runs)
-    if as_json:
+    if shown.sbatch and not isinstance(chosen, Submitting):
+        raise UserError("--print-sbatch is for executor=slurm")
+    if shown.as_json:
         for run in planned.runs:
             say(json.dumps(_described(run, fresh=fresh)))
-        return True
-    if planned.title:
+        return None
+    if planned.title and not shown.sbatch:
         console.print(planned.title)
-    if dry_run:
+    if shown.dry_run:
         show(console, planned, chosen, fresh=fresh)
-        return True
+        return None
+    if isinstance(chosen, Submitting):
+        submit.submit(planned, chosen, arguments, fresh=fresh, only_print=shown.sbatch)
+        return None
     return train(console, planned.name, planned.runs, chosen, fresh=fresh, wait=wait)
 
 
-def share(jobs: int | None, stack: str, where: str) -> Callable[[Sequence[Run]], Executor[Any]]:
+def share(
+    jobs: int | None, stack: str, where: Sequence[str]
+) -> Callable[[Sequence[Run]], Executor[Any] | Submitting]:
     """What makes the executor of runs, as a person asks for it.
 
     Args:
         jobs: how many at once; None chooses.
         stack: most seeds of a variant in one job; `auto` chooses.
-        where: name of the executor.
+        where: words that choose the executor.
 
     Raises:
         UserError: there is no such executor, or `stack` is no number.
     """
     if stack != "auto" and not (stack.isdecimal() and int(stack) > 0):
         raise UserError(f"--stack {stack}: give auto or a number from 1 on")
-    make = executor(where)
-    return lambda runs: make(runs, jobs, None if stack == "auto" else int(stack))
+    make, settings = executors.chosen(where)
+    return lambda runs: make(runs, jobs, None if stack == "auto" else int(stack), settings)
+
+
+def watched(
+    jobs: int | None, stack: str, where: Sequence[str]
+) -> Callable[[Sequence[Run]], Executor[Any]]:
+    """The same, of an executor whose runs end while a person watches.
+
+    Raises:
+        UserError: it is another one; see also `share`.
+    """
+    make = share(jobs, stack, where)
+
+    def made(runs: Sequence[Run]) -> Executor[Any]:
+        executor = make(runs)
+        if isinstance(executor, Submitting):
+            raise UserError(
+                f"{' '.join(where)}: returns before its runs end, and --until decided looks at "
+                "them when they have; give it to a job of your own with executor=local"
+            )
+        return executor
+
+    return made
 
 
 def train(
@@ -116,28 +167,45 @@ def train(
     return _report(console, running)
 
 
-def status(words: Sequence[str], runs_dir: str | Path | None, *, as_json: bool) -> None:
+def status(
+    words: Sequence[str], runs_dir: str | Path | None, *, as_json: bool, watch: bool = False
+) -> None:
     """Print the runs that the words mean, by data and condition; or one object of JSON a run.
 
     Args:
         words: see `listed`.
         runs_dir: where the runs are, or a table of them; None as for `bench train`.
         as_json: whether to print JSON.
+        watch: whether to go on until none of them is queued or running.
 
     Raises:
         UserError: see `listed`.
     """
     runs = opened(runs_dir)
-    found = [(run, standing(run)) for run in listed(words, runs)]
+    console = Console()
+    if watch:
+        with display.redrawn(console) as redraw:
+            while True:
+                rows = [(_below(one.path, runs.root), s) for one, s in _standings(words, runs)]
+                redraw(rows)
+                if not any(stands.state in ("queued", "running") for _, stands in rows):
+                    break
+                time.sleep(_PAUSE)
+        return
+    found = _standings(words, runs)
     if as_json:
         for run, stands in found:
             say(json.dumps(display.facts(_below(run.path, runs.root), stands)))
         return
-    console = Console()
     for home, group in groupby(found, key=lambda one: one[0].path.parents[1]):
         console.print(Text(_below(home, runs.root), "bold"), soft_wrap=True)
         display.show_rows(console, [(str(f.path.relative_to(home)), stands) for f, stands in group])
     console.print(display.counts([stands for _, stands in found]))
+
+
+def _standings(words: Sequence[str], runs: RunRecords) -> list[tuple[RunRecord, Standing]]:
+    """The runs that the words mean, and where they stand."""
+    return with_slurm([(run, standing(run)) for run in listed(words, runs)], runs.root)
 
 
 def _below(path: Path, root: Path) -> str:
@@ -165,7 +233,7 @@ def _described(run: Run, *, fresh: bool) -> dict[str, Any]:
     }
 
 
-def show(console: Console, planned: Plan, chosen: Executor[Any], *, fresh: bool) -> None:
+def show(console: Console, planned: Plan, chosen: Share, *, fresh: bool) -> None:
     """List runs, where they stand and how long those that are not done will take."""
     names = display.called(planned.runs)
     display.show_runs(console, [(names[run], _planned(run, fresh=fresh)) for run in planned.runs])

@@ -40,6 +40,11 @@ def asked() -> bool:
     return bool(_received)
 
 
+def before_a_limit() -> bool:
+    """Whether it was asked because its time is nearly up, and not to end for good."""
+    return signal.SIGUSR1 in _received
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     _received.append(number)
     if number == signal.SIGTERM:

@@ -61,20 +61,22 @@ class InThisProcess:
 
 @pytest.fixture
 def here(monkeypatch) -> InThisProcess:
-    """`--executor here`."""
+    """`executor=here`."""
     executor = InThisProcess()
 
-    def make(runs: Sequence[Run], jobs: int | None, stack: int | None) -> InThisProcess:
+    def make(
+        runs: Sequence[Run], jobs: int | None, stack: int | None, settings: dict
+    ) -> InThisProcess:
         executor.jobs, executor.stack = jobs or executor.jobs, stack or executor.stack
         return executor
 
-    monkeypatch.setattr("deepset_bench.sweep.sweep_command.executor", lambda name: make)
+    monkeypatch.setattr("deepset_bench.sweep.executors.chosen.chosen", lambda words: (make, {}))
     monkeypatch.setattr("deepset_bench.sweep.execute._PAUSE", 0.0)
     return executor
 
 
 def test_an_executor_takes_a_sweep_through(here, monkeypatch, capsys):
-    arguments = [*OVERRIDES, "--seeds", "4", "--executor", "here", "--jobs", "3"]
+    arguments = [*OVERRIDES, "--seeds", "4", "executor=here", "--jobs", "3"]
     status, out, err = inside(monkeypatch, capsys, "sweep", *arguments)
     assert (status, err) == (0, "")
     runs = plan(OVERRIDES, 4).runs
@@ -90,7 +92,7 @@ def test_an_executor_takes_a_sweep_through(here, monkeypatch, capsys):
 
 def test_a_job_that_died_is_reported_as_the_local_one_is(here, monkeypatch, capsys):
     here.dying = (1,)
-    arguments = [*OVERRIDES, "--seeds", "3", "--executor", "here"]
+    arguments = [*OVERRIDES, "--seeds", "3", "executor=here"]
     status, out, err = inside(monkeypatch, capsys, "sweep", *arguments)
     assert (status, err) == (1, "")
     runs = plan(OVERRIDES, 3).runs
@@ -123,9 +125,9 @@ def test_what_goes_on_is_stopped_with_the_sweep(here):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("locl", "did you mean local?"), ("slurm", "valid: local")],
+    [("locl", "did you mean local?"), ("slrum", "did you mean slurm")],
 )
 def test_an_unknown_executor_is_one_line(name, expected, monkeypatch, capsys):
-    status, out, err = inside(monkeypatch, capsys, "sweep", *OVERRIDES, "--executor", name)
+    status, out, err = inside(monkeypatch, capsys, "sweep", *OVERRIDES, f"executor={name}")
     assert (status, out) == (2, "")
     assert f"error: no executor is called {name}; {expected}" in err

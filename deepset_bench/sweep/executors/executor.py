@@ -7,9 +7,10 @@ to see the run folders, and to hold a run while it trains it (`RunFolder.lock`),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from deepset_bench import registry
 from deepset_bench.sweep.plan import Run
@@ -45,8 +46,8 @@ class Job(Protocol):
 J = TypeVar("J", bound=Job)
 
 
-class Executor(Protocol[J]):
-    """Trains runs, several jobs at once."""
+class Share(Protocol):
+    """How runs are shared out."""
 
     @property
     def jobs(self) -> int:
@@ -55,6 +56,10 @@ class Executor(Protocol[J]):
     @property
     def stack(self) -> int:
         """The most runs in one of them."""
+
+
+class Executor(Share, Protocol[J]):
+    """Trains runs, several jobs at once."""
 
     def start(self, runs: Sequence[Run], slot: int, group: str) -> J:
         """Begin to train runs whose folders are there.
@@ -75,8 +80,31 @@ class Executor(Protocol[J]):
         """
 
 
-Make = Callable[[Sequence[Run], int | None, int | None], Executor[Any]]
-"""Of all runs of a sweep, jobs at once, and runs a job; None where the executor is to choose."""
+@runtime_checkable
+class Submitting(Share, Protocol):
+    """Hands runs to a batch system, which trains them whether the sweep's process lives or not."""
+
+    def taken(self, root: Path) -> set[str]:
+        """Folders, below that of the runs, of runs that the batch system has to train still."""
+
+    def script(self, runs: Sequence[Run], root: Path, name: str) -> str:
+        """What would be submitted."""
+
+    def submit(self, runs: Sequence[Run], root: Path, name: str) -> list[str]:
+        """Submit runs; returns lines that tell a person what was, how to watch and to cancel it.
+
+        Args:
+            runs: that nobody trains.
+            root: the folder of the runs.
+            name: of the sweep.
+        """
+
+
+Make = Callable[
+    [Sequence[Run], int | None, int | None, Mapping[str, Any]], Executor[Any] | Submitting
+]
+"""Of all runs of a sweep, jobs at once, runs a job (None where the executor is to choose) and the
+executor's settings."""
 
 
 def executor(name: str) -> Make:

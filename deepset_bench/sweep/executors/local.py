@@ -12,8 +12,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from deepset_bench.errors import UserError
 from deepset_bench.sweep.executors.child import BUSY, GRACE
@@ -120,7 +122,12 @@ class Local:
 
 
 @executor("local")
-def share_out(runs: Sequence[Run], jobs: int | None = None, stack: int | None = None) -> Local:
+def share_out(
+    runs: Sequence[Run],
+    jobs: int | None = None,
+    stack: int | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Local:
     """The machine's share of each process.
 
     On the CPU a step of these models is too small to gain from a second thread (on two busy cores
@@ -132,10 +139,13 @@ def share_out(runs: Sequence[Run], jobs: int | None = None, stack: int | None = 
         runs: the whole sweep, done or not: what is left of it goes on with the same threads.
         jobs: processes at once; None chooses.
         stack: most seeds of one variant in one process; None chooses.
+        settings: it has none.
 
     Raises:
-        UserError: a device that this machine lacks, or more jobs than its devices take.
+        UserError: a device that this machine lacks, more jobs than its devices take, or a setting.
     """
+    for key in settings:
+        raise UserError(f"executor.{key}: executor=local has no settings; it takes --jobs, --stack")
     kinds = {device(run.experiment.config.device) for run in runs}
     devices = cuda_devices() if "cuda" in kinds else ()
     if devices and jobs and jobs > len(devices) and for_one_process():
@@ -153,7 +163,9 @@ def share_out(runs: Sequence[Run], jobs: int | None = None, stack: int | None = 
 
 
 def _cores() -> int:
-    """The processor cores that this process may use."""
+    """The processor cores that this process may use; not every Slurm binds a task to its own."""
+    if (granted := os.environ.get("SLURM_CPUS_PER_TASK", "")).isdecimal():
+        return int(granted)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
