@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from deepset_bench import replicate
@@ -51,14 +52,31 @@ def listed(words: Sequence[str], runs: RunRecords) -> list[RunRecord]:
     else:
         found = list(runs.every())
     wanted = [asked_for(line) for line in combinations(overrides)] if overrides else []
-    return [one for one in found if not wanted or any(_made_with(one, each) for each in wanted)]
+    sought: set[Path] | None = None
+    meant = []
+    for one in found:
+        settings = one.settings() if wanted else {}
+        if not wanted or any(_made_with(one.path, settings, each) for each in wanted):
+            meant.append(one)
+        elif not settings:  # only planned
+            sought = _homes(overrides, runs) if sought is None else sought
+            meant += [one] if one.path.parent in sought else []
+    return meant
 
 
-def _made_with(folder: RunRecord, wanted: Mapping[str, Any]) -> bool:
+def _homes(overrides: Sequence[str], runs: RunRecords) -> set[Path]:
+    """The folders of the variants that overrides ask for, where they are all that is asked for."""
+    try:
+        planned = plan([*overrides, f"runs_dir={quoted(str(runs.root))}"]).runs
+    except UserError:  # data that are not here, as for who only has the runs
+        return set()
+    return {variant_home(one.experiment, runs) for one in planned}
+
+
+def _made_with(path: Path, settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a run's configuration has these values; of one that is only planned, its path."""
-    settings = folder.settings()
     if not settings:
-        settings = dict(zip(("data.name", "condition.name"), folder.path.parts[-4:-2], strict=True))
+        settings = dict(zip(("data.name", "condition.name"), path.parts[-4:-2], strict=True))
         return all(settings.get(key) == value for key, value in wanted.items())
     known = completed(settings)
     return all(key in known and known[key] == value for key, value in wanted.items())

@@ -107,6 +107,12 @@ class Cluster:
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=True)
         return done.stdout
 
+    def signal(self, job: str, name: str) -> None:
+        """Send a signal to a task's script; scancel goes on trying where it is gone at once."""
+        with suppress(subprocess.SubprocessError):
+            command = ("scancel", "--batch", f"--signal={name}", job)
+            subprocess.run(command, env=self.env, capture_output=True, timeout=3, check=True)
+
     @property
     def env(self) -> dict[str, str]:
         return {**os.environ, "SLURM_CONF": str(self.conf)}

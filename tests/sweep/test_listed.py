@@ -9,8 +9,10 @@ import pytest
 
 from deepset_bench.config import experiment
 from deepset_bench.runs import RunFolder, run_folder, runs_root
+from deepset_bench.sweep.plan import plan
 from tests.sweep.test_execute import RESULT
 from tests.test_cli import inside
+from tests.training.tiny import OVERRIDES
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -95,6 +97,7 @@ def test_the_keys_of_json(runs, monkeypatch, capsys):
         **{"variant": "baseline", "seed": 0, "split": None, "state": "done", "reason": ""},
         **{"val_energy_mae_ev": 1.0, "val_forces_mae_ev_per_angstrom": 1.0},
         **{"epoch": 1, "epochs": 150, "seconds": 1, "seconds_left": None},
+        **{"node": "", "job": ""},
     }
 
 
@@ -192,3 +195,14 @@ def test_rm_keeps_what_no_run_made(runs, monkeypatch, capsys):
     lines = told(monkeypatch, capsys, "rm", "--yes", "condition=report")
     assert f"{runs['report'].path} stays, with what no run made: notes.txt" in lines
     assert [path.name for path in runs["report"].path.iterdir()] == ["notes.txt"]
+
+
+def test_planned_runs_are_found_by_what_they_were_asked_for_with(monkeypatch, capsys):
+    """They have no config.yaml yet."""
+    (planned,) = plan([*OVERRIDES, "scalars=sq"]).runs
+    (other,) = plan([*OVERRIDES, "scalars=none"]).runs
+    for run in (planned, other):
+        run.folder.path.mkdir(parents=True)
+        run.folder.write_status("queued", run.identity)
+    (line,) = told(monkeypatch, capsys, "status", "--json", *OVERRIDES, "scalars=sq")
+    assert json.loads(line)["run"] == planned.name

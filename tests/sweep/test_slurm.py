@@ -112,7 +112,7 @@ def states(monkeypatch, capsys, *words: str) -> dict[str, dict]:
 def release(slurm: Cluster) -> list[str]:
     """Tasks in the queue; those that Slurm makes wait for two minutes after a requeue wait less."""
     lines = slurm.run("squeue", "-h", "-r", "-o", "%F_%K %T %r").splitlines()
-    for name, state, reason in map(str.split, lines):
+    for name, state, reason in (line.split(maxsplit=2) for line in lines):
         if (state, reason) == ("PENDING", "BeginTime"):
             slurm.run("scontrol", "update", f"JobId={name}", "StartTime=now")
     return lines
@@ -135,9 +135,9 @@ def test_a_sweep_on_a_cluster_that_fails_in_every_way(slurm, tmp_path, monkeypat
     # One task is killed, one is told that its time is nearly up, one node is to be left alone.
     until(lambda: runs[0].folder.last.exists(), 120)
     now = stands(*WORDS)
-    slurm.run("scancel", "--batch", "--signal=KILL", "1_0")
+    slurm.signal("1_0", "KILL")
     until(lambda: runs[1].folder.last.exists(), 120)
-    slurm.run("scancel", "--batch", "--signal=USR1", "1_1")
+    slurm.signal("1_1", "USR1")
     slurm.run("scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=test")
     assert (now["baseline/0"]["state"], now["baseline/0"]["job"]) == ("running", "1_0")
     assert now["sq/1"]["state"] == "queued"
@@ -153,9 +153,8 @@ def test_a_sweep_on_a_cluster_that_fails_in_every_way(slurm, tmp_path, monkeypat
     until(lambda: not release(slurm), 120)
     assert [one.folder.has_ended() for one in runs] == [False, True, True, True]
     assert stands(*WORDS)["baseline/0"]["state"] == "interrupted"
-    logs = "".join(
-        path.read_text() for path in submitted.every(runs_root(None))[0].path.parent.glob("*.log")
-    )
+    home = runs_root(None) / submitted.FOLDER
+    logs = "".join(path.read_text() for path in home.glob("*.log"))
     assert {node for node in ("n1", "n2") if f"task begins on {node}\n" in logs} == {"n1", "n2"}
 
     # The same command submits what is missing.
@@ -172,7 +171,8 @@ def test_a_sweep_on_a_cluster_that_fails_in_every_way(slurm, tmp_path, monkeypat
         log = run.folder.log.read_text()
         assert log.count(" data tiny: ") - log.count("going on after epoch") == 1
         assert log.count(" done\n") == 1
-    assert bench("tables", *WORDS) == bench("tables", *WORDS, "--runs-dir", f"{tmp_path}/here")
+    shown = ["tables", *WORDS, "--format", "csv"]
+    assert bench(*shown) == bench(*shown, "--runs-dir", f"{tmp_path}/here")
 
 
 def test_limits_of_a_cluster_are_told(slurm, monkeypatch, capsys):

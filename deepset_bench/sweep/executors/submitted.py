@@ -19,7 +19,7 @@ _KEYS = ("name", "job", "jobs", "stack", "study", "tasks")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Requested:
     """A run of a task: its folder below the runs, and the overrides that ask for it."""
 
     folder: str
@@ -46,7 +46,7 @@ class Submission:
     jobs: int | None
     stack: int | None
     study: str | None
-    tasks: tuple[tuple[Asked, ...], ...]
+    tasks: tuple[tuple[Requested, ...], ...]
 
     def log(self, task: int) -> Path:
         """What a task said."""
@@ -76,7 +76,8 @@ def planned(
     """
     study = next((str(run.study.absolute()) for task in tasks for run in task if run.study), None)
     asked = tuple(
-        tuple(Asked(below(run.folder.path, root), run.overrides) for run in task) for task in tasks
+        tuple(Requested(below(run.folder.path, root), run.overrides) for run in task)
+        for task in tasks
     )
     short = re.sub(r"[^\w.-]+", "_", name).strip("_.")[:30] or "sweep"
     path = root / FOLDER / f"{short}-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
@@ -92,7 +93,7 @@ def read(path: Path) -> Submission:
     content = read_json(path, lambda _: "", "job")
     try:
         tasks = tuple(
-            tuple(Asked(str(run["folder"]), tuple(run["overrides"])) for run in task)
+            tuple(Requested(str(run["folder"]), tuple(run["overrides"])) for run in task)
             for task in content["tasks"]
         )
         return Submission(path, tasks=tasks, **{k: content[k] for k in _KEYS if k != "tasks"})
