@@ -93,7 +93,8 @@ class Executor:
 @pytest.fixture
 def executor(monkeypatch) -> Executor:
     found = Executor()
-    monkeypatch.setattr("deepset_bench.sweep.sweep_command.executor", lambda name: lambda *_: found)
+    chosen = (lambda *_: found), {}
+    monkeypatch.setattr("deepset_bench.sweep.executors.chosen.chosen", lambda words: chosen)
     monkeypatch.setattr("deepset_bench.sweep.execute._PAUSE", 0.0)
     return found
 
