@@ -18,6 +18,8 @@ from mkdocs.structure.files import File, Files
 from deepset_bench import cli, schema
 from deepset_bench.files import resource
 from deepset_bench.schema import flat
+from deepset_bench.sweep.executors.chosen import GROUP
+from deepset_bench.sweep.executors.slurm import Settings
 from deepset_bench.validation import choices
 
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([\[(])(.*?)\\[\])]</\1>', re.DOTALL)
@@ -84,7 +86,8 @@ def configuration() -> str:
         "",
         *_keys({key: kinds[key] for key in content}, text, "", content),
     ]
-    for group, usual in chosen.items():
+    kinds[GROUP] = Settings  # no part of a run
+    for group, usual in {**chosen, GROUP: "local"}.items():
         options = {path.stem: _read(f"{group}/{path.stem}") for path in _options(group)}
         page += ["", f"## {group}", ""]
         if dataclasses.is_dataclass(kind := kinds[group]):

@@ -26,6 +26,7 @@ from deepset_bench.schema import flat
 from deepset_bench.study.new import make
 from deepset_bench.sweep import studies
 from deepset_bench.sweep.axes import combinations
+from deepset_bench.sweep.executors.chosen import apart, chosen
 from tests.study.shipped import asked_for
 from tests.training.tiny import UNMOVED, run
 
@@ -184,9 +185,11 @@ def compose(words: tuple[str, ...], given: dict[str, Any]) -> None:
     if words in (("train",), ("config",)):
         experiment(given["overrides"] or [])
     elif words == ("sweep",):
-        overrides = [text for text in given["runs"] if "=" in text]
+        where, typed = apart(given["runs"])
+        chosen(where)
+        overrides = [text for text in typed if "=" in text]
         first: tuple[str, ...] = ()
-        if words := [text for text in given["runs"] if "=" not in text]:
+        if words := [text for text in typed if "=" not in text]:
             (study,) = studies.of_words(words)
             first = [*study.tables, *study.unseen][0].runs[0].overrides
         for line in combinations([*first, *overrides], given["seeds"]):
