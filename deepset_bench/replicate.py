@@ -49,6 +49,11 @@ class Replicate:
         return self._order < other._order
 
     @property
+    def drawn_by(self) -> int:
+        """The seed that draws its split."""
+        return self.seed if self.split is None else self.split
+
+    @property
     def number(self) -> str:
         """`3`, or `3-split-0`: the folder's name without its beginning."""
         return f"{self.seed}" if self.split is None else f"{self.seed}-split-{self.split}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from deepset_bench.replicate import Replicate
+from deepset_bench.study.draws import independent
 from deepset_bench.study.statistics import CONFIDENCE, Estimate, estimate, p_value
 
 Values = Mapping[Replicate, float]
@@ -36,7 +37,8 @@ class Effect:
     """A paired comparison over shared seeds.
 
     The seed draws the split and the order of the frames, so that runs of one seed share both and
-    their difference scatters less than either.
+    their difference scatters less than either. Where several runs share a split, changes are those
+    of splits, see `independent`.
 
     Attributes:
         name: what is compared with what.
@@ -52,7 +54,7 @@ class Effect:
 
     @property
     def n(self) -> int:
-        """Seeds that both have."""
+        """Independent changes: seeds that both have, or splits where several runs are of one."""
         return len(self.changes)
 
     @property
@@ -93,11 +95,10 @@ def effect(name: str, variant: Values, baseline: Values) -> Effect:
     Returns:
         Ratios where every value is positive, as errors are; else differences.
     """
-    shared = sorted(variant.keys() & baseline.keys())
-    pairs = [(variant[one], baseline[one]) for one in shared]
-    relative = all(a > 0 and b > 0 for a, b in pairs)
-    changes = [math.log(a / b) if relative else a - b for a, b in pairs]
-    return Effect(name, tuple(changes), relative)
+    pairs = {one: (variant[one], baseline[one]) for one in variant.keys() & baseline.keys()}
+    relative = all(a > 0 and b > 0 for a, b in pairs.values())
+    changes = {one: math.log(a / b) if relative else a - b for one, (a, b) in pairs.items()}
+    return Effect(name, tuple(independent(changes)), relative)
 
 
 def _ratio(logarithm: float) -> float:

@@ -16,6 +16,7 @@ from itertools import combinations, product
 import numpy as np
 
 from deepset_bench.replicate import Replicate
+from deepset_bench.study.draws import independent
 from deepset_bench.study.effect import Effect, Values
 from deepset_bench.sweep.comparisons import Axis
 
@@ -62,7 +63,7 @@ def factors(axes: tuple[Axis, ...], values: Mapping[tuple[str, ...], Values]) ->
     for of in [*((one,) for one in contrasts), *combinations(contrasts, 2)]:
         if len({place for place, *_ in of}) < len(of):
             continue
-        found.append(Factor(" × ".join(name for *_, name in of), _effect(table, of)))
+        found.append(Factor(" × ".join(name for *_, name in of), _effect(table, of, seeds)))
     return found
 
 
@@ -73,13 +74,15 @@ def _contrasts(axes: tuple[Axis, ...]) -> Iterator[tuple[int, int, str]]:
             yield place, other, f"{axis.key}: {axis.options[0]} → {option}"
 
 
-def _effect(table: np.ndarray, of: tuple[tuple[int, int, str], ...]) -> Effect:
+def _effect(
+    table: np.ndarray, of: tuple[tuple[int, int, str], ...], seeds: list[Replicate]
+) -> Effect:
     """The contrast of these axes, averaged over the others, by replicate."""
     # The last axis first, so that the places of those before it stay.
     for place, other, _ in sorted(of, reverse=True):
         table = table.take(other, axis=place) - table.take(0, axis=place)
     changes = table.reshape(-1, table.shape[-1]).mean(axis=0)
-    return Effect("", tuple(float(one) for one in changes), relative=True)
+    return Effect("", tuple(independent(dict(zip(seeds, changes.tolist(), strict=True)))), True)
 
 
 def _logs(values: Mapping[Replicate, float], seeds: list[Replicate]) -> list[float]:

@@ -24,6 +24,7 @@ from deepset_bench.study.columns import (
     of_runs,
     usual,
 )
+from deepset_bench.study.draws import independent
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import gaps, lacking
 from deepset_bench.study.looks import decide, looks_of
@@ -218,7 +219,7 @@ def _rows(
             others = compared[column.name]
             against = effect(name, values, {} if name == sweep.baseline else others)
             content["n_shared"] = against.n
-            content |= _numbers(column.name, estimate(list(values.values())))
+            content |= _numbers(column.name, estimate(independent(values)))
             content |= _changes(column.name, against)
             if not column.usual:
                 content[f"{column.name}_n"] = len(values)
@@ -237,7 +238,7 @@ def _rows(
     if floor and any(column.name == _OF_FLOOR for column in columns):
         content = row("floor", "floor", [])
         content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
-        rows.append(content | _numbers(_OF_FLOOR, estimate(list(floor.values()))))
+        rows.append(content | _numbers(_OF_FLOOR, estimate(independent(floor))))
     return rows
 
 
@@ -295,6 +296,7 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
     notes = []
     if judged_on(runs) == HELD_OUT:
         notes.append(over_frames.note(sweep, runs))
+    notes += _of_splits(done)
     of_others = {c.metric.words: c.metric.variant.summary for c in columns if not c.usual}
     notes += [f"{words}: {summary}" for words, summary in of_others.items() if summary]
     # A finding is of a whole data set: one for each kind of labels, in the words most runs have.
@@ -321,4 +323,25 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
                 f"{', '.join(dict.fromkeys(map(str, others)))}: evaluated on other labels "
                 f"than the baseline ({sweep.baseline}), whose labels the rows in italics use."
             )
+    return notes
+
+
+def _of_splits(done: pd.DataFrame) -> list[str]:
+    """What to know where several runs of a row share their split."""
+    each = [
+        (len(splits), splits.nunique())
+        for _, splits in done.assign(split=[one.drawn_by for one in done.replicate])
+        .groupby(["label", "condition"])
+        .split
+    ]
+    notes = []
+    if any(1 < splits < runs for runs, splits in each):
+        notes.append(
+            "Some runs share their split. Those of one split count as one value, their mean, so "
+            "that intervals are over splits."
+        )
+    if any(splits == 1 < runs for runs, splits in each):
+        notes.append(
+            "All runs of a row are of one split: intervals do not show what another would change."
+        )
     return notes

@@ -25,6 +25,7 @@ from deepset_bench.study.tables_command import conditions_shown, swept
 from deepset_bench.surroundings import say, visible
 from deepset_bench.sweep import estimate, registered
 from deepset_bench.sweep import overview as display
+from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.plan import Plan, Run, plan
 from deepset_bench.sweep.studies import Study
 from deepset_bench.sweep.sweep_command import show, train, watched
@@ -138,6 +139,9 @@ def _asked(arguments: Sequence[str]) -> _Asked:
             "overrides with several values"
         )
     study = studies[0]
+    listed = [line for one in study.tables for line in one.seeds]
+    for line in [*filter(is_override, arguments), *listed]:
+        _check_seeds(line)
     rule = registered.rule_of(study, where.runs_dir)
     if "looks" not in rule:
         raise UserError(
@@ -145,6 +149,18 @@ def _asked(arguments: Sequence[str]) -> _Asked:
             f"{rule['seeds']}; or register looks: bench study register --looks 3,5,8"
         )
     return _Asked(study, conditions_shown(study, conditions), where, tuple(rule["looks"]))
+
+
+def _check_seeds(line: str) -> None:
+    """Refuse an override that says how many seeds or splits there are."""
+    key = line.lstrip("+").partition("=")[0]
+    if key == "seed":
+        raise UserError(f"{line}: --until decided chooses the seeds; leave this out")
+    if key == "data.split_seed" and len(combinations([line])) > 1:
+        raise UserError(
+            f"{line}: --until decided adds seeds, and splits would stay as few as these; leave "
+            "this out, so that every seed draws its split, or give one split"
+        )
 
 
 def _planned(asked: _Asked, arguments: Sequence[str], most: int) -> Plan:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from deepset_bench.replicate import Replicate
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
@@ -34,10 +35,14 @@ from tests.study.folders import write, write_times
 from tests.study.shipped import PRINTED, REPORT, asked_for
 
 
+def seeds(*values: float) -> dict[Replicate, float]:
+    return {Replicate(seed): value for seed, value in enumerate(values)}
+
+
 def of(*changes: float):
     """An effect against a baseline of 1 in every seed, in fractions of it."""
-    baseline = dict.fromkeys(range(len(changes)), 1.0)
-    return effect("a against b", {seed: 1 + value for seed, value in enumerate(changes)}, baseline)
+    variant = seeds(*(1 + value for value in changes))
+    return effect("a against b", variant, dict.fromkeys(variant, 1.0))
 
 
 CLAIMS = [one for one in claimed(REPORT) if isinstance(one, Claim)]
@@ -99,7 +104,7 @@ def test_equality_is_a_verdict(effects, direction):
 def test_equality_is_two_one_sided_tests(logarithms, margin):
     if np.ptp(logarithms) < 1e-3:
         return
-    variant = {seed: math.exp(one) for seed, one in enumerate(logarithms)}
+    variant = seeds(*map(math.exp, logarithms))
     one = effect("", variant, dict.fromkeys(variant, 1.0))
     bound = math.log1p(margin)
     p = max(
@@ -113,14 +118,14 @@ def test_equality_is_two_one_sided_tests(logarithms, margin):
 @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=8), st.floats(0.1, 10))
 def test_twice_and_half_are_as_far_from_no_change(values, base):
     """A ratio does not depend on which of the two is called the baseline."""
-    a, b = dict(enumerate(values)), dict.fromkeys(range(len(values)), base)
+    a, b = seeds(*values), seeds(*[base] * len(values))
     there, back = effect("", a, b), effect("", b, a)
     assert there.p == pytest.approx(back.p, abs=1e-9)
     assert 1 + there.change().mean == pytest.approx(1 / (1 + back.change().mean), rel=1e-9)
 
 
 def test_what_is_not_positive_is_a_difference():
-    one = effect("", {0: 1.0, 1: -1.0, 2: 4.0}, {0: 1.0, 1: 1.0, 2: 1.0, 3: 9.0})
+    one = effect("", seeds(1.0, -1.0, 4.0), seeds(1.0, 1.0, 1.0, 9.0))
     assert (one.changes, one.relative) == ((0.0, -2.0, 3.0), False)
     assert judge([one], Claimed(1, 0.5), MARGIN).size == UNDECIDED
 

@@ -213,6 +213,11 @@ def test_a_look_that_does_not_fit_the_budget_does_not_begin(bench, study, execut
     [
         (["--until", "decided", "--budget", "soon"], "--budget soon: must be a time, as in 6h"),
         (["--until", "decided", "--seeds", "2"], "--seeds 2: the first look is at 3 seeds"),
+        (["--until", "decided", "seed=0,1"], "seed=0,1: --until decided chooses the seeds"),
+        (
+            ["--until", "decided", "data.split_seed=0,1"],
+            "data.split_seed=0,1: --until decided adds",
+        ),
         (["--budget", "6h"], "--budget 6h: is for --until decided"),
     ],
 )
@@ -271,3 +276,9 @@ def test_nothing_to_compare(bench, study, executor):
     (study / "widths.yaml").write_text("title: one\nruns:\n  - {label: a, overrides: []}\n")
     out = bench("sweep", "--until", "decided", status=2)
     assert "compares no rows" in out
+
+
+def test_seeds_in_the_file_are_not_chosen_look_by_look(bench, study, executor):
+    (study / "widths.yaml").write_text(f"common: [seed=0]\n{WIDTHS}")
+    out = bench("sweep", "--until", "decided", status=2)
+    assert "seed=0: --until decided chooses the seeds; leave this out" in out
