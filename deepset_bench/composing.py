@@ -82,7 +82,7 @@ def _merged(lines: tuple[str, ...], folders: Folders) -> Composed:
             if other == key or other not in choices or _option(folders, other, str(option))[1]:
                 raise _NotPlain
             choices |= {} if other in asked else {other: str(option)}
-    config = _copied(values)
+    config = copied(values)
     for group, option in choices.items():
         package, _, values = _option(folders, group, option)
         place = config if package == "_global_" else config.setdefault(package, {})
@@ -124,11 +124,11 @@ def _file(path: Path, group: str) -> tuple[str, list[Any], dict[str, Any]]:
     return package, values.pop("defaults", []), {str(key): v for key, v in values.items()}
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Without the containers that the file's other readers have."""
     if isinstance(value, dict):
-        return {key: _copied(member) for key, member in value.items()}
-    return [_copied(member) for member in value] if isinstance(value, list) else value
+        return {key: copied(member) for key, member in value.items()}
+    return [copied(member) for member in value] if isinstance(value, list) else value
 
 
 def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
         if isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:
-            into[key] = _copied(value)
+            into[key] = copied(value)
 
 
 class _OptionFolders(SearchPathPlugin):

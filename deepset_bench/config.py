@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from deepset_bench import registry, replicate
 from deepset_bench.applies import check_read
-from deepset_bench.composing import Composed, composed, first_line
+from deepset_bench.composing import Composed, composed, copied, first_line
 from deepset_bench.config_file import NOT_THE_EXPERIMENT, determinants
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
@@ -163,6 +163,16 @@ def _experiment(lines: tuple[str, ...]) -> Experiment:
 
 def _with_keys(values: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
     """Single keys set as Hydra sets them, without composing the same groups once more."""
+    overrides = parse(lines)
+    if all(_is_plain(values, one) for one in overrides):
+        changed = copied(values)
+        for one in overrides:
+            *path, last = one.key_or_group.split(".")
+            place = changed
+            for key in path:
+                place = place.setdefault(key, {})
+            place[last] = one.value()
+        return changed
     config = OmegaConf.create(values)
     try:
         for override in parse(lines):
@@ -172,6 +182,19 @@ def _with_keys(values: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"cannot compose {' '.join(lines)}: {first_line(error)}") from None
     assert isinstance(resolved_values, dict)
     return {str(key): value for key, value in resolved_values.items()}
+
+
+def _is_plain(values: dict[str, Any], override: Override) -> bool:
+    """Whether an override sets one value where mappings lead: all but a few do."""
+    place: Any = values
+    for key in override.key_or_group.split("."):
+        if not isinstance(place, dict) or not key.isidentifier():
+            return False
+        place = place.get(key, {})
+    value = override.value()
+    plain = value is None or isinstance(value, bool | int | float)
+    plain = plain or (isinstance(value, str) and not {*"$\\"} & {*value})
+    return plain and not (isinstance(place, dict) and place)
 
 
 @cache

@@ -74,6 +74,10 @@ class RunRecord(ABC):
     def epochs(self) -> str:
         """The text of metrics.csv, one row an epoch, units in the headings; empty for none."""
 
+    def last_epochs(self) -> str:
+        """The same, where rows between the heading and the last may be left out or cut."""
+        return self.epochs()
+
     @abstractmethod
     def text(self, name: str) -> str | None:
         """One of these four files byte for byte, what is no UTF-8 escaped; None where it is not."""

@@ -6,11 +6,13 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
 from deepset_bench.files import digest, expanded, naming, write_text
-from deepset_bench.reading import read_json, read_yaml
+from deepset_bench.reading import read_json, yaml_of
 from deepset_bench.record import (
     CONFIG,
     METRICS,
@@ -42,14 +44,18 @@ from deepset_bench.stamps import REGISTERED, Stamp
 from deepset_bench.surroundings import visible
 
 LOCK = ".lock"
-ML_FLOW = "mlflow/run-id"
-"""A file with the run's name in MLflow."""
+ML_FLOW, STORE = "mlflow/run-id", "mlruns"
+"""A file with the run's name in MLflow; the folder among the runs where MLflow keeps its own."""
 _FILES = (
     *(CONFIG, "split.npz", METRICS, "last.pt", "best.pt", "log.txt", "held_out.npz"),
     *(STATUS, RESULT),
 )
 RECORDS = (STATUS, RESULT)
 """Files that make a folder a run's."""
+_RECORDS = frozenset(RECORDS)
+_SEED = re.compile(r"^seed: (\d+)$", re.MULTILINE)
+_END = 4096
+"""Bytes in which the last row of metrics.csv is sought."""
 _FOLDERS = ("evaluation", "wandb", "mlflow", "variants")
 _MADE = (
     *(*_FILES, "events.out.tfevents.*", "wandb/*", ML_FLOW),
@@ -121,9 +127,14 @@ class RunFolder(RunRecord):
     def settings(self) -> dict[str, Any]:
         """See `RunRecord`."""
         try:
-            return settings_of(read_yaml(self.config))
-        except UserError:
+            text = self.config.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
             return {}
+        seed = _SEED.search(text)
+        if seed is None:
+            return dict(_settings(text))
+        found = _settings(_SEED.sub("seed: 0", text, count=1))
+        return {**found, "seed": int(seed[1])} if found else {}
 
     def epochs(self) -> str:
         """See `RunRecord`."""
@@ -131,6 +142,18 @@ class RunFolder(RunRecord):
             return self.metrics.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
+
+    def last_epochs(self) -> str:
+        """See `RunRecord`."""
+        try:
+            with self.metrics.open("rb") as stream:
+                heading = stream.readline()
+                stream.seek(max(stream.seek(0, os.SEEK_END) - _END, len(heading)))
+                rest = stream.read()
+        except OSError:
+            return ""
+        # What is cut off at the front is a row that is not the last.
+        return (heading + rest).decode("utf-8", "replace")
 
     def text(self, name: str) -> str | None:
         """See `RunRecord`."""
@@ -281,7 +304,12 @@ class RunsFolder(RunRecords):
 
     def every(self) -> list[RunFolder]:
         """See `RunRecords`."""
-        found = {path.parent for name in RECORDS for path in self.root.rglob(name)}
+        found: list[Path] = []
+        for folder, inner, files in os.walk(self.root):
+            if not _RECORDS.isdisjoint(files):
+                found.append(Path(folder))
+            if STORE in inner:
+                inner.remove(STORE)
         return [RunFolder(path) for path in sorted(found)]
 
     def together(self, home: Path) -> dict[str, dict[str, Any]]:
@@ -302,6 +330,15 @@ class RunsFolder(RunRecords):
     def without_parameters(self) -> str:
         """See `RunRecords`."""
         return "no run has kept its parameters"
+
+
+@lru_cache(maxsize=64)
+def _settings(text: str) -> dict[str, Any]:
+    """The content of a config.yaml, once for the seeds of a variant, which lie side by side."""
+    try:
+        return settings_of(yaml_of(text))
+    except ValueError:
+        return {}
 
 
 def runs_root(runs_dir: str | Path | None) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench import composing
+from deepset_bench import composing, config
 from deepset_bench.errors import UserError
 from deepset_bench.files import data_home
 from deepset_bench.groups import groups, option_folders
@@ -39,6 +39,28 @@ def test_every_option_by_itself(line: str) -> None:
 def test_any_choice_of_options(choices: dict[str, str]) -> None:
     asked = lines(choices)
     assert merged(asked) == composing._by_hydra(asked)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("++width=16", "++trainer.epochs=3", "++trainer.learning_rate=1e-3"),
+        ("++trainer.schedule.minimum=0", "++init=null", "++readout=invariant", "++readout='a b'"),
+        ("++gating.options.size=3", "++gating.options.deep=true"),
+        ("++reference.energies_ev.6=-3", "++width=2"),
+        ("++runs_dir='${oc.env:HOME}'", "++runs_dir='a\\\\b'"),
+        ("++rbf.transforms=[a,b]", "++task.train={a:1}"),
+    ],
+)
+def test_single_keys_are_set_as_hydra_sets_them(keys: tuple[str, ...], monkeypatch) -> None:
+    values = merged(())[0]
+    before = composing.copied(values)
+    quick = config._with_keys(values, keys)
+    assert values == before
+    monkeypatch.setattr(config, "_is_plain", lambda *_: False)
+    by_hydra = config._with_keys(values, keys)
+    assert quick == by_hydra
+    assert repr(quick) == repr(by_hydra)  # 1 is not 1.0
 
 
 @pytest.mark.parametrize(

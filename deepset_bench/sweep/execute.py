@@ -54,6 +54,7 @@ class Sweep:
         self.ended: dict[Run, Standing] = {}
         self.elsewhere: set[Run] = set()
         self.left: set[Run] = set()
+        self._place = {run: number for number, run in enumerate(self.runs)}
         self._waiting = units(self.runs, executor.stack)
         self._jobs: dict[int, Job] = {}
         self._noted: dict[Run, dict[str, Any]] = {}
@@ -96,6 +97,12 @@ class Sweep:
         for run in others:
             self._queue(run)
         return [run for run in others if run not in self.ended and run not in self.elsewhere]
+
+    def begun(self) -> list[Run]:
+        """Those that have ended, or that are or were trained: all that are not queued, in order."""
+        going = {run for job in self._jobs.values() for run in job.runs}
+        found = {*self.ended, *going, *self.elsewhere, *self.left}
+        return sorted(found, key=self._place.__getitem__)
 
     def standing(self, run: Run) -> Standing:
         """How a run stands now."""
@@ -189,11 +196,12 @@ class Sweep:
 def units(runs: Sequence[Run], stack: int) -> list[list[Run]]:
     """Runs that share a job: seeds of one variant, `stack` at most; in order of the first."""
     units: list[list[Run]] = []
+    open_: dict[str, list[Run]] = {}  # the last unit of each variant
     for run in runs:
-        fitting = (u for u in units if len(u) < stack and u[0].variant == run.variant)
-        unit = next(fitting, None)
-        if unit is None:
-            units.append([run])
-        else:
-            unit.append(run)
+        variant = repr(run.variant) if stack > 1 else ""
+        unit = open_.get(variant, [])
+        if not 0 < len(unit) < stack:
+            unit = open_[variant] = []
+            units.append(unit)
+        unit.append(run)
     return units

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from deepset_bench.sweep.status import Standing
 _COLOURS = {"done": "green", "failed": "red", "diverged": "magenta", "running": "cyan"}
 _ORDER = ("running", "interrupted", "damaged", "failed", "diverged", "queued", "done")
 _REFRESH = 0.5  # seconds
+_AT_ONCE = 500  # lines that are printed together, for each call takes as long as reading a run
 Row = tuple[str, Standing]
 
 
@@ -120,9 +122,10 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
     """A table in a terminal, else a line a run."""
     if console.is_terminal:
         console.print(table(rows))
-    else:
-        for row in rows:
-            console.print(line(*row), soft_wrap=True)
+        return
+    lines = (line(*row) for row in rows)
+    while some := "\n".join(islice(lines, _AT_ONCE)):
+        console.print(some, soft_wrap=True)
 
 
 @contextmanager
@@ -164,6 +167,7 @@ def watching(console: Console, sweep: Sweep) -> Iterator[Callable[[], None]]:
         yield _lines(console, sweep)
         console.print(counts([sweep.standing(run) for run in sweep.runs]))
         return
+    names = called(sweep.runs)
     with Live(console=console, auto_refresh=False) as live:
         last = 0.0
 
@@ -171,19 +175,24 @@ def watching(console: Console, sweep: Sweep) -> Iterator[Callable[[], None]]:
             nonlocal last
             if time.monotonic() - last > _REFRESH:
                 last = time.monotonic()
-                live.update(_overview(sweep, console.height), refresh=True)
+                live.update(_overview(sweep, names, console.height), refresh=True)
 
         yield refresh
-        live.update(_overview(sweep, console.height), refresh=True)
+        live.update(_overview(sweep, names, console.height), refresh=True)
 
 
 def _lines(console: Console, sweep: Sweep) -> Callable[[], None]:
     told: dict[Run, str] = {}
+    ended: set[Run] = set()
     names = called(sweep.runs)
 
     def changes() -> None:
-        for run in sweep.runs:
+        for run in sweep.begun():
+            if run in ended:
+                continue
             stands = sweep.standing(run)
+            if run in sweep.ended:
+                ended.add(run)
             if stands.state != told.get(run, "queued"):
                 told[run] = stands.state
                 console.print(line(names[run], stands), soft_wrap=True)
@@ -191,9 +200,8 @@ def _lines(console: Console, sweep: Sweep) -> Callable[[], None]:
     return changes
 
 
-def _overview(sweep: Sweep, height: int) -> RenderableType:
+def _overview(sweep: Sweep, names: Mapping[Run, str], height: int) -> RenderableType:
     """What fits the terminal, what is being trained first."""
-    names = called(sweep.runs)
     rows = [(names[run], sweep.standing(run)) for run in sweep.runs]
     standings = [stands for _, stands in rows]
     rows.sort(key=lambda row: _ORDER.index(row[1].state))

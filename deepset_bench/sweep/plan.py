@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -133,7 +133,9 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     # Seed by seed, so that a sweep that is stopped early has compared all its variants.
     numbers = [None] if seeds is None else list(range(seeds))
     home = study.folder if study is not None else folders.stood_in()
-    runs = [_run(*one, seed, home) for seed in numbers for one in asked_for]
+    sets = {config.sets for config in (one.config for _, one in asked_for)}
+    sums = {names: catalogue.checksums(names) for names in sets}
+    runs = [_run(*one, seed, home, sums) for seed in numbers for one in asked_for]
     _check_names(runs)
     each = {run.folder.path: run for run in reversed(runs)}
     kept = [run for run in runs if each[run.folder.path] is run]
@@ -161,6 +163,8 @@ def _check_names(runs: Sequence[Run]) -> None:
     first: dict[Path, Run] = {}
     for run in runs:
         other = first.setdefault(run.folder.path.parent, run)
+        if not any(one.experiment.config.name for one in (other, run)):
+            continue  # called by what they are
         a, b = (flat(one.experiment.determinants) for one in (other, run))
         keys = [key for key in {**a, **b} if key not in replicate.KEYS]
         if differing := [key for key in keys if a.get(key) != b.get(key)]:
@@ -176,15 +180,21 @@ def run_of(overrides: tuple[str, ...], study: Path | None) -> Run:
     Raises:
         UserError: they cannot be used.
     """
-    return _run(overrides, experiment(overrides), None, study)
+    one = experiment(overrides)
+    sums = {one.config.sets: catalogue.checksums(one.config.sets)}
+    return _run(overrides, one, None, study, sums)
 
 
 def _run(
-    overrides: tuple[str, ...], described: Experiment, seed: int | None, study: Path | None
+    overrides: tuple[str, ...],
+    described: Experiment,
+    seed: int | None,
+    study: Path | None,
+    checksums: Mapping[tuple[str, ...], dict[str, str]],
 ) -> Run:
     if seed is not None:
         described = replace(described, config=replace(described.config, seed=seed))
         overrides = (*overrides, f"seed={seed}")
     described = with_start(described)
     check_name(described)
-    return Run(overrides, described, catalogue.checksums(described.config.sets), study)
+    return Run(overrides, described, checksums[described.config.sets], study)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from deepset_bench.reading import DAMAGED
 from deepset_bench.record import ENDED, ENERGY_MAE, FORCES_MAE, RunRecord
 
 _INTERRUPTED = "interrupted"
@@ -63,9 +64,10 @@ def standing(folder: RunRecord, epochs: int | None = None) -> Standing:
         status = folder.status()
         status["state"] = _INTERRUPTED if status.get("state") == "running" else status["state"]
     result = folder.result()
-    if folder.has_ended():
+    state = status.get("state", DAMAGED)
+    if state in (DAMAGED, *ENDED) and result.get("status") in ENDED:
         status = {"state": result["status"], "reason": result["reason"]}
-    elif status.get("state") in ENDED:
+    elif state in ENDED:
         missing = "its result.json is missing: training goes on and writes it"
         status = {"state": _INTERRUPTED, "reason": result.get("reason", missing)}
     row = last_epoch(folder) or _result(result)
@@ -82,7 +84,7 @@ def standing(folder: RunRecord, epochs: int | None = None) -> Standing:
 
 def last_epoch(folder: RunRecord) -> dict[str, float]:
     """The last whole row of metrics.csv, by heading; empty where there is none."""
-    text = folder.epochs()
+    text = folder.last_epochs()
     whole = text[: text.rfind("\n") + 1].splitlines()  # a row being written has no end yet
     if len(whole) < 2:
         return {}

@@ -15,7 +15,7 @@ from typing import Any
 from deepset_bench.config import Experiment
 from deepset_bench.errors import require
 from deepset_bench.files import write_text
-from deepset_bench.runs import ML_FLOW, RunFolder, runs_root
+from deepset_bench.runs import ML_FLOW, STORE, RunFolder, runs_root
 from deepset_bench.schema import flat
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.weights_and_biases import PROJECT, group, run_name, run_tags
@@ -113,7 +113,7 @@ def client(root: Path) -> Any:
     for key, value in (_PATIENCE | _FILES).items():
         os.environ.setdefault(key, value)
     tracking = require("mlflow.tracking", "mlflow")
-    where = os.environ.get("MLFLOW_TRACKING_URI") or (root / "mlruns").absolute().as_uri()
+    where = os.environ.get("MLFLOW_TRACKING_URI") or (root / STORE).absolute().as_uri()
     return tracking.MlflowClient(tracking_uri=where)
 
 
