@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -16,10 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from deepset_bench import registry, replicate, stamps
+from deepset_bench import holding, registry, replicate, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
@@ -43,7 +41,7 @@ from deepset_bench.schema import flat
 from deepset_bench.stamps import REGISTERED, Stamp
 from deepset_bench.surroundings import visible
 
-LOCK = ".lock"
+LOCK = holding.LOCK
 ML_FLOW, STORE = "mlflow/run-id", "mlruns"
 """A file with the run's name in MLflow; the folder among the runs where MLflow keeps its own."""
 _FILES = (
@@ -62,8 +60,6 @@ _MADE = (
     *("evaluation/*/*.json", "evaluation/*/*.csv", "variants/**/*.py"),
 )
 """What a run, its loggers and its evaluation leave in the folder."""
-_PATIENCE = 0.5
-"""Seconds to wait for a lock: whoever only asks whether it is held has it for an instant."""
 
 
 class Busy(UserError):
@@ -174,23 +170,13 @@ class RunFolder(RunRecord):
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            return FileLock(self.path / LOCK, timeout=_PATIENCE).acquire()
-        except Timeout:
+            return holding.Hold(self.path)
+        except BlockingIOError:
             raise Busy(f"{self.path} is being trained by another process") from None
 
     def is_held(self) -> bool:
         """Whether a process is training the run; asks for no more than the right to read."""
-        try:
-            descriptor = os.open(self.path / LOCK, os.O_RDONLY)
-        except (FileNotFoundError, PermissionError):
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return holding.is_held(self.path)
 
     def is_run(self) -> bool:
         """See `RunRecord`."""

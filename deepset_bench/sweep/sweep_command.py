@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from rich.text import Text
 
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
+from deepset_bench.holding import elsewhere, try_locks
 from deepset_bench.overrides import last_of_each
 from deepset_bench.record import RunRecord, RunRecords
 from deepset_bench.results.opening import opened
+from deepset_bench.runs import runs_root
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate, submit
 from deepset_bench.sweep import overview as display
@@ -159,6 +161,8 @@ def train(
         fresh: see `Sweep`.
         wait: see `Sweep`.
     """
+    if said := try_locks(runs_root(runs[0].experiment.config.runs_dir)):
+        console.print(said, soft_wrap=True)
     running = Sweep(runs, chosen, name, fresh=fresh, wait=wait)
     with display.watching(console, running) as watch:
         running.execute(watch)
@@ -205,7 +209,11 @@ def status(
 
 def _standings(words: Sequence[str], runs: RunRecords) -> list[tuple[RunRecord, Standing]]:
     """The runs that the words mean, and where they stand."""
-    return with_slurm([(run, standing(run)) for run in listed(words, runs)], runs.root)
+    found = with_slurm([(run, standing(run)) for run in listed(words, runs)], runs.root)
+    return [
+        (run, replace(stands, node=elsewhere(run.path)) if stands.state == "running" else stands)
+        for run, stands in found
+    ]
 
 
 def _below(path: Path, root: Path) -> str:

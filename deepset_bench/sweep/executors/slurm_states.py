@@ -71,7 +71,7 @@ def _with(stands: Standing, job: str, log: Path, here: Queued | None) -> Standin
         here: how the task stands; None where Slurm cannot be asked.
     """
     if stands.state == "running":
-        return replace(stands, job=job, node=stands.node or (here.node if here else ""))
+        return replace(stands, job=job)
     if here is None or here == _GONE:
         return replace(stands, job=job, reason=ended(log, job) or stands.reason)
     if here.state == "RUNNING":

@@ -14,6 +14,7 @@ from pathlib import Path
 from deepset_bench import surroundings
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
+from deepset_bench.holding import try_locks
 from deepset_bench.surroundings import say
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors import queue, submitted
@@ -41,6 +42,8 @@ def _train(path: Path, number: int) -> int:
     runs = [run_of(asked.overrides, study) for asked in one.tasks[number]]
     sweep = Sweep(runs, share_out(runs, one.jobs, one.stack), one.name, wait=False)
     console = Console()
+    if said := try_locks(path.parent):
+        console.print(said)
     console.print(BEGINS + os.environ.get("SLURMD_NODENAME", "this machine"))
     with watching(console, sweep) as watch:
         sweep.execute(watch)
