@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
-NAMES = ("step", "peers", "md", "scaling", "sizes", "epoch", "large", "checks", "start")
+NAMES = ("step", "peers", "md", "scaling", "sizes", "epoch", "large", "checks", "start", "many")
 OTHERS = ("gpu", "sound", "detection", "identities", "selection", "random_split")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 

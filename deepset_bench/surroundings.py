@@ -84,6 +84,7 @@ _REMEDIES = {
 }
 # PyTorch's errors have no types of their own.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_TAKEN = "wait for the program that holds the GPU, or name another in CUDA_VISIBLE_DEVICES"
 _AMOUNT = re.compile(r"allocate (\d[\d.]* ?\w+)")
 
 # Escape sequences, and what turns the direction of writing about.
@@ -132,6 +133,8 @@ def failure(error: BaseException) -> str | None:
         amount = _AMOUNT.search(str(error))
         asked_for = f"{amount[1]} were asked for" if amount else ""
         return _line("not enough memory", asked_for, _SMALLER)
+    if "busy or unavailable" in said:
+        return _line("", said.splitlines()[0], _TAKEN)
     if "can't start new thread" in said:
         return _line("", said, _PROCESSES)
     return None

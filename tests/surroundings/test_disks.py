@@ -41,6 +41,10 @@ from tests.training.tiny import OVERRIDES, assert_same_run, last, run
             "^not enough memory: 20.00 GiB were asked for; ",
         ),
         (RuntimeError("can't start new thread"), "ulimit -u"),
+        (
+            RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA ker"),
+            "^CUDA error: .*unavailable; wait for the program that holds the GPU, or name another",
+        ),
     ],
 )
 def test_failures_of_the_machine(error, expected):
