@@ -206,6 +206,7 @@ def _usual(key: str) -> str:
 def _types() -> dict[str, Any]:
     """Every key that can be set, and its type."""
     from deepset_bench.schema import Config
+    from deepset_bench.sweep.executors.settings import Settings
 
     def of(part: type, prefix: str) -> dict[str, Any]:
         hints = get_type_hints(part)
@@ -216,7 +217,8 @@ def _types() -> dict[str, Any]:
             found |= of(hint, f"{prefix}{name}.") if whole else {f"{prefix}{name}": hint}
         return found
 
-    return of(Config, "") | dict.fromkeys(registry.optional_keys())
+    executor = of(Settings, "executor.")
+    return of(Config, "") | dict.fromkeys(registry.optional_keys()) | executor
 
 
 def _below(folder: str) -> list[str]:

@@ -19,7 +19,7 @@ from deepset_bench import cli, schema
 from deepset_bench.files import resource
 from deepset_bench.schema import flat
 from deepset_bench.sweep.executors.chosen import GROUP
-from deepset_bench.sweep.executors.slurm import Settings
+from deepset_bench.sweep.executors.settings import Settings
 from deepset_bench.validation import choices
 
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([\[(])(.*?)\\[\])]</\1>', re.DOTALL)

@@ -51,6 +51,8 @@ def test_words_are_split_as_bash_does():
     [
         ("bench tra", ["train"]),
         ("bench train scalars=", groups()["scalars"]),
+        ("bench sweep executor=", groups()["executor"]),
+        ("bench sweep executor.acc", ["executor.account=", "executor.account=null"]),
         ("bench train +scalars=cub", ["cub_sqrt", "cub_tes_sqrt"]),
         ("bench train gnn=none sc", [f"scalars={name}" for name in groups()["scalars"]]),
         ("bench train device=c", ["cpu", "cuda"]),

@@ -17,6 +17,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors import child, local
+from deepset_bench.sweep.executors.forked import kills_for_memory
 from deepset_bench.sweep.plan import plan
 from deepset_bench.training import setup
 from tests import toy
@@ -101,3 +102,18 @@ def test_nothing_is_computed_by_the_process_that_forks():
         [sys.executable, "-c", code], env=env(few), capture_output=True, text=True
     )
     assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("group", "file"),
+    [
+        ("0::/job_7/step_0", "sys/fs/cgroup/job_7/step_0/memory.events"),
+        ("5:cpu:/x\n4:memory:/job_7", "sys/fs/cgroup/memory/job_7/memory.oom_control"),
+    ],
+)
+def test_what_the_kernel_kills_for_memory_is_counted(group, file, tmp_path):
+    assert kills_for_memory(tmp_path) == 0
+    for name, text in (("proc/self/cgroup", group), (file, "oom 3\noom_kill 2\n")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert kills_for_memory(tmp_path) == 2

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deepset_bench.sweep.executors.child import BUSY, GRACE
 from deepset_bench.sweep.executors.executor import End
@@ -147,4 +148,23 @@ class Forked:
 
 def how(status: int) -> str:
     """An exit status in words; a negative one is a signal."""
+    if status == -signal.SIGKILL and kills_for_memory() > _BEFORE:
+        return "signal 9: killed for memory; ask for more, or for fewer jobs at once"
     return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def kills_for_memory(root: Path = Path("/")) -> int:
+    """How often the kernel killed a process of this control group, a job's on a cluster."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        kinds = {kind: path.lstrip("/") for _, kind, path in (ln.split(":", 2) for ln in lines)}
+        if "memory" in kinds:  # version 1
+            place = root / "sys/fs/cgroup/memory" / kinds["memory"] / "memory.oom_control"
+        else:
+            place = root / "sys/fs/cgroup" / kinds.get("", "") / "memory.events"
+        words = (line.split() for line in place.read_text().splitlines())
+        return int(next(number for name, number in words if name == "oom_kill"))
+    return 0
+
+
+_BEFORE = kills_for_memory()

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,41 +26,17 @@ from deepset_bench.sweep import estimate
 from deepset_bench.sweep.execute import units
 from deepset_bench.sweep.executors import queue, submitted
 from deepset_bench.sweep.executors.local import Local
+from deepset_bench.sweep.executors.settings import Settings
 from deepset_bench.sweep.executors.submitted import Submission
 from deepset_bench.sweep.plan import Run
 from deepset_bench.variants import executor
 
-_PER_GPU = 4
 _MARGIN = 1.5
 """The time that is asked for, over the time that was measured: nodes differ."""
 _START = 300.0
 """Seconds that are asked for beside training: to load and to measure."""
 _STEP = 600.0
 """Seconds to whose next multiple the time is rounded."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The keys of `executor=slurm`; see `conf/executor/slurm.yaml`."""
-
-    account: str | None = None
-    partition: str | None = None
-    constraint: str | None = None
-    time: str | None = None
-    cpus: int = 1
-    gpus: int = 0
-    memory: str | None = None
-    runs_per_task: int | None = None
-    throttle: int | None = None
-    margin: int = 120
-    sbatch: list[str] = field(default_factory=list)
-    setup: list[str] = field(default_factory=list)
-    python: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Runs in a task."""
-        return self.runs_per_task or (_PER_GPU * self.gpus if self.gpus else self.cpus)
 
 
 @dataclass(frozen=True)
