@@ -242,21 +242,6 @@ def test_what_a_page_says_to_type_is_understood(path, tree, followed):
             raise AssertionError(f"{path.name}: {line}") from error
 
 
-def test_the_command_that_sends_runs_to_wandb_finds_them(own_folders, monkeypatch):
-    """Typed as the page has it, but for --dry-run: nothing is sent."""
-    page = (DOCS / "logging.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^wandb sync .*$", page, re.MULTILINE)
-    monkeypatch.chdir(own_folders)
-    name = "offline-run-20260101_120000-0123abcd"
-    for seed in (0, 1):
-        folder = Path("runs") / "tiny" / "corrected" / "baseline" / f"seed-{seed}" / "wandb" / name
-        write_text(folder / "run-0123abcd.wandb", "")
-    typed = f"{shlex.quote(sys.executable)} -m wandb {line.removeprefix('wandb ')} --dry-run"
-    told = subprocess.run(typed, shell=True, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    assert "Would sync 2 run(s)" in told.stderr + told.stdout
-
-
 def test_commands_are_found_and_nonsense_is_not_understood(tmp_path, tree, followed):
     page = tmp_path / "page.md"
     page.write_text(
