@@ -84,15 +84,21 @@ def _with(stands: Standing, job: str, log: Path, here: Queued | None) -> Standin
 
 def ended(log: Path, job: str) -> str:
     """How a task that is gone ended, by its log, else by sacct where there is one."""
+    meaning = _logged(log)
+    if not meaning:
+        with suppress(UserError):
+            command = ["sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2"]
+            state = queue.told([*command, "--format=State"]).strip().partition(" ")[0]
+            meaning = _ACCOUNTED.get(state, "")
+    return f"{meaning}; the same bench sweep goes on" if meaning else ""
+
+
+def _logged(log: Path) -> str:
     with suppress(OSError), log.open("rb") as stream:
         stream.seek(max(log.stat().st_size - _TAIL, 0))
         text = stream.read().decode("utf-8", "replace")
-        last = text.rpartition(BEGINS)[2].replace("DUE TO JOB REQUEUE", "")
-        for sign, meaning in _ENDS.items():
-            if sign in last:
-                return f"{meaning}; the same bench sweep goes on"
-    with suppress(UserError):
-        command = ["sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2"]
-        state = queue.told([*command, "--format=State"]).partition(" ")[0].strip()
-        return _ACCOUNTED.get(state, "")
+        last = text.rpartition(BEGINS)[2]
+        lines = [line for line in last.splitlines() if "DUE TO JOB REQUEUE" not in line]
+        found = (meaning for sign, meaning in _ENDS.items() if any(sign in one for one in lines))
+        return next(found, "")
     return ""
