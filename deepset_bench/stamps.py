@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -81,20 +81,6 @@ def before_its_start(result: Mapping[str, Any]) -> list[Stamp]:
     start = datetime.fromisoformat(started)
     stamps: list[Stamp] = result.get(REGISTERED, [])
     return [one for one in stamps if datetime.fromisoformat(one["time"]) <= start]
-
-
-def stopping_rule(results: Sequence[Mapping[str, Any]]) -> Rule | None:
-    """The stopping rule that runs carry.
-
-    Args:
-        results: their result.json.
-
-    Returns:
-        None where there is no run, where one carries no rule, or where they carry several.
-    """
-    each = [[one["rule"] for one in before_its_start(result)] for result in results]
-    first = each[0] if each else []
-    return first[0] if len(first) == 1 and all(rules == first for rules in each) else None
 
 
 def rule_text(rule: Rule) -> str:

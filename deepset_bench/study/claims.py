@@ -21,10 +21,10 @@ from deepset_bench.study.collect import Where, collect, under
 from deepset_bench.study.columns import Column, added, judged_on
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import LEFT_OUT, left_out
-from deepset_bench.study.looks import judge_at, looks_of
+from deepset_bench.study.looks import judge_at, looks_of, planned
 from deepset_bench.study.needed import needed
 from deepset_bench.study.published import published
-from deepset_bench.study.stated import behind, stated
+from deepset_bench.study.stated import AFTER, behind, stated
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.time_effects import timed_effect
 from deepset_bench.study.times import timings
@@ -49,7 +49,7 @@ from deepset_bench.units import HARTREE
 
 _NEEDED = ("result",)
 _COLUMNS = ["claim", "condition", "sweep", "part", "evidence", "direction", "size", "matters",
-            "at", "verdict", "stated", "needs", "command"]  # fmt: skip
+            "at", "looks", "planned", "verdict", "stated", "needs", "command"]  # fmt: skip
 
 
 def claims(
@@ -73,7 +73,10 @@ def claims(
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
         where no run is needed), `part`, `evidence`, `direction`, `size`, `matters` and `at` as
-        `Judged` has them, `verdict` (its word), `stated` (see there) and, where it is undecided,
+        `Judged` has them, `looks` (numbers of seeds, where there were several), `planned` (the
+        number that was registered, where there are more or fewer; else 0), `verdict` (its word),
+        `stated` (see there; of frames or under a condition that the study does not judge by
+        itself, AFTER) and, where it is undecided,
         `needs` and `command`: what it would take, and what a person types for that.
         `attrs[LEFT_OUT]` says which results were not used, a line each.
 
@@ -101,16 +104,22 @@ def claims(
             here = runs[one.runs]
             here = here[here.condition == condition]
             rule: Looks = ()
+            fixed = 0
             if one.column == SECONDS:
                 on, found, when = "", _timed(study, one, condition, where), ""
             else:
                 on = part or judged_on(here)
                 results = behind(one, here)
                 rule, when = looks or looks_of(results), stated(results, decides)
+                if on != judged_on(here) or condition not in (study.conditions or ("",)):
+                    when = AFTER if when else ""  # chosen by who looks
                 decide = _decide if one.pairs else _of_trivial
                 found = decide(study, one, here, on, judge_at(rule) if rule else judge)
+                fixed = planned(results)
+                fixed = fixed if {e.n for e in found[-1]} - {fixed} else 0
             row = _row(study, one, condition, where, here, rule, *found)
-            rows.append({**row, "part": on, "stated": when})
+            looked = ", ".join(map(str, rule))
+            rows.append({**row, "part": on, "stated": when, "looks": looked, "planned": fixed})
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
     if SECONDS in columns:
@@ -200,6 +209,8 @@ def _of_reference(
         "size": "",
         "matters": "",
         "at": 0,
+        "looks": "",
+        "planned": 0,
         "evidence": f"reference={kind} of {claim.fitted_on}, without a model, misses the mean "
         f"energy of {claim.applied_to} by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times "
         f"{whose} {error / HARTREE:.4f} Ha on {claim.fitted_on}".replace("-0.", "−0."),
@@ -236,6 +247,10 @@ def _row(
         words = ["sweep", *words, *under(condition), *where.dir]
         words += ["--until", "decided"] if rule else ["--seeds", str(takes.seeds)]
         needs = str(takes)
+        if rule and min((e.n for e in effects), default=0) >= rule[-1]:
+            needs, words = f"no more; the look at {rule[-1]} seeds was the last", []
+        elif rule and takes.seeds > rule[-1]:
+            needs += f", but the last look is at {rule[-1]}"
     return {
         "claim": claim.text,
         "condition": condition,

@@ -55,13 +55,27 @@ def looks_of(results: Iterable[Mapping[str, Any]]) -> Looks:
     """The looks of the stopping rules that runs carry; nothing where their number was fixed.
 
     Seeds that were there before stopping depended on looks count as the others: the looks are at
-    the first ones.
+    the first ones. Who registered a number of seeds, and later another or looks, has looked at that
+    number, too.
 
     Args:
         results: of the runs, as result.json has them.
     """
+    looks, fixed = _rules(results)
+    return tuple(sorted(looks | fixed)) if looks or len(fixed) > 1 else ()
+
+
+def planned(results: Iterable[Mapping[str, Any]]) -> int:
+    """The number of seeds that was registered as the only one to look at; 0 where none was."""
+    looks, fixed = _rules(results)
+    return min(fixed) if len(fixed) == 1 and not looks else 0
+
+
+def _rules(results: Iterable[Mapping[str, Any]]) -> tuple[set[int], set[int]]:
+    """Of the stopping rules that runs carry: looks, and numbers of seeds."""
     rules = [stamp["rule"] for one in results for stamp in before_its_start(one)]
-    return tuple(sorted({n for rule in rules for n in rule.get("looks", ())}))
+    looks = {n for rule in rules for n in rule.get("looks", ())}
+    return looks, {rule["seeds"] for rule in rules if "seeds" in rule}
 
 
 def decide(effects: Sequence[Effect], looks: Looks, margin: float) -> list[Decision]:

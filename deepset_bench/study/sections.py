@@ -61,15 +61,16 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     before, opened = "", dict[tuple[str, str, str], list[int]]()
     several = any(claims.condition != "")
     names = ["claim", "condition", "sweep", "evidence", "verdict", "stated", "needs", "command"]
-    every = claims[names].itertuples(index=False, name=None)
-    for claim, condition, sweep, evidence, verdict, when, needs, command in every:
+    every = claims[[*names, "at", "looks"]].itertuples(index=False, name=None)
+    for claim, condition, sweep, evidence, verdict, when, needs, command, at, looks in every:
         text = f"{numbers[claim]}. {claim}" if claim != before else ""
         before = claim
         bold = verdict != UNDECIDED
         found = Cell(evidence, source=sweep)
-        row = [Cell(text), Cell(condition), Cell(verdict, bold=bold), Cell(when), found]
+        word = f"{verdict} ({at})" if looks and at else verdict
+        row = [Cell(text), Cell(condition), Cell(word, bold=bold), Cell(when), found]
         rows.append(row if several else [row[0], *row[2:]])
-        if command:
+        if command or needs:
             opened.setdefault((condition, needs, command), []).append(numbers[claim])
     who = study.claimed_by
     headings = [f"{who} says" if who else CLAIM, "condition", "verdict", "stated", EVIDENCE]
@@ -89,8 +90,32 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     needed = [RULE] + [EQUAL_RULE] * any(one.direction == 0 for one in of)
     margin = f"{100 * study.margin:.3g} %"
     rules = [*(rule.format(margin=margin) for rule in needed), *_judged_on(claims)]
-    rules += [STATED_RULE] * any(claims.stated != "")
+    rules += [*_looked(claims, numbers), *([STATED_RULE] if any(claims.stated != "") else [])]
     return Page("claims", title, [block], rules, missing)
+
+
+def _looked(claims: pd.DataFrame, numbers: Mapping[str, int]) -> list[str]:
+    """How many seeds were looked at, where that depended on them or was to be another number."""
+
+    def those(some: pd.DataFrame) -> str:
+        each = []
+        for claim, group in some.groupby("claim", sort=False):
+            under = ", ".join(filter(None, group.condition))
+            each.append(f"{numbers[str(claim)]}{f' ({under})' if under else ''}")
+        return f"Claim{'s' if len(each) > 1 else ''} {', '.join(each)}"
+
+    found = [
+        f"{those(some)}: seeds were added until looks, at {looks} seeds, had decided. Each "
+        "answer is that of the first look that has one, by intervals so wide that all looks "
+        "together err in 5 % of the cases; (n): the look at n seeds found the direction. Intervals "
+        "shown are those of a fixed number of seeds, and of all there are."
+        for looks, some in claims[claims.looks != ""].groupby("looks", sort=False)
+    ]
+    return found + [
+        f"{those(some)}: {fixed} seeds a row were registered, and there are more or fewer. "
+        "What is said now is of a look that was not registered."
+        for fixed, some in claims[claims.planned > 0].groupby("planned", sort=False)
+    ]
 
 
 def _judged_on(claims: pd.DataFrame) -> list[str]:

@@ -16,7 +16,8 @@ BEFORE, AFTER = "before", "after"
 STATED_RULE = (
     "Stated before: the study was registered (bench study register) before the first run of a "
     "verdict started, and its claims, margin, metrics, conditions and rows are as they were then. "
-    "After: a run of the verdict started earlier, or something of these was changed since."
+    "After: a run of the verdict started earlier, something of these was changed since, or the "
+    "person who looks chose other frames (--part) or another condition."
 )
 
 

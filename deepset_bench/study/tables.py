@@ -27,7 +27,7 @@ from deepset_bench.study.columns import (
 from deepset_bench.study.draws import independent
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import gaps, lacking
-from deepset_bench.study.looks import decide, looks_of
+from deepset_bench.study.looks import decide, looks_of, planned
 from deepset_bench.study.published import Published
 from deepset_bench.study.statistics import Estimate, estimate, holm
 from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
@@ -297,6 +297,14 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
     if judged_on(runs) == HELD_OUT:
         notes.append(over_frames.note(sweep, runs))
     notes += _of_splits(done)
+    for condition, group in done.groupby("condition"):
+        fixed = planned(group.result)
+        if fixed and any(len(of) != fixed for _, of in group.groupby("label")):
+            before = f"{condition!s}: " if condition else ""
+            notes.append(
+                f"{before}{fixed} seeds a row were registered, and some have more or fewer. What "
+                "is said of them now is of a look that was not registered."
+            )
     of_others = {c.metric.words: c.metric.variant.summary for c in columns if not c.usual}
     notes += [f"{words}: {summary}" for words, summary in of_others.items() if summary]
     # A finding is of a whole data set: one for each kind of labels, in the words most runs have.

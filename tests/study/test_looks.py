@@ -12,7 +12,7 @@ from scipy import stats
 
 from deepset_bench.study.boundary import levels, spent
 from deepset_bench.study.effect import Effect
-from deepset_bench.study.looks import Decision, decide, first_looks, judge_at
+from deepset_bench.study.looks import Decision, decide, first_looks, judge_at, looks_of, planned
 from deepset_bench.study.statistics import equality_p_value
 from deepset_bench.study.verdict import (
     ALPHA,
@@ -198,3 +198,22 @@ def test_answers_of_a_claim_stay(changes, size):
             assert getattr(before, name) in (UNDECIDED, getattr(now, name))
         assert before.at in (0, now.at)
         before = now
+
+
+def test_looks_are_those_of_all_rules_that_runs_carry():
+    def run(rule: dict) -> dict:
+        stamp = {"study": "s", "hash": "h", "time": "2026-01-01T08:00:00+00:00", "rule": rule}
+        return {"registered": [stamp], "started": "2026-01-01T09:00:00+00:00"}
+
+    ten, twenty, looks = run({"seeds": 10}), run({"seeds": 20}), run({"looks": [3, 5]})
+    assert looks_of([ten, ten, {}]) == ()
+    assert looks_of([looks, {}]) == (3, 5)
+    assert looks_of([looks, run({"looks": [5, 8]})]) == (3, 5, 8)
+    assert looks_of([looks, ten]) == (3, 5, 10)  # who stopped at ten would have looked there
+    assert looks_of([ten, twenty]) == (10, 20)  # and who went on from ten has
+    assert [planned(each) for each in ([ten, {}], [ten, twenty], [ten, looks], [{}])] == [
+        10,
+        0,
+        0,
+        0,
+    ]

@@ -11,6 +11,7 @@ from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where, collect
 from deepset_bench.study.sections import claims_page
 from deepset_bench.study.stated import STATED_RULE, behind, registrations, stated
+from deepset_bench.study.tables import build
 from deepset_bench.sweep import studies
 from deepset_bench.sweep.registered import hash_of, what_decides
 from tests.study.folders import write
@@ -107,3 +108,28 @@ def test_registrations_are_counted_oldest_first(study):
         "2 of 4 runs started after mine was registered on 2026-01-01 09:00 UTC (3 seeds; hash bb).",
     ]
     assert registrations([{}]) == []
+
+
+def test_frames_that_the_person_who_looks_chose_are_chosen_after(study, tmp_path):
+    mark = {"registered": [stamp(study)], "started": LATER}
+    for width in (8, 16):
+        write(tmp_path, [f"width={width}"], 0, 0.01, **mark)
+    for part, when in ((None, "before"), ("mean", "before"), ("test", "after")):
+        assert list(claims(study, [""], Where((), tmp_path), part).stated) == [when] * 2
+    under = claims(study, ["report"], Where((), tmp_path))
+    write(tmp_path, ["width=8", "condition=report"], 0, 0.01, **mark)
+    assert list(under.stated) == ["", ""]
+    assert list(claims(study, ["report"], Where((), tmp_path)).stated) == ["", "after"]
+
+
+def test_fewer_seeds_than_were_registered_are_another_look(study, tmp_path):
+    mark = {"registered": [stamp(study)], "started": LATER}
+    for seed, note in ((0, True), (1, True), (2, False), (3, True)):
+        for width in (8, 16):
+            write(tmp_path, [f"width={width}"], seed, 0.01 + seed / 1000, **mark)
+        frame = claims(study, [""], Where((), tmp_path))
+        assert frame.planned[0] == (3 if note else 0)
+        line = "Claims 1, 2: 3 seeds a row were registered, and there are more or fewer."
+        assert any(n.startswith(line) for n in claims_page(study, frame).notes) == note
+        table = build(study.comparisons["widths"], [""], Where((), tmp_path))
+        assert any(n.startswith("3 seeds a row were registered") for n in table.notes) == note

@@ -148,6 +148,8 @@ def test_seeds_go_to_what_is_open(bench, study, executor):
     assert "(" not in restless
     assert "Seeds were added until looks had decided" in shown
     assert "more: yes" in shown
+    assert "holds (3)" in shown
+    assert "Claim 1: seeds were added until looks, at 3, 5, 8 seeds, had decided." in shown
     page = studies.read(study)
     (said,) = answers(page, chosen(page, [""], Where()))
     assert "no change lowers the energy error; 1 of 3 changes raises it, worse most" in said.text
@@ -282,3 +284,15 @@ def test_seeds_in_the_file_are_not_chosen_look_by_look(bench, study, executor):
     (study / "widths.yaml").write_text(f"common: [seed=0]\n{WIDTHS}")
     out = bench("sweep", "--until", "decided", status=2)
     assert "seed=0: --until decided chooses the seeds; leave this out" in out
+
+
+def test_a_claim_that_is_open_after_the_last_look_stays_so(bench, study, executor):
+    (study / "claims.yaml").write_text(CLAIMS.replace("worse:", "restless:"))
+    bench("sweep", "--until", "decided", "--seeds", "3")
+    shown = bench("tables", "claims", "--format", "markdown")
+    assert "core-hours, but the last look is at 8" in shown
+    assert "bench sweep widths.yaml --until decided" in shown
+    bench("sweep", "--until", "decided")
+    shown = bench("tables", "claims", "--format", "markdown")
+    assert "to decide 1: no more; the look at 8 seeds was the last" in shown
+    assert "bench sweep" not in shown

@@ -123,9 +123,6 @@ def test_runs_that_start_later_carry_the_stamp(bench, study, tmp_path):
         assert result.get("registered") == ([stamp] if name.endswith("seed-1") else None)
         assert result["started"] >= (entry.time if name.endswith("seed-1") else "2")
     assert verdicts(bench, study) == [("undecided", "after")]  # seed 0 was known
-    late = [one for name, one in found.items() if name.endswith("seed-1")]
-    assert stamps.stopping_rule(late) == {"looks": [2, 4]}
-    assert stamps.stopping_rule(list(found.values())) is None
 
 
 def test_a_run_in_the_folder_of_the_study_carries_the_stamp(bench, study, tmp_path, monkeypatch):
@@ -335,11 +332,6 @@ def test_only_stamps_older_than_the_start_count():
     assert stamps.before_its_start({"registered": [STAMP], "started": late}) == [STAMP]
     assert stamps.before_its_start({"registered": [STAMP], "started": early}) == []
     assert stamps.before_its_start({"registered": [STAMP]}) == []
-    assert stamps.stopping_rule([]) is None
-    other = STAMP | {"rule": {"looks": [3]}}
-    each = [{"registered": [one], "started": late} for one in (STAMP, other)]
-    assert stamps.stopping_rule(each[:1]) == {"seeds": 3}
-    assert stamps.stopping_rule(each) is None
     assert stamps.rule_text({"looks": [3]}) == "looks at 3 seeds"
 
 
