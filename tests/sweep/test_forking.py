@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -117,3 +118,14 @@ def test_what_the_kernel_kills_for_memory_is_counted(group, file, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(f"{text}\n")
     assert kills_for_memory(tmp_path) == 2
+
+
+def test_a_sweep_in_the_background_stops_its_runs_in_order(monkeypatch):
+    """A shell starts what stands before a `&` with Ctrl-C switched off, and forks inherit that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(child, "_end_with_the_sweep", lambda: None)
+        monkeypatch.setattr(child, "_train", lambda _: signal.raise_signal(signal.SIGINT))
+        assert child._stoppable([]) == child.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)

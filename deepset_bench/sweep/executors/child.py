@@ -12,6 +12,7 @@ import _thread
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ def main() -> int:
 
 
 def _stoppable(requests: Requests) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells turn it off behind a `&`
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     try:
         with stopping.listening():
