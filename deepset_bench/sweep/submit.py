@@ -63,9 +63,9 @@ def submit(
         for line in where.submit(free, root, planned.name):
             console.print(line, soft_wrap=True)
     if free or taken:
-        typed = shlex.join(words)
-        console.print(f"watch them: bench status {typed} --watch", soft_wrap=True)
-        console.print(f"end them: bench cancel {typed}", soft_wrap=True)
+        watch = shlex.join(["bench", "status", *words, "--watch"])
+        console.print(f"watch them: {watch}", soft_wrap=True)
+        console.print(f"end them: {shlex.join(['bench', 'cancel', *words])}", soft_wrap=True)
 
 
 def cancel(words: Sequence[str], runs_dir: str | Path | None) -> None:
