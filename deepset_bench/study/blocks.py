@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
+
 from deepset_bench.study import main_effects, scatter
 from deepset_bench.study.columns import Column
-from deepset_bench.study.effect import change_text
+from deepset_bench.study.effect import Effect, change_text
 from deepset_bench.study.layout import DASH, Cell, Section
+from deepset_bench.study.looks import decide, looks_of
 from deepset_bench.study.statistics import holm
 from deepset_bench.study.tables import OPEN, Table, by_seed
-from deepset_bench.study.verdict import ALPHA
+from deepset_bench.study.verdict import ALPHA, LESS, MORE
 
 
 def below(table: Table, part: str) -> tuple[list[Section], list[str]]:
@@ -19,38 +24,69 @@ def below(table: Table, part: str) -> tuple[list[Section], list[str]]:
         part: of the frames that errors are of.
     """
     columns = [column for column in table.columns if not column.metric.of_run]
-    found: list[Section] = []
     notes: list[str] = []
-    for make, note in ((_factors, main_effects.NOTE), (_scatter, scatter.NOTE)):
-        blocks = [block for column in columns if (block := make(table, column, part))]
-        found += blocks
-        notes += [note] if blocks else []
-    return found, notes
+    factors = _factors(table, columns, part)
+    if factors:
+        looked = table.frame.kind.eq("run") & table.frame[f"{columns[0].name}_at"].notna()
+        notes.append(f"{main_effects.NOTE} {_LOOKED if looked.any() else _FIXED}")
+    scatters = [block for column in columns if (block := _scatter(table, column, part))]
+    notes += [scatter.NOTE] * bool(scatters)
+    return [*factors, *scatters], notes
 
 
-def _factors(table: Table, column: Column, part: str) -> Section | None:
-    """What the options of each axis change; None where rows are no product of several."""
+_FIXED = f"Bold and {OPEN}: as above, among the factors."
+_LOOKED = "Bold: as above, among all factors and metrics; (n): found by the look at n seeds."
+
+
+def _factors(table: Table, columns: Sequence[Column], part: str) -> list[Section]:
+    """What the options of each axis change; nothing where rows are no product of several."""
     axes = table.sweep.axes
-    rows: dict[str, list[Cell]] = {}
+    rows: dict[str, dict[str, list[Cell]]] = {column.name: {} for column in columns}
     for place, condition in enumerate(table.conditions):
         here = table.runs[table.runs.condition == condition]
-        each = {
-            run.options(axes): by_seed(here[here.label == run.label], f"{column.name}_{part}")
-            for run in table.sweep.runs
-        }
-        found = main_effects.factors(axes, each)
-        for one, adjusted in zip(found, holm([f.effect.p for f in found]), strict=True):
-            change = one.effect.change()
-            text = change_text(change, relative=True)
-            bold = adjusted < ALPHA
-            text += OPEN if change.excludes_zero and not bold else ""
-            cells = rows.setdefault(one.name, [Cell(one.name), *[DASH, DASH] * place])
-            cells += [Cell(str(one.effect.n)), Cell(text, bold=bold)]
-        for cells in rows.values():
-            cells += [DASH, DASH] if len(cells) < 3 + 2 * place else []
-    columns = [("", "factor"), *((c, name) for c in table.conditions for name in ("n", "Δ"))]
-    heading = f"{column.words}: what each factor changes"
-    return Section(heading, columns, list(rows.values())) if rows else None
+        found = []
+        for column in columns:
+            each = {
+                run.options(axes): by_seed(here[here.label == run.label], f"{column.name}_{part}")
+                for run in table.sweep.runs
+            }
+            found += [(column.name, one) for one in main_effects.factors(axes, each)]
+        cells = _judged([one.effect for _, one in found], [name for name, _ in found], here)
+        for (name, one), cell in zip(found, cells, strict=True):
+            row = rows[name].setdefault(one.name, [Cell(one.name), *[DASH, DASH] * place])
+            row += [Cell(str(one.effect.n)), cell]
+        for row in (row for each in rows.values() for row in each.values()):
+            row += [DASH, DASH] if len(row) < 3 + 2 * place else []
+    headings = [("", "factor"), *((c, name) for c in table.conditions for name in ("n", "Δ"))]
+    return [
+        Section(f"{c.words}: what each factor changes", headings, list(rows[c.name].values()))
+        for c in columns
+        if rows[c.name]
+    ]
+
+
+def _judged(effects: Sequence[Effect], families: Sequence[str], runs: pd.DataFrame) -> list[Cell]:
+    """Effects of a condition, and which are beyond chance, by the rule of the runs.
+
+    Args:
+        effects: of all factors on all metrics.
+        families: the metric of each.
+        runs: of the condition.
+    """
+    if not effects:
+        return []
+    texts = [change_text(one.change(), relative=True) for one in effects]
+    rule = looks_of(list(runs[runs.state == "done"].result))
+    if rule:
+        at = [one.at if one.word in (LESS, MORE) else 0 for one in decide(effects, rule, 0.0)]
+        each = zip(texts, at, strict=True)
+        return [Cell(f"{text} ({n})" if n else text, bold=n > 0) for text, n in each]
+    p = pd.Series([one.p for one in effects], dtype=float)
+    sure = p.groupby(list(families)).transform(lambda own: holm(list(own))) < ALPHA
+    return [
+        Cell(text if bold or not one.change().excludes_zero else f"{text}{OPEN}", bold=bool(bold))
+        for text, one, bold in zip(texts, effects, sure, strict=True)
+    ]
 
 
 def _scatter(table: Table, column: Column, part: str) -> Section | None:

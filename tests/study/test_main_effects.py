@@ -82,6 +82,34 @@ def test_a_table_of_axes_shows_its_factors(tmp_path):
     assert not any("factor" in one.heading for one in listed.blocks)
 
 
+def test_factors_of_runs_that_carry_looks_are_judged_by_looks(tmp_path):
+    """An effect that a test with this number of seeds finds, and the first look does not."""
+    typed = ["width=8,16", "scalars=none,cub_sqrt"]
+    stamp = {"study": "s", "hash": "h", "time": "2026-01-01T08:00:00+00:00"}
+    for rule, marked in (
+        ({"seeds": 3}, "bold"),
+        ({"looks": [3, 5]}, "open"),
+        ({"looks": [3]}, "(3)"),
+    ):
+        mark = {"registered": [stamp | {"rule": rule}], "started": "2026-01-01T09:00:00+00:00"}
+        for seed, noise in enumerate((0.9, 1.0, 1.1)):
+            for width, scalars in product((8, 16), ("none", "cub_sqrt")):
+                error = 0.02 * (noise * 1.9 if width == 16 else 1.0)
+                forces = 0.02 * (1.0 + 0.3 * seed * (width == 16))
+                write(
+                    tmp_path, [f"width={width}", f"scalars={scalars}"], seed, error, forces, **mark
+                )
+        table = build(of_axes(typed), [""], Where((), tmp_path))
+        shown = page(table, "mev", ["mean"])
+        (block,) = [one for one in shown.blocks if one.heading.startswith("energy MAE: what")]
+        cell = block.rows[0][2]
+        assert cell.plain.startswith("+89 %")
+        assert cell.bold == (marked != "open")
+        assert cell.plain.endswith("(3)") == (marked == "(3)")
+        note = next(line for line in shown.notes if line.startswith("Factors:"))
+        assert ("found by the look at n seeds" in note) == (marked != "bold")
+
+
 def test_the_flaws_are_every_combination():
     sweep = asked_for("flaws_factorial")
     assert [len(axis.options) for axis in sweep.axes] == [2, 2, 2, 2]
