@@ -95,10 +95,16 @@ def _make(sweep: Path, runs: Path, trained: Path) -> None:
     """The folders of a sweep's runs, all with the results of one that was trained."""
     result = json.loads((trained / RESULT).read_text(encoding="utf-8"))
     epochs = (trained / METRICS).read_text(encoding="utf-8")
+    settings: dict[Path, str] = {}  # of a variant's first seed
     for run in plan([str(sweep), f"runs_dir={runs}"], SEEDS).runs:
         place = run.folder.path
         place.mkdir(parents=True)
-        run.folder.write_config(run.experiment)
+        home = place.parent
+        if home not in settings:
+            run.folder.write_config(run.experiment)
+            settings[home] = run.folder.config.read_text(encoding="utf-8")
+        seed = f"seed: {run.experiment.config.seed}"
+        run.folder.config.write_text(settings[home].replace("seed: 0", seed, 1), encoding="utf-8")
         own = {"run": run.identity, "variant": run.experiment.variant}
         (place / RESULT).write_text(json.dumps(result | own), encoding="utf-8")
         state = {"state": "done", "reason": "", "run": run.identity}
