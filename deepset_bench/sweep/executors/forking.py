@@ -13,14 +13,17 @@ A request to stop (see `training.stopping`) is passed on to all jobs.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 from deepset_bench.training.stopping import SIGNALS
 
@@ -37,7 +40,7 @@ def serve(warm: Callable[[Requests], None], train: Callable[[Requests], int]) ->
         train: called in the fork; returns its exit status.
 
     Returns:
-        This process's exit status, or in a fork that of its job.
+        This process's exit status; a fork ends with that of its job.
     """
     answers = os.dup(1)  # what is printed by mistake is no answer
     os.dup2(2, 1)
@@ -68,7 +71,7 @@ def serve(warm: Callable[[Requests], None], train: Callable[[Requests], int]) ->
                 if not (process := os.fork()):
                     os.close(answers)
                     _become(log, environment)
-                    return train(requests)
+                    _leave(train(requests))
                 going[process] = number
                 if asked:
                     os.kill(process, signal.SIGUSR1)
@@ -89,6 +92,14 @@ def _become(log: str, environment: dict[str, str]) -> None:
     os.dup2(stream, 1)
     os.dup2(stream, 2)
     os.close(stream)
+
+
+def _leave(status: int) -> NoReturn:
+    """End a fork; to take all modules down, as Python does, costs more than a short run."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _tell(answers: int, going: dict[int, int], *, wait: bool) -> None:
