@@ -28,21 +28,28 @@ def note(sweep: Comparison, runs: pd.DataFrame) -> str:
         runs: from `collect`, scored on their held-out frames.
     """
     done = runs[runs.state == "done"]
-    each = [one["frame_errors"][HELD_OUT] for one in done.result]
-    counts = sorted({int(one["frames"]) for one in each})
-    frames = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    said = [f"held_out: all frames that are neither for training nor for validation, {frames}"]
+    known = [one.get("frame_errors", {}).get(HELD_OUT) is not None for one in done.result]
+    done = done[known]
+    counts = sorted({int(one["frame_errors"][HELD_OUT]["frames"]) for one in done.result})
+    frames = " to ".join(f"{n:,}" for n in dict.fromkeys((*counts[:1], *counts[-1:])))
+    what = "held_out: all frames that are neither for training nor for validation"
+    said = []
     alone = {key: list(_relative(done, key)) for key in _METRICS}
     if any(alone.values()):
-        said.append(
-            f"which frames these are is worth {_shares(alone, 'of the error of')} (standard error)"
-        )
+        said.append(f"an error would differ by {_shares(alone)}")
     differences = [d for _, d in zip(range(_PAIRS), _pairs(sweep, done), strict=False)]
-    changes = {key: [d[key].log_error for d in differences] for key in _METRICS}
-    known = {key: [one for one in values if one is not None] for key, values in changes.items()}
-    if any(known.values()):
-        said.append(f"of a change, frame by frame, {_shares(known, 'in')}")
-    return f"{'; '.join(said)}. Seeds do not show this part: they share most of these frames."
+    changes = {
+        key: [x for d in differences if (x := d[key].log_error) is not None] for key in _METRICS
+    }
+    if any(changes.values()):
+        said.append(f"a change, frame by frame, by {_shares(changes)}")
+    others = (
+        f" With others in their place, {', and '.join(said)} (standard errors)." if said else ""
+    )
+    return (
+        f"{what}{f' ({frames})' if frames else ''}.{others} Seeds do not show this part: they "
+        "share most of these frames."
+    )
 
 
 def _relative(done: pd.DataFrame, key: str) -> Iterator[float]:
@@ -71,6 +78,6 @@ def _pairs(sweep: Comparison, done: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def _shares(values: dict[str, list[float]], words: str) -> str:
+def _shares(values: dict[str, list[float]]) -> str:
     known = {key: 100 * median(each) for key, each in values.items() if each}
-    return " and ".join(f"{share:.2g} % {words} {_METRICS[key]}" for key, share in known.items())
+    return " and ".join(f"{share:.2g} % for {_METRICS[key]}" for key, share in known.items())

@@ -30,6 +30,7 @@ _LATEX = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "Δ": r"$\Delta$",
+    "→": r"$\rightarrow$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
     "Å": r"\AA{}",

@@ -296,6 +296,13 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
     notes = []
     if judged_on(runs) == HELD_OUT:
         notes.append(over_frames.note(sweep, runs))
+    else:
+        there = done[f"{usual()[0].name}_{HELD_OUT}"].notna()
+        if there.any():
+            lack = f"{len(there) - there.sum()} of {len(there)} runs"
+            notes.append(
+                f"{lack} not scored on all held-out frames, so that errors are not of these."
+            )
     notes += _of_splits(done)
     for condition, group in done.groupby("condition"):
         fixed = planned(group.result)

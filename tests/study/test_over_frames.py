@@ -37,9 +37,9 @@ def test_a_run_says_its_own(tmp_path):
     for width in (8, 16):
         folder(tmp_path, width, 0)
     assert note(tmp_path) == (
-        "held_out: all frames that are neither for training nor for validation, 400; which frames "
-        "these are is worth 8 % of the error of energies and 4 % of the error of forces (standard "
-        "error). Seeds do not show this part: they share most of these frames."
+        "held_out: all frames that are neither for training nor for validation (400). With "
+        "others in their place, an error would differ by 8 % for energies and 4 % for forces "
+        "(standard errors). Seeds do not show this part: they share most of these frames."
     )
 
 
@@ -53,6 +53,26 @@ def test_what_is_hard_for_both_is_no_difference(tmp_path):
         atoms = np.full(FRAMES, 4, dtype=np.int32)
         molecule = np.zeros(FRAMES, dtype=np.int32)
         FrameErrors(number, molecule, number, atoms, times * hard, times * hard).save(run.held_out)
-    said = note(tmp_path).partition("; of a change, frame by frame, ")[2]
+    said = note(tmp_path).partition("a change, frame by frame, by ")[2]
     energy = float(said.split(" %")[0])
     assert energy < 1e-4  # of float32
+
+
+def test_runs_that_do_not_say_it_are_no_mistake(tmp_path):
+    for width in (8, 16):
+        run = folder(tmp_path, width, 0)
+        run.write_result({k: v for k, v in run.result().items() if k != "frame_errors"})
+    assert note(tmp_path) == (
+        "held_out: all frames that are neither for training nor for validation. Seeds do not show "
+        "this part: they share most of these frames."
+    )
+    run.write_result(
+        {
+            **run.result(),
+            "metrics": {k: v for k, v in run.result()["metrics"].items() if k != "held_out"},
+        }
+    )
+    notes = build(of_axes(TYPED), [""], Where((), tmp_path)).notes
+    assert (
+        "1 of 2 runs not scored on all held-out frames, so that errors are not of these." in notes
+    )

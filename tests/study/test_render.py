@@ -139,6 +139,7 @@ def test_what_no_page_holds_is_several_floats():
 
 
 def test_latex_escapes():
+    assert render.latex_text("A → B") == r"A $\rightarrow$ B"
     assert render.latex_text("a_b & 5 % #1 {x} ~^") == (
         r"a\_b \& 5 \% \#1 \{x\} \textasciitilde{}\textasciicircum{}"
     )
