@@ -58,7 +58,7 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     """The closing table: what is claimed, and what the runs say of it."""
     numbers = {claim: n for n, claim in enumerate(claims.claim.drop_duplicates(), 1)}
     rows: list[list[Cell]] = []
-    before, opened = "", dict[tuple[str, str, str], list[int]]()
+    before, opened = "", dict[tuple[str, str], dict[str, list[int]]]()
     several = any(claims.condition != "")
     names = ["claim", "condition", "sweep", "evidence", "verdict", "stated", "needs", "command"]
     every = claims[[*names, "at", "looks"]].itertuples(index=False, name=None)
@@ -71,18 +71,17 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
         row = [Cell(text), Cell(condition), Cell(word, bold=bold), Cell(when), found]
         rows.append(row if several else [row[0], *row[2:]])
         if command or needs:
-            opened.setdefault((condition, needs, command), []).append(numbers[claim])
+            opened.setdefault((needs, command), {}).setdefault(condition, []).append(numbers[claim])
     who = study.claimed_by
     headings = [f"{who} says" if who else CLAIM, "condition", "verdict", "stated", EVIDENCE]
     columns = [("", name) for name in headings if several or name != "condition"]
-    missing = [
-        (
-            f"to decide {', '.join(map(str, which))}{f' under {condition}' if condition else ''}"
-            f"{f': {needs}' if needs else ''}",
-            c,
+    missing = []
+    for (needs, command), under in opened.items():
+        each = (
+            f"{', '.join(map(str, which))}{f' under {condition}' if condition else ''}"
+            for condition, which in under.items()
         )
-        for (condition, needs, c), which in opened.items()
-    ]
+        missing.append((f"to decide {' and '.join(each)}{f': {needs}' if needs else ''}", command))
     missing = [*((line, "") for line in claims.attrs.get(LEFT_OUT, ())), *missing]
     block = Section("", columns, rows, wraps=True)
     title = f"Does {who}'s claim hold?" if who else "Do the claims hold?"
