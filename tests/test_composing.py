@@ -13,7 +13,8 @@ from deepset_bench.errors import UserError
 from deepset_bench.files import data_home
 from deepset_bench.groups import groups, option_folders
 
-OPTIONS = groups()
+# But for the executor, which is a sweep's and no run's.
+OPTIONS = {group: options for group, options in groups().items() if group != "executor"}
 EVERY = [f"{group}={option}" for group, options in OPTIONS.items() for option in options]
 
 

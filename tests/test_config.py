@@ -18,7 +18,8 @@ from deepset_bench.runs import run_folder
 from deepset_bench.schema import Config
 from deepset_bench.validation import choices
 
-GROUPS = groups()
+# But for the executor, which is a sweep's and no run's.
+GROUPS = {group: options for group, options in groups().items() if group != "executor"}
 SCALARS = {
     "none": [],
     "all": ["x2", "x3", "x4", "sqrt", "log"],

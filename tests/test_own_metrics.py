@@ -96,8 +96,8 @@ def test_a_column_of_the_tables(bench, own, sheet):
 
     bench("train", *asked(*SHORT, "condition=corrected", "scalars=sq"))  # without it
     told = bench("tables", sheet, "--variants", own, "--metric", "worst,share", "--part", "test")
-    assert "worst in eV/angstrom, test" in told
-    assert "share: all, test (more is better)" in told
+    assert "worst in eV/angstrom, test frames" in told
+    assert "share: all, test frames (more is better)" in told
     assert "worst: The largest error of a component of a force." in told
     value = result["metrics"]["test"]["worst_ev_per_angstrom"]
     trivial = result["baselines"]["test"]["worst_ev_per_angstrom"]

@@ -173,7 +173,7 @@ def test_a_sweep_on_a_cluster_that_fails_in_every_way(slurm, tmp_path, monkeypat
         assert log.count(" done\n") == 1
     shown = ["tables", *WORDS, "--format", "csv"]
     local = bench(*shown, "--runs-dir", f"{tmp_path}/here")
-    assert bench(*shown) == local.replace(f"{tmp_path}/here/", f"{tmp_path}/runs/")
+    assert bench(*shown) == local.replace("/here/", "/runs/")
 
 
 def test_limits_of_a_cluster_are_told(slurm, monkeypatch, capsys):
