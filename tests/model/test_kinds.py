@@ -14,11 +14,14 @@ from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import fit_reference, identified
+from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.schema import Config
 from deepset_bench.training.compiled import wants_compiling
 from deepset_bench.training.loss import make_loss
 from deepset_bench.training.schedule import LearningRate
+from deepset_bench.training.selecting import rank
 from deepset_bench.training.setup import build_potential, choose_device, prepare
+from deepset_bench.training.step import Measured
 from deepset_bench.validation import choices
 from tests import toy
 from tests.training.tiny import DEEPSET_X, OVERRIDES
@@ -44,6 +47,12 @@ def rate(config: Config) -> float:
     return LearningRate(config.trainer, 100).at(50)
 
 
+def kept_epoch(config: Config) -> float:
+    """The rule of an epoch, as training asks for it."""
+    trivial = {ENERGY_MAE: 1.0, FORCES_MAE: 1.0}
+    return rank(config.trainer, trivial, 1, Measured(1.0, 1.0, 1.0))
+
+
 USES: dict[str, tuple[tuple[str, ...], Callable[[Config], object]]] = {
     "model.kind": (DEEPSET_X, build_model),
     "gnn.kind": (("gnn=sage",), build_model),
@@ -64,6 +73,7 @@ USES: dict[str, tuple[tuple[str, ...], Callable[[Config], object]]] = {
     "pairs": (DEEPSET_X, prepare),
     "init_reference": ((), prepare),
     "compile": ((), wants_compiling),
+    "trainer.select": ((), kept_epoch),
     "device": ((), lambda config: choose_device(config.device)),
 }
 ELSEWHERE = {
