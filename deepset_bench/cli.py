@@ -23,9 +23,10 @@ from deepset_bench import (
     surroundings,
 )
 from deepset_bench.cli_help import PLAIN
+from deepset_bench.cli_words import asked, conditions, each_once
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
-from deepset_bench.groups import groups, is_override
+from deepset_bench.groups import groups
 from deepset_bench.registry import ENVIRONMENT
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import folders
@@ -127,7 +128,7 @@ def train(
     from deepset_bench.training.train import train
 
     console = Console()
-    _each_once(overrides)
+    each_once(overrides)
     wanted = experiment(overrides or []).seeds()
     epochs = wanted[0].config.trainer.epochs
     with _stoppable(), progress.live_progress(console, epochs) as on_epoch:
@@ -220,7 +221,7 @@ def sweep(
     """
     from deepset_bench.sweep.executors.chosen import apart
 
-    _each_once(runs)
+    each_once(runs)
     where, words = apart(runs or [])
     well: bool | None
     with _stoppable():
@@ -273,12 +274,10 @@ def plan_(
     runs_dir: Results = None,
 ) -> None:
     """Say what numbers of seeds can show, and how long they take, before anything runs."""
-    from deepset_bench.study.collect import Where
     from deepset_bench.study.plan_command import show
 
-    given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
-    names = [text for text in wanted or [] if not is_override(text)]
-    show(names, _conditions(condition), Where(tuple(given), runs_dir), jobs)
+    names, where = asked(wanted, data, runs_dir)
+    show(names, conditions(condition), where, jobs)
 
 
 @app.command()
@@ -305,7 +304,7 @@ def status(
     """
     from deepset_bench.sweep import sweep_command as command
 
-    _each_once(wanted)
+    each_once(wanted)
     command.status(wanted or [], runs_dir, as_json=as_json, watch=watch)
 
 
@@ -324,7 +323,7 @@ def cancel(
     """End the tasks of Slurm that train, or will train, these runs; checkpoints are kept."""
     from deepset_bench.sweep.submit import cancel as end
 
-    _each_once(wanted)
+    each_once(wanted)
     end(wanted or [], runs_dir)
 
 
@@ -343,7 +342,7 @@ def rm(
     """Delete runs from disk, after listing them and asking."""
     from deepset_bench.sweep.removal import remove
 
-    _each_once(wanted)
+    each_once(wanted)
     if not remove(wanted, runs_dir, yes=yes):
         raise typer.Exit(1)
 
@@ -356,7 +355,7 @@ def config(overrides: Overrides = None) -> None:
     from deepset_bench.config import experiment
     from deepset_bench.config_file import as_typed
 
-    _each_once(overrides)
+    each_once(overrides)
     wanted = experiment(overrides or [])
     say(OmegaConf.to_yaml(OmegaConf.create(as_typed(wanted.config))))
     for group, options in groups().items():
@@ -391,7 +390,7 @@ def evaluate(
     """Test a trained run: errors, time series, atomic energies; or its energy along a scan."""
     from deepset_bench.evaluation import evaluate_command as command
 
-    _each_once(arguments)
+    each_once(arguments)
     command.evaluate(arguments, unit, steps, metric or (), runs_dir)
 
 
@@ -454,13 +453,10 @@ def tables(
     runs_dir: Results = None,
 ) -> None:
     """Print the tables of a study from the runs on disk, and whether its claims hold."""
-    from deepset_bench.study.collect import Where
     from deepset_bench.study.tables_command import show
 
-    given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
-    names = [text for text in wanted or [] if not is_override(text)]
-    where = Where(tuple(given), runs_dir)
-    show(names, _conditions(condition), unit, style, part, out, where, metric or ())
+    names, where = asked(wanted, data, runs_dir)
+    show(names, conditions(condition), unit, style, part, out, where, metric or ())
 
 
 @app.command()
@@ -482,11 +478,9 @@ def figures(
 ) -> None:
     """Draw the figures of a study from the runs on disk: PDF, PNG, HTML and captions."""
     from deepset_bench.figures.figures_command import show
-    from deepset_bench.study.collect import Where
 
-    given = tuple(_each_once(wanted))
-    names = [text for text in wanted or [] if not is_override(text)]
-    show(names, _conditions(condition), unit, out, Where(given, runs_dir))
+    names, where = asked(wanted, None, runs_dir)
+    show(names, conditions(condition), unit, out, where)
 
 
 @app.command()
@@ -510,16 +504,9 @@ def report(
 ) -> None:
     """Write one HTML page: answer, claims, data, tables, figures, and the runs behind them."""
     from deepset_bench.page.report_command import show
-    from deepset_bench.study.collect import Where
 
-    given = _each_once([*(wanted or []), *([f"data={data}"] if data else [])])
-    names = [text for text in wanted or [] if not is_override(text)]
-    show(names, _conditions(condition), out, unit, Where(tuple(given), runs_dir))
-
-
-def _conditions(text: str) -> list[str]:
-    """Those that are asked for; none, or `both`, for the study's."""
-    return [] if text == "both" else [name for name in text.split(",") if name]
+    names, where = asked(wanted, data, runs_dir)
+    show(names, conditions(condition), out, unit, where)
 
 
 @contextmanager
@@ -533,15 +520,6 @@ def _stoppable() -> Iterator[None]:
         except stopping.Stopped:
             say("stopped on request, with a checkpoint; the same command goes on", error=True)
             raise typer.Exit(stopping.REQUEUE) from None
-
-
-def _each_once(words: list[str] | None) -> list[str]:
-    """The overrides among a command's words; two that contradict each other are a mistake."""
-    from deepset_bench.overrides import check_once
-
-    typed = [text for text in words or [] if is_override(text)]
-    check_once(typed)
-    return typed
 
 
 def main() -> None:

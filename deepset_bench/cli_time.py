@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deepset_bench import cli_completion
+from deepset_bench.cli_words import asked, conditions
 
 
 def time(
@@ -62,17 +63,9 @@ def time(
 
     Example: bench time table_2 --rounds 20
     """
-    from deepset_bench.groups import is_override
-    from deepset_bench.overrides import check_once
-    from deepset_bench.study.collect import Where
     from deepset_bench.study.time_command import measure
     from deepset_bench.study.timed_steps import How
 
-    words = wanted or []
-    given = [text for text in words if is_override(text)]
-    given += [f"data={data}"] if data else []
-    check_once(given)
-    names = [text for text in words if not is_override(text)]
-    conditions = [] if condition == "both" else [name for name in condition.split(",") if name]
+    names, where = asked(wanted, data, runs_dir)
     how = How(rounds, steps, threads, device, compiled)
-    measure(names, conditions, how, Where(tuple(given), runs_dir))
+    measure(names, conditions(condition), how, where)

@@ -25,7 +25,16 @@ ROOMS = (
 """Lower ones first: each imports of those before it alone. Modules outside rooms are below all of
 them, but for those that people start from."""
 ENTRANCES = {
-    *("cli", "cli_data", "cli_export", "cli_study", "cli_results", "cli_time", "cli_log"),
+    *(
+        "cli",
+        "cli_data",
+        "cli_export",
+        "cli_study",
+        "cli_results",
+        "cli_time",
+        "cli_log",
+        "cli_words",
+    ),
     "cli_completion",
     *("calculator", "testing"),
 }

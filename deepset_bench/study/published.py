@@ -15,8 +15,8 @@ from deepset_bench.sweep.studies import Study
 from deepset_bench.units import Units
 
 METRICS = ("energy", "forces")
-PARTS = ("test", "val", "mean")
-"""`mean` is the mean of test and val."""
+PRINTED_OF = ("test", "val", "mean")
+"""Parts that numbers are printed of; `mean` is the mean of test and val."""
 
 Printed = dict[tuple[str, str], float]
 """(metric, part) -> mean absolute error in eV or eV/angstrom."""
@@ -72,7 +72,7 @@ class Published:
             sizes = dict(zip(METRICS, (self.units.energy, self.units.force), strict=True))
             found: Printed = {}
             for metric, size in sizes.items():
-                for part in PARTS:
+                for part in PRINTED_OF:
                     value = entry.get(f"{_KEY[part]}_{metric}")
                     if value is not None:
                         found[metric, part] = float(value) * size

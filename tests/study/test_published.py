@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepset_bench.study.published import METRICS, PARTS
+from deepset_bench.study.published import METRICS, PRINTED_OF
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.shipped import PRINTED, REPORT
 
@@ -28,7 +28,7 @@ def test_the_mean_is_that_of_test_and_val(name, entry):
     """But for rounding: a slip in copying would show."""
     values = PRINTED.printed(entry["label"], int(name.removeprefix("table_")))
     for metric in METRICS:
-        test, val, mean = (values[metric, part] for part in PARTS)
+        test, val, mean = (values[metric, part] for part in PRINTED_OF)
         assert mean == pytest.approx((test + val) / 2, rel=3e-4)
 
 
