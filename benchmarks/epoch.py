@@ -77,9 +77,9 @@ def whole_run(name: str, overrides: list[str], threads: int) -> Table:
     ended: list[tuple[float, dict[str, float]]] = []
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        # A compiler that has kept nothing from earlier runs.
-        kept = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiler"}
-        stack.enter_context(patch.dict("os.environ", kept))
+        # Nothing kept from earlier runs, by the compiler or by us.
+        empty = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiler", "BENCH_DATA": f"{folder}/data"}
+        stack.enter_context(patch.dict("os.environ", empty))
         wanted = experiment(
             [*overrides, f"threads={threads}", f"runs_dir='{folder}'", "device=cpu"]
         )
@@ -105,7 +105,7 @@ def whole_run(name: str, overrides: list[str], threads: int) -> Table:
         "validation": "validation, every epoch",
         "checkpoints": "checkpoints",
         "rest": "the rest (order of frames, metrics.csv)",
-        "end": "errors of the best checkpoint",
+        "end": "errors of the best checkpoint, on 4,900 held-out frames, too",
     }
     rows = [
         [name, f"{seconds[key]:.1f}", f"{100 * seconds[key] / loop:.1f} %" if key in LOOP else "—"]

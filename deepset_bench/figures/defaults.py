@@ -53,6 +53,8 @@ def default(
         of = chosen(Asked(parity, sheets, where, conditions, "hartree", words), sheet.name, "")
         keys = {"sheet": sheet.name, "row": of.row.label}
         found.append(_entry("parity", "parity", **keys))
+        if of.data not in catalogue.names():  # the runs are read without it
+            continue
         frames = catalogue.load(of.data)
         group = groups(frames)[0]
         if coordinate := telling(group):

@@ -171,7 +171,10 @@ def corrections(study: Study) -> dict[str, Any] | None:
 
 
 def examinations(study: Study, conditions: Sequence[str], where: Where) -> list[dict[str, Any]]:
-    """What `bench data check` says of every set and kind of labels that the runs are trained on."""
+    """What `bench data check` says of every set and kind of labels that the runs are trained on.
+
+    Of a set that is not here, as results may be read without it, there are no `frames` (None).
+    """
     wanted: dict[tuple[str, str], list[str]] = {}
     for one in study.tables or study.unseen:
         for condition in conditions_of(one, conditions):
@@ -186,15 +189,17 @@ def examinations(study: Study, conditions: Sequence[str], where: Where) -> list[
                     named += [condition] if condition and condition not in named else []
     found = []
     for (name, labels), conditions in wanted.items():
+        about: dict[str, Any] = {"name": name, "labels": labels, "conditions": conditions}
+        if name not in catalogue.names():
+            found.append({**about, "frames": None})
+            continue
         subject = Subject(
             catalogue.load(name), name, labels, catalogue.datasheet(name), source=name
         )
         report = full_examination(subject)
         found.append(
             {
-                "name": name,
-                "labels": labels,
-                "conditions": conditions,
+                **about,
                 "frames": len(subject.frames),
                 "verdict": report.verdict,
                 "findings": sorted_by_verdict(report.findings),

@@ -22,10 +22,11 @@ from deepset_bench.errors import UserError
 from deepset_bench.groups import groups
 from deepset_bench.overrides import last_of_each, quoted
 from deepset_bench.reading import DAMAGED
-from deepset_bench.record import ENDED, RunRecord, RunRecords
+from deepset_bench.record import DATA, ENDED, RunRecord, RunRecords
 from deepset_bench.replicate import Replicate
 from deepset_bench.results.opening import opened
 from deepset_bench.runs import variant_home, with_start
+from deepset_bench.stamps import STARTED
 from deepset_bench.study.columns import Column, usual
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.comparisons import Comparison, Row
@@ -179,7 +180,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     every_home = {home for _, home in homes.values()}
     there = {one for home in every_home for one in records.replicates(home)}
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
-    now = catalogue.checksums(sorted(every))
+    now = _versions(every, [records.run(home / str(one)) for home in every_home for one in there])
     rows = [
         _named(label, condition, one, run.path)
         | {"run": run}
@@ -192,6 +193,22 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     # Of numbers and None, pandas makes numbers and NaN.
     frame["split"] = pd.Series([one.split for one in frame.replicate], dtype=object)
     return frame
+
+
+def _versions(sets: Iterable[str], runs: Iterable[RunRecord]) -> dict[str, str]:
+    """Name -> SHA-256 of these sets: of one that is not here, as the latest of the runs has it.
+
+    Raises:
+        UserError: a set that is not here, nor in any of the runs.
+    """
+    here = set(catalogue.names())
+    missing = {name for name in sets if name not in here}
+    found = catalogue.checksums(sorted(here.intersection(sets)))
+    if missing:
+        results = sorted((run.result() for run in runs), key=lambda one: one.get(STARTED) or "")
+        for trained_on in (one.get(DATA) or {} for one in results):
+            found |= {name: trained_on[name] for name in missing.intersection(trained_on)}
+    return found | catalogue.checksums(sorted(missing.difference(found)))
 
 
 def _named(label: str, condition: str, one: Replicate, folder: Path) -> dict[str, Any]:

@@ -29,9 +29,9 @@ from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import gaps, lacking
 from deepset_bench.study.looks import decide, looks_of, planned
 from deepset_bench.study.published import Published
-from deepset_bench.study.statistics import Estimate, estimate, holm
+from deepset_bench.study.statistics import Estimate, equality_p_value, estimate, holm
 from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
-from deepset_bench.study.verdict import ALPHA, LESS, MORE, sign
+from deepset_bench.study.verdict import ALPHA, EQUAL, LESS, MORE, UNDECIDED, sign
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import USUAL_MARGIN
 
@@ -143,8 +143,8 @@ def _judge_together(
 ) -> None:
     """Add METRIC_p_holm, METRIC_sign, METRIC_sure and METRIC_at to the rows of a condition.
 
-    With a fixed number of seeds the rows are tests of one family, for each metric; where it depends
-    on what looks have found, all that is looked at are.
+    With a fixed number of seeds the rows are tests of one family, for each metric, of no change and
+    of equality; where it depends on what looks have found, all that is looked at are.
     """
     compared = [row for row in rows if row["kind"] == "run" and row["row"] != baseline]
     for column in columns:
@@ -153,14 +153,22 @@ def _judge_together(
         for row in rows:
             row[f"{name}_sign"] = sign(row[f"{name}_effect"], margin)
             row |= {f"{name}_p_holm": math.nan, f"{name}_sure": False, f"{name}_at": math.nan}
-        for row, p in zip(compared, adjusted, strict=True):
+        alike = holm([_equality(row[f"{name}_effect"], margin) for row in compared])
+        for row, p, equal in zip(compared, adjusted, alike, strict=True):
             row |= {f"{name}_p_holm": p, f"{name}_sure": p < ALPHA}  # false for NaN
+            if row[f"{name}_sign"] == EQUAL and not equal < ALPHA:
+                row[f"{name}_sign"] = UNDECIDED
     if looks:
         each = [(row, column.name) for row in compared for column in columns]
         found = decide([row[f"{name}_effect"] for row, name in each], looks, margin)
         for (row, name), one in zip(each, found, strict=True):
             row |= {f"{name}_sign": one.word, f"{name}_at": one.at, f"{name}_p_holm": math.nan}
             row[f"{name}_sure"] = one.word in (LESS, MORE)
+
+
+def _equality(one: Effect, margin: float) -> float:
+    """The p-value of a change beyond the margin; NaN of a difference, which has none."""
+    return equality_p_value(one.changes, math.log1p(margin)) if one.relative else math.nan
 
 
 _NEEDED = ("defect", "parameters", "floor", "device")
@@ -267,18 +275,18 @@ def _rules(
         f"{', '.join(what)}: mean over n seeds, ± half its 95 % t-interval. Δ: change against "
         f"{sweep.baseline}, the mean of log ratios over shared seeds, with its 95 % t-interval."
     )
-    equal = f"=: equal within {100 * margin:.3g} % (two one-sided tests, 5 %)"
+    equal = f"=: equal within {100 * margin:.3g} % (two one-sided tests"
     rows = frame[(frame.kind == "run") & (frame.row != sweep.baseline)]
     looked = rows.groupby("condition", sort=False)[f"{columns[0].name}_at"].apply(
         lambda at: at.notna().any()
     )
     fixed = (
         f"Bold: beyond chance among the rows of the table (Holm, 5 %); {OPEN}: by itself alone; "
-        f"{equal}."
+        f"{equal}, Holm, 5 %)."
     )
     some = (
         "Seeds were added until looks had decided. Bold: beyond chance among all rows and metrics "
-        f"of the table over all looks (5 %); {equal}; (n): decided at the look at n seeds. "
+        f"of the table over all looks (5 %); {equal}, 5 %, too); (n): decided at the look at n seeds. "
         "Intervals are those of a fixed number of seeds."
     )
     if not looked.any():

@@ -133,6 +133,15 @@ def test_a_run_in_the_folder_of_the_study_carries_the_stamp(bench, study, tmp_pa
     assert [one["rule"] for one in result["registered"]] == [{"seeds": 3}]
     monkeypatch.chdir(tmp_path)
     bench("train", *OVERRIDES, "--fresh")
+    (again,) = results(tmp_path / "runs").values()
+    assert (again["registered"], again["started"]) == (result["registered"], result["started"])
+
+
+def test_known_numbers_stay_known_if_the_run_is_trained_anew(bench, study, tmp_path, monkeypatch):
+    monkeypatch.chdir(study)
+    bench("train", *OVERRIDES)
+    bench("study", "register", "--seeds", "3")
+    bench("train", *OVERRIDES, "--fresh")
     assert "registered" not in next(iter(results(tmp_path / "runs").values()))
 
 
