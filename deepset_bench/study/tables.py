@@ -286,8 +286,8 @@ def _rules(
     )
     some = (
         "Seeds were added until looks had decided. Bold: beyond chance among all rows and metrics "
-        f"of the table over all looks (5 %); {equal}, 5 %, too); (n): decided at the look at n seeds. "
-        "Intervals are those of a fixed number of seeds."
+        f"of the table over all looks (5 %); {equal}, 5 %, too); (n): decided at the look at n "
+        "seeds. Intervals are those of a fixed number of seeds."
     )
     if not looked.any():
         return [f"{note} {fixed}"]
