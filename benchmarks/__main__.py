@@ -17,7 +17,19 @@ from pathlib import Path
 from benchmarks.tables import replace_section
 from benchmarks.timing import in_fresh_process, machine
 
-NAMES = ("step", "peers", "md", "scaling", "sizes", "epoch", "large", "checks", "start", "many")
+NAMES = (
+    "step",
+    "peers",
+    "md",
+    "scaling",
+    "sizes",
+    "epoch",
+    "large",
+    "checks",
+    "start",
+    "many",
+    "thousand",
+)
 OTHERS = ("gpu", "sound", "detection", "identities", "selection", "random_split")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 

@@ -383,9 +383,11 @@ def check_name(experiment: Experiment) -> None:
     Raises:
         UserError: there is one, of any replicate.
     """
-    name, own = experiment.config.name, run_folder(experiment).path
-    wanted = completed(flat(experiment.determinants))
-    for path in sorted(own.parent.glob("seed-*")) if name is not None else ():
+    name = experiment.config.name
+    if name is None:
+        return
+    own, wanted = run_folder(experiment).path, completed(flat(experiment.determinants))
+    for path in sorted(own.parent.glob("seed-*")):
         settings = RunFolder(path).settings()
         there = completed(settings) if settings and path != own else {}
         keys = (key for key in wanted if key not in replicate.KEYS and key in there)

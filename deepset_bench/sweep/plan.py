@@ -14,7 +14,7 @@ from deepset_bench import registry, replicate
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
-from deepset_bench.groups import is_override
+from deepset_bench.groups import groups, is_override
 from deepset_bench.overrides import last_of_each
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.schema import flat
@@ -66,7 +66,8 @@ class Run:
     @property
     def is_taken(self) -> bool:
         """Whether its folder holds another run: of other data, variants or an earlier version."""
-        return self.folder.identity() not in ("", self.identity)
+        there = self.folder.identity()
+        return there != "" and there != self.identity  # which takes longest to find out
 
     @property
     def name(self) -> str:
@@ -125,9 +126,10 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
         name, title = (asked if study.folder is None else study).name, asked.title
         listed = _listed(study, comparison, overrides)
     asked_for: list[tuple[tuple[str, ...], Experiment]] = []
+    known = groups()
     for where, lines in listed.items():
         try:
-            asked_for += [(line, experiment(line)) for line in combinations(lines, seeds)]
+            asked_for += [(line, experiment(line, known)) for line in combinations(lines, seeds)]
         except UserError as error:
             raise UserError(f"{where}{error}") from None
     # Seed by seed, so that a sweep that is stopped early has compared all its variants.

@@ -22,8 +22,8 @@ class Standing:
     """Where a run stands.
 
     Attributes:
-        state: one of `runs.STATES`; `interrupted`: started, and no process trains it; `damaged`:
-            its records cannot be read.
+        state: one of `runs.STATES`; `interrupted`: started, and no process trains it, or submitted,
+            and its task is gone; `damaged`: its records cannot be read.
         reason: why it failed or diverged, or what is damaged.
         epoch: finished so far, of `epochs` (None: not known yet).
         energy, forces: validation MAE of the last epoch, of a run kept without its metrics.csv that

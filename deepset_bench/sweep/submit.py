@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from deepset_bench.console import Console
@@ -14,6 +14,7 @@ from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors import queue, submitted
 from deepset_bench.sweep.executors.executor import Submitting
 from deepset_bench.sweep.executors.local import Local
+from deepset_bench.sweep.executors.ranges import shortened
 from deepset_bench.sweep.listed import listed
 from deepset_bench.sweep.plan import Plan
 
@@ -44,7 +45,7 @@ def submit(
         return
     console = Console()
     folders = where.taken(root)
-    taken = [run for run in planned.runs if submitted.below(run.folder.path, root) in folders]
+    taken = {run for run in planned.runs if submitted.below(run.folder.path, root) in folders}
     sweep = Sweep(planned.runs, Local(1, None, (), 1), planned.name, fresh=fresh)  # starts none
     free = sweep.free(taken)
     counts = {
@@ -80,13 +81,21 @@ def cancel(words: Sequence[str], runs_dir: str | Path | None) -> None:
     """
     root = runs_root(runs_dir)
     meant = {submitted.below(run.path, root) for run in listed(words, opened(runs_dir))}
-    waiting = queue.queued()
-    places = submitted.places(root).items()
-    found = [(one, task) for folder, (one, task) in places if folder in meant]
-    tasks = {f"{one.job}_{task}" for one, task in found if (one.job, task) in waiting}
+    going = queue.going()
+    tasks: dict[str, set[int]] = {}  # of each job
+    for folder, (one, task) in submitted.places(root).items():
+        if folder in meant and (one.job, task) in going:
+            tasks.setdefault(one.job, set()).add(task)
     if not tasks:
         say("nothing of these is in Slurm's queue")
         return
-    queue.told(["scancel", *sorted(tasks)])
-    say(f"cancelled {len(tasks)} task{'s' * (len(tasks) != 1)}: {' '.join(sorted(tasks))}")
+    names = [_called(job, numbers) for job, numbers in tasks.items()]
+    queue.told(["scancel", *names])
+    number = sum(map(len, tasks.values()))
+    say(f"cancelled {number} task{'s' * (number != 1)}: {' '.join(names)}")
     say("checkpoints are kept: the same bench sweep goes on from them")
+
+
+def _called(job: str, tasks: Collection[int]) -> str:
+    """Tasks of a job as scancel takes them: `7_3`, `7_[0-2,5]`."""
+    return f"{job}_{next(iter(tasks))}" if len(tasks) == 1 else f"{job}_[{shortened(tasks)}]"

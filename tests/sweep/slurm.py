@@ -48,17 +48,18 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1
 MinJobAge=3600
+MaxArraySize={most_tasks}
 KillWait=5
 NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=1 RealMemory=8000
-PartitionName=short Nodes=n[1-2] Default=YES State=UP
+PartitionName=short Nodes=n[1-2] Default=YES MaxTime=1-00:00:00 State=UP
 """
 
 
 class Cluster:
     """Its daemons, which end with it, and its commands."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, most_tasks: int) -> None:
+        self.home, self.most_tasks = home, most_tasks
         self.conf = home / "slurm.conf"
 
     def start(self) -> None:
@@ -71,7 +72,10 @@ class Cluster:
         key.chmod(0o400)
         port = _free_ports()
         host = socket.gethostname().partition(".")[0]
-        text = _CONF.format(home=self.home, host=host, port=port, first=port + 1, last=port + 2)
+        text = _CONF.format(
+            **{"home": self.home, "host": host, "port": port, "most_tasks": self.most_tasks},
+            **{"first": port + 1, "last": port + 2},
+        )
         self.conf.write_text(text)
         places = {"socket": "sock", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
         options = [f"--{name}={self.home}/munge.{end}" for name, end in places.items()]
@@ -124,9 +128,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(home: Path) -> Iterator[Cluster]:
-    """One that is up meanwhile."""
-    made = Cluster(home)
+def cluster(home: Path, most_tasks: int = 4) -> Iterator[Cluster]:
+    """One that is up meanwhile, whose arrays have so many tasks at most."""
+    made = Cluster(home, most_tasks)
     try:
         made.start()
         yield made

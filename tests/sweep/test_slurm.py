@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_without_slurm_it_is_one_line(monkeypatch, capsys, tmp_path):
     assert "squeue is not there" in err
 
 
+REFUSED = {
+    "executor.partition=nope": "sbatch refuses: invalid partition specified: nope; ",
+    "executor.time='2-00:00:00'": "this partition ends tasks after 24:00:00",
+    "executor.gpus=2": "give another executor.partition= or executor.gpus=",
+    "executor.constraint=none": "give executor.constraint=NAME",
+}
+
+
 @pytest.fixture
 def slurm(tmp_path_factory, monkeypatch) -> Cluster:
     """A real one."""
@@ -119,6 +128,11 @@ def release(slurm: Cluster) -> list[str]:
 
 
 def test_a_sweep_on_a_cluster_that_fails_in_every_way(slurm, tmp_path, monkeypatch, capsys):
+    odd = tmp_path / "100 %A of it's"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    monkeypatch.setenv("BENCH_RUNS", str(odd / "runs"))
+
     def bench(*words: str) -> str:
         status, out, err = inside(monkeypatch, capsys, *words)
         assert (status, err) == (0, "")
@@ -173,7 +187,7 @@ def test_a_sweep_on_a_cluster_that_fails_in_every_way(slurm, tmp_path, monkeypat
         assert log.count(" done\n") == 1
     shown = ["tables", *WORDS, "--format", "csv"]
     local = bench(*shown, "--runs-dir", f"{tmp_path}/here")
-    assert bench(*shown) == local.replace("/here/", "/runs/")
+    assert bench(*shown) == local.replace(f"{tmp_path}/here", f"{odd}/runs")
 
 
 def test_limits_of_a_cluster_are_told(slurm, monkeypatch, capsys):
@@ -187,6 +201,7 @@ def test_limits_of_a_cluster_are_told(slurm, monkeypatch, capsys):
     until(lambda: len(slurm.run("squeue", "-h").splitlines()) == 1, 60)
     one = states(monkeypatch, capsys, *short[:-1])["baseline/9"]
     assert one["reason"] == "killed for memory; the same bench sweep goes on"
+    refused_and_held(monkeypatch, capsys)
     until(lambda: "stopped on request" in _text(limited.folder), 100)
     until(lambda: "PENDING" in slurm.run("squeue", "-h", "-o", "%T"), 30)
     said = states(monkeypatch, capsys, *endless[:-1])["baseline/8"]
@@ -195,6 +210,25 @@ def test_limits_of_a_cluster_are_told(slurm, monkeypatch, capsys):
     assert (status, out.splitlines()[0]) == (0, "cancelled 1 task: 1_0")
     until(lambda: not slurm.run("squeue", "-h"), 30)
     assert inside(monkeypatch, capsys, "cancel")[1] == "nothing of these is in Slurm's queue\n"
+
+
+def refused_and_held(monkeypatch, capsys):
+    """Mistakes are one line; more tasks than an array may have are two jobs, which never begin."""
+    submit = ["sweep", *asked(), "--seeds", "5", *ON]
+    for word, said in REFUSED.items():
+        status, _, err = inside(monkeypatch, capsys, *submit, word)
+        assert (status, len(err.splitlines())) == (2, 1)
+        assert said in err
+    out = inside(monkeypatch, capsys, *submit, "executor.cpus=99")[1]
+    assert re.search(r"submitted 5 runs as jobs \d+, \d+: 5 tasks of up to 1", out)
+    held = states(monkeypatch, capsys, *asked()).values()
+    assert {one["state"] for one in held} == {"queued"}
+    assert all("for ever: no node of this partition has so many" in one["reason"] for one in held)
+    out = inside(monkeypatch, capsys, "cancel", *asked())[1]
+    assert re.match(r"cancelled 5 tasks: \d+_\[0-3\] \d+_0\n", out)
+    left = states(monkeypatch, capsys, *asked()).values()
+    assert {one["state"] for one in left} == {"interrupted"}
+    assert inside(monkeypatch, capsys, "status", *asked(), "--watch")[0] == 0  # and it ends
 
 
 def _text(folder: RunFolder) -> str:

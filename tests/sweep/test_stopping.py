@@ -114,8 +114,19 @@ def snakefile() -> str:
     return (PACKAGE.parent / "docs/examples/Snakefile").read_text()
 
 
+@pytest.fixture
+def with_bench(tmp_path, monkeypatch) -> None:
+    """The command `bench`, wherever the tests run from."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "bench"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m deepset_bench.cli "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.mark.skipif(not shutil.which("snakemake"), reason="snakemake is not installed")
-def test_snakemake_trains_a_sweep(tmp_path):
+def test_snakemake_trains_a_sweep(with_bench, tmp_path):
     (tmp_path / "Snakefile").write_text(snakefile())
     words = shlex.join([*asked(), "--seeds", "2"])
     command = ["snakemake", "--cores", "1", "--config", f"sweep={words}"]
@@ -123,13 +134,9 @@ def test_snakemake_trains_a_sweep(tmp_path):
     assert all(one.folder.has_ended() for one in plan(asked(), 2).runs)
 
 
-def test_the_snakefile_asks_for_runs_and_commands(tmp_path, monkeypatch):
+def test_the_snakefile_asks_for_runs_and_commands(with_bench):
     """Without snakemake: its Python, which lists the runs, and then one of its commands."""
     head = snakefile().partition("\nrule ")[0]
-    script = tmp_path / "bench"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m deepset_bench.cli "$@"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     names = {"config": {"sweep": " ".join([*asked(), "--seeds", "2"])}}
     exec(compile(head, "Snakefile", "exec"), names)
     commands = names["commands"]

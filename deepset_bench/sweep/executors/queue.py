@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from deepset_bench.errors import UserError
+from deepset_bench.sweep.executors.refusals import explained
 
 _SECONDS = 60  # a busy controller takes its time
 _FORMAT = "%F|%K|%T|%N|%r"  # array's number, task, state, node, why it waits
@@ -19,6 +20,11 @@ class Queued(NamedTuple):
     state: str
     node: str
     reason: str
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it trains nothing any more; it may come back into the queue."""
+        return self.state == "COMPLETING"
 
 
 def is_there() -> bool:
@@ -48,7 +54,7 @@ def told(command: Sequence[str], given: str | None = None) -> str:
     except subprocess.TimeoutExpired:
         raise UserError(f"{command[0]} does not answer; try again later") from None
     if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+        said = explained(done.stderr) or f"exit status {done.returncode}"
         raise UserError(f"{command[0]} refuses: {said}")
     return done.stdout
 
@@ -60,9 +66,14 @@ def queued() -> dict[tuple[str, int], Queued]:
         UserError: see `told`.
     """
     lines = told(["squeue", "--me", "--noheader", "--array", f"--format={_FORMAT}"]).splitlines()
-    found = {}
+    found: dict[tuple[str, int], Queued] = {}
     for line in lines:
         job, task, *rest = line.split("|", 4)
         if task.isdecimal() and len(rest) == 3:
             found[job, int(task)] = Queued(*rest)
-    return {key: one for key, one in found.items() if one.state != "COMPLETING"}
+    return found
+
+
+def going() -> set[tuple[str, int]]:
+    """Those of them that train runs, or will; see `queued`."""
+    return {key for key, one in queued().items() if not one.is_ending}

@@ -1,4 +1,4 @@
-"""Runs as an array job of Slurm: each task trains a few of them, see `task`.
+"""Runs as array jobs of Slurm: each task trains a few of them, see `task`.
 
 `sbatch` takes a script, so nothing but Slurm is needed for it. (submitit, which pickles a function
 and waits for its result, would be a dependency for less: what a run leaves is in its folder.)
@@ -7,8 +7,6 @@ and waits for its result, would be a dependency for less: what a run leaves is i
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,12 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 from deepset_bench.composing import first_line
 from deepset_bench.errors import UserError
 from deepset_bench.reading import mapping
-from deepset_bench.registry import ENVIRONMENT
-from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep.execute import units
-from deepset_bench.sweep.executors import queue, submitted
+from deepset_bench.sweep.executors import limits, queue, submitted
+from deepset_bench.sweep.executors.limits import Limits
 from deepset_bench.sweep.executors.local import Local
+from deepset_bench.sweep.executors.script import sbatch_script
 from deepset_bench.sweep.executors.settings import Settings
 from deepset_bench.sweep.executors.submitted import Submission
 from deepset_bench.sweep.plan import Run
@@ -35,7 +33,7 @@ _MARGIN = 1.5
 """The time that is asked for, over the time that was measured: nodes differ."""
 _START = 300.0
 """Seconds that are asked for beside training: to load and to measure."""
-_STEP = 600.0
+_STEP = 600
 """Seconds to whose next multiple the time is rounded."""
 
 
@@ -66,37 +64,41 @@ class Slurm:
 
     def taken(self, root: Path) -> set[str]:
         """See `Submitting`."""
-        waiting = queue.queued()
+        waiting = queue.going()
         places = submitted.places(root).items()
         return {folder for folder, (one, task) in places if (one.job, task) in waiting}
 
     def script(self, runs: Sequence[Run], root: Path, name: str) -> str:
         """See `Submitting`."""
-        return self._script(self._planned(runs, root, name), self._time(runs))
+        planned = self._planned(self._tasks(runs), root, name)
+        return sbatch_script(self.settings, planned, self._time(runs, None))
 
     def submit(self, runs: Sequence[Run], root: Path, name: str) -> list[str]:
-        """See `Submitting`."""
-        planned, limit = self._planned(runs, root, name), self._time(runs)
-        planned.write()  # the first task may start before sbatch has told its number
-        try:
-            said = queue.told(["sbatch", "--parsable"], self._script(planned, limit))
-        except BaseException:
-            planned.path.unlink()
-            raise
-        job = said.strip().partition(";")[0]
-        replace(planned, job=job).write()
-        tasks, most = len(planned.tasks), self.settings.throttle
+        """See `Submitting`; several arrays where the cluster allows none of so many tasks."""
+        allowed, tasks = self._limits(), self._tasks(runs)
+        limit = self._time(runs, allowed.seconds)
+        most = allowed.tasks or len(tasks)
+        done: list[Submission] = []
+        for first in range(0, len(tasks), most):
+            part = self._planned(tasks[first : first + most], root, name)
+            try:
+                done.append(_submitted(part, sbatch_script(self.settings, part, limit)))
+            except UserError as error:
+                if not done:
+                    raise
+                before = f"{_jobs(done)}, {sum(len(one.tasks) for one in done)} tasks"
+                raise UserError(f"{error} (submitted before that: {before})") from None
+        throttle, several = self.settings.throttle, len(done) > 1
         return [
-            f"submitted {len(runs)} run{'s' * (len(runs) != 1)} as job {job}: {tasks} "
-            f"task{'s' * (tasks != 1)} of up to {self.settings.size}"
-            + (f", {most} at once" if most else "")
+            f"submitted {len(runs)} run{'s' * (len(runs) != 1)} as {_jobs(done)}: {len(tasks)} "
+            f"task{'s' * (len(tasks) != 1)} of up to {self.settings.size}"
+            + (f", {throttle} at once{' in each job' * several}" if throttle else "")
             + (f", time limit {limit}" if limit else ", time limit as usual on this partition"),
-            f"what the tasks say: {planned.path.with_name(planned.path.stem)}-{job}_*.log",
+            *(f"what the tasks say: {one.path.with_suffix('')}-{one.job}_*.log" for one in done),
         ]
 
-    def _planned(self, runs: Sequence[Run], root: Path, name: str) -> Submission:
-        root = root.absolute()
-        return submitted.planned(root, name, self._tasks(runs), self.at_once, self.most)
+    def _planned(self, tasks: Sequence[Sequence[Run]], root: Path, name: str) -> Submission:
+        return submitted.planned(root.absolute(), name, tasks, self.at_once, self.most)
 
     def _tasks(self, runs: Sequence[Run]) -> list[list[Run]]:
         """Seeds of one variant in one task where they are trained as one model."""
@@ -109,56 +111,62 @@ class Slurm:
                 tasks.append(list(unit))
         return tasks
 
-    def _time(self, runs: Sequence[Run]) -> str:
-        """The time limit that is asked for; empty where nothing tells."""
-        if self.settings.time:
-            return self.settings.time
-        share = Local(self.jobs, None, (), self.stack)
-        try:
-            each = [estimate.seconds(task, share) for task in self._tasks(runs)]
-        except UserError:  # this machine lacks the device
-            return ""
-        known = [seconds for seconds in each if seconds is not None]
-        if len(known) < len(each) or not known:
-            return ""
-        steps = -(-(max(known) * _MARGIN + _START + self.settings.margin) // _STEP)
-        minutes = int(steps * _STEP / 60)
-        return f"{minutes // 60:02}:{minutes % 60:02}:00"
+    def _limits(self) -> Limits:
+        """Of the partition, of which the environment has the last word."""
+        if any(option.startswith(("-p", "--partition")) for option in self.settings.sbatch):
+            return replace(limits.asked(None), seconds=None)  # which one is sbatch's to read
+        return limits.asked(os.environ.get("SBATCH_PARTITION") or self.settings.partition)
 
-    def _script(self, planned: Submission, limit: str) -> str:
-        asked, last = self.settings, len(planned.tasks) - 1
-        throttle = f"%{asked.throttle}" if asked.throttle else ""
-        log = planned.path.with_suffix("")
-        options = {
-            "job-name": planned.path.stem,
-            "array": f"0-{last}{throttle}",
-            "output": f"{str(log).replace('%', '%%')}-%A_%a.log",
-            "open-mode": "append",
-            "signal": f"B:USR1@{asked.margin}",
-            "account": asked.account,
-            "partition": asked.partition,
-            "constraint": asked.constraint,
-            "time": limit,
-            "cpus-per-task": asked.cpus,
-            "gres": f"gpu:{asked.gpus}" if asked.gpus else None,
-            "mem": asked.memory,
-        }
-        given = [f"--{key}={_quoted(str(value))}" for key, value in options.items() if value]
-        names = ("BENCH_RUNS", "BENCH_DATA", STUDY, ENVIRONMENT, "PYTHONPATH")
-        exports = {name: os.environ[name] for name in names if os.environ.get(name)}
-        python = shlex.quote(asked.python or sys.executable)
-        command = f"{python} -m deepset_bench.sweep.executors.task {shlex.quote(str(planned.path))}"
-        return "\n".join(
-            [
-                "#!/bin/bash",
-                *(f"#SBATCH {option}" for option in [*given, "--requeue", *asked.sbatch]),
-                f"cd {shlex.quote(str(Path.cwd()))}",
-                *(f"export {name}={shlex.quote(value)}" for name, value in exports.items()),
-                *asked.setup,
-                f"exec {command}",
-                "",
-            ]
-        )
+    def _time(self, runs: Sequence[Run], longest: int | None) -> str:
+        """The time limit that is asked for; empty where nothing tells.
+
+        Args:
+            runs: of all tasks.
+            longest: seconds that the partition allows; None for no limit.
+
+        Raises:
+            UserError: the one that was asked for is longer, or none is left beside the margin.
+        """
+        margin, time = self.settings.margin, self.settings.time
+        if time is None:
+            measured = self._measured(runs)
+            if measured is None:
+                return ""
+            limit = min(measured, measured if longest is None else longest)
+            time = limits.written(limit)
+        else:
+            known = limits.seconds(time)
+            if known is None:  # unlimited, or a slip, which sbatch names
+                return time
+            if longest is not None and known > longest:
+                raise UserError(
+                    f"executor.time={time}: this partition ends tasks after "
+                    f"{limits.written(longest)}; give no more than that: runs that do not end in "
+                    "time go on from their checkpoints"
+                )
+            limit = known
+        if limit <= margin:
+            raise UserError(
+                f"executor.margin={margin}: runs stop so many seconds before the time limit, "
+                f"{time}; give a smaller margin or a longer time"
+            )
+        return time
+
+    def _measured(self, runs: Sequence[Run]) -> int | None:
+        """Seconds for the longest task, by what done runs took; None where none tells."""
+        share = Local(self.jobs, None, (), self.stack)
+        longest = 0.0
+        paces = estimate.measured(runs)
+        for task in self._tasks(runs):
+            try:
+                each = estimate.seconds(task, share, paces)
+            except UserError:  # this machine lacks the device
+                return None
+            if each is None:
+                return None
+            longest = max(longest, each)
+        asked = longest * _MARGIN + _START + self.settings.margin
+        return -(-int(asked) // _STEP) * _STEP
 
 
 @executor("slurm")
@@ -196,8 +204,19 @@ def slurm(
     return Slurm(found, jobs, stack)
 
 
-def _quoted(text: str) -> str:
-    """As sbatch reads options in a script: within double quotes a backslash is an escape."""
-    if all(character.isalnum() or character in "-_./:%,@+=[]&|" for character in text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _submitted(planned: Submission, text: str) -> Submission:
+    """Submit one array; its file is there first, for a task may start before sbatch has ended."""
+    planned.write()
+    try:
+        said = queue.told(["sbatch", "--parsable"], text)
+    except BaseException:
+        planned.path.unlink()
+        raise
+    one = replace(planned, job=said.strip().partition(";")[0])
+    one.write()
+    return one
+
+
+def _jobs(each: Sequence[Submission]) -> str:
+    """`job 7`, or `jobs 7, 8`."""
+    return f"job{'s' * (len(each) > 1)} {', '.join(one.job for one in each)}"
