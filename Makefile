@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kernels wheel engines docs bench results clean
+.PHONY: help demo test kill soak kernels wheel engines docs bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -19,6 +19,14 @@ test: $(VENV)/ready  ## Lint, check types and run the tests
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
 	@echo "make test took $$(( $$(date +%s) - $(STARTED) )) s"
+
+MOMENTS ?= 20
+kill: $(VENV)/ready  ## Kill runs and fail commands at many moments; MOMENTS=20 of each kind
+	$(BIN)/python -m tests.kill --moments $(MOMENTS)
+
+MINUTES ?= 120
+soak: $(VENV)/ready  ## Sweep 500 short runs again and again for MINUTES=120
+	$(BIN)/python -m benchmarks soak --minutes $(MINUTES)
 
 # Plain kernels round as no current processor does; --perturb adds what a few steps make of it.
 NUMERIC = tests/model/test_d*.py tests/training/test_train.py tests/training/test_stacked.py \

@@ -2,8 +2,8 @@
 
 `python -m benchmarks sound` examines sets that have nothing wrong instead, `detection` sets whose
 labels are wrong, and `identities` sets whose geometries or names are, `gpu` measures a GPU,
-`selection` which epoch of a run to keep and `random_split` what a split leaks; each has options of
-its own.
+`selection` which epoch of a run to keep and `random_split` what a split leaks, and `soak` watches
+sweeps of many runs; each has options of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAMES = (
     "many",
     "thousand",
 )
-OTHERS = ("gpu", "sound", "detection", "identities", "selection", "random_split")
+OTHERS = ("gpu", "sound", "detection", "identities", "selection", "random_split", "soak")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 

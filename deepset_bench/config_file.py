@@ -120,7 +120,7 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
         content = OmegaConf.load(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; name the folder of a trained run") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
     try:
         if not isinstance(content, DictConfig):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +15,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from deepset_bench.errors import UserError
-from deepset_bench.surroundings import visible
+from deepset_bench.surroundings import of_file, visible
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE = Path(__file__).resolve().parent
 _NAME = "deepset_bench"  # of the program's folders among those of the user
+_UNFINISHED = ".bench-unfinished"
+"""How the names end of what nobody may count on yet."""
+_ABANDONED = 7 * 86_400.0
+"""Seconds after which what is unfinished is that of a process that was killed."""
 
 
 def resource(name: str) -> Path:
@@ -140,37 +146,78 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO]:
         with naming(path), path.open(mode, **text) as stream:
             yield stream
         return
+    name = ""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    temporary = Path(name)
-    try:
-        with naming(path), os.fdopen(descriptor, mode, **text) as stream:
+        descriptor, name = tempfile.mkstemp(_UNFINISHED, f".{path.name[:50]}.", path.parent)
+        with os.fdopen(descriptor, mode, **text) as stream:
+            tidy(path.parent, os.fstat(descriptor).st_mtime - _ABANDONED)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         # mkstemp makes files private; results are to be shared like any other file.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+        sync(path.parent)
+    except BaseException as error:
+        if isinstance(error, OSError) and (not name or error.filename in (None, name)):
+            error.filename = str(path)  # nobody knows the other one
+        if name:
+            with suppress(OSError):  # it has its place, or nothing can be changed any more
+                Path(name).unlink()
         raise
+
+
+def unfinished(home: Path, name: str = "") -> Path:
+    """A new folder below `home`, whose name says that nobody may count on it."""
+    made = Path(tempfile.mkdtemp(_UNFINISHED, f".{name}.", home))
+    tidy(home, made.stat().st_mtime - _ABANDONED)
+    return made
+
+
+@contextmanager
+def unfinished_folder(home: Path, name: str = "") -> Iterator[Path]:
+    """The same for what is to be moved away when it is whole; gone afterwards."""
+    made = unfinished(home, name)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def tidy(folder: Path, before: float = math.inf) -> None:
+    """Remove what writing into a folder left unfinished, because its process was killed.
+
+    Args:
+        folder: whose own files and folders are looked at.
+        before: seconds by the clock of the file system; what was changed since may be another
+            process's that goes on.
+    """
+    for path in folder.glob(f".*{_UNFINISHED}"):
+        with suppress(OSError):  # gone meanwhile, or not ours
+            if path.lstat().st_mtime >= before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Have the content of a file, or the names in a folder, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def digest(paths: Iterable[Path], algorithm: str = "sha256") -> str:
     """The checksum of files one after another, as if they were one, in hexadecimal.
 
     Raises:
-        UserError: a file is absent or cannot be read.
+        UserError: a file is absent.
     """
     found = hashlib.new(algorithm, usedforsecurity=False)
     for path in paths:
@@ -179,7 +226,7 @@ def digest(paths: Iterable[Path], algorithm: str = "sha256") -> str:
                 while block := stream.read(2**20):
                     found.update(block)
         except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+            raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
     return found.hexdigest()
 
 

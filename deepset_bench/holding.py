@@ -2,8 +2,8 @@
 
 Between processes of one machine the lock (`flock`) tells, at once. File systems of clusters may
 keep it to one node, or have none. So whoever holds a run also says who they are in a file that they
-touch twice a minute: another node leaves the run alone until that file is five minutes old. A job
-that was put back into the queue takes what it held before over at once.
+touch twice a minute: another node leaves the run alone until that file is five minutes old, by the
+clock of the file system. A job that was put back into the queue takes over what it held at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
+
+from deepset_bench.files import unfinished_folder
 
 LOCK, HELD = ".lock", ".held"
 BEAT, DEAD = 30.0, 300.0
@@ -45,7 +47,7 @@ class Hold(AbstractContextManager["Hold"]):
         self._path = folder / HELD
         self._said = json.dumps(_myself())
         try:
-            if holder(folder, locks=self._lock is not None):
+            if holder(folder, locks=self._lock is not None, now=_now(self._lock)):
                 raise BlockingIOError(errno.EAGAIN, "held by another node", str(folder))
             self._say()
         except BaseException:
@@ -99,14 +101,15 @@ def is_held(folder: Path) -> bool:
     return bool(holder(folder, locks=locks))
 
 
-def holder(folder: Path, *, locks: bool = True) -> str:
+def holder(folder: Path, *, locks: bool = True, now: float | None = None) -> str:
     """The node whose process holds a folder by its heartbeat; empty where none does.
 
     Args:
         folder: a run's.
         locks: whether the lock is free and would tell of a process of this machine.
+        now: see `heartbeat`.
     """
-    them = heartbeat(folder)
+    them = heartbeat(folder, now)
     if not them or (them["job"] and them["job"] == os.environ.get("SLURM_JOB_ID")):
         return ""
     if them["host"] == socket.gethostname():
@@ -120,11 +123,18 @@ def elsewhere(folder: Path) -> str:
     return "" if node == socket.gethostname() else node
 
 
-def heartbeat(folder: Path) -> dict[str, Any]:
-    """`host`, `node`, `pid` and `job` of who touched a folder lately; empty where nobody did."""
-    path = folder / HELD
+def heartbeat(folder: Path, now: float | None = None) -> dict[str, Any]:
+    """`host`, `node`, `pid` and `job` of who touched a folder lately; empty where nobody did.
+
+    Args:
+        folder: a run's.
+        now: by the clock that the times of its files are of; None for this machine's, which may
+            be another.
+    """
+    path, now = folder / HELD, time.time() if now is None else now
     try:
-        if time.time() - path.stat().st_mtime > DEAD:
+        # Nor can a time that is to come be a living one's: a clock was put back.
+        if abs(now - path.stat().st_mtime) > DEAD:
             return {}
         them = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -143,20 +153,16 @@ def try_locks(folder: Path) -> str:
     Returns:
         What that means, in one line; empty where they work.
     """
-    path = folder / f".locks-{socket.gethostname()}-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as stream:
+        with unfinished_folder(folder, "locks") as place, (place / LOCK).open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            command = [sys.executable, "-S", "-E", "-c", _TRY, str(path)]
+            command = [sys.executable, "-S", "-E", "-c", _TRY, stream.name]
             works = subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode != 0
     except OSError as error:
         if error.errno not in _UNKNOWN:
             return ""  # a folder that cannot be written to is said where it matters
         works = False
-    finally:
-        with suppress(OSError):
-            path.unlink()
     if works:
         return ""
     os.environ[_NONE] = "1"
@@ -214,6 +220,17 @@ def _locked(path: Path) -> int | None:
                 return None
             raise
     return None
+
+
+def _now(lock: int | None) -> float | None:
+    """The time by the clock of the file system, which may be that of another machine."""
+    if lock is None:
+        return None
+    try:
+        os.utime(lock)
+        return os.fstat(lock).st_mtime
+    except OSError:  # not on every system, nor of another user's file
+        return None
 
 
 def _myself() -> dict[str, Any]:

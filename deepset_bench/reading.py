@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from deepset_bench.errors import UserError, nearest
+from deepset_bench.surroundings import of_file
 
 DAMAGED = "damaged"
 Kinds = dict[str, type | tuple[type, ...]]
@@ -26,10 +27,8 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml_of(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
 
 
 def yaml_of(text: str) -> Any:

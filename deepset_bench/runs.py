@@ -21,7 +21,7 @@ from deepset_bench import holding, registry, replicate, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
-from deepset_bench.files import digest, expanded, naming, write_text
+from deepset_bench.files import digest, expanded, naming, sync, tidy, write_text
 from deepset_bench.reading import read_json, yaml_of
 from deepset_bench.record import (
     CONFIG,
@@ -45,8 +45,8 @@ LOCK = holding.LOCK
 ML_FLOW, STORE = "mlflow/run-id", "mlruns"
 """A file with the run's name in MLflow; the folder among the runs where MLflow keeps its own."""
 _FILES = (
-    *(CONFIG, "split.npz", METRICS, "last.pt", "best.pt", "log.txt", "held_out.npz"),
-    *(STATUS, RESULT),
+    *(CONFIG, "split.npz", METRICS, "last.pt", "last.next.pt", "best.pt"),
+    *("log.txt", "held_out.npz", STATUS, RESULT),
 )
 RECORDS = (STATUS, RESULT)
 """Files that make a folder a run's."""
@@ -225,7 +225,7 @@ class RunFolder(RunRecord):
 
     def clear(self) -> None:
         """Forget the run: delete what the program made, and no other file; the lock stays."""
-        self.tidy()
+        tidy(self.path)
         made = [path for pattern in _MADE for path in self.path.glob(pattern)]
         for entry in (path for path in made if not self._is_linked(path.parent)):
             if entry.is_dir() and not entry.is_symlink():
@@ -243,16 +243,10 @@ class RunFolder(RunRecord):
         way = [folder, *folder.parents]
         return any(place.is_symlink() for place in way[: way.index(self.path)])
 
-    def tidy(self) -> None:
-        """Delete the temporary files of writes that were killed."""
-        for entry in [path for name in _FILES for path in self.path.glob(f".{name}.*")]:
-            entry.unlink()
-
     def sync_metrics(self) -> None:
         """Have the rows of metrics.csv on disk before a checkpoint counts them."""
         if self.metrics.exists():
-            with self.metrics.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(self.metrics)
 
     def say(self, line: str) -> None:
         """Append one line to log.txt."""

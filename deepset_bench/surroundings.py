@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deepset_bench import __version__
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, one_line
 
 _PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
 """What numbers are computed with."""
@@ -82,6 +82,7 @@ _REMEDIES = {
     errno.EIO: _AGAIN,
     errno.ESTALE: _AGAIN,
 }
+_MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 # PyTorch's errors have no types of their own.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _TAKEN = "wait for the program that holds the GPU, or name another in CUDA_VISIBLE_DEVICES"
@@ -138,6 +139,20 @@ def failure(error: BaseException) -> str | None:
     if "can't start new thread" in said:
         return _line("", said, _PROCESSES)
     return None
+
+
+def of_file(path: Path, error: Exception) -> str:
+    """What an error says of the content of a file, or that a person named another by mistake.
+
+    Raises:
+        OSError: the error itself, which says something of the machine and nothing of the file.
+    """
+    if not isinstance(error, OSError) or error.errno is None:
+        return one_line(error)
+    if error.errno not in _MISNAMED:
+        error.filename = error.filename or str(path)  # a failed read names none
+        raise error
+    return error.strerror or one_line(error)
 
 
 def versions() -> dict[str, str]:

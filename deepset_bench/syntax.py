@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.definition import KINDS, TAKES, Option, Variant
-from deepset_bench.errors import UserError, nearest, one_line
+from deepset_bench.errors import UserError, nearest
+from deepset_bench.surroundings import of_file
 
 _TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 
@@ -71,7 +72,7 @@ def _parsed(file: Path) -> ast.Module:
     except SyntaxError as error:
         raise UserError(f"{file}, line {error.lineno}: {error.msg}") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({one_line(error)})") from None
+        raise UserError(f"{file}: cannot be read ({of_file(file, error)})") from None
 
 
 def _last(node: ast.expr) -> str:

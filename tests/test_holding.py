@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +56,18 @@ def test_another_node_holds_a_folder_until_its_heart_stops(folder):
     assert not is_held(folder)
     with RunFolder(folder).lock():
         assert is_held(folder)
+
+
+def test_the_clock_of_the_file_system_tells(folder, monkeypatch):
+    """A machine whose clock is wrong takes no run from a living one, nor waits for a dead one."""
+    beats(folder)
+    wrong = SimpleNamespace(time=lambda: 0.0, monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr(holding, "time", wrong)
+    with pytest.raises(Busy):
+        RunFolder(folder).lock()
+    beats(folder, age=-1e6)  # the clock was put back
+    with RunFolder(folder).lock():
+        pass
 
 
 def test_a_requeued_job_takes_over_what_it_held(folder, monkeypatch):

@@ -8,10 +8,8 @@ frames. An imported set also has a Hydra option file, so that `data=NAME` compos
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +27,8 @@ from deepset_bench.files import (
     data_place,
     digest,
     resource,
+    sync,
+    unfinished_folder,
     write_text,
 )
 from deepset_bench.molecules import mapped
@@ -45,6 +45,7 @@ _RESERVED = (_CONF, "cache", "downloads")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FRAMES, _SHEET, _LOCK = "frames.npz", "datasheet.yaml", ".lock"
 _LARGE, _SUMMED = "frames", ".summed.json"
+_REPLACED = ".replaced"  # where the set that an import replaces is meanwhile
 
 
 def names() -> list[str]:
@@ -173,42 +174,61 @@ def register(name: str, frames: Frames, datasheet: Mapping[str, Any], force: boo
     home = data_home()
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / _LOCK):  # of two imports of one new name, one is refused
+        _put_back(home, name)
         check_new(name, force)
-        return _register(home, name, frames, datasheet)
+        with unfinished_folder(home, name) as place:
+            try:
+                _register(home, name, place, frames, datasheet)
+            finally:
+                _put_back(home, name)
+        return home / name
 
 
-def _register(home: Path, name: str, frames: Frames, datasheet: Mapping[str, Any]) -> Path:
-    staging = Path(tempfile.mkdtemp(dir=home, prefix=f".{name}."))
-    new, old = staging / "new", staging / "old"
-    try:
-        if mapped.is_large(frames):
-            mapped.write(new / _LARGE, frames.pieces())
-            for array in mapped.files(new / _LARGE):
-                _sync(array)
-        else:
-            frames.save(new / _FRAMES)
-        sheet = {
-            **datasheet,
-            "name": name,
-            "frames": len(frames),
-            "atoms": len(frames.numbers),
-            "sha256": _sum(new),
-        }
-        write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
-        # Before the set: an option without its set is an unknown name, a set without its option
-        # could not be chosen.
-        write_text(home / _CONF / "data" / f"{name}.yaml", _option(name, len(divisible(frames))))
-        if (home / name).exists():
-            (home / name).rename(old)
-        new.rename(home / name)
-        _sync(home)
-    except BaseException:
-        if old.exists() and not (home / name).exists():
-            old.rename(home / name)
-        raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return home / name
+def _register(
+    home: Path, name: str, place: Path, frames: Frames, datasheet: Mapping[str, Any]
+) -> None:
+    """Make the set in `place`, then let it take that of an earlier one; see `_put_back`."""
+    new, option = place / "new", _option_file(home, name)
+    if mapped.is_large(frames):
+        mapped.write(new / _LARGE, frames.pieces())
+        for array in mapped.files(new / _LARGE):
+            sync(array)
+    else:
+        frames.save(new / _FRAMES)
+    sheet = {
+        **datasheet,
+        "name": name,
+        "frames": len(frames),
+        "atoms": len(frames.numbers),
+        "sha256": _sum(new),
+    }
+    write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
+    if (home / name).exists():
+        (home / _REPLACED).mkdir(exist_ok=True)
+        if option.exists():
+            shutil.copyfile(option, home / _REPLACED / option.name)
+        (home / name).rename(home / _REPLACED / name)
+    # Before the set: an option without its set is an unknown name, a set without its option could
+    # not be chosen.
+    write_text(option, _option(name, len(divisible(frames))))
+    new.rename(home / name)
+    sync(home)
+
+
+def _put_back(home: Path, name: str) -> None:
+    """Restore the set that an import was replacing when it failed or was killed; else forget it.
+
+    To be called by who has the lock.
+    """
+    old, option = home / _REPLACED / name, home / _REPLACED / f"{name}.yaml"
+    if old.exists() and not (home / name).exists():
+        if option.exists():
+            option.replace(_option_file(home, name))
+        old.rename(home / name)
+    option.unlink(missing_ok=True)
+    shutil.rmtree(old, ignore_errors=True)
+    with suppress(OSError):  # there was none, or there is another's
+        old.parent.rmdir()
 
 
 def _is_value(name: str) -> bool:
@@ -233,15 +253,13 @@ def _option(name: str, n_frames: int) -> str:
     return yaml.safe_dump(option, sort_keys=False)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _option_file(home: Path, name: str) -> Path:
+    return home / _CONF / "data" / f"{name}.yaml"
 
 
 def _folder(name: str) -> Path:
+    if name not in names():
+        _restore(name)
     if name not in names():
         known = nearest(name, names()) if names() else "there are none yet"
         raise UserError(f"unknown data set '{name}'; {known}")
@@ -249,6 +267,14 @@ def _folder(name: str) -> Path:
         return resource("datasets") / name
     of_studies = (home / name for home in of_study("datasets") if (home / name / _SHEET).is_file())
     return next(of_studies, data_place(name))
+
+
+def _restore(name: str) -> None:
+    """See `_put_back`; once no import goes on."""
+    for home in data_homes() if _NAME.fullmatch(name) else ():
+        if (home / _REPLACED / name).exists():
+            with suppress(OSError), FileLock(home / _LOCK):  # or not ours to write
+                _put_back(home, name)
 
 
 def _remedy(name: str) -> str:

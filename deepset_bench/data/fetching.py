@@ -34,6 +34,7 @@ from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import atomic_write, data_place, digest, resource
 from deepset_bench.readers.options import Options
 from deepset_bench.readers.sources import natural
+from deepset_bench.surroundings import of_file
 
 REMOTE = resource("datasets") / "remote.yaml"
 
@@ -134,8 +135,9 @@ def _joined(archive: Path, patterns: dict[str, str]) -> dict[str, bytes]:
                     if fnmatch(path, pattern) and (file := stream.extractfile(member)):
                         found[role][path] = file.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        archive.unlink()
-        raise UserError(f"{archive}: is damaged ({error}) and was removed; try again") from None
+        said = of_file(archive, error)
+        archive.unlink(missing_ok=True)
+        raise UserError(f"{archive}: is damaged ({said}) and was removed; try again") from None
     return {
         role: b"".join(parts[path] for path in sorted(parts, key=natural))
         for role, parts in found.items()

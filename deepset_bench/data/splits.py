@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import atomic_write
 from deepset_bench.molecules.frames import Frames, IntArray
+from deepset_bench.surroundings import of_file
 
 # Keeps the stream of a split apart from every other use of the same seed.
 _STREAM = 0x5B117
@@ -73,7 +74,8 @@ class Split:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:
-            raise UserError(f"{path}: not a readable split ({error})") from None
+            said = of_file(path, error)
+            raise UserError(f"{path}: not a readable split ({said})") from None
 
 
 def divisible(frames: Frames, rows: IntArray | slice = slice(None)) -> IntArray:

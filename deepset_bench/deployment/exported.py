@@ -25,6 +25,7 @@ from deepset_bench.deployment import packages, program
 from deepset_bench.deployment.domain import Domain
 from deepset_bench.deployment.function import EnergiesAndForces
 from deepset_bench.errors import UserError, one_line
+from deepset_bench.surroundings import of_file
 
 FACTS, CARD = "extra/deepset_bench.json", "extra/MODEL_CARD.md"
 PORTABLE = "portable/program.pt2"
@@ -166,7 +167,7 @@ def read(path: Path) -> Opened:
             facts = json.loads(archive.read(parts[FACTS]))
             portable = archive.read(parts[PORTABLE])
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
     except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError) as error:
         raise _damaged(path, one_line(error)) from None
     if not isinstance(facts, dict):

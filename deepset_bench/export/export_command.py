@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from deepset_bench.export.self_test import (
     of_package,
     own_frames,
 )
-from deepset_bench.files import check_writable, expanded, write_text
+from deepset_bench.files import check_writable, expanded, sync, unfinished_folder, write_text
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import named_run
 
@@ -48,11 +46,10 @@ def export(run: Path, file: Path, form: str, precision: str, runs_dir: Path | No
     frames = own_frames(ensemble)
     known = facts(ensemble.members[0], made, precision)
     console = Console()
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export.") as folder:
-        whole = Path(folder) / file.name
+    with unfinished_folder(file.parent, "export") as folder:
+        whole = folder / file.name
         found, text = write(whole, made, ensemble, frames, known, console)
-        with whole.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(whole)
         whole.replace(file)
     write_text(file.with_name(NAME), text)
     console.print(found.words, soft_wrap=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from deepset_bench.errors import UserError, nearest
+from deepset_bench.surroundings import of_file
 
 # Each kind of sampling, with the fields of the recipe that it alone reads.
 SAMPLING: dict[str, tuple[str, ...]] = {
@@ -154,5 +155,5 @@ def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -15,6 +15,7 @@ from deepset_bench.generation.recipe import Recipe
 from deepset_bench.generation.simulation import Simulation
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.surroundings import of_file
 
 CHECKPOINT_EVERY = 2.0
 """Seconds between two checkpoints; what an interruption loses."""
@@ -114,7 +115,8 @@ def _go_on(path: Path, simulation: Simulation, record: dict[str, FloatArray]) ->
         with np.load(path, allow_pickle=False) as file:
             stored = dict(file)
     except Exception as error:
-        raise UserError(f"{path}: is damaged ({error}); delete it to start again") from None
+        said = of_file(path, error)
+        raise UserError(f"{path}: is damaged ({said}); delete it to start again") from None
     for label, values in record.items():
         values[: len(stored[label])] = stored[label]
     simulation.restore(stored)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, chosen
 from deepset_bench.files import atomic_write
+from deepset_bench.surroundings import of_file
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -285,7 +286,8 @@ class Frames:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:
-            raise UserError(f"{path}: not a readable frames file ({error})") from None
+            said = of_file(path, error)
+            raise UserError(f"{path}: not a readable frames file ({said})") from None
         names = {f.name for f in fields(cls)}
         missing = names - set(arrays) - {"bias_forces", "stress", *_NEUTRAL}
         if missing:

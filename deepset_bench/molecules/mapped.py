@@ -18,8 +18,9 @@ import numpy as np
 from numpy.lib import format as npy
 
 from deepset_bench.errors import UserError
-from deepset_bench.files import cache_home
+from deepset_bench.files import cache_home, unfinished
 from deepset_bench.molecules.frames import Frames, IntArray
+from deepset_bench.surroundings import of_file
 
 LARGE = 2_000_000
 """Atoms of a set from which on it is mapped: some 100 MB. Not more than `frames.PIECE`, so that
@@ -56,7 +57,8 @@ def load(folder: Path) -> Frames:
         }
         return Frames(**{"bias_forces": None, **arrays})
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{folder}: not readable frames ({error})") from None
+        said = of_file(folder, error)
+        raise UserError(f"{folder}: not readable frames ({said})") from None
 
 
 def write(folder: Path, pieces: Iterable[Frames]) -> None:
@@ -86,12 +88,11 @@ class Passing:
     """
 
     def __init__(self) -> None:
-        home = cache_home()
-        if home is not None:
-            home.mkdir(parents=True, exist_ok=True)
-        place = tempfile.mkdtemp(dir=home)
+        home = cache_home() or Path(tempfile.gettempdir())
+        home.mkdir(parents=True, exist_ok=True)
+        place = unfinished(home)
         self._gone = weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        self._folder = Path(place) / "frames"
+        self._folder = place / "frames"
         self._writing = _Writing(self._folder)
 
     def add(self, piece: Frames, kinds: Sequence[Hashable], which: IntArray) -> None:

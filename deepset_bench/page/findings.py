@@ -20,6 +20,7 @@ from deepset_bench.errors import UserError, one_line
 from deepset_bench.page.comparing import Facts, many, percent
 from deepset_bench.study.tables import Table
 from deepset_bench.study.verdict import WORDS
+from deepset_bench.surroundings import of_file
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
 
@@ -95,7 +96,7 @@ def template(path: Path) -> Template:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
+        raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
     return environment.from_string(text)
 
 

@@ -140,7 +140,7 @@ def _images(path: Path, kind: str, stop: int | None, metadata: dict[str, Any]) -
                 m += 1
         except Exception as error:
             remedy = f", or read what comes before with --frames 1-{m}" if m else ""
-            what = f"ASE cannot read it ({reason(error)})"
+            what = f"ASE cannot read it ({reason(path, error)})"
             raise UserError(f"{path}: frame {m + 1}: {what}; write it again{remedy}") from None
 
 

@@ -72,7 +72,7 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
                 counted, units = _collect(path, _Group(file, str(path)), collector, chosen, options)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
-                f"{path}: not a readable HDF5 file ({reason(error)}); copy it again"
+                f"{path}: not a readable HDF5 file ({reason(path, error)}); copy it again"
             ) from None
     check_range(path, chosen, counted)
     return collector.reading(*file_units(path, LAYOUT, options, units))

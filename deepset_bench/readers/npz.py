@@ -117,7 +117,7 @@ def _load(path: Path, options: Options) -> tuple[list[str], dict[str, NDArray[An
                 ]
                 return list(members), {key: _array(archive, members[key]) for key in chosen}
         except Exception as error:
-            what = f"not a readable npz ({reason(error)})"
+            what = f"not a readable npz ({reason(path, error)})"
             raise UserError(f"{path}: {what}; copy the file again") from None
 
 

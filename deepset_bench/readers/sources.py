@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.files import naming
+from deepset_bench.surroundings import of_file
 
 _LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
 _DENSEST = 1000  # times its size, which no trajectory is packed to; a bomb is
@@ -141,7 +142,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
             "pip install 'deepset-bench[zstd]'; or unpack it with: unzstd"
         ) from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
     except (UserError, MemoryError):
         raise
     except Exception as error:  # of whichever library unpacks

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepset_bench.errors import UserError
+from deepset_bench.surroundings import of_file
 
 DROPPED = 50_000
 """Lines that were read and are kept at most."""
@@ -142,8 +143,13 @@ def shown(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def reason(error: Exception) -> str:
-    """What another library says of a damaged file, short and on one line."""
+def reason(path: Path, error: Exception) -> str:
+    """What another library says of a damaged file, short and on one line.
+
+    Raises:
+        OSError: see `of_file`.
+    """
+    of_file(path, error)
     return printable(" ".join(f"{type(error).__name__}: {error}"[:200].split()))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from deepset_bench.errors import UserError, one_line, require
 from deepset_bench.files import atomic_write
+from deepset_bench.surroundings import of_file
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 VERSION = 1
@@ -85,10 +86,8 @@ def read(file: Path, known: Callable[[str], bool], needed: Sequence[str]) -> Row
         lines = (_from_parquet if ending(file) == ".parquet" else _from_csv)(file)
         header = next(lines, [])
         rows = list(lines)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except (EOFError, ValueError, csv.Error) as error:
-        raise UserError(f"{file}: cannot be read ({one_line(error)})") from None
+    except (OSError, EOFError, ValueError, csv.Error) as error:
+        raise UserError(f"{file}: cannot be read ({of_file(file, error)})") from None
     for name in (_VERSION_COLUMN, *needed):
         if header.count(name) != 1:
             many = "has no" if name not in header else "has more than one"

@@ -22,6 +22,7 @@ from deepset_bench.files import atomic_write
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.scoring.scored import Labels, Predictions
+from deepset_bench.surroundings import of_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,8 @@ class FrameErrors:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; a run writes it when it ends") from None
         except Exception as error:
-            raise UserError(f"{path}: not readable errors of frames ({error})") from None
+            said = of_file(path, error)
+            raise UserError(f"{path}: not readable errors of frames ({said})") from None
         if lengths != {(len(found),)}:
             raise UserError(f"{path}: not readable errors of frames (of several lengths)")
         return found

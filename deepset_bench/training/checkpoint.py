@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from deepset_bench.errors import UserError, one_line
-from deepset_bench.files import atomic_write
+from deepset_bench.errors import UserError
+from deepset_bench.files import atomic_write, sync
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.reading import Kinds, lacking
+from deepset_bench.surroundings import of_file
 
 _REMEDY = "bench train ... --fresh trains the run again"
 _LAST: Kinds = {
@@ -33,6 +34,54 @@ def save(path: Path, content: dict[str, Any]) -> None:
         stream.write(packed.getbuffer())
 
 
+def save_together(contents: Mapping[Path, dict[str, Any]]) -> None:
+    """Write the checkpoints of runs that are trained as one, so that all or none are of an epoch.
+
+    Whenever the process is killed: each waits beside its file until all of them do, and `settle`
+    then ends what was begun.
+    """
+    if len(contents) == 1:
+        save(*next(iter(contents.items())))
+        return
+    for path, content in contents.items():
+        save(waiting(path), content)
+    for path in contents:
+        _come_in(path)
+
+
+def settle(paths: Sequence[Path]) -> None:
+    """End a `save_together` that was killed: where every run has the epoch, all get it, else none.
+
+    Args:
+        paths: of the checkpoints of the runs that go on.
+    """
+    new = [path for path in paths if waiting(path).exists()]
+    epochs = {_epochs(waiting(path) if path in new else path) for path in paths if new}
+    for path in new:
+        if len(epochs) == 1 and None not in epochs:
+            _come_in(path)
+        else:
+            waiting(path).unlink()
+
+
+def waiting(path: Path) -> Path:
+    """Where a checkpoint is until those of the runs that are trained with it are on disk, too."""
+    return path.with_suffix(f".next{path.suffix}")
+
+
+def _come_in(path: Path) -> None:
+    waiting(path).replace(path)
+    sync(path.parent)
+
+
+def _epochs(path: Path) -> int | None:
+    """Of a checkpoint; None where there is none."""
+    try:
+        return int(load_last(path, torch.device("cpu"))["epochs"])
+    except UserError:
+        return None
+
+
 def load(path: Path, device: torch.device) -> dict[str, Any]:
     """Read what `save` wrote.
 
@@ -44,10 +93,8 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         found = "" if isinstance(content, dict) else "it is not a mapping"
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; train the run first") from None
-    except PermissionError:
-        raise
     except Exception as error:  # of zip, pickle and torch, and of any text or none
-        found = one_line(error)
+        found = of_file(path, error)
     if found:
         raise UserError(f"{path}: not a readable checkpoint ({found}); {_REMEDY}")
     return dict(content)
@@ -74,7 +121,7 @@ def load_best(path: Path, device: torch.device) -> dict[str, Any]:
 def _whole(path: Path, device: torch.device, kinds: Kinds) -> dict[str, Any]:
     content = load(path, device)
     found = lacking(content, kinds)
-    if not found and content["epochs"] < 1:
+    if not found and content["epochs"] < 1 and not content.get("diverged"):
         found = f"epochs is {content['epochs']}"
     for name, value in {} if found else content["potential"].items():
         if not (isinstance(value, torch.Tensor) and bool(torch.isfinite(value).all())):

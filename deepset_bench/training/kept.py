@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.machinery import ExtensionFileLoader
@@ -23,7 +22,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from deepset_bench.errors import UserError
-from deepset_bench.files import cache_home, digest
+from deepset_bench.files import cache_home, digest, unfinished_folder
 
 MOST = 64
 """Entries that are kept, of about 1 MB each; those that were used last."""
@@ -114,8 +113,9 @@ def _found(entry: Path) -> Step | None:
 
 
 def _keep(entry: Path, library: Path, constants: list[Tensor]) -> None:
-    made = Path(tempfile.mkdtemp(dir=entry.parent, prefix="."))
-    try:
+    with unfinished_folder(entry.parent) as place:
+        made = place / entry.name
+        made.mkdir()
         shutil.copyfile(library, made / _LIBRARY)
         torch.save(constants, made / _CONSTANTS)
         checksums = {name: digest([made / name]) for name in (_LIBRARY, _CONSTANTS)}
@@ -123,9 +123,6 @@ def _keep(entry: Path, library: Path, constants: list[Tensor]) -> None:
         if entry.exists():  # damaged
             shutil.rmtree(entry)
         made.rename(entry)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
     entries = [path for path in entry.parent.iterdir() if (path / _CHECKSUM).is_file()]
     for old in sorted(entries, key=lambda path: path.stat().st_mtime)[:-MOST]:
         shutil.rmtree(old, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
@@ -53,7 +54,6 @@ class Member:
         best: what best.pt is to hold, until it is written.
         seconds: training time so far.
         share: of it, what is this run's where several are stacked, in seconds.
-        stack: runs that it is trained with, itself included.
         diverged: why the run ended early; empty while it goes on.
         say: takes a line for log.txt and whoever watches.
         computed: how its epochs were and are computed, see `computing`.
@@ -71,7 +71,6 @@ class Member:
     best: dict[str, Any] | None = None
     seconds: float = 0.0
     share: float = 0.0
-    stack: int = 1
     diverged: str = ""
     say: Callable[[str], None] = lambda _: None
     computed: list[Way] = field(default_factory=list)
@@ -86,8 +85,9 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     stopped (on the CPU, with the same number of threads), and `best.pt`, the parameters of the
     epoch that `trainer.select` chooses. They are written at the end of the first epoch that finds
     them `CHECKPOINT_SECONDS` old, of the last, and of the one in which the process is asked to stop
-    (see `stopping`). A run whose training or validation loss is NaN
-    or infinite is marked as diverged and left alone.
+    (see `stopping`); those of several runs, for all of them or for none. A run whose training or
+    validation loss is NaN or infinite is marked as diverged and left alone; it keeps its place
+    among the others, whose rounding could depend on how many they are.
 
     Args:
         members: runs of one variant at the same epoch.
@@ -117,13 +117,14 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                 ) from None
             member.epochs_done, member.lowest = saved["epochs"], saved["lowest"]
             member.seconds = saved["seconds"]
-        member.stack = len(members)
 
     mark, written = time.perf_counter(), -math.inf
-    started = mark - members[0].seconds
+    started = mark - max(member.seconds for member in members)
     if stopping.asked():
         raise stopping.Stopped
-    for epoch in range(members[0].epochs_done, trainer.epochs):
+    if all(member.diverged for member in members):
+        return
+    for epoch in range(epochs_behind(members), trainer.epochs):
         torch.manual_seed(_seed(members[0].config.seed, epoch))  # dropout
         sums = torch.zeros(len(members), 3, device=device)
         orders = [_batches(member, epoch) for member in members]
@@ -138,20 +139,18 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
         for member in members if due else ():
             member.folder.check_kept()
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
-            if member.diverged:
-                continue
-            member.diverged = _not_finite(epoch, train, val)
+            member.diverged = member.diverged or _not_finite(epoch, train, val)
             if member.diverged:
                 continue
             rates[run].epoch_ended(val.loss)
             member.epochs_done, member.seconds = epoch + 1, mark - started
             member.share += (mark - before) / len(members)
-            state = optimisation.state(run)
             ranked = rank(trainer, member.setup.baselines["val"], epoch + 1, val)
             if ranked < member.lowest:
                 member.lowest = ranked
+                found = optimisation.state(run)["potential"]
                 member.best = {
-                    "potential": {name: t.clone() for name, t in state["potential"].items()},
+                    "potential": {name: t.clone() for name, t in found.items()},
                     "reference": checkpoint.pack_reference(member.setup.reference),
                     "epochs": epoch + 1,
                     "run": member.identity,
@@ -172,28 +171,43 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
                     member.seconds,
                 )
             )
-            if due:
-                last = {
-                    **state,
-                    "rate": rates[run].state(),
-                    "epochs": epoch + 1,
-                    "lowest": member.lowest,
-                    "seconds": member.seconds,
-                    "share": member.share,
-                    "computed": member.computed,
-                    REGISTERED: member.registered,
-                    STARTED: member.started,
-                    "run": member.identity,
-                }
-                member.folder.sync_metrics()
-                checkpoint.save(member.folder.last, last)
-                written = time.perf_counter()
         if all(member.diverged for member in members):
             break
+        if due:
+            last = {}
+            for run, (member, rate) in enumerate(zip(members, rates, strict=True)):
+                member.folder.sync_metrics()
+                last[member.folder.last] = _last(member, optimisation.state(run), rate)
+            checkpoint.save_together(last)
+            written = time.perf_counter()
         if stop:
             for member in members:
                 member.say(f"stopped on request after epoch {epoch + 1}")
             raise stopping.Stopped
+
+
+def epochs_behind(members: Sequence[Member]) -> int:
+    """Epochs that a stack has behind it; one that has diverged has no part in the later ones."""
+    return max(member.epochs_done for member in members)
+
+
+def _last(member: Member, state: dict[str, Any], rate: LearningRate) -> dict[str, Any]:
+    """What last.pt holds: all that training goes on from."""
+    if member.diverged:  # what takes its place is computed, and never looked at
+        state = tree_map(lambda of: of.nan_to_num() if isinstance(of, Tensor) else of, state)
+    return {
+        **state,
+        "rate": rate.state(),
+        "epochs": member.epochs_done,
+        "lowest": member.lowest,
+        "seconds": member.seconds,
+        "share": member.share,
+        "computed": member.computed,
+        "diverged": member.diverged,
+        REGISTERED: member.registered,
+        STARTED: member.started,
+        "run": member.identity,
+    }
 
 
 def _not_finite(epoch: int, train: Measured, val: Measured) -> str:

@@ -17,6 +17,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
+from deepset_bench.files import tidy
 from deepset_bench.model.build import width_of
 from deepset_bench.model.labelled import LabelledFrames
 from deepset_bench.record import DATA, METRIC_SOURCES
@@ -26,7 +27,7 @@ from deepset_bench.stamps import REGISTERED, STARTED, Stamp
 from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import is_compiled, traceable, untested
-from deepset_bench.training.loop import Epoch, Member, fit
+from deepset_bench.training.loop import Epoch, Member, epochs_behind, fit
 from deepset_bench.training.measuring import measured
 from deepset_bench.training.more_epochs import begin_where_shorter_ended
 from deepset_bench.training.records import Recorder
@@ -75,6 +76,7 @@ def train(
     """
     outcomes: dict[int, Outcome] = {}
     with ExitStack() as stack:
+        held: list[tuple[int, Experiment, dict[str, str], RunFolder]] = []
         waiting: list[tuple[int, Member, Experiment, Mapping[str, str], Recorder]] = []
         for number, experiment in enumerate(map(with_start, experiments)):
             check_name(experiment)
@@ -86,7 +88,10 @@ def train(
                 done = not fresh and _is_done(folder, experiment, checksums)
             if done:
                 outcomes[number] = Outcome(folder, folder.result(), already_done=True)
-                continue
+            else:
+                held.append((number, experiment, checksums, folder))
+        checkpoint.settle([folder.last for *_, folder in held])
+        for number, experiment, checksums, folder in held:
             say = _both(folder, folder.say, on_note)
             member = _start(experiment, checksums, folder, registered, fresh=fresh, say=say)
             on_start(folder, member.setup)
@@ -171,7 +176,7 @@ def _start(
         member.registered, member.started = list(registered) or queued, stamps.now()
     if fresh:  # not before: what cannot be trained leaves what is there
         folder.clear()
-    folder.tidy()
+    tidy(folder.path)
     folder.write_config(experiment)
     folder.write_status("running", identity)
     setup.split.save(folder.split)
@@ -195,6 +200,7 @@ def _start(
         say(begun)
     if saved is not None:
         member.epochs_done = saved["epochs"]
+        member.diverged = str(saved.get("diverged", ""))
     if saved is not None and not begun:
         say(f"going on after epoch {member.epochs_done}")
     return member
@@ -222,7 +228,7 @@ def _groups(members: list[Member]) -> list[list[Member]]:
         obstacle = "tables of a set this large are made for each batch"
     if len({shape for part in parts for shape in part.counts}) > 1:
         obstacle = "frames of many sizes are computed in parts that differ from run to run"
-    if len({member.epochs_done for member in members}) > 1:
+    if any(one.epochs_done < epochs_behind(members) and not one.diverged for one in members):
         obstacle = "the runs were interrupted at different epochs"
     if not obstacle:
         return [members]
@@ -281,7 +287,7 @@ def _fit(members: list[Member]) -> None:
 
 def _note_way(member: Member, *, compiled: bool, stack: int) -> None:
     """Add to how a run was computed how it is from here on, and say it where that is new."""
-    if member.epochs_done == member.config.trainer.epochs:
+    if member.diverged or member.epochs_done == member.config.trainer.epochs:
         return
     now = computing.way(
         member.config, member.setup.device, member.epochs_done + 1, compiled=compiled, stack=stack
@@ -343,7 +349,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "width": width_of(member.config),
         "epochs": member.epochs_done,
         "wall_seconds": round(member.share, 3),
-        "stack": member.stack,
+        "stack": member.computed[-1]["stack"] if member.computed else 1,
         "device": setup.device.type,
         "threads": torch.get_num_threads(),
         "computed": member.computed,

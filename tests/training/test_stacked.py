@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.training import compiled, stacked
+from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.training import checkpoint, compiled, stacked
 from deepset_bench.training import train as training
 from deepset_bench.training.stacked import StackedOptimisation
 from deepset_bench.training.step import SingleOptimisation
@@ -21,12 +23,13 @@ from tests.training.test_train import Killed, stop_at
 from tests.training.tiny import (
     DEEPSET_X,
     EVEN,
+    OVERRIDES,
     SCHNET,
     assert_same_run,
-    metrics,
     prepared,
     run,
     run_seeds,
+    untimed,
 )
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -184,28 +187,61 @@ def test_what_cannot_be_stacked_is_trained_one_after_another(overrides, stacks, 
     assert "not stacked: " in together[1].folder.log.read_text()
 
 
-def test_killed_between_two_runs_checkpoints_of_an_epoch(whole, stacks):
-    """The runs then stand at different epochs and go on one after another, to the same end."""
-    rows: list[int] = []
+@pytest.mark.parametrize(("does", "times"), [("save", 2), ("_come_in", 1), ("_come_in", 2)])
+def test_killed_between_two_runs_checkpoints_of_an_epoch(does, times, whole, stacks, monkeypatch):
+    """Then all runs have the checkpoint, or none: they go on as the stack, bit for bit."""
+    do, done = getattr(checkpoint, does), []
 
-    def stop_in_the_second(row):
-        rows.append(row.epoch)
-        if rows.count(2) == 2:
-            raise Killed
+    def die(path, *content):
+        if path.name.startswith("last"):
+            done.append(path)
+            if len(done) == 3 + times:  # three are of epoch 1
+                raise Killed
+        do(path, *content)
 
-    with pytest.raises(Killed):
-        run_seeds(EVEN, seeds=SEEDS, on_epoch=stop_in_the_second)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, does, die)
+        with pytest.raises(Killed):
+            run_seeds(EVEN, seeds=SEEDS)
     cut = run_seeds(EVEN, seeds=SEEDS)
-    assert stacks == [3]
+    assert stacks == [3, 3]
     for a, b in zip(whole, cut, strict=True):
-        x, y = (metrics(o.folder) for o in (a, b))
-        pd.testing.assert_frame_equal(x[:1], y[:1])
-        assert x["epoch"].tolist() == y["epoch"].tolist()
-        assert b.result["status"] == "done"
+        assert_same_run(a.folder, b.folder)
+        assert not checkpoint.waiting(b.folder.last).exists()
 
 
-def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch):
-    """A NaN in one run's labels never reaches another's parameters."""
+def test_a_checkpoint_that_waits_is_taken_by_a_run_that_goes_on_alone():
+    with pytest.raises(Killed):
+        run_seeds(EVEN, seeds=SEEDS, on_epoch=stop_at(2))
+    first = run_folder(experiment([*OVERRIDES, EVEN, "seed=0"]))
+    first.last.rename(checkpoint.waiting(first.last))
+    epochs: list[int] = []
+    run(EVEN, "seed=0", on_epoch=lambda row: epochs.append(row.epoch))
+    assert epochs == [2, 3, 4]
+    assert not checkpoint.waiting(first.last).exists()
+
+
+def test_killed_while_results_are_written(whole, monkeypatch):
+    """What is left was of a stack of three."""
+    write = RunFolder.write_result
+
+    def die(folder, result):
+        if folder.path.name == "seed-1":
+            raise Killed
+        write(folder, result)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_result", die)
+        with pytest.raises(Killed):
+            run_seeds(EVEN, seeds=SEEDS)
+    cut = run_seeds(EVEN, seeds=SEEDS)
+    assert [outcome.already_done for outcome in cut] == [True, False, False]
+    for a, b in zip(whole, cut, strict=True):
+        assert_same_run(a.folder, b.folder)
+
+
+def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch, tmp_path):
+    """A NaN in one run's labels never reaches another's parameters, nor does it after a kill."""
     prepare = training.prepare
 
     def spoil(config, start=None):
@@ -221,3 +257,10 @@ def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch)
     assert "training loss of epoch 1 is nan" in spoilt[1].result["reason"]
     for number in (0, 2):
         assert_same_run(whole[number].folder, spoilt[number].folder)
+
+    with pytest.raises(Killed):
+        run_seeds(EVEN, f"runs_dir={tmp_path}/cut", seeds=SEEDS, on_epoch=stop_at(3))
+    cut = run_seeds(EVEN, f"runs_dir={tmp_path}/cut", seeds=SEEDS)
+    assert stacks == [3, 3, 3]
+    for a, b in zip(spoilt, cut, strict=True):
+        assert untimed(a.result) == untimed(b.result)

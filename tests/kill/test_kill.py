@@ -1,0 +1,137 @@
+"""Some moments of what `make kill` tries at many: kills, failing machines, many at once."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deepset_bench import holding
+from deepset_bench.data import catalogue
+from tests import toy
+from tests.kill import machine, resume, together
+from tests.kill.forks import CAN, WHY_NOT, Fault, Forks
+from tests.test_cli import inside
+from tests.training.tiny import asked, run
+
+pytestmark = pytest.mark.skipif(not CAN, reason=WHY_NOT)
+SEED = 7
+RESUMED = ("baseline", "report", "dropout", "DeepSet X")
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """The set `tiny`."""
+    home = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_DATA", str(home))
+        catalogue.register("tiny", toy.frames(3, 60, bias=0.5), {"method": "analytic"})
+    return home
+
+
+@pytest.fixture(scope="module")
+def made(forks, tmp_path_factory) -> machine.Place:
+    return machine.prepared(forks, tmp_path_factory.mktemp("machine") / "template")
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_run_that_is_killed_goes_on_bit_for_bit(name, forks, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", str(data))
+    case = resume.case(forks, tmp_path / "case", resume.EAGER[name])
+    assert resume.killed_in_turn(case, tmp_path / "killed", SEED + zlib.crc32(name.encode())) >= 4
+
+
+def test_seeds_of_a_stack_go_on_together_wherever_they_are_killed(
+    forks, data, tmp_path, monkeypatch
+):
+    """At each call of the second checkpoint: all of them have it, or none."""
+    monkeypatch.setenv("BENCH_DATA", str(data))
+    case = resume.case(forks, tmp_path / "case", resume.STACK)
+    calls = [n for n, call in enumerate(case.calls, 1) if "last." in call]
+    each = len(calls) // 3
+    for at in calls[each + 2 : 2 * each : 7]:
+        place = tmp_path / str(at)
+        assert case.train(place, Fault(at)).status == -9
+        assert case.train(place).status == 0
+        case.assert_same(place)
+
+
+def test_a_clock_that_jumps_changes_nothing(forks, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", str(data))
+    case = resume.case(forks, tmp_path / "case", ())
+    place = tmp_path / "place"
+    place.mkdir()
+    jumping = {"BENCH_RUNS": str(place / "runs"), "FAULT_CLOCK": "90000"}
+    ended = forks.bench(*case.words, below=place, environment=jumping)
+    assert (ended.status, ended.err) == (0, "")
+    case.assert_same(place)
+
+
+@pytest.mark.parametrize("name", ["train", "tables", "import", "results export", "register"])
+def test_a_failing_machine_is_one_line_and_costs_nothing(name, made):
+    assert [said for said in machine.problems(made, name, 5, SEED) if said] == []
+
+
+@pytest.mark.parametrize("name", ["train", "import"])
+@pytest.mark.parametrize("kilobytes", [10, 60])
+def test_a_disk_that_is_nearly_full(name, kilobytes, made, tmp_path):
+    try:
+        assert machine.on_disk_of(made, name, kilobytes, tmp_path) == ""
+    except PermissionError:
+        pytest.skip("only root can mount, and not in every container")
+
+
+@pytest.mark.parametrize("limit", [{"memory": 20 << 20}, {"files": 12}])
+def test_little_memory_and_few_files(limit, made):
+    assert machine.within(made, "train", **limit) == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "place", "expected"),
+    [
+        ("BENCH_RUNS", "own.xyz", "Not a directory"),
+        ("BENCH_RUNS", "x" * 300, "File name too long"),
+        ("BENCH_DATA", "own.xyz/data", "Not a directory"),
+    ],
+)
+def test_places_that_are_none(variable, place, expected, made):
+    where = {variable: str(made.home / place)}
+    ended = made.run(machine.COMMANDS["train"], made.home, others=where)
+    assert (ended.status, ended.err.count("\n")) == (1, 1)
+    assert expected in ended.err
+
+
+def test_of_imports_at_once_one_wins_and_the_others_say_so(forks, tmp_path):
+    assert together.imports(forks, tmp_path, 3) == [0, 2, 2]
+
+
+def test_a_set_that_is_being_replaced_is_always_there(forks, tmp_path):
+    assert [said for said in together.replaced(forks, tmp_path, 5, SEED) if said] == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_fresh_while_another_trains(monkeypatch, capsys):
+    """It deletes nothing, and says who has it."""
+    folder = run("trainer.epochs=1").folder
+    before = {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+    with holding.Hold(folder.path):
+        words = asked("trainer.epochs=1")
+        status, _, err = inside(monkeypatch, capsys, "train", *words, "--fresh")
+        assert (status, err.count("\n")) == (2, 1)
+        assert "is being trained by another process" in err
+        status, _, err = inside(monkeypatch, capsys, "sweep", *words, "--fresh", "--no-wait")
+        assert (status, err) == (0, "")
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_sweeps_at_once_of_which_one_is_killed(forks, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", str(data))
+    together.sweeps(forks, tmp_path, 3, 1, 2, SEED)
