@@ -261,6 +261,9 @@ def _folder(name: str) -> Path:
     if name not in names():
         _restore(name)
     if name not in names():
+        for conf in of_study(_CONF):
+            if (option := conf / "data" / f"{name}.yaml").is_file():
+                raise UserError(f"the frames of '{name}' are not here; {option} says where from")
         known = nearest(name, names()) if names() else "there are none yet"
         raise UserError(f"unknown data set '{name}'; {known}")
     if is_shipped(name):

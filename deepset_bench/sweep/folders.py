@@ -62,9 +62,9 @@ def enter(words: list[str]) -> None:
     """
     for word in words:
         path = Path(word)
-        folder = path if path.is_dir() else path.parent
-        named = path.is_dir() or (path.suffix == ".yaml" and path.is_file())
-        if named and (folder / SHEET).is_file():
+        is_sheet = path.suffix == ".yaml" and path.is_file()
+        folder = path.parent if is_sheet else of_word(word)
+        if folder and folder != usual() and (folder / SHEET).is_file():
             os.environ[STUDY] = str(folder.resolve())
             return
     if Path(SHEET).is_file() and not os.environ.get(STUDY):
