@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from deepset_bench.surroundings import STUDY
@@ -19,5 +21,4 @@ def test_a_study_of_the_program_has_its_options_wherever_one_stands(
     assert err.startswith("error: the frames of 'report-but-2-ene")
     assert err.endswith(".yaml says where from\n")
     option = err.split("not here; ")[1].split(" says")[0]
-    with open(option, encoding="utf-8") as file:
-        assert "# To get it: bench data " in file.read()
+    assert "# To get it: bench data " in Path(option).read_text(encoding="utf-8")
