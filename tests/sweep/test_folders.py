@@ -1,4 +1,4 @@
-"""Which study a command line is about, and what it says of a set that the study has no frames of."""
+"""Which study a command line is about, and what is said of a set without frames."""
 
 from __future__ import annotations
 
