@@ -56,7 +56,7 @@ KINDS = {
         ("width", "layers", "basis_size"),
         True,
         {
-            **{"divisible_by": 1, "forms": ("reference",), "reads": ()},
+            **{"divisible_by": 1, "forms": ("reference",), "reads": (), "packages": ()},
             "width_key": "model.width",
         },
     ),

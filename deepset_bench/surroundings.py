@@ -16,6 +16,7 @@ import platform
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -155,12 +156,20 @@ def of_file(path: Path, error: Exception) -> str:
     return error.strerror or one_line(error)
 
 
-def versions() -> dict[str, str]:
-    """Of the program, of Python and of the packages that numbers depend on; imports none."""
-    from importlib.metadata import version
+def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+    """Of the program, of Python and of the packages that numbers depend on; imports none.
 
-    own = {"deepset-bench": __version__, "python": platform.python_version()}
-    return own | {name: version(name) for name in _PACKAGES}
+    Args:
+        packages: more of them; those that are not installed are left out.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"deepset-bench": __version__, "python": platform.python_version()}
+    found |= {name: version(name) for name in _PACKAGES}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def visible(text: str) -> str:

@@ -78,6 +78,7 @@ def model(
     forms: tuple[str, ...] = ("reference",),
     reads: tuple[str, ...] = (),
     width_key: str = "model.width",
+    packages: tuple[str, ...] = (),
 ) -> Callable[[T], T]:
     """A network: makes a module, (numbers, vectors, edge_index) -> (N,) energies; of `model`.
 
@@ -94,6 +95,7 @@ def model(
             (see `deepset_bench.model.potential`), `reference` where it has `forward`.
         reads: keys of the configuration that it reads beside its parameters.
         width_key: where its width is from.
+        packages: others whose code it is, as pip knows them; a run keeps their versions.
     """
 
     def mark(target: T) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 from deepset_bench.console import Console
 from deepset_bench.deployment import exported, program
 from deepset_bench.deployment.function import Deployed
-from deepset_bench.errors import UserError, chosen, require
+from deepset_bench.errors import UserError, chosen, one_line, require
 from deepset_bench.evaluation.deployed_runs import deployed
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.export.card import NAME, card, title
@@ -23,6 +23,7 @@ from deepset_bench.export.self_test import (
 from deepset_bench.files import check_writable, expanded, sync, unfinished_folder, write_text
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import named_run
+from deepset_bench.surroundings import failure
 
 METATOMIC = ".pt"
 """How files of metatomic end."""
@@ -67,8 +68,18 @@ def _package(
 ) -> tuple[Differences, str]:
     """A package of AOTInductor at `whole`: how it differs from the run, and its card."""
     console.print("compiling takes about a minute", style="dim")
-    graph = program.exported(made, ensemble.members[0].potential.species)
-    function = exported.write(whole, graph, known)
+    (member,) = ensemble.members
+    try:
+        graph = program.exported(made, member.potential.species)
+        function = exported.write(whole, graph, known)
+    except Exception as error:  # whatever PyTorch's exporter and compiler raise
+        if failure(error):
+            raise
+        raise UserError(
+            f"{member.folder.path}: model={member.config.model.kind} cannot be exported "
+            f"({one_line(error)}); use the run's folder itself: DeepSetCalculator of "
+            "deepset_bench.calculator takes it"
+        ) from error
     answer = of_package(exported.ExportedPotential(known, function))
     found = agreement(answer, ensemble, frames)
     known["agreement"] = found._asdict()

@@ -354,7 +354,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
         "threads": torch.get_num_threads(),
         "computed": member.computed,
         "machine": computing.machine(),
-        "versions": versions(),
+        "versions": versions(member.config.network.traits["packages"]),
         "run": member.identity,
         "variant": experiment.variant,
         STARTED: member.started,

@@ -12,8 +12,9 @@ import torch_geometric.nn.models.visnet as pyg_visnet
 
 from deepset_bench.errors import UserError
 from deepset_bench.model.batches import Tables
-from deepset_bench.model.peers import SchNet, ViSNet
+from deepset_bench.model.peers.pyg_networks import SchNet, ViSNet
 from deepset_bench.model.potential import Potential
+from deepset_bench.schema import Config
 from deepset_bench.testing import SCALE, jump_ratio, random_crystal, repeated
 from tests import toy
 from tests.model.physics import Physics, configuration, make_potential, smooth_molecule, stack
@@ -33,6 +34,16 @@ def trained(potential: Potential) -> Potential:
         for parameter in potential.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return potential
+
+
+def check_step_is_finite(potential: Potential, config: Config) -> None:
+    """The gradient of a loss by every parameter, beside padding and an isolated atom."""
+    frames = stack([smooth_molecule(5, CUTOFF, 10), toy.geometry(np.array([6]), np.zeros((1, 3)))])
+    tables = Tables.build(frames, config.cutoff, dtype=torch.float64)
+    prediction = potential.train()(tables.gather(torch.arange(2)))
+    (prediction.energy.square().sum() + prediction.forces.square().sum()).backward()
+    for name, parameter in potential.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
 
 
 @pytest.mark.parametrize("config", ["schnet", "visnet"], indirect=True)
@@ -67,14 +78,7 @@ class TestPeer(Physics):
         assert jump_ratio(potential, config, self.elements) == smooth
 
     def test_a_training_step_is_finite_beside_padding_and_isolated_atoms(self, potential, config):
-        frames = stack(
-            [smooth_molecule(5, CUTOFF, 10), toy.geometry(np.array([6]), np.zeros((1, 3)))]
-        )
-        tables = Tables.build(frames, config.cutoff, dtype=torch.float64)
-        prediction = potential.train()(tables.gather(torch.arange(2)))
-        (prediction.energy.square().sum() + prediction.forces.square().sum()).backward()
-        for name, parameter in potential.named_parameters():
-            assert parameter.grad is None or parameter.grad.isfinite().all(), name
+        check_step_is_finite(potential, config)
 
 
 def test_visnet_refuses_pairs_that_it_would_leave_out():

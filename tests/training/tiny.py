@@ -44,13 +44,13 @@ UNMOVED = ("trainer.learning_rate=1e-6", "trainer.schedule.minimum=0")
 """Parameters stay the first ones to the rate times the steps: tests of what is made of a run do not
 depend on how its training turned out, which rounding decides. DeepSet X has a fair potential all
 the same, its pairs', which linear equations give."""
-_AS_THEY_COME = ("width=128", "rbf.size=32", "gating.experts=10")  # a published network has others
+AS_THEY_COME = ("width=128", "rbf.size=32", "gating.experts=10")  # a published network has others
 DEEPSET_X = (
-    *_AS_THEY_COME,
+    *AS_THEY_COME,
     *("model=deepset_x", "model.width=8", "model.layers=2", "model.basis_size=8"),
 )
-SCHNET = (*_AS_THEY_COME, "model=schnet", "model.width=8", "model.layers=2", "model.basis_size=8")
-VISNET = (*_AS_THEY_COME, "model=visnet", "model.width=8", "model.layers=2", "model.basis_size=8")
+SCHNET = (*AS_THEY_COME, "model=schnet", "model.width=8", "model.layers=2", "model.basis_size=8")
+VISNET = (*AS_THEY_COME, "model=visnet", "model.width=8", "model.layers=2", "model.basis_size=8")
 
 
 def run(

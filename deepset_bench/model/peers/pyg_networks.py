@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.models import SchNet as PyGSchNet
 from torch_geometric.nn.models.visnet import ViSNetBlock
 
-from deepset_bench.denormals import without_tails
-from deepset_bench.errors import UserError
+from deepset_bench.model.peers.given import Given, GivenWithLoops, cut_tails
 from deepset_bench.model.readout import EquivariantReadout
 from deepset_bench.variants import model
 
@@ -37,10 +36,10 @@ class SchNet(nn.Module):
             num_interactions=layers,
             num_gaussians=basis_size,
             cutoff=cutoff,
-            interaction_graph=_Given(),
+            interaction_graph=Given(),
         )
         self.network.readout = _AtomByAtom()
-        self.network.distance_expansion.register_forward_hook(_cut_tails)
+        self.network.distance_expansion.register_forward_hook(cut_tails)
         for block in self.network.interactions:
             # The same module as block.conv.nn; after torch.func.functional_call, what is registered
             # twice holds the tensors of that call.
@@ -73,8 +72,8 @@ class ViSNet(nn.Module):
         self.representation = ViSNetBlock(
             hidden_channels=width, num_layers=layers, num_rbf=basis_size, cutoff=cutoff
         )
-        self.representation.distance = _GivenWithLoops()
-        self.representation.distance_expansion.register_forward_hook(_cut_tails)
+        self.representation.distance = GivenWithLoops("visnet")
+        self.representation.distance_expansion.register_forward_hook(cut_tails)
         self.readout = EquivariantReadout(width)
 
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
@@ -84,44 +83,9 @@ class ViSNet(nn.Module):
         return self.readout(X, V)
 
 
-Graph = tuple[Tensor, Tensor]
-"""edge_index (2, E) and vectors r_i - r_j (E, 3), in the place of a network's positions."""
-
-
-def _cut_tails(module: nn.Module, given: object, functions: Tensor) -> Tensor:
-    return without_tails(functions)
-
-
-class _Given(nn.Module):
-    """In the place of SchNet's neighbour search."""
-
-    def forward(self, graph: Graph, atoms: Tensor) -> tuple[Tensor, Tensor]:
-        """(2, E) edges and (E,) distances."""
-        edge_index, vectors = graph
-        return edge_index, vectors.norm(dim=-1)
-
-
 class _AtomByAtom(nn.Module):
     """In the place of SchNet's sum over a molecule's atoms: each atom is a molecule of its own."""
 
     def forward(self, energies: Tensor, atoms: Tensor, dim: int) -> Tensor:
         """(N, 1) as they are."""
         return energies
-
-
-class _GivenWithLoops(nn.Module):
-    """In the place of ViSNet's, where each atom is a neighbour of its own, too."""
-
-    def forward(self, graph: Graph, atoms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(2, E + N) edges, (E + N,) distances, (E + N, 3) vectors r_j - r_i."""
-        edge_index, vectors = graph
-        if bool((edge_index[0] == edge_index[1]).any()):
-            raise UserError(
-                "model=visnet leaves out pairs of an atom with an image of itself, so it takes no "
-                "cell smaller than the cutoff; choose another model or a smaller cutoff"
-            )
-        # The norm of a loop is zero and has no gradient.
-        loops = vectors.new_zeros(atoms.shape[0], 3)
-        distances = torch.cat([vectors.norm(dim=-1), loops[:, 0]])
-        edge_index = torch.cat([edge_index, atoms.expand(2, -1)], dim=1)
-        return edge_index, distances, torch.cat([-vectors, loops])

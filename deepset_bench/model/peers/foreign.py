@@ -1,0 +1,73 @@
+"""Networks of other packages made such as ours are: what their packages do beside is put back.
+
+Importing torchmd-net lowers the precision of float32 products on a GPU, importing graph-pes changes
+how this process starts others. Neither is the affair of a network.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType, ModuleType
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from deepset_bench.errors import require
+
+EXTRA = "peers"
+N = TypeVar("N", bound=nn.Module)
+
+
+def imported(module: str, without: Mapping[str, ModuleType | None] = MappingProxyType({})) -> Any:
+    """A module of an optional package, and nothing else changed in this process.
+
+    Args:
+        module: its dotted name.
+        without: modules that it is not to import, and what it finds instead; None for none.
+
+    Raises:
+        NotInstalled: names the extra.
+    """
+    stand_ins: Any = {name: one for name, one in without.items() if name not in sys.modules}
+    sys.modules |= stand_ins
+    try:
+        with _kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs are for their developers
+            return require(module, EXTRA)
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    precision, matmul = torch.get_float32_matmul_precision(), torch.backends.cuda.matmul
+    tf32, start = matmul.allow_tf32, multiprocessing.get_start_method(allow_none=True)
+    try:
+        yield
+    finally:
+        matmul.allow_tf32 = tf32
+        torch.set_float32_matmul_precision(precision)
+        multiprocessing.set_start_method(start, force=True)
+
+
+def ordinary(network: N) -> N:
+    """The network with parameters of torch's own kind, all of which are learned.
+
+    graph-pes has some that count only the elements that they have met as their numbers, and some
+    that are not to be learned, which are buffers here.
+    """
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            value = parameter.detach().clone()
+            if not parameter.requires_grad:
+                delattr(module, name)
+                module.register_buffer(name, value)
+            elif type(parameter) is not nn.Parameter:
+                setattr(module, name, nn.Parameter(value))
+    return network

@@ -1,0 +1,42 @@
+"""Networks of other packages through everything that a run goes through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from deepset_bench.calculator import DeepSetCalculator
+from deepset_bench.evaluation.check import check_run
+from deepset_bench.evaluation.ensemble import Ensemble
+from tests import toy
+from tests.model.test_foreign_peers import KINDS, TORCHMD, installed
+from tests.training.test_train import Killed, stop_at
+from tests.training.tiny import AS_THEY_COME, assert_same_run, run
+
+pytestmark = [pytest.mark.usefixtures("tiny"), installed]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_trained_goes_on_and_is_asked(kind, tmp_path):
+    """Killed and resumed it is the same run to the last bit; its forces are a function's."""
+    sizes = ("model.width=8", "model.layers=2", "model.basis_size=6", "trainer.epochs=3")
+    asked = (*AS_THEY_COME, f"model={kind}_small", *sizes)
+    whole = run(*asked, f"runs_dir={tmp_path}/whole")
+    with pytest.raises(Killed):
+        run(*asked, f"runs_dir={tmp_path}/cut", on_epoch=stop_at(3))
+    resumed = run(*asked, f"runs_dir={tmp_path}/cut")
+    assert_same_run(whole.folder, resumed.folder)
+    package = "torchmd-net" if kind in TORCHMD else "graph-pes"
+    assert package in whole.result["versions"]
+
+    folder = whole.folder.path
+    assert {f.check: f.verdict for f in check_run(folder) if f.verdict != "ok"} == {}
+    frames = toy.frames(3, 1)
+    expected = Ensemble([folder], "cpu")(frames)
+    for m, energy in enumerate(expected.energy):
+        one = frames.select([m])
+        atoms = Atoms(one.numbers, one.positions, calculator=DeepSetCalculator(folder))
+        assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-4)
+        start, end = frames.offsets[m : m + 2]
+        np.testing.assert_allclose(atoms.get_forces(), expected.forces[start:end], atol=1e-3)
