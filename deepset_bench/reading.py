@@ -85,7 +85,7 @@ def read_json(path: Path, problem: Callable[[dict[str, Any]], str], state: str) 
         problem: says what a mapping lacks; empty for nothing.
         state: the key that says how things stand.
     """
-    return json_of(lambda: path.read_text(encoding="utf-8"), path.name, problem, state)
+    return json_of(lambda: path.read_bytes().decode(), path.name, problem, state)
 
 
 def json_of(

@@ -28,7 +28,7 @@ from deepset_bench.sweep.status import Standing
 _COLOURS = {"done": "green", "failed": "red", "diverged": "magenta", "running": "cyan"}
 _ORDER = ("running", "interrupted", "damaged", "failed", "diverged", "queued", "done")
 _REFRESH = 0.5  # seconds
-_AT_ONCE = 500  # lines that are printed together, for each call takes as long as reading a run
+_AT_ONCE = 500  # lines that are printed together
 Row = tuple[str, Standing]
 
 
@@ -125,7 +125,7 @@ def show_rows(console: Console, rows: Sequence[Row]) -> None:
         return
     lines = (line(*row) for row in rows)
     while some := "\n".join(islice(lines, _AT_ONCE)):
-        console.print(some, soft_wrap=True)
+        print(visible(some), file=console.file)  # as rich does, in a tenth of its time
 
 
 @contextmanager

@@ -71,11 +71,14 @@ def standing(folder: RunRecord, epochs: int | None = None) -> Standing:
         missing = "its result.json is missing: training goes on and writes it"
         status = {"state": _INTERRUPTED, "reason": result.get("reason", missing)}
     row = last_epoch(folder) or _result(result)
+    if epochs is None:
+        done = state == result.get("status") == "done"  # and its config.yaml need not be read
+        epochs = result["epochs"] if done else _epochs(folder)
     return Standing(
         state=status.get("state", "queued"),
         reason=status.get("reason", ""),
         epoch=int(row.get(_EPOCH, 0)),
-        epochs=_epochs(folder) if epochs is None else epochs,
+        epochs=epochs,
         energy=row.get(_ENERGY),
         forces=row.get(_FORCES),
         seconds=row.get(_SECONDS, 0.0),
