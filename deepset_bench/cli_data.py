@@ -103,6 +103,13 @@ Elements = Annotated[
 Formula = Annotated[
     str | None, typer.Option(help="Read only these formulas from an HDF5 file, e.g. C4H8,C5H10.")
 ]
+EnergiesOnly = Annotated[
+    bool,
+    typer.Option(
+        "--energies-only",
+        help="The frames have energies and no forces, such as scans; runs can be scored on them.",
+    ),
+]
 Kelvin = Annotated[
     float | None,
     typer.Option(help="Electronic temperature for GFN-xTB in kelvin (default: the datasheet's)."),
@@ -150,6 +157,7 @@ def import_(
     skip_incomplete: SkipIncomplete = False,
     elements: Elements = None,
     formula: Formula = None,
+    energies_only: EnergiesOnly = False,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
     """Read files (and sets) into one new set, to be used as data=NAME."""
@@ -251,7 +259,7 @@ def _request(given: dict[str, Any]) -> Request:
         tuple(given["sources"] or ()),
         given["positions"],
         given["forces"],
-        Options(**{field.name: given[field.name] for field in fields(Options)}),
+        Options(**{one.name: given[one.name] for one in fields(Options) if one.name in given}),
         given.get("name"),
     )
 

@@ -133,13 +133,17 @@ def analyse(request: Evaluation) -> Analysis:
     """Predict the frames that are asked for."""
     ensemble = Ensemble([folder.path for folder in request.folders], request.device)
     selection = select(request.folders, ensemble.members, request.data)
-    sampling = catalogue.datasheet(selection.data).get("sampling")
+    sheet = catalogue.datasheet(selection.data)
+    sampling = sheet.get("sampling")
     first = ensemble.members[0]
     parameters = sum(p.numel() for p in first.potential.parameters())
+    forces = selection.frames.labelled_forces(first.config.condition.labels)
+    if sheet.get(catalogue.LABELS) == catalogue.ENERGIES:
+        forces = np.full_like(forces, np.nan)
     return Analysis(
         selection,
         ensemble(selection.frames),
-        selection.frames.labelled_forces(first.config.condition.labels),
+        forces,
         sampling.get("interval_fs") if isinstance(sampling, dict) else None,
         first.reference(selection.frames),
         ScoredRun(parameters, math.nan, first.config),

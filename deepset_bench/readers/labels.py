@@ -137,6 +137,10 @@ class Collector:
                 two methods, or charge or spin is impossible or contradicts itself.
         """
         m, n = len(found.index), len(found.numbers)
+        if self._options.energies_only:
+            energy, forces = self.keys(found.stored)
+            stored = {key: found.stored[key] for key in (energy,) if key in found.stored}
+            found = replace(found, stored={**stored, forces: np.zeros((m, n, 3))})
         self._total += m
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
@@ -158,7 +162,7 @@ class Collector:
         ]
         positions = numbers_array(found.positions, found.positions_key, (m, n, 3), found.where)
         absent = [key for key in keys if key not in found.stored]
-        if not absent and not self._unlabelled:
+        if not absent and not self._unlabelled and not self._options.energies_only:
             check_methods(found.where(0, None), keys, found.stored, self._options)
 
         labelled = np.logical_and.reduce([_finite(label) for label in labels])

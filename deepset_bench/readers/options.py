@@ -26,6 +26,7 @@ class Options:
         skip_incomplete: leave out frames without labels, or with a number that is not finite.
         elements: `LABEL=ELEMENT,...` for labels of atoms that are no chemical symbols.
         formula: of HDF5 files only these, as C4H8,C5H10.
+        energies_only: frames have energies and no forces, which are zero then.
 
     Raises:
         UserError: an unknown unit.
@@ -44,6 +45,7 @@ class Options:
     skip_incomplete: bool = False
     elements: str | None = None
     formula: str | None = None
+    energies_only: bool = False
 
     def __post_init__(self) -> None:
         for quantity in VALID_UNITS:

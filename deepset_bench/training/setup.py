@@ -194,6 +194,8 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     """
     device = choose_device(config.device)
     data = config.data
+    for name in config.sets:
+        catalogue.check_forces(name, "training")
     whole = divide(data.name, config.task)
     frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
     division = split(
@@ -296,6 +298,7 @@ def look_at(config: Config) -> None:
         UserError: unknown or damaged data.
     """
     name, labels = config.data.name, config.condition.labels
+    catalogue.check_forces(name, "training")
     if (catalogue.checksum(name), labels) not in _VERDICTS:
         _verdict(name, labels, catalogue.load(name))
 
