@@ -1,31 +1,52 @@
-"""Other networks on the same batches: DeepSet X, and PyG's SchNet and ViSNet."""
+"""Other networks on the same batches: DeepSet X, and those of other packages."""
 
 from __future__ import annotations
 
-from benchmarks.step import CONTENDERS, SMALL, Contender, step_of
+from benchmarks.step import CONTENDERS, SMALL, Contender, say, step_of
 from benchmarks.tables import Table
 from benchmarks.timing import milliseconds, of_threads, ratio
 from deepset_bench.config import experiment
+from deepset_bench.errors import NotInstalled
 from deepset_bench.model.build import build_model
 from deepset_bench.training.computing import begin
 from deepset_bench.training.turns import interleaved
 
+OURS = {"ours, reference": CONTENDERS[0], "ours, fused": CONTENDERS[1]}
 NETWORKS = {
-    "ours, reference": CONTENDERS[0],
-    "ours, fused": CONTENDERS[1],
-    "DeepSet X (64, 2 blocks)": Contender("DeepSet X", ("model=deepset_x", "compile=false")),
-    "SchNet (128, 6 interactions)": Contender("SchNet", ("model=schnet", "compile=false")),
-    "ViSNet (l ≤ 1, 64, 3 layers)": Contender("ViSNet", ("model=visnet", "compile=false")),
+    "DeepSet X (64, 2 blocks)": "deepset_x",
+    "SchNet (128, 6 interactions)": "schnet",
+    "ViSNet (l ≤ 1, 64, 3 layers)": "visnet",
+    "TorchMD-Net ET (128, 6 layers)": "tmd_et",
+    "TorchMD-Net ET (64, 3 layers)": "tmd_et_small",
+    "TensorNet, torchmd-net (128, 2 layers)": "tmd_tensornet",
+    "TensorNet, torchmd-net (32, 2 layers)": "tmd_tensornet_small",
+    "TensorNet, graph-pes (128, 2 layers)": "tensornet",
+    "TensorNet, graph-pes (32, 2 layers)": "tensornet_small",
+    "PaiNN, graph-pes (128, 3 layers)": "painn",
+    "PaiNN, graph-pes (32, 3 layers)": "painn_small",
+    "NequIP, graph-pes (l ≤ 1, 32, 4 layers)": "nequip",
+    "NequIP, graph-pes (l ≤ 2, 16, 3 layers)": "nequip_small",
+    "MACE, graph-pes (128, L = 1, 2 layers)": "mace",
+    "MACE, graph-pes (64, L = 0, 2 layers)": "mace_small",
 }
+"""Names and options of `model`; docs/model.md says whose sizes they are."""
 
 
 def measure(threads: int, repeats: int) -> list[Table]:
     """Time per step beside our own forms, at 20 frames."""
     begin(threads)
+    contenders = OURS | {
+        name: Contender(name, (f"model={option}", "compile=false"))
+        for name, option in NETWORKS.items()
+    }
     parameters, steps = {}, {}
-    for name, contender in NETWORKS.items():
+    for name, contender in contenders.items():
         config = experiment([*SMALL, *contender.overrides]).config
-        parameters[name] = sum(p.numel() for p in build_model(config).parameters())
+        try:
+            parameters[name] = sum(p.numel() for p in build_model(config).parameters())
+        except NotInstalled as error:
+            say(f"{name}: {error}")
+            continue
         step = step_of(contender, [])
         assert step is not None
         steps[name] = step

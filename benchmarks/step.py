@@ -72,14 +72,14 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     setups = [prepare(config) for config in configs]
     optimisation: Optimisation
     if contender.seeds > 1:
-        optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps, say=_say)
+        optimisation = StackedOptimisation(setups, configs, compile_steps=compile_steps, say=say)
     else:
-        optimisation = SingleOptimisation(setups[0], config, compile_steps=compile_steps, say=_say)
+        optimisation = SingleOptimisation(setups[0], config, compile_steps=compile_steps, say=say)
 
     return stepping(optimisation, config, contender.seeds)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
@@ -129,7 +129,7 @@ def measure(
         shown = [f"{value:.1f}" if value is not None else "—" for value in ratios]
         bars = _verdict(ratios, contenders) if case.endswith(", 20") else "—"
         rows.append([case, *times, *shown, bars])
-        _say(f"step, {threads} threads: {' '.join(rows[-1])}")
+        say(f"step, {threads} threads: {' '.join(rows[-1])}")
     return [
         Table(
             f"A training step, {of_threads(threads)}.",
