@@ -138,9 +138,11 @@ class Collector:
         """
         m, n = len(found.index), len(found.numbers)
         if self._options.energies_only:
-            energy, forces = self.keys(found.stored)
-            stored = {key: found.stored[key] for key in (energy,) if key in found.stored}
-            found = replace(found, stored={**stored, forces: np.zeros((m, n, 3))})
+            energy_key, forces_key = self.keys(found.stored)
+            stored: dict[str, Any] = {forces_key: np.zeros((m, n, 3))}
+            if energy_key in found.stored:
+                stored[energy_key] = found.stored[energy_key]
+            found = replace(found, stored=stored)
         self._total += m
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
