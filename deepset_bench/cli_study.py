@@ -121,6 +121,36 @@ def register(
     say(path)
 
 
+@app.command()
+def tune(study: Study = None, runs_dir: RunsDir = None) -> None:
+    """Choose the settings of each network by its trials, and write them to tuned.yaml.
+
+    tuning.yaml lists networks, validation tasks and settings; bench sweep STUDY/tuning.yaml trains
+    the trials. Overrides tuned=NETWORK then stand for what was chosen.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from deepset_bench.console import Console
+    from deepset_bench.study import choosing
+    from deepset_bench.study.collect import Where
+    from deepset_bench.sweep.studies import of_words
+
+    (found,) = of_words([study] if study else [])
+    chosen = choosing.choose(found, Where(runs_dir=runs_dir))
+    path = choosing.write(found, chosen)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("network", "as it is", "chosen", "settings"):
+        table.add_column(heading, justify="right" if heading in ("as it is", "chosen") else "left")
+    for network, (best, *others) in chosen.items():
+        first = next(one for one in (best, *others) if one.number == 0)
+        settings = " ".join(best.settings) or "as it is"
+        table.add_row(Text(network), f"{first.score:.3f}", f"{best.score:.3f}", Text(settings))
+    Console().print(table)
+    say("scores: mean logarithm of validation errors over those of knowing nothing; less is better")
+    say(path)
+
+
 def _rule(looks: str | None, seeds: int | None) -> Rule | None:
     """The stopping rule that a person types, if they type one."""
     from deepset_bench.stamps import wrong_rule

@@ -24,6 +24,7 @@ from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
 from deepset_bench.overrides import parse
 from deepset_bench.schema import OPTIONS, Baseline, Config, flat
+from deepset_bench.tuned import expanded
 from deepset_bench.typed import as_config
 from deepset_bench.validation import complete, validate
 
@@ -82,7 +83,7 @@ def experiment(
         UserError: an override that does not parse, an unknown group, option or key, a value of
             the wrong type or out of range.
     """
-    parsed = parse(overrides)
+    parsed = parse(expanded(overrides))
     for override in parsed:
         if override.is_sweep_override():
             raise UserError(
@@ -105,7 +106,7 @@ def asked_for(overrides: Sequence[str]) -> dict[str, Any]:
         UserError: an unknown group, option or key.
     """
     known = groups()
-    lines = [parsed_line(override, known) for override in parse(overrides)]
+    lines = [parsed_line(override, known) for override in parse(expanded(overrides))]
     keys = [line for line in lines if line.startswith("++")]
     named = [line for line in lines if line not in keys]
     values = flat(_with_keys(_compose(tuple(named))[0], keys))

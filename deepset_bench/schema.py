@@ -173,13 +173,16 @@ class Criteria:
 class Task:
     """What a run is to generalise to: `ood` frames of the set `data` (null: the run's own).
 
-    It is trained, validated and tested on frames that `train` selects and `ood` does not.
+    It is trained, validated and tested on frames that `train` selects and neither `ood` nor
+    `val_unseen` does. Those of `val_unseen` are for choosing settings by, of molecules that are in
+    no other part: what is chosen by `ood` cannot be judged on it.
     """
 
     data: str | None = None
     train: Criteria = field(default_factory=Criteria)
     ood: Criteria = field(default_factory=Criteria)
     ood_size: int = 500
+    val_unseen: Criteria = field(default_factory=Criteria, metadata=YOUNG)
 
     @property
     def has_ood(self) -> bool:

@@ -147,7 +147,8 @@ def validate(config: Config) -> None:
                 f"reference.energies_ev.{number}={energy}: the key is an atomic number, "
                 "the value a finite energy in eV"
             )
-    for key in (f"task.{part}.{name}" for part in ("train", "ood") for name in _RANGES):
+    criteria = ("train", "ood", "val_unseen")
+    for key in (f"task.{part}.{name}" for part in criteria for name in _RANGES):
         ends = at(key)
         if ends is not None and not (len(ends) == 2 and 0 <= ends[0] <= ends[1]):
             raise UserError(f"{key}={ends} must be [min, max], e.g. [2,4]")

@@ -24,12 +24,14 @@ class Division:
         pool: rows of it for training, validation and test.
         other: the set of the out-of-distribution frames; `frames` itself if it is the same.
         ood: rows of `other`, none of them in the pool; empty without such a task.
+        val_unseen: rows of `frames` in neither; empty without such a task.
     """
 
     frames: Frames
     pool: IntArray
     other: Frames
     ood: IntArray
+    val_unseen: IntArray
 
 
 def divide(name: str, task: Task) -> Division:
@@ -46,14 +48,26 @@ def divide(name: str, task: Task) -> Division:
     same = task.data in (None, name)
     other = frames if same else catalogue.load(str(task.data))
     pool = _of_molecules(frames, select(frames, task.train, f"{name}: task.train"))
-    if not task.has_ood:
-        return Division(frames, pool, frames, pool[:0])
-    ood = _of_molecules(other, select(other, task.ood, f"{task.data or name}: task.ood"))
-    if same:
-        pool = np.setdiff1d(pool, ood)
-    if not len(pool):
-        raise UserError(f"{name}: task.ood leaves no frames to train on")
-    return Division(frames, pool, other, _thinned(other, ood, task.ood_size))
+    ood = val_unseen = pool[:0]
+    if task.has_ood:
+        ood = _of_molecules(other, select(other, task.ood, f"{task.data or name}: task.ood"))
+        if same:
+            pool = _without(pool, ood, f"{name}: task.ood")
+    if task.val_unseen.chooses:
+        where = f"{name}: task.val_unseen"
+        val_unseen = _of_molecules(frames, select(frames, task.val_unseen, where))
+        if same and len(np.intersect1d(val_unseen, ood)):
+            raise UserError(f"{where}: has frames of task.ood: settings would be chosen by them")
+        pool = _without(pool, val_unseen, where)
+    thinned = (_thinned(*one, task.ood_size) for one in ((other, ood), (frames, val_unseen)))
+    return Division(frames, pool, other, *thinned)
+
+
+def _without(pool: IntArray, others: IntArray, where: str) -> IntArray:
+    left = np.setdiff1d(pool, others)
+    if not len(left):
+        raise UserError(f"{where} leaves no frames to train on")
+    return left
 
 
 def _of_molecules(frames: Frames, rows: IntArray) -> IntArray:

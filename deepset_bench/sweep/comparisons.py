@@ -15,6 +15,7 @@ from deepset_bench import replicate
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
 from deepset_bench.reading import mapping, read_yaml
+from deepset_bench.sweep import tuning
 from deepset_bench.sweep.axes import combinations
 
 _KEYS = ("title", "table", "baseline", "common", "runs", "runs_of", "axes")
@@ -166,6 +167,16 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
         tuple(common), tuple(rows.values()), seeds, (file or str(path),),
         _varied([*common, *axes]) if list(runs) == [""] else (),
     )  # fmt: skip
+
+
+def of_trials(path: Path, shared: Sequence[str], file: str) -> Comparison:
+    """The runs that `tuning.yaml` asks for; the arguments are those of `read`."""
+    asked = tuning.read(path)
+    common = (*shared, *asked.common)
+    rows = [Row(label, (*common, *lines)) for label, lines in asked.rows().items()]
+    return Comparison(
+        path.stem, asked.title, None, rows[0].label, common, tuple(rows), _seeds(common)[0], (file,)
+    )
 
 
 def _varied(lines: Sequence[str]) -> tuple[Axis, ...]:

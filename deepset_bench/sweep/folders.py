@@ -7,10 +7,14 @@ from pathlib import Path
 
 from deepset_bench.files import resource
 from deepset_bench.surroundings import SHEET, STUDY
+from deepset_bench.tuned import TUNED
+
+TUNING = "tuning.yaml"
+"""Lists trials instead of rows."""
 
 OTHERS = (
     *(SHEET, "claims.yaml", "corrections.yaml", "figures.yaml", "published.yaml"),
-    "registered.yaml",
+    *("registered.yaml", TUNING, TUNED),
 )
 """YAML files of a study that list no runs."""
 

@@ -27,6 +27,7 @@ from deepset_bench.runs import runs_root
 from deepset_bench.stamps import Rule, Stamp
 from deepset_bench.surroundings import versions
 from deepset_bench.sweep.studies import Study
+from deepset_bench.tuned import expanded
 
 FILE = "registered.yaml"
 _KINDS: Kinds = {
@@ -60,6 +61,14 @@ class Registration:
         return f"{self.time}, hash {self.hash[:12]}, {stamps.rule_text(self.rule)}"
 
 
+def _meant(overrides: Sequence[str]) -> list[str]:
+    """With the settings that were chosen for a network, if they were."""
+    try:
+        return expanded(overrides)
+    except UserError:
+        return list(overrides)
+
+
 def what_decides(study: Study, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """What the verdicts on a study depend on beside the numbers, as plain values.
 
@@ -83,7 +92,7 @@ def what_decides(study: Study, overrides: Sequence[str] = ()) -> dict[str, Any]:
         one.name: {
             "baseline": one.baseline,
             **({"seeds": list(one.seeds)} if one.seeds else {}),
-            "runs": {row.label: [*row.overrides, *typed] for row in one.runs},
+            "runs": {row.label: _meant([*row.overrides, *typed]) for row in one.runs},
         }
         for one in study.comparisons.values()
     }

@@ -83,11 +83,20 @@ class Study:
         shown = {one.name: one for one in (*self.tables, *self.unseen)}
         if self.folder is None:
             return shown
-        return shown | {
-            path.stem: _comparison(self.folder, path.stem, self.common)
-            for path in folders.sweep_files(self.folder)
-            if path.stem not in shown
-        }
+        return (
+            shown
+            | {
+                path.stem: _comparison(self.folder, path.stem, self.common)
+                for path in folders.sweep_files(self.folder)
+                if path.stem not in shown
+            }
+            | self._trials()
+        )
+
+    def _trials(self) -> dict[str, Comparison]:
+        """The runs of `tuning.yaml`, which are made where they are asked for by name alone."""
+        path = self.file(folders.TUNING)
+        return {} if path is None else {path.stem: _comparison(path.parent, path.stem, self.common)}
 
     def comparison(self, name: str, where: str) -> Comparison:
         """One of its comparisons.
@@ -256,7 +265,8 @@ def read(folder: Path) -> Study:
 def _comparison(folder: Path, name: str, common: Sequence[str]) -> Comparison:
     path = folder / f"{name}.yaml"
     ours = folder.parent == resource("sweeps")
-    return comparisons.read(path, common, f"sweeps/{path.name}" if ours else _beside(path))
+    make = comparisons.of_trials if path.name == folders.TUNING else comparisons.read
+    return make(path, common, f"sweeps/{path.name}" if ours else _beside(path))
 
 
 def _of_file(path: Path) -> tuple[Study, Comparison | None]:

@@ -206,6 +206,8 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     scored = {"val": frames.select(division.val), "test": frames.select(division.test)}
     if len(whole.ood):
         scored["ood"] = whole.other.select(whole.ood)
+    if len(whole.val_unseen):
+        scored["val_unseen"] = frames.select(whole.val_unseen)
     pool = frames if len(whole.pool) == len(frames) else part_of(frames, whole.pool)
     labels = config.condition.labels
     atoms = free_atoms(config, whole.frames, train.species)
@@ -232,10 +234,9 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     def scorer(part: Frames) -> Scorer:
         return Scorer.after(train, part, config.reference.kind, labels)
 
-    scorers = {}
-    if "ood" in scored:
-        shapes["ood"] = table_shapes(scored["ood"], *drawn)
-        scorers = {name: scorer(scored[name]) for name in ("test", "ood")}
+    others = [name for name in ("ood", "val_unseen") if name in scored]
+    shapes |= {name: table_shapes(scored[name], *drawn) for name in others}
+    scorers = {name: scorer(scored[name]) for name in (["test", *others] if others else [])}
     relative = {"train": residual} | {n: p.energy - reference(p) for n, p in scored.items()}
     parts = {
         name: label(part, relative[name], shapes[name], config, potential, stress=learn_stress)

@@ -33,6 +33,19 @@ def test_molecules_out_of_distribution_are_in_no_other_part(names, size):
 
 
 @pytest.mark.usefixtures("many")
+def test_molecules_to_choose_settings_by_are_in_no_other_part():
+    task = Task(ood=Criteria(carbons=[5, 5]), val_unseen=Criteria(carbons=[4, 4]), ood_size=7)
+    found = divide("many", task)
+    assert set(MANY.molecule[found.pool]) == {"c2h4", "c3h6"}
+    assert set(MANY.molecule[found.val_unseen]) == {"c4h8"}
+    assert set(MANY.molecule[found.ood]) == {"c5h10"}
+    assert len(found.val_unseen) == 7
+    alone = divide("many", Task(val_unseen=Criteria(carbons=[4, 4])))
+    assert set(MANY.molecule[alone.pool]) == {"c2h4", "c3h6", "c5h10"}
+    assert not len(alone.ood)
+
+
+@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("size", [1, 7, 24, 500])
 def test_the_rest_is_trained_on(size):
     task = Task(ood=Criteria(carbons=[4, 5]), ood_size=size)

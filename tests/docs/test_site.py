@@ -219,6 +219,10 @@ def followed(own_folders, monkeypatch) -> None:
     monkeypatch.chdir(data_home())
     write_text(data_home() / "mine.yaml", block("yaml", "title: Does"))
     make(Path("glycol"), "glycol")
+    tuning = (DOCS / "studies.md").read_text(encoding="utf-8")
+    found = re.search(r"^```yaml\n(title: Settings.*?)^```$", tuning, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    write_text(Path("glycol") / "tuning.yaml", found[1])
     page = (DOCS / "variants.md").read_text(encoding="utf-8")
     own = re.search(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert own is not None
