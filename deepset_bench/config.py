@@ -63,6 +63,12 @@ class Experiment:
         """See `determinants`."""
         return determinants(self.config)
 
+    def seeded(self, seed: int) -> Experiment:
+        """The same with another seed; the part of it that takes longest to find is found once."""
+        one = replace(self, config=replace(self.config, seed=seed))
+        vars(one)["determinants"] = self.determinants | {"seed": seed}
+        return one
+
     def seeds(self) -> list[Experiment]:
         """The runs it stands for: `stack` of them, from its seed on."""
         config = self.config

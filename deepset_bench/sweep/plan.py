@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,7 @@ def _run(
     checksums: Mapping[tuple[str, ...], dict[str, str]],
 ) -> Run:
     if seed is not None:
-        described = replace(described, config=replace(described.config, seed=seed))
+        described = described.seeded(seed)
         overrides = (*overrides, f"seed={seed}")
     described = with_start(described)
     check_name(described)

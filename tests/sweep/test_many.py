@@ -82,6 +82,16 @@ def test_status_reads_each_file_once(monkeypatch, capsys):
     assert sorted(read) == ["result.json"] * 4 + ["status.json"] * 4
 
 
+def test_seeds_of_a_variant_are_the_runs_that_they_were():
+    """Identities and configurations as if each were asked for by itself."""
+    wanted = plan([*OVERRIDES, "scalars=none,sq", "data.split_seed=0,1"], 3).runs
+    assert len({run.identity for run in wanted}) == 12
+    for run in wanted:
+        alone = experiment(run.overrides)
+        assert run.experiment == alone
+        assert run.experiment.determinants == alone.determinants
+
+
 def test_a_sweep_looks_up_its_data_once(monkeypatch):
     asked: list[str] = []
     datasheet = catalogue.datasheet
