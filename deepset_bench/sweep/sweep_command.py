@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -188,7 +189,8 @@ def status(
     runs = opened(runs_dir)
     console = Console()
     if watch:
-        with display.redrawn(console) as redraw:
+        # To stop watching, people press Ctrl-C, which ends nothing else.
+        with suppress(KeyboardInterrupt), display.redrawn(console) as redraw:
             while True:
                 rows = [(_below(one.path, runs.root), s) for one, s in _standings(words, runs)]
                 redraw(rows)

@@ -173,3 +173,20 @@ def test_tasks_in_short(numbers):
     assert members(f"[{shortened(reversed(numbers))}%4]") == numbers
     assert members("7") == [7]
     assert members("batch") == []
+
+
+def test_watching_ends_as_people_end_it_and_tells_what_never_begins(here, monkeypatch, capsys):
+    assert inside(monkeypatch, capsys, *SWEEP)[0] == 0
+    lines = (here / "waiting").read_text().replace("None", "PartitionTimeLimit", 1)
+    (here / "waiting").write_text(lines)
+    looked: list[float] = []
+
+    def pressed(seconds: float) -> None:
+        looked.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deepset_bench.sweep.sweep_command.time.sleep", pressed)
+    status, out, err = inside(monkeypatch, capsys, "status", *asked(), "--watch")
+    assert (status, err, len(looked)) == (0, "", 1)
+    assert out.count("in Slurm's queue") == 5
+    assert out.count("for ever: no task of this partition may take so long; bench cancel it") == 1
