@@ -53,7 +53,7 @@ bench: $(VENV)/ready  ## Measure speed: fast forms against the reference form
 	$(BIN)/python -m benchmarks
 
 RESULTS = --results docs/results.csv
-results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.md, results.md and generalisation.md
+results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.md, results.md, report_trajectory.md and generalisation.md
 	for page in results generalisation; do \
 		awk '{ print } /<!-- tables -->/ { exit }' docs/$$page.md > docs/$$page.tmp \
 		&& $(BIN)/bench tables --format markdown $(RESULTS) $${page#results} >> docs/$$page.tmp \
@@ -62,6 +62,11 @@ results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.
 	$(BIN)/bench report $(RESULTS) --out docs/words.md
 	awk '{ print } /<!-- words -->/ { exit }' docs/findings.md > docs/findings.tmp
 	cat docs/words.md >> docs/findings.tmp && mv docs/findings.tmp docs/findings.md && rm docs/words.md
+	$(BIN)/bench report report_trajectory $(RESULTS) --out docs/words.md
+	awk '{ print } /<!-- words -->/ { exit }' docs/report_trajectory.md > docs/page.tmp
+	cat docs/words.md >> docs/page.tmp && rm docs/words.md && echo '\n<!-- tables -->' >> docs/page.tmp
+	$(BIN)/bench tables report_trajectory --format markdown $(RESULTS) >> docs/page.tmp
+	mv docs/page.tmp docs/report_trajectory.md
 
 clean:  ## Remove the virtual environment and caches, not the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

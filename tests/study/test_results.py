@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import Experiment
 from deepset_bench.data import catalogue
-from deepset_bench.record import CONFIG, RunRecord
+from deepset_bench.record import CONFIG, DATA, RunRecord
 from deepset_bench.results import exporting, restoring, stored
 from deepset_bench.runs import RunsFolder
 from deepset_bench.schema import Config
+from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep.status import standing
 from deepset_bench.typed import exactly
 from deepset_bench.validation import complete
@@ -50,6 +51,16 @@ def test_so_is_that_of_generalisation(monkeypatch):
     assert sum(f"**{table.title}: MAE" in page for table in tables) >= 6
 
 
+def test_so_is_that_of_the_reports_own_data(monkeypatch, tmp_path):
+    monkeypatch.setenv(STUDY, str(ROOT / "sweeps" / "report_trajectory"))
+    page = printed(monkeypatch, "docs/report_trajectory.md", "report_trajectory")
+    words = tmp_path / "words.md"
+    arguments = ["report", "report_trajectory", "--results", "docs/results.csv", "--out"]
+    assert CliRunner().invoke(cli.app, [*arguments, str(words)]).exit_code == 0
+    said = page.partition("<!-- words -->\n")[2].partition("\n<!-- tables -->\n")[0]
+    assert said == words.read_text(encoding="utf-8")
+
+
 def test_so_are_the_words_of_the_findings(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     words = tmp_path / "words.md"
@@ -71,7 +82,7 @@ def test_a_committed_run_is_whole(run: RunRecord):
 def folders(tmp_path_factory) -> RunsFolder:
     """The committed runs as folders."""
     root = tmp_path_factory.mktemp("committed")
-    assert restoring.restore(TABLE, root) == (243, 0)
+    assert restoring.restore(TABLE, root) == (len(TABLE.runs), 0)
     return RunsFolder(root)
 
 
@@ -93,5 +104,7 @@ def test_identities_are_what_they_were():
     for folder, run in TABLE.runs.items():
         config = exactly(Config, run.contents[CONFIG])
         complete(config)
-        checksums = "+".join(catalogue.checksums(config.sets).values())
-        assert Experiment(config, "", {}).identity(checksums) == run.identity(), folder
+        here = [name for name in config.sets if name in catalogue.names()]
+        checksums = run.result().get(DATA, {}) | catalogue.checksums(here)
+        joined = "+".join(checksums[name] for name in config.sets)
+        assert Experiment(config, "", {}).identity(joined) == run.identity(), folder
