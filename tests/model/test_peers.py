@@ -160,9 +160,8 @@ def test_without_the_extra_it_is_one_line(kind, monkeypatch):
 
 def test_what_importing_a_package_changes_is_put_back(tmp_path, monkeypatch):
     (tmp_path / "meddler.py").write_text(
-        "import multiprocessing, torch, warnings\n"
+        "import multiprocessing, warnings\n"
         "import hidden_from_meddler as found\n"
-        "torch.set_float32_matmul_precision('medium')\n"
         "multiprocessing.set_start_method('spawn', force=True)\n"
         "warnings.simplefilter('error')\n"
         "warnings.warn('of its own')\n"
@@ -171,7 +170,7 @@ def test_what_importing_a_package_changes_is_put_back(tmp_path, monkeypatch):
 
     def settings():
         start = multiprocessing.get_start_method(allow_none=True)
-        return torch.get_float32_matmul_precision(), start, [*warnings.filters]
+        return start, [*warnings.filters]
 
     before, stand_in = settings(), ModuleType("hidden_from_meddler")
     with pytest.raises(UserWarning, match="of its own"):

@@ -1,7 +1,6 @@
-"""Networks of other packages made such as ours are: what their packages do beside is put back.
+"""Networks of other packages made such as ours are, and nothing else changed by importing them.
 
-Importing torchmd-net lowers the precision of float32 products on a GPU, importing graph-pes changes
-how this process starts others. Neither is the affair of a network.
+Importing graph-pes changes how this process starts others, which is no affair of a network.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar
 
-import torch
 from torch import nn
 
 from deepset_bench.errors import require
@@ -46,13 +44,10 @@ def imported(module: str, without: Mapping[str, ModuleType | None] = MappingProx
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    precision, matmul = torch.get_float32_matmul_precision(), torch.backends.cuda.matmul
-    tf32, start = matmul.allow_tf32, multiprocessing.get_start_method(allow_none=True)
+    start = multiprocessing.get_start_method(allow_none=True)
     try:
         yield
     finally:
-        matmul.allow_tf32 = tf32
-        torch.set_float32_matmul_precision(precision)
         multiprocessing.set_start_method(start, force=True)
 
 
