@@ -34,13 +34,14 @@ def main() -> int:
         nonlocal wrong
         if asked.only and not any(word in name for word in asked.only):
             return
-        began, each = time.monotonic(), list(found)
-        problems = [said for said in each if said]
-        wrong += len(problems)
+        began, each, problems = time.monotonic(), 0, 0
+        for said in found:
+            each, problems = each + 1, problems + bool(said)
+            if said:
+                print(f"    {said}", flush=True)
+        wrong += problems
         seconds = time.monotonic() - began
-        print(f"| {name} | {len(each)} | {len(problems)} | {seconds:.0f} s |", flush=True)
-        for said in problems:
-            print(f"    {said}", flush=True)
+        print(f"| {name} | {each} | {problems} | {seconds:.0f} s |", flush=True)
 
     with tempfile.TemporaryDirectory() as folder, Forks() as forks:
         home = Path(folder)

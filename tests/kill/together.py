@@ -13,7 +13,7 @@ from tests import toy
 from tests.kill.forks import NONE, Fault, Forks, Task
 from tests.training.tiny import asked, metrics, untimed
 
-SWEEP = ["sweep", *asked("trainer.epochs=3"), "--jobs", "1"]
+RUN = asked("trainer.epochs=3")
 
 
 def sweeps(forks: Forks, home: Path, count: int, kills: int, seeds: int, seed: int) -> None:
@@ -22,11 +22,12 @@ def sweeps(forks: Forks, home: Path, count: int, kills: int, seeds: int, seed: i
     Every run ends as if it had been trained by itself, and is begun as often as it has to be.
     """
     generator = random.Random(seed)
-    words = [*SWEEP, "--seeds", str(seeds)]
+    words = ["sweep", *RUN, "--jobs", "1", "--seeds", str(seeds)]
     at = {"BENCH_RUNS": str(home / "runs")}
-    alone = {"BENCH_RUNS": str(home / "alone")}
-    ended = forks.bench(*words, below=home, environment=alone)
-    assert ended.status == 0, ended.err
+    for number in range(seeds):
+        one = ["train", *RUN, f"seed={number}"]
+        ended = forks.bench(*one, below=home, environment={"BENCH_RUNS": str(home / "alone")})
+        assert ended.status == 0, ended.err
     tasks = [
         Task(words, home, environment=at, seconds=generator.uniform(2, 8) if n < kills else None)
         for n in range(count)
