@@ -264,10 +264,12 @@ def _row(
         return {"state": state, "reason": status.get("reason", "")}
     if result["status"] == DAMAGED:
         return {"state": DAMAGED, "reason": result["reason"]}
-    data = dataclasses.replace(wanted.config.data, split_seed=one.split)
-    config = dataclasses.replace(wanted.config, seed=one.seed, data=data)
-    checksums = {name: now[name] for name in config.sets}
-    if conflict := run.another(dataclasses.replace(wanted, config=config), checksums):
+    if one.split != wanted.config.data.split_seed:
+        data = dataclasses.replace(wanted.config.data, split_seed=one.split)
+        config = dataclasses.replace(wanted.config, data=data)
+        wanted = dataclasses.replace(wanted, config=config)
+    checksums = {name: now[name] for name in wanted.config.sets}
+    if conflict := run.another(wanted.seeded(one.seed), checksums):
         return {"state": ANOTHER, "reason": conflict}
     if result["status"] != "done":
         return {"state": result["status"], "reason": result["reason"]}
