@@ -41,7 +41,7 @@ def md_survival(predictions: Predictions, labels: Labels, run: ScoredRun) -> dic
     """Picoseconds until a bond breaks, 50 at most: the mean over 8 starts, by temperature."""
     assert run.folder is not None, "measured of a run that is done"
     device = run.config.device
-    deployed = DeepSetCalculator(run.folder, device=device).deployed
+    deployed = DeepSetCalculator(run.folder, device=device, compile=True).deployed
     if deployed is None:
         raise UserError("md_survival: a run on every second edge has no forces to move by")
     whole = divide(run.config.data.name, run.config.task)
