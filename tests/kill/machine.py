@@ -158,7 +158,7 @@ def wrong(ended: Ended, place: Path, name: str) -> str:
         return ""
     if ended.err.count("\n") != 1 or not ended.err.startswith("error: "):
         return f"not one line: {ended.err}"
-    if not re.match(r"error: [^;]*: [^;]+; .", ended.err):
+    if not re.match(r"error: (not enough memory|[^;]*: [^;]+); .", ended.err):
         return f"no path or no remedy: {ended.err}"
     return ""
 
