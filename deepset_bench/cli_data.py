@@ -107,7 +107,8 @@ EnergiesOnly = Annotated[
     bool,
     typer.Option(
         "--energies-only",
-        help="The frames have energies and no forces, such as scans; runs can be scored on them.",
+        help="Take frames that have energies and no forces, such as scans; runs can be scored on "
+        "them.",
     ),
 ]
 Kelvin = Annotated[
@@ -281,7 +282,7 @@ def fetch(
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace an imported set of this name.")] = False,
 ) -> None:
-    """Download a published set: rMD17, ANI-1x, trajectories of the case study; or list them."""
+    """Download a published set: rMD17, ANI-1x, acetylacetone, 3BPA, ...; or list them."""
     from deepset_bench.data import fetching
 
     if name is None:

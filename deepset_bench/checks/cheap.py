@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepset_bench.checks import composition, digits, duplicates, intact, kinds, series, work
+from deepset_bench.checks import (
+    agreement,
+    composition,
+    digits,
+    duplicates,
+    intact,
+    kinds,
+    series,
+    work,
+)
 from deepset_bench.checks import isolation as labels
 from deepset_bench.checks import unit_sizes as units
 from deepset_bench.checks.finding import Finding, worst
@@ -60,19 +69,40 @@ OF_ANY: tuple[Check, ...] = (
 """Those of periodic frames, too; others take atoms for molecules in open space."""
 
 
+OF_FORCES: tuple[Check, ...] = (
+    labels.known_bias,
+    work.conservative,
+    labels.net_force,
+    labels.net_torque,
+    units.force_scale,
+    labels.outliers,
+    digits.digits,
+    series.frozen,
+    duplicates.duplicates,
+    agreement.smooth,
+    series.temperature,
+)
+"""Those that look at forces: of frames with an energy alone they say nothing."""
+
+
 def examine(subject: Subject, checks: tuple[Check, ...] = CHEAP) -> list[Finding]:
     """The findings of some checks, in their order; most are of frames in open space alone."""
     findings: list[Finding] = []
     in_open, periodic = subject.in_open_space, int(subject.frames.periodic.sum())
+    if alone := len(subject.frames) - len(subject.with_forces.frames):
+        what = f"{alone:,} of {len(subject.frames):,} frames have no forces: of them only "
+        what += "geometries and names are looked at"
+        findings.append(Finding("energies alone", "not run", what))
     if periodic:
         what = f"{periodic:,} of {len(subject.frames):,} frames are periodic: of them bonds, "
         what += "distances, torque, work, duplicates and GFN-xTB are not looked at"
         findings.append(Finding("periodic frames", "not run", what))
     for check in checks:
-        of_whole = check in OF_ANY
-        if not of_whole and not len(in_open.frames):
+        looked_at = subject if check in OF_ANY else in_open
+        looked_at = looked_at.with_forces if check in OF_FORCES else looked_at
+        if not len(looked_at.frames) and len(subject.frames):
             continue
-        found = check(subject if of_whole else in_open)
+        found = check(looked_at)
         findings += found if isinstance(found, list) else [found] if found is not None else []
     return findings
 

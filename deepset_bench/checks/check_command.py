@@ -18,7 +18,6 @@ from deepset_bench.checks.terminal import show
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import Request, gather, is_set
-from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
 from deepset_bench.molecules.mapped import is_large
 from deepset_bench.surroundings import say
@@ -54,8 +53,6 @@ def check(request: Request, options: CheckOptions) -> bool:
     """
     errors = Console(stderr=True)
     gathered = gather(request)
-    if catalogue.LABELS in gathered.facts:
-        raise UserError(f"{gathered.name}: has no forces, which nearly every check asks for, too")
     if not (len(request.sources) == 1 and is_set(request.sources[0])):
         read = "; ".join(gathered.remarks)
         errors.print(f"{gathered.name}: {read}", soft_wrap=True)

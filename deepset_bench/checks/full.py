@@ -80,7 +80,10 @@ def full_examination(
             raise UserError("--sample 0 recomputes no frames")
         if not len(subject.in_open_space.frames):
             raise UserError("GFN-xTB is computed of molecules in open space alone")
-        found = samples(subject.in_open_space, size, electronic_temperature, progress)
+        if not len(subject.in_open_space.with_forces.frames):
+            raise UserError("no frame has forces to compare with those of GFN-xTB")
+        labelled = subject.in_open_space.with_forces
+        found = samples(labelled, size, electronic_temperature, progress)
     except UserError as error:
         findings.append(Finding(check, "not run", str(error)))
     else:

@@ -47,6 +47,14 @@ class Subject:
         return replace(self, frames=self.frames.select(np.flatnonzero(~periodic)))
 
     @cached_property
+    def with_forces(self) -> Subject:
+        """Its frames that are labelled with forces, not with an energy alone."""
+        there = self.frames.has_forces
+        if there.all():
+            return self
+        return replace(self, frames=self.frames.select(np.flatnonzero(there)))
+
+    @cached_property
     def groups(self) -> list[Group]:
         """Frames of one molecule, order of atoms, charge and spin; largest group first."""
         return groups(self.frames, self.labels)

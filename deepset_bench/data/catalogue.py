@@ -38,8 +38,6 @@ from deepset_bench.surroundings import of_study
 
 METHOD_UNKNOWN = "not known: labels as in the source files"
 """What a datasheet says where nobody says which method the labels are of."""
-LABELS, ENERGIES = "labels", "energies"
-"""What a datasheet says of a set without forces."""
 
 _CONF = "conf"
 # The folders of option files, of what was read and what was fetched lie among the sets.
@@ -124,23 +122,6 @@ def datasheet(name: str) -> dict[str, Any]:
     if not isinstance(sheet, dict):
         raise UserError(f"{path}: is not a mapping of keys to values; {_remedy(name)}")
     return sheet
-
-
-def check_forces(name: str, what: str) -> None:
-    """Refuse a set that holds energies alone.
-
-    Args:
-        name: of the set.
-        what: that takes forces, too.
-
-    Raises:
-        UserError: it does.
-    """
-    if datasheet(name).get(LABELS) == ENERGIES:
-        raise UserError(
-            f"{name} holds energies and no forces, which {what} takes, too; score runs on it with: "
-            f"bench evaluate RUN data={name}"
-        )
 
 
 def checksum(*names: str) -> str:

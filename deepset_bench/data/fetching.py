@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from deepset_bench.console import Console
+from deepset_bench.data import catalogue
 from deepset_bench.data.catalogue import check_new
 from deepset_bench.data.download import Progress as Report
 from deepset_bench.data.download import download
@@ -37,6 +38,7 @@ from deepset_bench.readers.sources import natural
 from deepset_bench.surroundings import of_file
 
 REMOTE = resource("datasets") / "remote.yaml"
+_SAID = ("method", "licence", "reference", "page", "url")  # of a set that its datasheet keeps
 
 
 def remotes() -> dict[str, dict[str, Any]]:
@@ -49,7 +51,8 @@ def remotes_table() -> Group:
     table = Table("name", "what", Column("MB", justify="right"))
     pages: dict[str, str] = {}
     for name, remote in remotes().items():
-        size = f"{remote['bytes'] / 1e6:.0f}" if "bytes" in remote else ""
+        sizes = [one["bytes"] for one in remote.get("files", [remote]) if "bytes" in one]
+        size = f"{sum(sizes) / 1e6:.0f}" if sizes else ""
         table.add_row(name, remote["about"], size)
         pages[name.partition("-")[0]] = remote["page"]
     return Group(table, *(f"{kind}: {page}" for kind, page in pages.items()))
@@ -81,22 +84,35 @@ def fetch_set(
         raise UserError(f"unknown published set '{name}'; {nearest(name, known)}")
     check_new(name, force)
     remote = known[name]
+    frames = frames or remote.get("frames")
+    for part in remote.get("sets", ()):
+        if part not in catalogue.names():
+            fetch_set(part)
     folder = data_place("downloads")
     options = {"--frames": frames, "--formula": formula, "--relabel": relabel}
     words = ["bench", "data", "fetch", name]
     for option, value in options.items():
         words += [] if value is None else [option, value]
-    about = {key: remote[key] for key in ("method", "page", "url") if key in remote}
-    reading = Options(frames=frames, formula=formula)
+    about = {key: remote[key] for key in _SAID if key in remote}
+    alone = bool(remote.get("energies_only"))
+    reading = Options(frames=frames, formula=formula, energies_only=alone)
     if "members" in remote:
         pair = _pair(name, remote, folder)
         request = Request((), pair["positions"], pair["forces"], reading)
+    elif "sets" in remote:
+        request = Request(tuple(map(Path, remote["sets"])), options=reading)
     else:
-        file = folder / remote["file"]
-        request = Request((file,), options=reading)
-        with _bar(remote["file"]) as report:
-            download(remote["url"], file, remote.get("bytes"), remote.get("checksum"), report)
+        request = Request(tuple(_files(remote, folder)), options=reading)
     return import_set(name, request, relabel, force, about | {"command": shlex.join(words)})
+
+
+def _files(remote: dict[str, Any], folder: Path) -> Iterator[Path]:
+    """Where the files of a set are, once each has been fetched and checked."""
+    for one in remote.get("files", [remote]):
+        file = folder / one["file"]
+        with _bar(one["file"]) as report:
+            download(one["url"], file, one.get("bytes"), one.get("checksum"), report)
+        yield file
 
 
 def _pair(name: str, remote: dict[str, Any], folder: Path) -> dict[str, Path]:

@@ -84,8 +84,6 @@ class Gathered:
             facts.append(f"charge {_listed(self.facts['charge'], '+d')}")
         if "spin_multiplicity" in self.facts:
             facts.append(f"spin multiplicity {_listed(self.facts['spin_multiplicity'], 'd')}")
-        if catalogue.LABELS in self.facts:
-            facts.append("energies without forces")
         if "read_as" in self.facts:
             facts.append(f"read as {self.facts['read_as']}")
         return facts
@@ -119,21 +117,12 @@ def gather(request: Request, unlabelled: bool = False) -> Gathered:
         for text in note.get("left_out", ())
     ]
     units = {units_text(note["units"]): None for note in notes if "units" in note}
-    of_energies = [
-        is_set(source)
-        and catalogue.datasheet(str(source)).get(catalogue.LABELS) == catalogue.ENERGIES
-        for source in request.sources
-    ]
-    if any([request.options.energies_only, *of_energies]) and not unlabelled:
-        facts[catalogue.LABELS] = catalogue.ENERGIES
     if left_out:
         facts["left_out"] = left_out
     if units:
         facts["read_as"] = "; ".join(units)
     for origin, note in zip(origins, notes, strict=False):  # a pair has one for both files
         origin |= note
-    if unlabelled:
-        sheet.pop(catalogue.LABELS, None)
     return Gathered(name, frames, {**sheet, **facts}, facts, origins)
 
 

@@ -18,7 +18,7 @@ from deepset_bench.molecules.frames import Frames
 # Energies of sets that differ in one of these have no common zero.
 _LEVEL = ("method", "electronic_temperature_kelvin")
 # Of how frames were read, what their datasheet keeps.
-FACTS = ("charge", "spin_multiplicity", catalogue.LABELS, "left_out", "read_as")
+FACTS = ("charge", "spin_multiplicity", "left_out", "read_as")
 
 
 def import_set(
@@ -82,12 +82,12 @@ def stored(name: str, frames: Frames, sheet: Mapping[str, Any], read: Gathered, 
     remarks = list(read.remarks)
     if apart := len(frames) - len(divisible(frames)):
         remarks.append(f"{apart} of lone atoms, for reference=isolated_atoms and in no part")
-    facts = [f"{count} in {folder}", *remarks]
-    if sheet.get(catalogue.LABELS) == catalogue.ENERGIES:
-        facts.append(f"score runs on it with: bench evaluate RUN data={name}")
-        return f"{name}: {'; '.join(facts)}"
-    facts.append(f"examine it with: bench data check {name}")
-    return f"{name}: {'; '.join(facts)}; train on it with: bench train data={name}"
+    use = f"train on it with: bench train data={name}"
+    if alone := sum(int((~part.has_forces).sum()) for part in frames.pieces()):
+        remarks.append(f"{alone:,} without forces")
+        use = f"score a run on it with: bench evaluate RUN data={name}"
+    facts = [f"{count} in {folder}", *remarks, f"examine it with: bench data check {name}", use]
+    return f"{name}: {'; '.join(facts)}"
 
 
 def _level(sources: Sequence[Path]) -> dict[str, Any]:
@@ -130,6 +130,7 @@ def relabelled(frames: Frames, method: str, **options: float) -> tuple[Frames, s
         labelled = relabel(
             frames, method, progress=lambda done, _: bar.update(task, completed=done), **options
         )
-    if not frames.forces.any():  # the source had none, so nothing is known of a bias
+    # Where the source had none, nothing is known of a bias.
+    if not frames.forces.any() or not frames.has_forces.all():
         labelled = replace(labelled, bias_forces=None)
     return labelled, METHODS[method]

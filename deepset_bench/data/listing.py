@@ -103,7 +103,7 @@ def energy_statistics(frames: Frames) -> dict[str, float]:
 
 
 def force_statistics(frames: Frames) -> dict[str, float | None]:
-    """Mean absolute force components in eV/angstrom, by what they are; None where unknown."""
+    """Mean absolute force components in eV/angstrom, by what they are; None where there is none."""
     statistics: dict[str, float | None] = {
         "force, mean |component|": _mean_absolute(part.forces for part in frames.pieces()),
         _BIAS: None,
@@ -119,13 +119,14 @@ def force_statistics(frames: Frames) -> dict[str, float | None]:
     return statistics
 
 
-def _mean_absolute(pieces: Iterable[FloatArray]) -> float:
-    """Of the components of some forces (a, 3)."""
+def _mean_absolute(pieces: Iterable[FloatArray]) -> float | None:
+    """Of the components of some forces (a, 3); None where no frame has any."""
     total, count = 0.0, 0
     for forces in pieces:
-        total += float(np.abs(forces).sum())
-        count += forces.size
-    return total / count
+        known = forces[~np.isnan(forces)]
+        total += float(np.abs(known).sum())
+        count += known.size
+    return total / count if count else None
 
 
 def _plain(value: Any) -> str:

@@ -7,6 +7,7 @@ mean, the error of the shape of the potential energy surface.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from deepset_bench.evaluation.ensemble import EnsemblePredictions
 from deepset_bench.evaluation.selection import Selection
 from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.scoring.averages import mean_absolute, root_mean_square
 from deepset_bench.scoring.metrics import errors
 from deepset_bench.scoring.scored import ScoredRun
 
@@ -35,7 +37,8 @@ class Analysis:
     Attributes:
         selection: M frames with A atoms in all.
         predictions: of them.
-        forces: (A, 3) eV/angstrom, the labels that the run was trained on.
+        forces: (A, 3) eV/angstrom, the labels that the run was trained on; NaN in frames that have
+            an energy alone, whose errors are NaN or None then.
         interval: fs between frames, None where it is not known.
         reference: (M,) eV, what the energy reference says of the frames (of several runs, the
             first's).
@@ -50,6 +53,11 @@ class Analysis:
     run: ScoredRun
 
     @cached_property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(A,) whether an atom is labelled with a force."""
+        return ~np.isnan(self.forces).all(axis=1)
+
+    @cached_property
     def series(self) -> pd.DataFrame:
         """One row a frame, in the order of time: `step` counts them within each molecule.
 
@@ -62,6 +70,9 @@ class Analysis:
         largest = np.maximum.reduceat(wrong.max(axis=1), offsets)
         atom = np.arange(len(frames.numbers)) - offsets[frames.frame_of_atom]
         worst = np.where(wrong.max(axis=1) == largest[frames.frame_of_atom], atom, atom.max() + 1)
+        worst = pd.Series(np.minimum.reduceat(worst, offsets))
+        if not self.labelled.all():
+            worst = worst.astype("Int64").mask(~self.labelled[offsets])
         table = pd.DataFrame(
             {
                 "molecule": frames.molecule,
@@ -74,7 +85,7 @@ class Analysis:
                 "forces_mae_ev_per_angstrom": np.add.reduceat(wrong.mean(axis=1), offsets)
                 / frames.n_atoms,
                 "forces_largest_error_ev_per_angstrom": largest,
-                "worst_atom": np.minimum.reduceat(worst, offsets),
+                "worst_atom": worst,
             }
         )
         means = table.groupby("molecule")
@@ -136,12 +147,13 @@ class Analysis:
         return [{"of": name, **self._errors(mask, table)} for name, mask in groups]
 
     def _errors(self, mask: NDArray[np.bool_], table: pd.DataFrame) -> dict[str, Any]:
-        of_atom = mask[self.selection.frames.frame_of_atom]
+        of_atom = mask[self.selection.frames.frame_of_atom] & self.labelled
         forces = self.predictions.forces[of_atom] - self.forces[of_atom]
         chosen = table[mask]
         scored = chosen[chosen["identified"]]
         relative = chosen["energy_error_relative_ev"].to_numpy()
         about_mean = errors(relative, forces)
+        of_forces = about_mean.as_dict()
         result: dict[str, Any] = {
             "frames": int(mask.sum()),
             "frames_scored": len(scored),
@@ -158,9 +170,9 @@ class Analysis:
             "relative_energy_mae_ev": about_mean.energy_mae_ev,
             "relative_energy_rmse_ev": about_mean.energy_rmse_ev,
             "trivial_relative_energy_mae_ev": float(chosen["energy_relative_ev"].abs().mean()),
-            "forces_mae_ev_per_angstrom": about_mean.forces_mae_ev_per_angstrom,
-            "forces_rmse_ev_per_angstrom": about_mean.forces_rmse_ev_per_angstrom,
-            "trivial_forces_mae_ev_per_angstrom": float(np.abs(self.forces[of_atom]).mean()),
+            "forces_mae_ev_per_angstrom": of_forces["forces_mae_ev_per_angstrom"],
+            "forces_rmse_ev_per_angstrom": of_forces["forces_rmse_ev_per_angstrom"],
+            "trivial_forces_mae_ev_per_angstrom": _known(mean_absolute(self.forces[of_atom])),
         }
 
     def elements(self) -> list[dict[str, Any]]:
@@ -168,16 +180,17 @@ class Analysis:
         symbols = np.array(chemical_symbols)[self.selection.frames.numbers]
         rows = []
         for element in np.unique(symbols):
-            mask = symbols == element
+            every = symbols == element
+            mask = every & self.labelled
             wrong = self.predictions.forces[mask] - self.forces[mask]
-            energies = self.predictions.atomic_energies[mask]
+            energies = self.predictions.atomic_energies[every]
             rows.append(
                 {
                     "element": str(element),
                     "atoms": int(mask.sum()),
-                    "forces_mae_ev_per_angstrom": float(np.abs(wrong).mean()),
-                    "forces_rmse_ev_per_angstrom": float(np.sqrt((wrong**2).mean())),
-                    "trivial_forces_mae_ev_per_angstrom": float(np.abs(self.forces[mask]).mean()),
+                    "forces_mae_ev_per_angstrom": _known(mean_absolute(wrong)),
+                    "forces_rmse_ev_per_angstrom": _known(root_mean_square(wrong)),
+                    "trivial_forces_mae_ev_per_angstrom": _known(mean_absolute(self.forces[mask])),
                     "atomic_energy_mean_ev": float(energies.mean()),
                     "atomic_energy_std_ev": float(energies.std()),
                 }
@@ -191,7 +204,7 @@ class Analysis:
             "forces": self.series["forces_largest_error_ev_per_angstrom"],
         }
         return {
-            name: self.series.loc[size.sort_values(ascending=False).index[:LARGEST]]
+            name: self.series.loc[size.dropna().sort_values(ascending=False).index[:LARGEST]]
             for name, size in by.items()
         }
 
@@ -219,11 +232,12 @@ class Analysis:
         scored = self.series["identified"].to_numpy()
         wrong = {
             "energy": self.series["energy_error_ev"].to_numpy()[scored],
-            "forces": self.predictions.forces - self.forces,
+            "forces": (self.predictions.forces - self.forces)[self.labelled],
         }
+        assert self.predictions.forces_uncertainty is not None
         spreads = {
             "energy": self.series["energy_uncertainty_ev"].to_numpy()[scored],
-            "forces": self.predictions.forces_uncertainty,
+            "forces": self.predictions.forces_uncertainty[self.labelled],
         }
         for quantity, error in wrong.items():
             size = np.square(spreads[quantity]).mean() if error.size else 0.0
@@ -250,3 +264,8 @@ class Analysis:
                     if 0 <= rank < len(ranked):
                         rows.append({"of": step, "place": place, **ranked.loc[rank]})
         return pd.DataFrame(rows)
+
+
+def _known(value: float) -> float | None:
+    """For JSON: None where nothing was labelled."""
+    return None if math.isnan(value) else value

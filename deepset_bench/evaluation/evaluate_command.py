@@ -115,7 +115,7 @@ def evaluate(
         return
     analysis = analyse(request)
     notes = [*_unfinished(request.folders), *analysis.selection.notes]
-    notes += _true_forces(analysis)
+    notes += [*_without_forces(analysis), *_true_forces(analysis)]
     measured = scores(analysis, notes.append)
     notes = list(dict.fromkeys(notes))  # a metric that fails does so twice
     # Before anything is printed: a reader that stops early, such as `head`, ends the program.
@@ -133,17 +133,13 @@ def analyse(request: Evaluation) -> Analysis:
     """Predict the frames that are asked for."""
     ensemble = Ensemble([folder.path for folder in request.folders], request.device)
     selection = select(request.folders, ensemble.members, request.data)
-    sheet = catalogue.datasheet(selection.data)
-    sampling = sheet.get("sampling")
+    sampling = catalogue.datasheet(selection.data).get("sampling")
     first = ensemble.members[0]
     parameters = sum(p.numel() for p in first.potential.parameters())
-    forces = selection.frames.labelled_forces(first.config.condition.labels)
-    if sheet.get(catalogue.LABELS) == catalogue.ENERGIES:
-        forces = np.full_like(forces, np.nan)
     return Analysis(
         selection,
         ensemble(selection.frames),
-        forces,
+        selection.frames.labelled_forces(first.config.condition.labels),
         sampling.get("interval_fs") if isinstance(sampling, dict) else None,
         first.reference(selection.frames),
         ScoredRun(parameters, math.nan, first.config),
@@ -159,10 +155,18 @@ def _unfinished(folders: Sequence[RunFolder]) -> list[str]:
     ]
 
 
+def _without_forces(analysis: Analysis) -> list[str]:
+    """How many frames have an energy alone."""
+    count = int((~analysis.selection.frames.has_forces).sum())
+    if not count:
+        return []
+    return [f"{count} of {len(analysis.series)} frames have no forces: their energies are scored"]
+
+
 def _true_forces(analysis: Analysis) -> list[str]:
     """What biased labels hide."""
     true, labels = analysis.selection.frames.forces, analysis.forces
-    if labels is true:
+    if np.array_equal(labels, true, equal_nan=True):
         return []
     ours = float(np.abs(analysis.predictions.forces - true).mean())
     floor = float(np.abs(labels - true).mean())

@@ -85,8 +85,8 @@ def number(value: float | None, size: float, digits: int) -> str:
 
 
 def _ratio(row: dict[str, Any], name: str) -> str:
-    trivial = row[f"trivial_{name}"]
-    return f"{100 * row[name] / trivial:.1f} %" if trivial else "—"
+    own, trivial = row[name], row[f"trivial_{name}"]
+    return f"{100 * own / trivial:.1f} %" if trivial and own is not None else "—"
 
 
 def _energies(analysis: Analysis, unit: str) -> Table:
@@ -148,7 +148,7 @@ def _largest(analysis: Analysis, unit: str) -> Table:
                 f"{row.molecule} {row.frame}" if several else str(row.frame),
                 number(float(row.energy_error_relative_ev), e_size, e_digits),  # type: ignore[arg-type]
                 number(float(row.forces_largest_error_ev_per_angstrom), f_size, f_digits),  # type: ignore[arg-type]
-                str(row.worst_atom),
+                "—" if pd.isna(row.worst_atom) else str(row.worst_atom),  # type: ignore[call-overload]
             )
     return drawn
 

@@ -59,7 +59,7 @@ def _pairs(one: Predicted, metric: str, name: str, unit: str) -> Panel:
         )
     else:
         rows = np.sort(one.series["row"].to_numpy()[one.others])
-        atoms = np.isin(one.analysis.selection.frames.frame_of_atom, rows)
+        atoms = np.isin(one.analysis.selection.frames.frame_of_atom, rows) & one.analysis.labelled
         true = one.analysis.forces[atoms].ravel()
         ours = one.analysis.predictions.forces[atoms].ravel()
     mae = amount(float(np.abs(ours - true).mean()), metric, unit)

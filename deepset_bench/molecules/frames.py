@@ -36,7 +36,7 @@ class Frames:
         n_atoms: (M,) atoms in each frame.
         energy: (M,) potential energy in eV.
         forces: (A, 3) in eV/angstrom. The negative gradient of `energy` where `bias_forces` is
-            present; otherwise the labels as they were read.
+            present; otherwise the labels as they were read. NaN in frames that have none.
         bias_forces: (A, 3) in eV/angstrom, what an enhanced-sampling method added to `forces`
             during the simulation; None where it is unknown.
         molecule: (M,) name of the molecule or set of each frame.
@@ -97,6 +97,8 @@ class Frames:
             wrong = ~np.isfinite(value)
             if name == "stress":
                 wrong &= ~np.isnan(value).all(axis=(1, 2), keepdims=True)
+            if name in ("forces", "bias_forces") and wrong.any():
+                wrong &= ~self._without(value)[self.frame_of_atom, None]
             if wrong.any():
                 row = int(np.argwhere(wrong)[0][0])
                 frame = int(self.frame_of_atom[row]) if _SHAPES[name][0] == "A" else row
@@ -151,6 +153,18 @@ class Frames:
                 f"{self.molecule[m]} frame {self.index[m]} is periodic, but {what} of molecules in "
                 "open space"
             )
+
+    @property
+    def has_forces(self) -> NDArray[np.bool_]:
+        """(M,) whether a frame is labelled with forces, not with its energy alone."""
+        return ~self._without(self.forces)
+
+    def _without(self, of_atoms: FloatArray) -> NDArray[np.bool_]:
+        """(M,) whether no atom of a frame has a number in (A, 3)."""
+        lacks = np.isnan(of_atoms).all(axis=1)
+        if not lacks.any():
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(np.bincount(self.frame_of_atom, lacks, len(self)) == self.n_atoms)
 
     @property
     def volume(self) -> FloatArray:

@@ -137,12 +137,6 @@ class Collector:
                 two methods, or charge or spin is impossible or contradicts itself.
         """
         m, n = len(found.index), len(found.numbers)
-        if self._options.energies_only:
-            energy_key, forces_key = self.keys(found.stored)
-            stored: dict[str, Any] = {forces_key: np.zeros((m, n, 3))}
-            if energy_key in found.stored:
-                stored[energy_key] = found.stored[energy_key]
-            found = replace(found, stored=stored)
         self._total += m
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
@@ -153,6 +147,9 @@ class Collector:
         )
 
         keys = self.keys(found.stored)
+        if n == 1 and found.cell is None and keys[1] not in found.stored:
+            # Nothing pulls at an atom that is alone.
+            found = replace(found, stored={**found.stored, keys[1]: np.zeros((m, 1, 3))})
         shapes: list[tuple[str, tuple[int, ...]]] = [(keys[0], (m,)), (keys[1], (m, n, 3))]
         if BIAS_KEY in found.stored:
             shapes.append((BIAS_KEY, (m, n, 3)))
@@ -163,11 +160,17 @@ class Collector:
             for key, shape in shapes
         ]
         positions = numbers_array(found.positions, found.positions_key, (m, n, 3), found.where)
-        absent = [key for key in keys if key not in found.stored]
-        if not absent and not self._unlabelled and not self._options.energies_only:
+        optional = (keys[1], BIAS_KEY) if self._options.energies_only else ()
+        absent = [key for key in keys if key not in found.stored and key not in optional]
+        if not absent and not self._unlabelled and keys[1] in found.stored:
             check_methods(found.where(0, None), keys, found.stored, self._options)
 
-        labelled = np.logical_and.reduce([_finite(label) for label in labels])
+        labelled = np.logical_and.reduce(
+            [
+                _finite(label) | (_nothing(label) & (key in optional))
+                for label, (key, _) in zip(labels, shapes, strict=True)
+            ]
+        )
         whole = _finite(positions) & (labelled | self._unlabelled)
         self._labelled &= not self._unlabelled or bool(labelled[kept].all())
         incomplete = np.flatnonzero(kept & ~whole)
@@ -191,7 +194,7 @@ class Collector:
             sign = -1.0 if self._options.gradients else 1.0
             energy, forces, *bias = (label[kept] for label in labels)
             self._energies |= bool(energy.any())
-            self._forced += len(energy) * bool(forces.any())
+            self._forced += len(energy) * bool(np.nan_to_num(forces).any())
             self._biased.add(bool(bias))
             self._atoms += len(energy) * n
             self._blocks.append(
@@ -347,6 +350,8 @@ def _no_label(found: Found, key: str, energy: bool) -> UserError:
             f"{nearest(key, names)} (choose with {option}, compute energies and forces with "
             "--relabel gfn1, or leave such frames out with --skip-incomplete)"
         )
+        if not energy:
+            hint = f"{hint[:-1]}; --energies-only takes such frames, to score them)"
     return UserError(f"{found.where(0, None)}: has no '{key}'; {hint}")
 
 
@@ -360,6 +365,11 @@ def _not_finite(
 def _finite(array: FloatArray) -> NDArray[np.bool_]:
     """(m,) whether all numbers of a frame are finite, in whatever unit."""
     return np.asarray((np.abs(array) < _INFINITE).reshape(len(array), -1).all(axis=1))
+
+
+def _nothing(array: FloatArray) -> NDArray[np.bool_]:
+    """(m,) whether a frame has no number at all."""
+    return np.asarray(np.isnan(array).reshape(len(array), -1).all(axis=1))
 
 
 def _first(keys: tuple[str, ...], names: Collection[str]) -> str:

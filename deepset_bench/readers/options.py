@@ -26,7 +26,7 @@ class Options:
         skip_incomplete: leave out frames without labels, or with a number that is not finite.
         elements: `LABEL=ELEMENT,...` for labels of atoms that are no chemical symbols.
         formula: of HDF5 files only these, as C4H8,C5H10.
-        energies_only: frames have energies and no forces, which are zero then.
+        energies_only: take frames that have an energy alone, too; their forces are NaN.
 
     Raises:
         UserError: an unknown unit.

@@ -54,7 +54,7 @@ def check_plausible(
         return np.zeros(0)
     for name, (largest, unit) in _LARGEST.items():
         values = np.abs(getattr(frames, name))
-        if values.max() > largest:
+        if (values > largest).any():  # NaN, where there are no forces, is not
             row = int(np.argwhere(values > largest)[0][0])
             frame = row if name == "energy" else int(frames.frame_of_atom[row])
             atom = None if name == "energy" else row - int(offsets[frame])

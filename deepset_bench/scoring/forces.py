@@ -40,13 +40,14 @@ def forces_mae_by_element(
     predictions: Predictions, labels: Labels, run: ScoredRun
 ) -> dict[str, float]:
     """Mean absolute error of a component of a force on the atoms of each element."""
-    errors = _errors(predictions, labels)
-    return {
-        chemical_symbols[z]: mean_absolute(errors[labels.numbers == z])
-        for z in np.unique(labels.numbers)
-    }
+    if not labels.has_force.any():
+        return {}
+    errors, numbers = _errors(predictions, labels), labels.numbers[labels.has_force]
+    return {chemical_symbols[z]: mean_absolute(errors[numbers == z]) for z in np.unique(numbers)}
 
 
 def _errors(predictions: Predictions, labels: Labels) -> FloatArray:
-    wrong: FloatArray = np.abs(predictions.forces - labels.forces)
-    return wrong
+    """(a, 3) absolute ones of the atoms with a label; one NaN where there is none."""
+    there = labels.has_force
+    wrong: FloatArray = np.abs(predictions.forces[there] - labels.forces[there])
+    return wrong if wrong.size else np.full((1, 3), np.nan)

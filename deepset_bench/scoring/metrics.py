@@ -28,9 +28,9 @@ class Errors:
     forces_mae_ev_per_angstrom: float
     forces_rmse_ev_per_angstrom: float
 
-    def as_dict(self) -> dict[str, float]:
-        """For result.json."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, float | None]:
+        """For result.json: None of what was not labelled."""
+        return {key: None if math.isnan(value) else value for key, value in asdict(self).items()}
 
 
 def errors(energy: FloatArray, forces: FloatArray) -> Errors:

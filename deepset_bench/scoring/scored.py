@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.schema import Config
 
@@ -33,7 +36,8 @@ class Labels:
 
     Attributes:
         energy: (M,) eV per molecule, likewise.
-        forces: (A, 3) eV/angstrom; with the bias where the run was trained on biased labels.
+        forces: (A, 3) eV/angstrom; with the bias where the run was trained on biased labels. NaN
+            in frames that have an energy alone.
         frames: positions, cells, stress, molecules and whatever else the set holds.
     """
 
@@ -45,6 +49,11 @@ class Labels:
     def numbers(self) -> IntArray:
         """(A,) atomic numbers."""
         return self.frames.numbers
+
+    @property
+    def has_force(self) -> NDArray[np.bool_]:
+        """(A,) whether an atom is labelled with a force."""
+        return ~np.isnan(self.forces).all(axis=1)
 
     @property
     def frame_of_atom(self) -> IntArray:

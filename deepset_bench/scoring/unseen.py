@@ -30,7 +30,7 @@ class Scorer:
 
     Attributes:
         frames: M of them with A atoms in all.
-        forces: (A, 3) eV/angstrom, the labels.
+        forces: (A, 3) eV/angstrom, the labels; NaN in frames that have an energy alone.
         identified: (M,) whether the energy reference says anything about absolute energies.
         seen: (A,) whether an atom with the same first shell was in training.
     """
@@ -69,17 +69,18 @@ class Scorer:
             forces: (A, 3) eV/angstrom, likewise.
 
         Returns:
-            Keys as in `Errors`; energies None where no frame is identified, `relative_` ones about
+            Keys as in `Errors`; energies None where no frame is identified, forces None where no
+            frame is labelled with any, `relative_` ones about
             each molecule's mean; `energy_offset_ev` of a molecule is the mean of its errors.
         """
         names, molecule = np.unique(self.frames.molecule, return_inverse=True)
         offset = np.bincount(molecule, energy) / np.bincount(molecule)
         relative = energy - offset[molecule]
-        frame = self.frames.frame_of_atom
+        frame, labelled = self.frames.frame_of_atom, ~np.isnan(self.forces).all(axis=1)
 
         def of(mask: NDArray[np.bool_]) -> dict[str, Any]:
             scored = mask & self.identified
-            inside = forces[mask[frame]]
+            inside = forces[mask[frame] & labelled]
             absolute = errors(energy[scored], inside).as_dict() if scored.any() else {}
             about_mean = errors(relative[mask], inside).as_dict()
             return {
@@ -100,7 +101,7 @@ class Scorer:
             },
             "environments": {
                 name: {"atoms": int(mask.sum()), "forces_mae_ev_per_angstrom": _mae(forces[mask])}
-                for name, mask in (("seen", self.seen), ("unseen", ~self.seen))
+                for name, mask in (("seen", self.seen & labelled), ("unseen", ~self.seen & labelled))
             },
         }
 

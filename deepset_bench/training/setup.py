@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -194,8 +195,6 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     """
     device = choose_device(config.device)
     data = config.data
-    for name in config.sets:
-        catalogue.check_forces(name, "training")
     whole = divide(data.name, config.task)
     frames, sizes = whole.frames, (data.train_size, data.val_size, data.test_size)
     division = split(
@@ -219,6 +218,11 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     residual = train.energy - reference(train)
     spread = float(residual.std()) or 1.0  # one frame, or frames of one energy: 1 eV
     forces_rms = trivial_errors(train, residual, labels).forces_rmse_ev_per_angstrom or 1.0
+    all_energies = pool.energy - reference(pool)
+    all_energies -= all_energies.mean()
+    of_all = trivial_errors(pool, all_energies, labels)
+    if math.isnan(of_all.forces_mae_ev_per_angstrom):
+        _refuse_without_forces(pool)
     stress = train.labelled_stress()
     stress_rms = root_mean_square(stress[~np.isnan(stress)]) if np.isfinite(stress).any() else 1.0
     learn_stress = frames.stress is not None and config.trainer.stress_weight > 0
@@ -264,8 +268,6 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         rest, detailed = Selected(frames, division.held_out), scorer if scorers else lambda _: None
         held_out = HeldOut(rest, label_held_out, detailed, mean)
 
-    all_energies = pool.energy - reference(pool)
-    all_energies -= all_energies.mean()
     both = Frames.concatenate([scored["val"], scored["test"]])
     floor = None
     if both.bias_forces is not None:
@@ -281,7 +283,7 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
         frames=scored,
         baselines={
             **{name: know_nothing(name, part) for name, part in scored.items()},
-            "all": trivial_errors(pool, all_energies, labels).as_dict(),
+            "all": of_all.as_dict(),
         },
         scorers=scorers,
         held_out=held_out,
@@ -292,6 +294,19 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     )
 
 
+def _refuse_without_forces(pool: Frames | Selected) -> None:
+    """Raise a UserError that names the first frame without forces."""
+    for some in pool.pieces():
+        lacks = ~some.has_forces
+        if lacks.any():
+            m = int(np.argmax(lacks))
+            raise UserError(
+                f"{some.molecule[m]} frame {some.index[m]} has an energy, but no forces: such "
+                "frames can be scored (task.data=NAME, bench evaluate RUN data=NAME), not trained "
+                "on; bench data relabel computes forces"
+            )
+
+
 def look_at(config: Config) -> None:
     """Look at the data set of a configuration, for the runs on it that this process starts.
 
@@ -299,7 +314,6 @@ def look_at(config: Config) -> None:
         UserError: unknown or damaged data.
     """
     name, labels = config.data.name, config.condition.labels
-    catalogue.check_forces(name, "training")
     if (catalogue.checksum(name), labels) not in _VERDICTS:
         _verdict(name, labels, catalogue.load(name))
 

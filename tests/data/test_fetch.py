@@ -82,6 +82,56 @@ def test_part_of_an_hdf5(publish, tmp_path):
     assert catalogue.datasheet("water")["command"] == "bench data fetch water --formula OH2"
 
 
+WATER = """3
+Properties=species:S:1:pos:R:3:forces:R:3 energy=-5.7 pbc="F F F"
+O 0 0 0 0 0 0.1
+H 0.96 0 0 0 0 0
+H -0.24 0.93 0 0 0 -0.1
+"""
+OXYGEN = "1\nenergy=-5\nO 0 0 0\n"
+SCANNED = "3\nenergy={}\nO 0 0 0\nH {} 0 0\nH -0.24 0.93 0\n"
+
+
+def test_sets_of_several_files_and_of_other_sets(site, tmp_path, monkeypatch):
+    """With lone atoms, which need no forces, and with energies alone, joined under their names."""
+    texts = {
+        "water.xyz": WATER,
+        "atoms.xyz": OXYGEN,
+        "scan.xyz": "".join(SCANNED.format(-5.7 + d, 0.96 + d) for d in (0.0, 0.1, 0.2)),
+    }
+    folder = home(tmp_path) / "downloads"
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    one, two, three = (
+        {"file": name, "url": site.url, "checksum": md5(text.encode())}
+        for name, text in texts.items()
+    )
+    facts = {"about": "water", "page": "https://page", "licence": "MIT"}
+    known = {
+        "water": {**facts, "files": [one, two]},
+        "bent": {**facts, "files": [one]},
+        "scan": {**facts, "files": [three], "frames": "2-3", "energies_only": True},
+        "both": {**facts, "sets": ["bent", "scan"]},
+    }
+    path = tmp_path / "remote.yaml"
+    path.write_text(yaml.safe_dump(known))
+    monkeypatch.setattr(fetching, "REMOTE", path)
+    fetch("water")
+    water = catalogue.load("water")
+    assert water.n_atoms.tolist() == [3, 1]
+    assert water.lone_atoms.tolist() == [False, True]
+    assert not water.forces[3:].any()
+    assert catalogue.datasheet("water")["licence"] == "MIT"
+    assert "score a run on it with: bench evaluate RUN data=both" in fetch("both")
+    both = catalogue.load("both")
+    assert both.molecule.tolist() == ["bent", "scan", "scan"]
+    assert both.has_forces.tolist() == [True, False, False]
+    np.testing.assert_allclose(both.energy, [-5.7, -5.6, -5.5])
+    assert {"water", "bent", "scan", "both"} <= set(catalogue.names())
+    assert site.requests == []
+
+
 def archive(pos: str = POS, frc: str = FRC) -> bytes:
     """A repository as a tar.gz: the frames of both files, one a file, in no order."""
     stream = io.BytesIO()
@@ -155,10 +205,12 @@ def test_what_is_published_is_listed(capsys):
         assert name in output
     for remote in fetching.remotes().values():
         assert remote["page"] in output
-        assert remote["url"].startswith("https://")
-        algorithm, _, checksum = remote.get("checksum", "::").partition(":")
-        lengths = {"md5": 32, "sha256": 64}
-        assert "members" in remote or len(checksum) == lengths[algorithm]
+        assert set(remote.get("sets", ())) <= fetching.remotes().keys()
+        for one in [] if "sets" in remote else remote.get("files", [remote]):
+            assert one["url"].startswith("https://")
+            algorithm, _, checksum = one.get("checksum", "::").partition(":")
+            lengths = {"md5": 32, "sha256": 64}
+            assert "members" in remote or len(checksum) == lengths[algorithm]
 
 
 def test_an_unknown_name_gets_the_nearest_ones(site):

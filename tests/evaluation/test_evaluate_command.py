@@ -93,6 +93,35 @@ def test_other_data(monkeypatch, capsys, folder):
     assert len(pd.read_csv(target / "time_series.csv")) == 60
 
 
+def test_energies_alone_are_scored(monkeypatch, capsys, folder):
+    """Errors of forces are those of the frames that have any, and none where no frame has."""
+    whole = catalogue.load("tiny").select(slice(0, 6))
+    forces = whole.forces.copy()
+    forces[whole.atoms_in(np.array([1, 4]))] = np.nan
+    some, none = replace(whole, forces=forces), replace(whole, forces=np.full_like(forces, np.nan))
+    there = whole.select(np.flatnonzero(some.has_forces))
+    for name, frames in (("some", some), ("none", none), ("there", there)):
+        catalogue.register(name, frames, {"method": "GFN1-xTB"})
+        status, out, err = bench(monkeypatch, capsys, folder.path, f"data={name}")
+        assert (status, err) == (0, "")
+    assert "2 of 6 frames have no forces" not in out
+    found = {
+        name: read(folder.path / "evaluation" / name, "evaluation")
+        for name in ("some", "none", "there")
+    }
+    of_forces = [key for key in found["some"]["errors"][0] if "forces" in key]
+    for key in of_forces:
+        mine, other = (found[name]["errors"][0][key] for name in ("some", "there"))
+        assert mine == pytest.approx(other, rel=1e-5)
+        assert found["none"]["errors"][0][key] is None
+    assert found["none"]["metrics"]["forces_rmse_ev_per_angstrom"]["value"] is None
+    for name in ("some", "none"):
+        assert found[name]["errors"][0]["frames_scored"] == 6
+    assert any("2 of 6 frames have no forces" in note for note in found["some"]["notes"])
+    rows = pd.read_csv(folder.path / "evaluation" / "some" / "time_series.csv")
+    assert rows["worst_atom"].isna().tolist() == [False, True, False, False, True, False]
+
+
 def test_many_molecules_are_not_all_printed(monkeypatch, capsys, folder):
     parts = [replace(toy.frames(n, 7), molecule=np.full(7, f"m{n}")) for n in range(2, 8)]
     catalogue.register("many", Frames.concatenate(parts), {})

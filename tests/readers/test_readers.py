@@ -230,3 +230,23 @@ def test_extended_xyz_comes_back_to_its_eight_decimals(tmp_path_factory, seed, n
     frames = read_file(path, "any")
     expected = np.concatenate([atoms.positions for atoms in written])
     np.testing.assert_allclose(frames.positions, expected, rtol=0, atol=0.51e-8)
+
+
+def test_energies_alone_are_taken_if_asked_for(tmp_path):
+    """A frame of numbers that are not all there is damaged, whatever is asked for."""
+    path = tmp_path / "scan.xyz"
+    head = "2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\n"
+    frame = head + "O 0 0 0 0 0 1\nH 0 0 1 0 0 -1\n"
+    alone = "2\nenergy=2\nO 0 0 0\nH 0 0 1.1\n"
+    path.write_text(frame + alone)
+    with pytest.raises(UserError, match="has no 'forces'; .*--energies-only takes such frames"):
+        read_file(path, "water")
+    frames = read_file(path, "water", energies_only=True)
+    assert frames.has_forces.tolist() == [True, False]
+    assert frames.energy.tolist() == [1, 2]
+    path.write_text(frame + head + "O 0 0 0 0 0 nan\nH 0 0 1 0 0 -1\n")
+    with pytest.raises(UserError, match="frame 2, line 7"):
+        read_file(path, "water", energies_only=True)
+    path.write_text("2\nstep=1\nO 0 0 0\nH 0 0 1\n")
+    with pytest.raises(UserError, match="has no 'energy'"):
+        read_file(path, "water", energies_only=True)
