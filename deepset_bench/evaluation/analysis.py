@@ -55,7 +55,7 @@ class Analysis:
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         """(A,) whether an atom is labelled with a force."""
-        return ~np.isnan(self.forces).all(axis=1)
+        return np.asarray(~np.isnan(self.forces).all(axis=1))
 
     @cached_property
     def series(self) -> pd.DataFrame:
@@ -70,9 +70,8 @@ class Analysis:
         largest = np.maximum.reduceat(wrong.max(axis=1), offsets)
         atom = np.arange(len(frames.numbers)) - offsets[frames.frame_of_atom]
         worst = np.where(wrong.max(axis=1) == largest[frames.frame_of_atom], atom, atom.max() + 1)
-        worst = pd.Series(np.minimum.reduceat(worst, offsets))
-        if not self.labelled.all():
-            worst = worst.astype("Int64").mask(~self.labelled[offsets])
+        atoms = pd.Series(np.minimum.reduceat(worst, offsets), dtype="Int64")
+        atoms = atoms.mask(~self.labelled[offsets])
         table = pd.DataFrame(
             {
                 "molecule": frames.molecule,
@@ -85,7 +84,7 @@ class Analysis:
                 "forces_mae_ev_per_angstrom": np.add.reduceat(wrong.mean(axis=1), offsets)
                 / frames.n_atoms,
                 "forces_largest_error_ev_per_angstrom": largest,
-                "worst_atom": worst,
+                "worst_atom": atoms,
             }
         )
         means = table.groupby("molecule")

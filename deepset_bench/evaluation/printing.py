@@ -148,7 +148,7 @@ def _largest(analysis: Analysis, unit: str) -> Table:
                 f"{row.molecule} {row.frame}" if several else str(row.frame),
                 number(float(row.energy_error_relative_ev), e_size, e_digits),  # type: ignore[arg-type]
                 number(float(row.forces_largest_error_ev_per_angstrom), f_size, f_digits),  # type: ignore[arg-type]
-                "—" if pd.isna(row.worst_atom) else str(row.worst_atom),  # type: ignore[call-overload]
+                "—" if row.worst_atom is pd.NA else str(row.worst_atom),
             )
     return drawn
 

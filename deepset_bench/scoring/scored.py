@@ -53,7 +53,7 @@ class Labels:
     @property
     def has_force(self) -> NDArray[np.bool_]:
         """(A,) whether an atom is labelled with a force."""
-        return ~np.isnan(self.forces).all(axis=1)
+        return np.asarray(~np.isnan(self.forces).all(axis=1))
 
     @property
     def frame_of_atom(self) -> IntArray:

@@ -101,7 +101,10 @@ class Scorer:
             },
             "environments": {
                 name: {"atoms": int(mask.sum()), "forces_mae_ev_per_angstrom": _mae(forces[mask])}
-                for name, mask in (("seen", self.seen & labelled), ("unseen", ~self.seen & labelled))
+                for name, mask in (
+                    ("seen", self.seen & labelled),
+                    ("unseen", ~self.seen & labelled),
+                )
             },
         }
 
