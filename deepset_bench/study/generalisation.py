@@ -15,6 +15,7 @@ from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
 from deepset_bench.study.layout import DASH, Cell, Page, Section, number
+from deepset_bench.study.published import UNSEEN, Published, published
 from deepset_bench.study.statistics import NOTHING, estimate
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
@@ -33,6 +34,13 @@ COLUMNS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 }
 """Part and heading -> metric and key in result.json's metrics."""
 
+_OF_MOLECULE = {
+    "energy": ("energy", "energy_rmse_ev"),
+    "relative": ("energy", "relative_energy_rmse_ev"),
+    "forces": ("forces", "forces_rmse_ev_per_angstrom"),
+}
+"""Heading -> metric and key in result.json, of one molecule."""
+
 NOTES = [
     "MAE: mean over n seeds, ± half its 95 % t-interval. test: in distribution, frames of what was "
     "trained on; ood: out of distribution, frames of the task, the same for every seed.",
@@ -43,6 +51,12 @@ NOTES = [
     "undetermined, because its composition is not a linear combination of the training "
     "compositions.",
 ]
+
+RMSE_NOTE = (
+    "RMSE: root mean square error, mean over n seeds, ± half its 95 % t-interval. Energies are per "
+    "molecule, forces per component; relative: after removing the mean offset of these frames. "
+    "Rows in italics are printed in the publications."
+)
 
 NO_BETTER = "‡"
 NO_BETTER_NOTE = (
@@ -92,20 +106,25 @@ def page(study: Study, conditions: Sequence[str], unit: str, where: Where) -> Pa
     Raises:
         UserError: overrides that do not compose.
     """
-    blocks, missing = [], []
+    blocks, missing, printed = [], [], published(study)
     for sweep in study.unseen:
         for condition in conditions_of(sweep, conditions):
             runs = collect(sweep, [condition], where)
             several = len(conditions) > 1
             if (runs.state == "done").any():
                 blocks.append(_block(sweep, runs, unit, condition if several else ""))
+            blocks += [
+                _of_molecule(sweep, runs, molecule, table, printed, unit)
+                for molecule, table in printed.unseen(sweep.name).items()
+            ]
             together, unread = disagreement.block(
                 sweep, runs[runs.state == "done"], unit, where.runs
             )
             blocks += [together] if together else []
             missing += [*unread, *gaps(sweep, runs, [condition], where)]
     marked = any(NO_BETTER in cell.text for block in blocks for row in block.rows for cell in row)
-    notes = [*NOTES, *[NO_BETTER_NOTE] * marked, disagreement.NOTE]
+    beside = [RMSE_NOTE] if any(printed.unseen(sweep.name) for sweep in study.unseen) else []
+    notes = [*NOTES, *beside, *[NO_BETTER_NOTE] * marked, disagreement.NOTE]
     title = study.title if not study.tables else "Molecules and conformers that were not seen"
     return Page(study.name, title, blocks, notes, missing)
 
@@ -140,6 +159,38 @@ def _block(sweep: Comparison, runs: pd.DataFrame, unit: str, condition: str) -> 
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
     heading = f"{named(sweep.title, condition)}: MAE in {energy} and {forces}"
     return Section(heading, [("", "variant"), ("", "n"), *COLUMNS], drawn)
+
+
+def _of_molecule(
+    sweep: Comparison,
+    runs: pd.DataFrame,
+    molecule: str,
+    table: Mapping[str, Any],
+    printed: Published,
+    unit: str,
+) -> Section:
+    """Root mean square errors of the frames of one molecule, beside those that are printed."""
+    done = runs[runs.state == "done"]
+    drawn = []
+    for run in sweep.runs:
+        members = done[done.label == run.label].to_dict("records")
+        cells = [Cell(run.label), Cell(str(len(members)))]
+        for metric, key in _OF_MOLECULE.values():
+            at = [_at(one["metrics"], (_NEW, "molecules", molecule, key)) for one in members]
+            known = [value for value in at if value is not None]
+            found = estimate(known) if known else NOTHING
+            cells.append(_cell(found.mean, found.half, metric, unit))
+        drawn.append(cells)
+    for column in table.get("columns", ()):
+        cells = [Cell(column["label"], italic=True), Cell()]
+        for name, (metric, _) in _OF_MOLECULE.items():
+            value = column.get(f"{UNSEEN}_{metric}_rmse") if name != "relative" else None
+            size = math.nan if value is None else float(value) * printed.size(metric)
+            cells.append(_cell(size, math.nan, metric, unit))
+        drawn.append(cells)
+    (_, energy, _), (_, forces, _) = UNITS[unit].values()
+    heading = f"{table.get('title', molecule)}: RMSE in {energy} and {forces}"
+    return Section(heading, [("", "variant"), ("", "n"), *(("", n) for n in _OF_MOLECULE)], drawn)
 
 
 def _sets_task(overrides: Sequence[str]) -> bool:

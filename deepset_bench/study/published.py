@@ -22,8 +22,14 @@ Printed = dict[tuple[str, str], float]
 """(metric, part) -> mean absolute error in eV or eV/angstrom."""
 
 _KEY = {"test": "test", "val": "val", "mean": "avg"}
-_NUMBERS = tuple(f"{key}_{metric}" for metric in METRICS for key in _KEY.values())
-_BEGINNINGS = tuple(f"{word}_" for word in {*_KEY, *_KEY.values()})
+UNSEEN = "ood"
+"""How numbers begin that are printed of frames that were not trained on, in a table
+`COMPARISON/MOLECULE`; `_rmse` behind them says that they are root mean square errors."""
+_NUMBERS = (
+    *(f"{key}_{metric}" for metric in METRICS for key in _KEY.values()),
+    *(f"{UNSEEN}_{metric}{what}" for metric in METRICS for what in ("", "_rmse")),
+)
+_BEGINNINGS = tuple(f"{word}_" for word in {*_KEY, *_KEY.values(), UNSEEN})
 _DATA, _UNITS = "data", "units"
 _OF_TABLES = ("title", "columns", "rows")
 
@@ -78,6 +84,19 @@ class Published:
                         found[metric, part] = float(value) * size
             return found
         return {}
+
+    def unseen(self, comparison: str) -> dict[str, dict[str, Any]]:
+        """Molecule -> the table that is printed of it for a comparison; `columns` may be empty."""
+        begins = f"{comparison}/"
+        return {
+            name.removeprefix(begins): table
+            for name, table in self.content.items()
+            if name.startswith(begins)
+        }
+
+    def size(self, metric: str) -> float:
+        """eV or eV/angstrom in the unit of `energy` or `forces`."""
+        return self.units.energy if metric == "energy" else self.units.force
 
     def of_these_data(self, overrides: Sequence[str]) -> bool:
         """Whether runs with these overrides are of the data that the numbers are of."""

@@ -14,6 +14,7 @@ from tests import toy
 from tests.test_cli import inside
 from tests.training.tiny import asked, run
 
+SIZES = ("data.train_size=1", "data.val_size=1", "data.test_size=1")
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
@@ -47,7 +48,7 @@ def test_a_scan_without_forces_is_scored(tmp_path, monkeypatch, capsys):
     assert np.isfinite(errors["relative_energy_mae_ev"])
     assert errors["forces_mae_ev_per_angstrom"] is None
 
-    status, _, err = bench("train", *asked("data=scan", "name=other"))
+    status, _, err = bench("train", *asked("data=scan", "name=other", *SIZES))
     assert (status, err.count("\n")) == (2, 1)
     assert "scan frame 0 has an energy, but no forces" in err
     status, out, err = bench("data", "check", "scan", "--sample", "0")
