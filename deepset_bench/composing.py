@@ -21,16 +21,18 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from deepset_bench import registry
+from deepset_bench import bounds, registry
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
 from deepset_bench.groups import option_folders
+from deepset_bench.reading import read_yaml
 
 Composed = tuple[dict[str, Any], dict[str, str]]
 """The configuration, and each group's chosen option."""
 
 Folders = tuple[Path, ...]
 _PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)\s*$", re.MULTILINE)
+_CALL = re.compile(r"\$\{.*:", re.DOTALL)  # names may hold further ones
 _OVERRIDE = "override /"
 
 
@@ -111,6 +113,7 @@ def _package(group: str) -> str:
 
 
 def _file(path: Path, group: str) -> tuple[str, list[Any], dict[str, Any]]:
+    _check(read_yaml(path, bounds.OPTION), path)
     text = path.read_text(encoding="utf-8")
     packages = _PACKAGE.findall(text)
     content = OmegaConf.create(text)
@@ -122,6 +125,26 @@ def _file(path: Path, group: str) -> tuple[str, list[Any], dict[str, Any]]:
     if package != group and package != "_global_":
         raise _NotPlain
     return package, values.pop("defaults", []), {str(key): v for key, v in values.items()}
+
+
+def _check(value: Any, path: Path) -> None:
+    """Refuse what would read the environment or compute something where it is looked up.
+
+    Raises:
+        UserError: names the text.
+    """
+    if isinstance(value, str) and calls(value):
+        raise UserError(f"{path}: {value[:60]} calls a resolver; write out its value")
+    if isinstance(value, dict | list):
+        for member in value:
+            _check(member, path)
+        for member in value.values() if isinstance(value, dict) else ():
+            _check(member, path)
+
+
+def calls(text: str) -> bool:
+    """Whether a text calls one of OmegaConf's resolvers, as ${oc.env:HOME} does."""
+    return bool(_CALL.search(text))
 
 
 def copied(value: Any) -> Any:

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from deepset_bench import registry, replicate
 from deepset_bench.applies import check_read
-from deepset_bench.composing import Composed, composed, copied, first_line
+from deepset_bench.composing import Composed, calls, composed, copied, first_line
 from deepset_bench.config_file import NOT_THE_EXPERIMENT, determinants
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
@@ -130,6 +130,8 @@ def parsed_line(override: Override, known: Mapping[str, Collection[str]]) -> str
         known: the `groups` there are.
     """
     key, line = override.key_or_group, override.input_line or ""
+    if calls(line):
+        raise UserError(f"{line:.200}: calls a resolver; write out its value")
     line = line.lstrip("+~") if not override.is_delete() else line
     if override.is_delete():
         raise UserError(f"{line}: nothing can be deleted; set the group or key to another value")

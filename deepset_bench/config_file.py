@@ -10,11 +10,13 @@ from typing import Any, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from deepset_bench import registry
+from deepset_bench import bounds, registry
 from deepset_bench.composing import first_line
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
+from deepset_bench.reading import read_yaml
 from deepset_bench.schema import OPTIONS, YOUNG, Config, flat
 from deepset_bench.typed import as_config
 from deepset_bench.validation import complete, validate
@@ -116,13 +118,16 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
     Raises:
         UserError: the file is missing, is no YAML, or holds what this version cannot use.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; name the folder of a trained run")
+    plain = read_yaml(path, bounds.OPTION)
     try:
         content = OmegaConf.load(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; name the folder of a trained run") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
     try:
+        if "${" in str(plain):
+            raise UserError("${...} stands for a value, which is not looked up")
         if not isinstance(content, DictConfig):
             raise UserError("not a mapping of keys to values")
         for key in without:

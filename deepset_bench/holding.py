@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import bounds
 from deepset_bench.files import unfinished_folder
 
 LOCK, HELD = ".lock", ".held"
@@ -136,12 +137,12 @@ def heartbeat(folder: Path, now: float | None = None) -> dict[str, Any]:
         # Nor can a time that is to come be a living one's: a clock was put back.
         if abs(now - path.stat().st_mtime) > DEAD:
             return {}
-        them = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        them = json.loads(bounds.text(path, bounds.OPTION))
+    except (OSError, ValueError, RecursionError):
         return {}
     known = {"host": str, "node": str, "pid": int, "job": str}
     whole = isinstance(them, dict) and all(isinstance(them.get(k), t) for k, t in known.items())
-    return them if whole else {}
+    return them if whole and 0 < them["pid"] < 2**31 else {}
 
 
 def try_locks(folder: Path) -> str:

@@ -13,6 +13,12 @@ from hydra.errors import HydraException
 
 from deepset_bench.errors import UserError
 
+_LONGEST = 100_000
+"""Characters of an override."""
+_DEEPEST = 50
+_OPEN = re.compile(r"[\[{(]")
+_DIGITS = re.compile(r"[0-9_]{301}")
+
 
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Hydra's grammar, one override an argument."""
@@ -23,6 +29,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 def _parsed(text: str) -> Override:
     """Each text once, for the runs of a table share most of them."""
     parser = OverridesParser.create()
+    if len(text) > _LONGEST or len(_OPEN.findall(text)) > _DEEPEST or _DIGITS.search(text):
+        what = f"longer than {_LONGEST} characters, of numbers of over 300 digits or deeply nested"
+        raise UserError(f"cannot read override {text[:60]!r}...: it is {what}")
     try:
         return parser.parse_override(text)
     except HydraException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.surroundings import of_file
 
@@ -18,15 +20,19 @@ Kinds = dict[str, type | tuple[type, ...]]
 """Key -> what its value is to be an instance of."""
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, usual: int = bounds.SHEET) -> Any:
     """The content of a YAML file of plain values.
+
+    Args:
+        path: the file.
+        usual: bytes that it may have; see `bounds`.
 
     Raises:
         UserError: the file cannot be read, is no YAML, gives a key twice, is nested beyond reason,
             or repeats a list or a mapping by an alias, which a few lines can blow up to any size.
     """
     try:
-        return yaml_of(path.read_text(encoding="utf-8"))
+        return yaml_of(bounds.text(path, usual))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
 
@@ -38,40 +44,54 @@ def yaml_of(text: str) -> Any:
         ValueError: says what is wrong.
     """
     try:
-        return yaml.load(text, _Plain if _ODD.search(text) else _Quick)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        if _ODD.search(text) or text.count("[") + text.count("{") > _DEEPEST:
+            _check_events(text)
+        return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
 
-class _Unrepeated:
-    """A mapping's keys are given once."""
+def _check_events(text: str) -> None:
+    """Look at what libyaml would make nodes of, by recursion without a bound.
+
+    Scalars may be repeated by an alias, as overrides in sweeps are.
+
+    Raises:
+        ValueError: more than those are repeated, it is nested too deeply, or has huge numbers.
+    """
+    if _DIGITS.search(text):
+        raise ValueError("a number has too many digits")
+    depth, scalars = 0, set()
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError("nested too deeply")
+        if isinstance(event, yaml.ScalarEvent):
+            scalars.add(event.anchor)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            scalars.discard(event.anchor)
+        elif isinstance(event, yaml.AliasEvent) and event.anchor not in scalars:
+            raise ValueError(f"*{event.anchor} repeats more than one value; write it out")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Plain values alone; the keys of a mapping are given once."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        if len(set(map(str, keys))) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise yaml.YAMLError(f"the key {twice} is given twice{node.start_mark}")
-        return super().construct_mapping(node, deep)  # type: ignore[misc]
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            if len(set(map(str, keys))) < len(keys):
+                twice = next(key for key in keys if keys.count(key) > 1)
+                raise yaml.YAMLError(f"the key {twice} is given twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
 
 
-class _Quick(_Unrepeated, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """For text without aliases or deep nesting, which libyaml, eight times as fast, lets pass."""
-
-
-_ODD = re.compile(r"[&*]|(?:[-?:\[{]\s*){40}")
-
-
-class _Plain(_Unrepeated, yaml.SafeLoader):
-    """Scalars may be repeated by an alias, as overrides in sweeps are."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            if not isinstance(self.anchors.get(event.anchor), yaml.ScalarNode | None):
-                raise yaml.YAMLError(f"*{event.anchor} repeats more than one value; write it out")
-        return super().compose_node(parent, index)
+_DEEPEST = 100
+"""Lists and mappings within each other."""
+_DIGITS = re.compile(r"0x[0-9a-fA-F_]{400}|[-+0-9_:.]{400}")
+# What may hold an alias, be nested without brackets, or be a number that takes long to convert.
+_ODD = re.compile(rf"[&*]|(?:[-?:\[{{]\s*){{40}}|^ {{80}}|{_DIGITS.pattern}", re.MULTILINE)
 
 
 def read_json(path: Path, problem: Callable[[dict[str, Any]], str], state: str) -> dict[str, Any]:
@@ -85,7 +105,7 @@ def read_json(path: Path, problem: Callable[[dict[str, Any]], str], state: str) 
         problem: says what a mapping lacks; empty for nothing.
         state: the key that says how things stand.
     """
-    return json_of(lambda: path.read_bytes().decode(), path.name, problem, state)
+    return json_of(lambda: bounds.text(path, bounds.RECORD), path.name, problem, state)
 
 
 def json_of(
@@ -93,7 +113,7 @@ def json_of(
 ) -> dict[str, Any]:
     """The same of a text, wherever it is read from."""
     try:
-        content = json.loads(text(), parse_constant=_refuse)
+        content = json.loads(text(), parse_constant=_refuse, parse_int=_whole, parse_float=_finite)
         found = problem(content) if isinstance(content, dict) else "it is not a mapping"
     except FileNotFoundError:
         return {}
@@ -101,6 +121,8 @@ def json_of(
         found = f"it cannot be read: {error.strerror}"
     except RecursionError:
         found = "it is nested too deeply"
+    except bounds.Unbounded as error:
+        found = f"it {error}"
     except ValueError as error:
         found = f"it is not JSON: {error}"
     return {state: DAMAGED, "reason": f"{name} is damaged ({found})"} if found else content
@@ -108,6 +130,19 @@ def json_of(
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
+
+
+def _whole(digits: str) -> int:
+    """A whole number that other programs can hold; a hundred digits take no part in any result."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError(f"{digits[:20]}... is too large a number")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(float(digits)):
+        _refuse(digits[:20])
+    return float(digits)
 
 
 def is_number(value: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from deepset_bench import holding, registry, replicate, stamps
+from deepset_bench import bounds, holding, registry, replicate, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
@@ -51,7 +51,7 @@ _FILES = (
 RECORDS = (STATUS, RESULT)
 """Files that make a folder a run's."""
 _RECORDS = frozenset(RECORDS)
-_SEED = re.compile(r"^seed: (\d+)$", re.MULTILINE)
+_SEED = re.compile(r"^seed: (\d{1,19})$", re.MULTILINE)
 _END = 4096
 """Bytes in which the last row of metrics.csv is sought."""
 _FOLDERS = ("evaluation", "wandb", "mlflow", "variants")
@@ -123,8 +123,8 @@ class RunFolder(RunRecord):
     def settings(self) -> dict[str, Any]:
         """See `RunRecord`."""
         try:
-            text = self.config.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = bounds.text(self.config, bounds.OPTION)
+        except (OSError, ValueError):
             return {}
         seed = _SEED.search(text)
         if seed is None:
@@ -135,18 +135,18 @@ class RunFolder(RunRecord):
     def epochs(self) -> str:
         """See `RunRecord`."""
         try:
-            return self.metrics.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            return bounds.text(self.metrics, bounds.ROWS)
+        except (OSError, ValueError):
             return ""
 
     def last_epochs(self) -> str:
         """See `RunRecord`."""
         try:
-            with self.metrics.open("rb") as stream:
-                heading = stream.readline()
+            with bounds.opened(self.metrics) as stream:
+                heading = stream.readline(_END)
                 stream.seek(max(stream.seek(0, os.SEEK_END) - _END, len(heading)))
                 rest = stream.read()
-        except OSError:
+        except (OSError, bounds.Unbounded):
             return ""
         # What is cut off at the front is a row that is not the last.
         return (heading + rest).decode("utf-8", "replace")
@@ -154,8 +154,9 @@ class RunFolder(RunRecord):
     def text(self, name: str) -> str | None:
         """See `RunRecord`."""
         try:
-            return (self.path / name).read_bytes().decode("utf-8", "surrogateescape")
-        except OSError:
+            whole = bounds.content(self.path / name, bounds.ROWS)
+            return whole.decode("utf-8", "surrogateescape")
+        except (OSError, bounds.Unbounded):
             return None
 
     def has_parameters(self) -> bool:
@@ -167,12 +168,25 @@ class RunFolder(RunRecord):
 
         Raises:
             Busy: another process holds it.
+            UserError: see `check_links`.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        self.check_links()
         try:
             return holding.Hold(self.path)
         except BlockingIOError:
             raise Busy(f"{self.path} is being trained by another process") from None
+
+    def check_links(self) -> None:
+        """Refuse to write through a link, which may lead anywhere.
+
+        Raises:
+            UserError: what is appended to, or a folder that is written into, is one.
+        """
+        for name in (LOCK, "log.txt", *_FOLDERS):
+            if (place := self.path / name).is_symlink():
+                what = "is a link, and nothing is written through links in the folder of a run"
+                raise UserError(f"{place}: {what}; remove it, or put what it leads to there")
 
     def is_held(self) -> bool:
         """Whether a process is training the run; asks for no more than the right to read."""
@@ -297,7 +311,7 @@ class RunsFolder(RunRecords):
         found = {}
         for path in sorted(home.glob("seeds-*/evaluation/*/evaluation.json")):
             with suppress(OSError, ValueError, RecursionError):
-                content = json.loads(path.read_text(encoding="utf-8"))
+                content = json.loads(bounds.text(path, bounds.RECORD))
                 if isinstance(content, dict):
                     found[path.parent.relative_to(home).as_posix()] = content
         return found

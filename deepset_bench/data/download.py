@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
 
 from filelock import FileLock, Timeout
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError
 from deepset_bench.files import digest, naming
 
@@ -22,6 +33,7 @@ Progress = Callable[[int, int | None], None]
 
 _PATIENCE = 30.0  # seconds without a byte
 _BLOCK = 2**18  # bytes
+_LARGEST = 2**31  # bytes of a file whose size nobody has published
 
 
 def download(
@@ -51,7 +63,7 @@ def download(
                     )
                 return
             _check_room(part, size)
-            _transfer(url, target, part, progress)
+            _transfer(url, target, part, size, progress)
             if not _is(part, checksum):
                 part.unlink()
                 raise UserError(
@@ -63,14 +75,18 @@ def download(
         raise UserError(f"{target}: another process is fetching it; wait for that one") from None
 
 
-def _transfer(url: str, target: Path, part: Path, progress: Progress) -> None:
-    """Append to `part` what is missing of it."""
+def _transfer(url: str, target: Path, part: Path, size: int | None, progress: Progress) -> None:
+    """Append to `part` what is missing of it, and no byte beyond what was published.
+
+    Raises:
+        UserError: see `download`; more comes than there is to come.
+    """
     here = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "deepset-bench", "Accept-Encoding": "identity"}
     if here:
         headers["Range"] = f"bytes={here}-"
     try:
-        response = urlopen(Request(url, headers=headers), timeout=_PATIENCE)
+        response = _opener(url).open(Request(url, headers=headers), timeout=_PATIENCE)
     except HTTPError as error:
         error.close()
         if error.code == 416:  # nothing is missing, or what is here is not of this file
@@ -86,17 +102,50 @@ def _transfer(url: str, target: Path, part: Path, progress: Progress) -> None:
     with response:
         if response.status != 206:  # the whole file, whatever was asked for
             here = 0
-        length = response.headers.get("Content-Length")
-        total = None if length is None else here + int(length)
+        length = response.headers.get("Content-Length") or ""
+        total = here + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
+        most = bounds.most(_LARGEST) if size is None else size
         with naming(part), part.open("ab" if here else "wb") as stream:
             while block := _receive(response, url, here, total):
-                stream.write(block)
                 here += len(block)
+                if here > most or (total or 0) > most:
+                    stream.truncate(0)
+                    raise UserError(
+                        f"{url}: the server sends more than {most / 1e6:.1f} MB, which the "
+                        f"published file has; {_by_hand(target)}"
+                    )
+                stream.write(block)
                 progress(here, total)
             stream.flush()
             os.fsync(stream.fileno())
     if total is not None and here < total:
         raise _stopped(url, here, total, "the connection was closed")
+
+
+class _Redirects(HTTPRedirectHandler):
+    """From https to https alone, and never to a file or to FTP."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        if not newurl.startswith("https:") and (req.type == "https" or newurl[:5] != "http:"):
+            raise URLError(f"it refers to {newurl:.200}, which is not fetched from")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener(url: str) -> OpenerDirector:
+    """What opens http and https, and nothing else.
+
+    Raises:
+        UserError: another scheme.
+    """
+    if not url.startswith(("https:", "http:")):
+        raise UserError(f"{url}: only http and https are fetched from")
+    opener = OpenerDirector()
+    kinds = (ProxyHandler, HTTPHandler, HTTPSHandler, _Redirects, HTTPErrorProcessor)
+    for kind in (*kinds, HTTPDefaultErrorHandler):
+        opener.add_handler(kind())
+    return opener
 
 
 def _receive(response: Any, url: str, here: int, total: int | None) -> bytes:

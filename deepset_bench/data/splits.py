@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import atomic_write
 from deepset_bench.molecules.frames import Frames, IntArray
@@ -68,9 +69,8 @@ class Split:
             UserError: no such file, or not a split.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                parts = {"ood": np.empty(0), "held_out": np.empty(0), **stored}
-                return cls(**{f.name: parts[f.name].astype(np.int64) for f in fields(cls)})
+            parts = {"ood": np.empty(0), "held_out": np.empty(0), **bounds.arrays(path)}
+            return cls(**{f.name: parts[f.name].astype(np.int64) for f in fields(cls)})
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:

@@ -43,6 +43,8 @@ def write(
     """
     runs = {"runs": [str(f.path) for f in folders], "run": [f.identity() for f in folders]}
     whole = {**runs, **content, "version": __version__}
+    for folder in folders:
+        folder.check_links()
     try:
         for table, frame in tables.items():
             write_text(target / f"{table}.csv", csv_text(frame))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError, chosen
 from deepset_bench.files import atomic_write
 from deepset_bench.surroundings import of_file
@@ -295,8 +296,7 @@ class Frames:
     def load(cls, path: Path) -> Frames:
         """Read what `save` wrote."""
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                arrays: dict[str, Any] = dict(stored)
+            arrays: dict[str, Any] = {**bounds.arrays(path)}
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:

@@ -19,6 +19,7 @@ from ase.formula import Formula
 from ase.symbols import Symbols
 from numpy.typing import NDArray
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError, nearest, require
 from deepset_bench.molecules.frames import IntArray
 from deepset_bench.molecules.mapped import room
@@ -42,6 +43,7 @@ LAYOUT = Layout(
     gaps=True,
 )
 _MOST_ATOMS = 30_000_000  # where they are not put into files: a few GB in memory
+_LARGEST_CHUNK = 2**27  # bytes
 _UNIT_ATTRIBUTES = ("units", "unit")
 
 
@@ -179,6 +181,13 @@ class _Group(Mapping[str, Any]):
             raise UserError(f"{self.place}: '{key}' is not an array of numbers")
         if item.external or item.is_virtual:
             raise UserError(f"{self.place}: '{key}' is kept in another file; copy it into this one")
+        bound = bounds.unpacked(item.id.get_storage_size())
+        if item.nbytes > bound or _chunk(item) > bounds.most(_LARGEST_CHUNK):
+            what = f"'{key}' says that it has {item.nbytes:,} bytes, in pieces of {_chunk(item):,}"
+            said = f"in {item.id.get_storage_size():,} of the file"
+            raise UserError(
+                f"{self.place}: {what}, {said}; {bounds.VARIABLE}=2 doubles what may be"
+            )
         return item
 
     def shape(self, key: str) -> tuple[int, ...]:
@@ -210,6 +219,11 @@ class _Group(Mapping[str, Any]):
                 values = np.asarray(self.data(key)[()])
                 found[key] = values[self._rows] if values.shape[:1] == (self._m,) else values
         return found
+
+
+def _chunk(item: Any) -> int:
+    """Bytes of an array that are unpacked at a time, whatever is asked for."""
+    return math.prod(item.chunks) * item.dtype.itemsize if item.chunks else 0
 
 
 def _molecules(group: _Group, seen: frozenset[Any] = frozenset()) -> Iterator[_Group]:

@@ -6,16 +6,15 @@ MD17 (https://www.sgdml.org) has R, z, E, F and sometimes r_unit, e_unit; rMD17
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError
 from deepset_bench.readers.arrays import elements_array
 from deepset_bench.readers.isolated import CELLS, PERIODIC, check_isolated
@@ -34,7 +33,6 @@ _LAYOUTS = {
     ("coords", "nuclear_charges"): Layout(("energies",), ("forces",), "kcal/mol"),  # rMD17
     ("R", "z"): Layout(("E",), ("F",), "kcal/mol"),  # MD17
 }
-_LARGEST = 2**32  # bytes of one array
 
 
 @reader("npz of MD17 or rMD17", begins=rb"PK[\x03\x05]", slow=False)
@@ -115,25 +113,7 @@ def _load(path: Path, options: Options) -> tuple[list[str], dict[str, NDArray[An
                 chosen = [
                     key for key in members if key in wanted or key.lower() in wanted or key in asked
                 ]
-                return list(members), {key: _array(archive, members[key]) for key in chosen}
+                return list(members), {key: bounds.array(archive, members[key]) for key in chosen}
         except Exception as error:
             what = f"not a readable npz ({reason(path, error)})"
             raise UserError(f"{path}: {what}; copy the file again") from None
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """An array that is no larger than it says, and that says no more than it holds.
-
-    Raises:
-        ValueError: it is larger, or holds Python objects.
-    """
-    with archive.open(member) as stream:
-        version = npy.read_magic(stream)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = header(stream)
-        size = math.prod(shape) * dtype.itemsize
-        if size > min(_LARGEST, member.file_size):
-            raise ValueError(f"'{member.filename}' says that it has {size:,} bytes")
-    with archive.open(member) as stream:
-        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
-    return array

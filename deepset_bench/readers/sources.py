@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from deepset_bench import bounds
 from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.files import naming
 from deepset_bench.surroundings import of_file
 
 _LARGEST = 2**31  # bytes of text; several times as much while it is taken apart
-_DENSEST = 1000  # times its size, which no trajectory is packed to; a bomb is
-_HARMLESS = 2**27  # bytes that anything may unpack to
 BLOCK = 2**25
 """Bytes of a text that are taken apart at a time, and up to which it is read as one."""
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -102,15 +101,10 @@ def read_bytes(path: Path) -> bytes:
             or its stream is damaged.
     """
     with _opened(path) as (stream, packed):
-        most = _LARGEST
-        if packed:
-            most = min(most, max(_HARMLESS, _DENSEST * path.stat().st_size))
+        most = _most(path, packed)
         data: bytes = stream.read(most + 1)
     if len(data) > most:
-        what = "unpacks to" if packed else "holds"
-        raise UserError(
-            f"{path}: {what} more than {most / 2**30:.2g} GiB; split it into files of whole frames"
-        )
+        raise _too_large(path, packed, most)
     if not data.strip():
         raise UserError(f"{path}: the file is empty")
     return data
@@ -151,6 +145,17 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
         ) from None
 
 
+def _most(path: Path, packed: bool) -> int:
+    """Bytes of content that are read at once."""
+    whole = bounds.most(_LARGEST)
+    return min(whole, bounds.unpacked(path.stat().st_size)) if packed else whole
+
+
+def _too_large(path: Path, packed: bool, most: int) -> UserError:
+    said = bounds.too_large("unpacks to" if packed else "holds", most)
+    return UserError(f"{path}: {said}; or split it into files of whole frames")
+
+
 def _packing(head: bytes) -> Any:
     return next((unpack for first, unpack in _PACKED.items() if head.startswith(first)), None)
 
@@ -175,13 +180,21 @@ def read_blocks(path: Path) -> Iterator[str]:
     Raises:
         UserError: as `read_text`, for what is wrong in a large file when that is reached.
     """
-    with _opened(path) as (stream, _):
+    with _opened(path) as (stream, packed):
+        most = bounds.unpacked(path.stat().st_size)
         data = stream.read(BLOCK + 1)
+        read = len(data)
         large = len(data) > BLOCK and not data.startswith(_WIDE)
         lines = 0
         while large and data:
             more = stream.read(BLOCK)
+            read += len(more)
+            if packed and read > most:
+                raise _too_large(path, packed, most)
             end = data.rfind(b"\n") + 1 if more else len(data)
+            if not end:
+                what = f"is longer than {BLOCK / 2**20:.3g} MiB; that is no line of a trajectory"
+                raise UserError(f"{path}: line {lines + 1} {what}")
             text = _decoded(path, data[:end], lines)
             lines += text.count("\n")
             yield text

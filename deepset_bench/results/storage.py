@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError, one_line, require
 from deepset_bench.files import atomic_write
 from deepset_bench.surroundings import of_file
@@ -117,9 +118,13 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def _from_csv(file: Path) -> Iterator[list[str]]:
-    content = file.read_bytes()
+    content = bounds.content(file, bounds.ROWS)
     if file.suffix == ".gz":
-        content = gzip.decompress(content)
+        bound = bounds.unpacked(len(content))
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            content = stream.read(bound + 1)
+        if len(content) > bound:
+            raise bounds.too_large("it unpacks to", bound)
     csv.field_size_limit(_LONGEST)
     return csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
 
@@ -172,7 +177,14 @@ def _from_parquet(file: Path) -> Iterator[list[str]]:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(file, partitioning=None)
+        with bounds.opened(file) as stream:
+            facts = parquet.read_metadata(stream)
+            size = sum(facts.row_group(n).total_byte_size for n in range(facts.num_row_groups))
+            cells = facts.num_rows * facts.num_columns
+            bound = bounds.unpacked(file.stat().st_size)
+            if max(size, cells) > bound:
+                raise bounds.too_large("it unpacks to", bound)
+            table = parquet.read_table(stream)
     except pyarrow.ArrowException as error:
         raise ValueError(one_line(error)) from None
     columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]

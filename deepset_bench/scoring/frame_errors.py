@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write
 from deepset_bench.molecules.frames import FloatArray, IntArray
@@ -79,9 +80,9 @@ class FrameErrors:
             UserError: no such file, or not one of errors.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                found = cls(**{f.name: stored[f.name] for f in fields(cls)})
-                lengths = {getattr(found, f.name).shape for f in fields(cls)}
+            stored = bounds.arrays(path)
+            found = cls(**{f.name: stored[f.name] for f in fields(cls)})
+            lengths = {getattr(found, f.name).shape for f in fields(cls)}
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; a run writes it when it ends") from None
         except Exception as error:

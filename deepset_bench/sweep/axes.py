@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice, product
 from math import prod
 
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
 from deepset_bench.config import parse
@@ -49,6 +49,7 @@ def _values(override: Override) -> list[str]:
         values = value.filter(groups()[key])
     else:
         try:
+            _check_shuffled(override, line)
             values = list(islice(override.sweep_string_iterator(), _MOST + 1))
         except HydraException:
             raise UserError(
@@ -57,3 +58,16 @@ def _values(override: Override) -> list[str]:
     if not values:
         raise UserError(f"{line}: there is no such value")
     return [f"{override.get_key_element()}={text}" for text in values]
+
+
+def _check_shuffled(override: Override, line: str) -> None:
+    """Hydra lists a whole range before it shuffles it.
+
+    Raises:
+        UserError: that is more than a command may list.
+    """
+    value = override.value()
+    if isinstance(value, RangeSweep) and value.shuffle:
+        start, stop, step = (float(one or 0) for one in (value.start, value.stop, value.step))
+        if step and abs(stop - start) / abs(step) > _MOST:
+            raise UserError(f"{line}: lists over {_MOST} values; list fewer")

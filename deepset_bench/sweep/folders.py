@@ -46,7 +46,8 @@ def stood_in() -> Path | None:
 def of_word(word: str) -> Path | None:
     """The folder of a study that a word stands for: a path, or the name of one of the program's."""
     for folder in (Path(word), resource("sweeps") / word):
-        if (folder / SHEET).is_file():
+        # Path.is_file raises an OSError where a name is too long for the file system.
+        if os.path.isfile(folder / SHEET):  # noqa: PTH113
             return folder
     return None
 
@@ -66,7 +67,7 @@ def enter(words: list[str]) -> None:
     """
     for word in words:
         path = Path(word)
-        is_sheet = path.suffix == ".yaml" and path.is_file()
+        is_sheet = path.suffix == ".yaml" and os.path.isfile(path)  # noqa: PTH113
         folder = path.parent if is_sheet else of_word(word)
         if folder and folder != usual() and (folder / SHEET).is_file():
             os.environ[STUDY] = str(folder.resolve())

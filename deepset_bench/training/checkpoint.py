@@ -12,6 +12,7 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, sync
 from deepset_bench.model.energy_reference import EnergyReference
@@ -89,6 +90,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         UserError: there is no such file, or it is not a whole checkpoint.
     """
     try:
+        bounds.opened(path).close()
         content = torch.load(path, map_location=device, weights_only=True)
         found = "" if isinstance(content, dict) else "it is not a mapping"
     except FileNotFoundError:
@@ -124,7 +126,9 @@ def _whole(path: Path, device: torch.device, kinds: Kinds) -> dict[str, Any]:
     if not found and content["epochs"] < 1 and not content.get("diverged"):
         found = f"epochs is {content['epochs']}"
     for name, value in {} if found else content["potential"].items():
-        if not (isinstance(value, torch.Tensor) and bool(torch.isfinite(value).all())):
+        if wrong := not_stored(value):
+            found = f"{name} is {wrong}"
+        elif not value.isfinite().all():
             found = f"{name} is not finite"
     if found:
         raise UserError(f"{path}: cannot be resumed from ({found}); {_REMEDY}")
@@ -159,6 +163,17 @@ def check_moments(found: dict[str, Any], potential: nn.Module) -> None:
         check_tensor(found["averages"], stage, (), True)
 
 
+def not_stored(value: Any) -> str:
+    """Why a value is no tensor whose numbers are all there, in words; empty where it is one."""
+    if not isinstance(value, Tensor):
+        return "no tensor"
+    if value.layout != torch.strided or value.is_quantized or value.is_nested or value.is_meta:
+        return "no tensor that holds its numbers"
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f"{tuple(value.shape)}, more than is stored"
+    return ""
+
+
 def check_tensor(
     found: dict[str, Any], name: str, shape: Sequence[int], floating: bool, *, finite: bool = True
 ) -> Tensor:
@@ -168,8 +183,9 @@ def check_tensor(
         ValueError: there is none of that shape and kind, or it is not finite.
     """
     tensor = found.get(name)
-    if not isinstance(tensor, Tensor):
-        raise ValueError(f"{name} is {'missing' if tensor is None else 'no tensor'}")
+    if wrong := not_stored(tensor):
+        raise ValueError(f"{name} is {'missing' if tensor is None else wrong}")
+    assert isinstance(tensor, Tensor)
     if tensor.shape != torch.Size(shape) or tensor.is_floating_point() != floating:
         kind = "numbers" if floating else "whole numbers"
         raise ValueError(

@@ -83,11 +83,7 @@ def _rows(folder: RunFolder, epochs_done: int) -> list[str]:
     Raises:
         UserError: one of them is missing; a table without it would be another run's.
     """
-    try:
-        text = folder.metrics.read_text(encoding="utf-8") if epochs_done else ""
-    except (OSError, UnicodeDecodeError):
-        text = ""
-    rows = text.splitlines()[1:]
+    rows = (folder.epochs() if epochs_done else "").splitlines()[1:]
     for epoch in range(1, epochs_done + 1):
         values = rows[epoch - 1].split(",") if epoch <= len(rows) else []
         if len(values) != len(COLUMNS) or values[0] != str(epoch):

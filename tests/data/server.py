@@ -18,6 +18,8 @@ class Site:
         ranges: whether it serves a part of the file when asked to.
         length: whether it says how long the answer is.
         stop_after: bytes of each answer after which it closes the connection.
+        says: what the answer says its length is, where that is not so.
+        to: where the answer refers to instead.
         stall: whether it then keeps the connection open and silent, until the end.
         requests: the Range header of each request that came, None for the whole file.
     """
@@ -27,6 +29,8 @@ class Site:
     ranges: bool = True
     length: bool = True
     stop_after: int | None = None
+    says: str | None = None
+    to: str | None = None
     stall: bool = False
     requests: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -39,6 +43,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site, asked = self.site, self.headers["Range"]
         site.requests.append(asked)
+        if site.to is not None:
+            self.send_response(302)
+            self.send_header("Location", site.to)
+            return self.end_headers()
         if site.status != 200:
             return self.send_error(site.status)
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and site.ranges else 0
@@ -47,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         body = site.content[start:]
         self.send_response(206 if start else 200)
         if site.length:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", site.says or str(len(body)))
         if start:
             last = len(site.content) - 1
             self.send_header("Content-Range", f"bytes {start}-{last}/{last + 1}")

@@ -201,3 +201,31 @@ def test_two_at_once(site, target):
     with FileLock(target.with_name(".file.npz.lock")):
         refused(site, target, "another process is fetching it")
     assert site.requests == []
+
+
+@pytest.mark.parametrize("says", ["many", "-1", "1e3", "9" * 30])
+def test_a_length_that_is_no_number_is_none(site, target, says):
+    site.says = says
+    fetch(site, target)
+    assert target.read_bytes() == CONTENT
+
+
+def test_no_byte_is_kept_beyond_those_that_were_published(site, target):
+    site.content, site.length = CONTENT * 3, False
+    refused(site, target, r"sends more than 1\.0 MB, which the published file has")
+    assert target.with_name("file.npz.part").stat().st_size == 0
+    site.length = True
+    refused(site, target, "sends more than")
+
+
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "ftp://localhost/x", "data:,x"])
+def test_a_server_refers_to_no_file(site, target, to):
+    site.to = to
+    refused(site, target, "refers to .* not fetched from|is not allowed")
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://localhost/x", "data:,x", "/x"])
+def test_other_schemes_are_refused(target, url):
+    site = SimpleNamespace(url=url)
+    refused(site, target, "only http and https are fetched from")

@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from deepset_bench import bounds
 from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.readers import read, read_pair, sources
 from deepset_bench.readers.options import Options
@@ -68,9 +69,21 @@ def test_packed_twice_and_packed_bombs_are_refused(tmp_path, monkeypatch):
     path.write_bytes(lzma.compress(lzma.compress(XYZ.encode())))
     with pytest.raises(UserError, match="packed twice"):
         read_file(path, "bomb")
-    monkeypatch.setattr(sources, "_HARMLESS", 2**20)
+    monkeypatch.setattr(bounds, "_HARMLESS", 2**20)
     path.write_bytes(lzma.compress(b"3\n" + b"0" * 2**24))
     with pytest.raises(UserError, match="unpacks to more than"):
+        read_file(path, "bomb")
+
+
+def test_a_packed_bomb_that_is_read_in_blocks_and_a_line_without_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK", 2**16)
+    monkeypatch.setattr(bounds, "_HARMLESS", 2**20)
+    path = tmp_path / "bomb.xyz"
+    path.write_bytes(lzma.compress(XYZ.encode() * 2**14))
+    with pytest.raises(UserError, match=r"unpacks to more than 1 MiB; BENCH_LIMITS=2"):
+        read_file(path, "bomb")
+    path.write_text(XYZ + "3\n" + "x" * 2**18)
+    with pytest.raises(UserError, match=r"line 22 is longer than"):
         read_file(path, "bomb")
 
 
@@ -150,6 +163,10 @@ def change_hdf5(kind: str, file) -> None:
     elif kind == "large energies":
         del water[key]
         water.create_dataset(key, shape=(4, 10**9), chunks=(4, 1000), dtype="f8")
+    elif kind == "huge pieces":
+        del water[key]
+        most = {"maxshape": (None,), "chunks": (2**28,), "compression": 1}
+        water.create_dataset(key, shape=(4,), dtype="f8", **most)
     elif kind == "raw file":
         del water[key]
         water.create_dataset(key, shape=(4,), dtype="f8", external=[("/etc/passwd", 0, 32)])
@@ -177,9 +194,10 @@ def change_hdf5(kind: str, file) -> None:
         ("external link to an array", "'wb97x_dz.energy' is a link"),
         ("soft link", "'again' is a link"),
         ("group in itself", "contains itself"),
-        ("many geometries", "has no 'wb97x_dz.energy'|more than fits on the disk"),
-        ("many atoms", "more than fits"),
-        ("large energies", "has 4,000,000,000 numbers"),
+        ("many geometries", "says that it has|has no 'wb97x_dz.energy'|more than fits"),
+        ("many atoms", "says that it has|more than fits"),
+        ("large energies", "says that it has 32,000,000,000 bytes"),
+        ("huge pieces", "in pieces of 2,147,483,648"),
         ("raw file", "kept in another file"),
         ("nothing", "'coordinates' is not an array"),
         ("words", "'wb97x_dz.energy' is not a number"),
