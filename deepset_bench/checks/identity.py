@@ -17,6 +17,7 @@ from deepset_bench.molecules.geometry import HETERO
 from deepset_bench.molecules.names import named
 from deepset_bench.molecules.smiles import Formula, read_smiles
 
+_BETWEEN = 1.7  # angstrom from both atoms that a proton is between
 _MOST, _ALL = 20, 1000  # molecules looked at where nothing is said of them, and where it is
 
 
@@ -149,10 +150,39 @@ def _unsaid(kind: Kind, text: str) -> Finding:
     plain = plain and bool(kind.key) and set(kind.numbers.tolist()) <= {1, 6, *HETERO}
     plain = plain and len(kind.bonds) > 0
     if plain and installed() and smiles_of(kind) is None:
+        between = _shared_proton(kind)
+        if between is not None:
+            count = len(kind.index)
+            text += f"; in {count:,} frame{'s' * (count > 1)} a proton (atom {between}) is between "
+            return Finding("", "ok", f"{text}two atoms, on its way")
         text = f"{kind.molecule}: no closed-shell molecule fits the bonds of {kind.formula}"
         advice = "a radical, an ion or several molecules? say so with --charge and --spin"
         return Finding("", "suspect", text, advice=advice)
     return Finding("", "ok", text)
+
+
+def _shared_proton(kind: Kind) -> int | None:
+    """A hydrogen between two heteroatoms, if the molecule is a sound one with it at either.
+
+    A proton that goes from one to the other is bonded to both, or to neither, on its way; which
+    of them has it then is no question of the molecule. A radical stays one.
+    """
+    numbers, bonds = kind.numbers, kind.bonds
+    hetero = np.flatnonzero(np.isin(numbers, list(HETERO)))
+    for proton in np.flatnonzero(numbers == 1).tolist():
+        own = (bonds == proton).any(axis=1)
+        partners = set(bonds[own].ravel().tolist()) - {proton}
+        if not partners <= set(hetero.tolist()) or len(partners) == 1:
+            continue
+        distance = np.linalg.norm(kind.geometry[hetero] - kind.geometry[proton], axis=1)
+        nearest = hetero[np.argsort(distance)[:2]]
+        if len(nearest) < 2 or np.sort(distance)[1] > _BETWEEN:
+            continue
+        for atom in nearest.tolist():
+            whole = np.vstack([bonds[~own], [sorted((proton, atom))]])
+            if smiles_of(replace(kind, bonds=whole)) is not None:
+                return proton
+    return None
 
 
 def given(subject: Subject) -> str | None:

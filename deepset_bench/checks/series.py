@@ -66,7 +66,11 @@ def drift(subject: Subject) -> Finding:
         "the energy's standard deviation"
     )
     suspect = significant and abs(change) > _DRIFT * spread
-    advice = "leave out the equilibration, or say that the bias drives it" if suspect else ""
+    advice = (
+        "leave out the equilibration; no mistake if several temperatures follow one another, or a "
+        "bias drives it"
+    )
+    advice = advice if suspect else ""
     verdict = "suspect" if suspect else "ok"
     return Finding(check, verdict, text, change, "eV", (), (), advice)
 
@@ -102,7 +106,8 @@ def temperature(subject: Subject) -> Finding:
     cold = _colder(bonds, each) if len(group) >= _LONGER else []
     drifts = along.max() > _UNEVEN * max(along.min(), 1.0) and _trend(along)
     advice = "the thermostat did not reach every part, or heat was pumped in" if cold else ""
-    advice = advice or ("the trajectory heats or cools: not one ensemble" if drifts else "")
+    heats = "the trajectory heats or cools; no mistake if several temperatures follow one another"
+    advice = advice or (heats if drifts else "")
     verdict = "suspect" if cold or drifts else "ok"
     atoms = tuple(sorted({bonds[b][0] for b in cold}))
     if atoms:

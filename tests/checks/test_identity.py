@@ -66,6 +66,20 @@ def test_a_molecule_without_closed_shells_is_no_molecule() -> None:
     assert "no closed-shell molecule" in found.text
 
 
+def test_a_proton_on_its_way_between_two_atoms_is_no_radical() -> None:
+    """Half way between two waters; without one of their hydrogens nothing sound is near."""
+    pytest.importorskip("rdkit")
+    numbers = np.array([8, 1, 1, 8, 1, 1])
+    places = [[0, 0, 0], [-0.3, 0.92, 0], [1.2, 0, 0], [2.4, 0, 0], [2.7, 0.9, 0], [2.7, -0.9, 0]]
+    frames = Frames.unlabelled("set", numbers, np.array([places]))
+    found = identity(Subject(frames, "set"))
+    assert found.verdict == "ok"
+    assert "in 1 frame a proton (atom 2) is between two atoms" in found.text
+    carbon = replace(frames, numbers=np.array([8, 1, 1, 6, 1, 1]))
+    found = identity(Subject(carbon, "set"))
+    assert "proton" not in found.text
+
+
 def test_what_is_no_smiles_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="neither a SMILES string nor a known name"):
         identity(Subject(clean(5), smiles="buten?"))
