@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepset_bench.config import experiment
+from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups
+from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.axes import combinations
 from deepset_bench.sweep.plan import plan
@@ -228,5 +230,12 @@ def test_a_file_beside_me_is_meant_before_the_products_own(tmp_path, monkeypatch
     ("study", "name"),
     [(one.name, name) for one in map(studies.read, folders.shipped()) for name in one.comparisons],
 )
-def test_own_sweeps_compose(study, name):
-    assert plan([str(resource("sweeps") / study / f"{name}.yaml")]).runs
+def test_own_sweeps_compose(study, name, monkeypatch):
+    """Those on sets that a person has to fetch, too."""
+    folder = resource("sweeps") / study
+    monkeypatch.setenv(STUDY, str(folder))
+    rows = studies.read(folder).comparisons[name].runs
+    sets = {one for row in rows for one in experiment(row.overrides).config.sets}
+    assert sets
+    if sets <= set(catalogue.names()):
+        assert plan([str(folder / f"{name}.yaml")]).runs
