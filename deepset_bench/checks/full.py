@@ -82,7 +82,7 @@ def full_examination(
             raise UserError("GFN-xTB is computed of molecules in open space alone")
         if not len(subject.in_open_space.with_forces.frames):
             raise UserError("no frame has forces to compare with those of GFN-xTB")
-        labelled = subject.in_open_space.with_forces
+        labelled = subject.in_open_space.with_forces.of_molecules
         found = samples(labelled, size, electronic_temperature, progress)
     except UserError as error:
         findings.append(Finding(check, "not run", str(error)))

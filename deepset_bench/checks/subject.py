@@ -55,6 +55,14 @@ class Subject:
         return replace(self, frames=self.frames.select(np.flatnonzero(there)))
 
     @cached_property
+    def of_molecules(self) -> Subject:
+        """Its frames of more than one atom, on which alone a force tells anything."""
+        several = self.frames.n_atoms > 1
+        if several.all() or not several.any():
+            return self
+        return replace(self, frames=self.frames.select(np.flatnonzero(several)))
+
+    @cached_property
     def groups(self) -> list[Group]:
         """Frames of one molecule, order of atoms, charge and spin; largest group first."""
         return groups(self.frames, self.labels)
