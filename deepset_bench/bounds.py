@@ -121,21 +121,24 @@ def arrays(path: Path) -> dict[str, NDArray[Any]]:
         if sum(member.file_size for member in archive.infolist()) > bound:
             raise too_large("unpacks to", bound)
         return {
-            member.filename.removesuffix(".npy"): array(archive, member)
+            member.filename.removesuffix(".npy"): array(archive, member, bound)
             for member in archive.infolist()
         }
 
 
-def array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """An array that says no more than it holds, and holds no more than it says.
+def array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, bound: int) -> NDArray[Any]:
+    """An array of an npz, whose size is known before it is read.
+
+    Args:
+        archive, member: where it is.
+        bound: bytes that it may have. That of the whole file: zeros alone are packed very densely.
 
     Raises:
         ValueError: it says more, or holds Python objects.
-        Unbounded: it unpacks to far more than is there.
+        Unbounded: it has more.
     """
     from numpy.lib import format as npy  # here: most commands do without NumPy
 
-    bound = unpacked(member.compress_size)
     with archive.open(member) as stream:
         version = npy.read_magic(stream)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

@@ -67,7 +67,7 @@ def test_single_keys_are_set_as_hydra_sets_them(keys: tuple[str, ...], monkeypat
 @pytest.mark.parametrize(
     "text",
     [
-        "width: ${oc.env:HOME}\n",
+        "width: ${cutoff}\n",
         "# @package trainer\nepochs: 3\n",
         "# @package _global_\ndefaults:\n  - override /condition: report\n\nwidth: 32\n",
         "# @package _global_\ndefaults:\n  - /trainer: report\n",

@@ -181,7 +181,7 @@ class _Group(Mapping[str, Any]):
             raise UserError(f"{self.place}: '{key}' is not an array of numbers")
         if item.external or item.is_virtual:
             raise UserError(f"{self.place}: '{key}' is kept in another file; copy it into this one")
-        bound = bounds.unpacked(item.id.get_storage_size())
+        bound = bounds.unpacked(item.file.id.get_filesize())
         if item.nbytes > bound or _chunk(item) > bounds.most(_LARGEST_CHUNK):
             what = f"'{key}' says that it has {item.nbytes:,} bytes, in pieces of {_chunk(item):,}"
             said = f"in {item.id.get_storage_size():,} of the file"

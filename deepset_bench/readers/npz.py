@@ -108,12 +108,15 @@ def _load(path: Path, options: Options) -> tuple[list[str], dict[str, NDArray[An
     asked = {options.energy_key, options.forces_key}
     with Source.open(path).plain() as plain:
         try:
+            bound = bounds.unpacked(plain.stat().st_size)
             with zipfile.ZipFile(plain) as archive:
                 members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
                 chosen = [
                     key for key in members if key in wanted or key.lower() in wanted or key in asked
                 ]
-                return list(members), {key: bounds.array(archive, members[key]) for key in chosen}
+                return list(members), {
+                    key: bounds.array(archive, members[key], bound) for key in chosen
+                }
         except Exception as error:
             what = f"not a readable npz ({reason(path, error)})"
             raise UserError(f"{path}: {what}; copy the file again") from None
