@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill soak kernels wheel engines peers docs bench results clean
+.PHONY: help demo test kill fuzz soak kernels wheel engines peers docs bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -23,6 +23,10 @@ test: $(VENV)/ready  ## Lint, check types and run the tests
 MOMENTS ?= 20
 kill: $(VENV)/ready  ## Kill runs and fail commands at many moments; MOMENTS=20 of each kind
 	$(BIN)/python -m tests.kill --moments $(MOMENTS)
+
+SECONDS ?= 300
+fuzz: $(VENV)/ready  ## Change files at random and read them for SECONDS=300; what fails is kept
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 MINUTES ?= 120
 soak: $(VENV)/ready  ## Sweep 500 short runs again and again for MINUTES=120
