@@ -225,7 +225,7 @@ def test_fresh_deletes_what_the_program_made_and_nothing_else(bench, folder):
     assert bench("evaluate", str(folder.path))[0] == 0
     mine = [folder.path / "notes.txt", folder.path / "evaluation" / "plot.py"]
     mine += [folder.path / "figures" / "a.png", folder.path / "metrics.csv.bak"]
-    theirs = [*folder.path.glob("evaluation/*/*"), folder.path / ".last.pt.a1b2c3d4"]
+    theirs = [*folder.path.glob("evaluation/*/*"), folder.path / ".last.pt.a1b2.bench-unfinished"]
     theirs[-1].write_bytes(b"of a killed process")
     for path in mine:
         path.parent.mkdir(exist_ok=True)
