@@ -11,11 +11,22 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+_LONGEST = 1500
+"""Characters of a message: what it quotes may be as long as a file."""
+
+
 class UserError(Exception):
     """A mistake the user can mend: one line that says what, where and what to do.
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) <= _LONGEST:
+            return text
+        # What is wrong stands first, what to do last.
+        return f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 2 :]}"
 
 
 class NotInstalled(UserError):

@@ -58,8 +58,8 @@ def check_once(typed: Sequence[str]) -> None:
         before = first.setdefault(override.key_or_group, override)
         if before.value() != override.value():
             raise UserError(
-                f"{before.input_line} and {override.input_line}: "
-                f"{override.key_or_group} is given twice; give one of them"
+                f"{before.input_line:.80} and {override.input_line:.80}: "
+                f"{override.key_or_group:.80} is given twice; give one of them"
             )
 
 

@@ -153,8 +153,9 @@ def validate(config: Config) -> None:
         if ends is not None and not (len(ends) == 2 and 0 <= ends[0] <= ends[1]):
             raise UserError(f"{key}={ends} must be [min, max], e.g. [2,4]")
     name = config.name
-    short = name is None or len(name.encode()) <= 80
-    if not (short and re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", "none" if name is None else name)):
+    short = name is None or len(name.encode(errors="surrogatepass")) <= 80
+    letters = r"(?!\.)[^/\\\x00-\x1f\ud800-\udfff]+"  # nor bytes that are no UTF-8
+    if not (short and re.fullmatch(letters, "none" if name is None else name)):
         raise UserError(
             f"name={name!r}: a folder's name has 1 to 80 bytes, no / or \\, and begins with no dot"
         )
