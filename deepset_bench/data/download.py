@@ -129,6 +129,7 @@ class _Redirects(HTTPRedirectHandler):
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         if not newurl.startswith("https:") and (req.type == "https" or newurl[:5] != "http:"):
+            fp.close()
             raise URLError(f"it refers to {newurl:.200}, which is not fetched from")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

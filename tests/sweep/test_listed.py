@@ -71,7 +71,7 @@ def test_status_groups_by_data_and_condition(runs, monkeypatch, capsys):
     lines = told(monkeypatch, capsys, "status")
     headings = [line for line in lines if "/" in line and "seed-" not in line]
     assert headings == ["but-2-ene/corrected", "tiny/corrected", "tiny/report"]
-    assert lines[1].startswith("done        sage/seed-0  epoch 1/150, val energy MAE 1000.0 meV")
+    assert lines[1].startswith("done        sage/seed-0  epoch 1/1, val energy MAE 1000.0 meV")
     assert lines[-1] == "5 runs: 5 done"
 
 
@@ -96,7 +96,7 @@ def test_the_keys_of_json(runs, monkeypatch, capsys):
         **{"run": "tiny/report/baseline/seed-0", "data": "tiny", "condition": "report"},
         **{"variant": "baseline", "seed": 0, "split": None, "state": "done", "reason": ""},
         **{"val_energy_mae_ev": 1.0, "val_forces_mae_ev_per_angstrom": 1.0},
-        **{"epoch": 1, "epochs": 150, "seconds": 1, "seconds_left": None},
+        **{"epoch": 1, "epochs": 1, "seconds": 1, "seconds_left": None},
         **{"node": "", "job": ""},
     }
 
@@ -184,8 +184,9 @@ def test_rm_follows_no_link(runs, tmp_path, monkeypatch, capsys):
     linked.symlink_to(elsewhere / "run")
     assert "is a link to" in refused(monkeypatch, capsys, str(linked))
     (runs["plain"].path / "evaluation").symlink_to(elsewhere)
-    lines = told(monkeypatch, capsys, "rm", "--yes", str(runs["plain"].path))
-    assert f"{runs['plain'].path} stays, with what no run made: evaluation" in lines
+    said = refused(monkeypatch, capsys, "--yes", str(runs["plain"].path))
+    assert "evaluation: is a link, and nothing is written through links" in said
+    assert (runs["plain"].path / "result.json").exists()
     assert (elsewhere / "x" / "kept.json").exists()
     assert (elsewhere / "run" / "result.json").exists()
 
