@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -185,7 +186,9 @@ def test_watching_ends_as_people_end_it_and_tells_what_never_begins(here, monkey
         looked.append(seconds)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deepset_bench.sweep.sweep_command.time.sleep", pressed)
+    # There alone: waiting for a process sleeps, too.
+    clock = SimpleNamespace(sleep=pressed)
+    monkeypatch.setattr("deepset_bench.sweep.sweep_command.time", clock)
     status, out, err = inside(monkeypatch, capsys, "status", *asked(), "--watch")
     assert (status, err, len(looked)) == (0, "", 1)
     assert out.count("in Slurm's queue") == 5
