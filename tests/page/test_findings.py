@@ -90,8 +90,8 @@ def test_what_each_flaw_costs(tmp_path):
     write(tmp_path, ["condition=report", "condition.energy_loss=plain"], 0, 0.0102)
     text = said(tmp_path)["What each flaw costs"].text
     assert "(2 of 6 variants, 2 seeds each)" in text
-    assert "as reported, 0.02040 and 0.02700 (100 %, 91 %); " in text
-    assert "unbiased forces, 0.01020 and 0.00298 (50 %, 10 %). Forces" in text
+    assert "as reported, 0.02040 Ha and 0.02700 Ha/bohr (100 %, 91 %); " in text
+    assert "unbiased forces, 0.01020 Ha and 0.00298 Ha/bohr (50 %, 10 %). Forces" in text
     assert "plain loss" not in text
 
 
