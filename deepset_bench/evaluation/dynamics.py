@@ -37,7 +37,7 @@ def ms_per_md_step(predictions: Predictions, labels: Labels, run: ScoredRun) -> 
 
     Of the compiled potential, which long dynamics come to by themselves.
     """
-    return ms_a_step(moving(labels.frames, _calculator(run, "float32", compile_it=True)))
+    return ms_a_step(moving(labels.frames, calculator(run, "float32", compile_it=True)))
 
 
 @metric("nve_drift", unit="eV/atom/ps", digits=6, of="potential")
@@ -47,7 +47,7 @@ def nve_drift(predictions: Predictions, labels: Labels, run: ScoredRun) -> float
     The size of the slope of a straight line through the total energies of all steps. In float64, so
     that it is the potential's and not that of rounding.
     """
-    return drift(moving(labels.frames, _calculator(run, "float64")), STEPS)
+    return drift(moving(labels.frames, calculator(run, "float64")), STEPS)
 
 
 def moving(frames: Frames, calculator: Calculator) -> Atoms:
@@ -108,9 +108,10 @@ def _total_energy(atoms: Atoms) -> float:
     return energy
 
 
-def _calculator(
+def calculator(
     run: ScoredRun, precision: str, *, compile_it: bool | None = None
 ) -> DeepSetCalculator:
+    """Of a run that is done, in a precision; see `DeepSetCalculator` for the rest."""
     assert run.folder is not None, "measured of a run that is done"
     device = run.config.device
     return DeepSetCalculator(run.folder, device=device, precision=precision, compile=compile_it)

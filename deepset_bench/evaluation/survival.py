@@ -18,7 +18,7 @@ from ase.data import atomic_masses
 from deepset_bench.data.tasks import divide
 from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.ase_calculator import DeepSetCalculator
+from deepset_bench.evaluation.dynamics import calculator
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.geometry import bonds, stretched
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
@@ -39,9 +39,7 @@ Force = Callable[[Systems], FloatArray]
 @metric("md_survival", unit="ps", digits=1, less_is_better=False, of="potential")
 def md_survival(predictions: Predictions, labels: Labels, run: ScoredRun) -> dict[str, float]:
     """Picoseconds until a bond breaks, 50 at most: the mean over 8 starts, by temperature."""
-    assert run.folder is not None, "measured of a run that is done"
-    device = run.config.device
-    deployed = DeepSetCalculator(run.folder, device=device, compile=True).deployed
+    deployed = calculator(run, "float32", compile_it=True).deployed
     if deployed is None:
         raise UserError("md_survival: a run on every second edge has no forces to move by")
     whole = divide(run.config.data.name, run.config.task)

@@ -180,7 +180,7 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     every_home = {home for _, home in homes.values()}
     there = {one for home in every_home for one in records.replicates(home)}
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
-    now = _versions(every, [records.run(home / str(one)) for home in every_home for one in there])
+    now = _versions(every, (records.run(home / str(one)) for home in every_home for one in there))
     rows = [
         _named(label, condition, one, run.path)
         | {"run": run}

@@ -169,8 +169,8 @@ def _start(
     member = Member(setup, config, folder, identity, lambda _: None, say=say, computed=computed)
     if saved is not None:  # what counts is when it started
         member.registered, member.started = stamps.carried(saved)
-    elif fresh and folder.result().get("run") == identity:  # anew, but its numbers were known
-        member.registered, member.started = stamps.carried(folder.result())
+    elif fresh and (known := folder.result()).get("run") == identity:  # anew, but no news
+        member.registered, member.started = stamps.carried(known)
     else:
         queued = [] if fresh else folder.status().get(REGISTERED, [])
         member.registered, member.started = list(registered) or queued, stamps.now()
