@@ -6,6 +6,7 @@ Their own search for neighbours is replaced by the edges of the batch.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,25 @@ for _name in ("compose_tensor", "decompose_tensor", "tensor_matmul_o3", "tensor_
     setattr(_tensornet, _name, getattr(_tensornet, f"_{_name}"))
 
 
+def _settings(width: int, layers: int, basis_size: int, cutoff: float) -> dict[str, Any]:
+    """What both representations are made with."""
+    return {
+        "hidden_channels": width,
+        "num_layers": layers,
+        "num_rbf": basis_size,
+        "trainable_rbf": False,
+        "cutoff_upper": cutoff,
+        "max_z": MAX_ATOMIC_NUMBER + 1,
+        "dtype": torch.get_default_dtype(),
+    }
+
+
+def _give_pairs(representation: Any, name: str) -> None:
+    """Have a representation take our pairs, and count nothing that is too small to matter."""
+    representation.distance = GivenWithLoops(name)
+    representation.distance_expansion.register_forward_hook(cut_tails)
+
+
 @model("tmd_et", divisible_by=8, packages=("torchmd-net",))  # its heads
 class EquivariantTransformer(nn.Module):
     """Attention over scalars and vectors (Thölke and De Fabritiis 2022, arXiv 2202.02541).
@@ -46,17 +66,9 @@ class EquivariantTransformer(nn.Module):
     def __init__(self, width: int, layers: int, basis_size: int, cutoff: float) -> None:
         super().__init__()
         self.representation = _et.TorchMD_ET(
-            hidden_channels=width,
-            num_layers=layers,
-            num_rbf=basis_size,
-            trainable_rbf=False,
-            cutoff_upper=cutoff,
-            max_z=MAX_ATOMIC_NUMBER + 1,
-            vector_cutoff=True,
-            dtype=torch.get_default_dtype(),
+            **_settings(width, layers, basis_size, cutoff), vector_cutoff=True
         )
-        self.representation.distance = GivenWithLoops("tmd_et")
-        self.representation.distance_expansion.register_forward_hook(cut_tails)
+        _give_pairs(self.representation, "tmd_et")
         self.readout = EquivariantReadout(width)
 
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
@@ -80,17 +92,9 @@ class TorchMDTensorNet(nn.Module):
     def __init__(self, width: int, layers: int, basis_size: int, cutoff: float) -> None:
         super().__init__()
         self.representation = _tensornet.TensorNet(
-            hidden_channels=width,
-            num_layers=layers,
-            num_rbf=basis_size,
-            trainable_rbf=False,
-            cutoff_upper=cutoff,
-            max_z=MAX_ATOMIC_NUMBER + 1,
-            static_shapes=False,
-            dtype=torch.get_default_dtype(),
+            **_settings(width, layers, basis_size, cutoff), static_shapes=False
         )
-        self.representation.distance = GivenWithLoops("tmd_tensornet")
-        self.representation.distance_expansion.register_forward_hook(cut_tails)
+        _give_pairs(self.representation, "tmd_tensornet")
         self.readout = _output.Scalar(width, dtype=torch.get_default_dtype())
 
     def forward(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
