@@ -434,10 +434,11 @@ def tables(
         Literal["terminal", "markdown", "latex", "csv"], typer.Option("--format", help="Format.")
     ] = "terminal",
     part: Annotated[
-        Literal["held_out", "mean", "test", "val", "all"] | None,
+        Literal["held_out", "ood", "mean", "test", "val", "all"] | None,
         typer.Option(
-            help="Errors on which frames; mean: of test and val. Default: held_out, all frames "
-            "that training did not use, where runs have them; mean beside printed numbers.",
+            help="Errors on which frames; mean: of test and val. Default: ood, frames that a task "
+            "asks about, or held_out, all frames that training did not use, where runs have them; "
+            "mean beside printed numbers.",
             show_default=False,
         ),
     ] = None,

@@ -65,8 +65,7 @@ def claims(
         study: whose claims.
         conditions: each claim is judged under each; one without a name is the usual one.
         where: which runs.
-        part: of the frames that errors are of, see `columns.PARTS`; None: all that were held out,
-            where every run has been scored on them, else the mean of test and val.
+        part: of the frames that errors are of, see `columns.PARTS`; None: see `judged_on`.
         looks: numbers of seeds at which one looks whether more are needed; none: those of the
             stopping rule that the runs carry, if they carry one.
 

@@ -14,11 +14,11 @@ from deepset_bench.reading import is_number
 from deepset_bench.record import METRIC_SOURCES
 from deepset_bench.scoring.table import USUAL, Metric, chosen
 
-PARTS = ("test", "val", "mean", "held_out")
+PARTS = ("test", "val", "mean", "held_out", "ood")
 """`mean` of test and val, as the report scored; `held_out`: all frames that training did not see
-and did not choose its epoch by."""
-HELD_OUT, MEAN = "held_out", "mean"
-_STORED = ("test", "val", HELD_OUT)
+and did not choose its epoch by; `ood`: those that a task asks about, such as of other molecules."""
+HELD_OUT, MEAN, OOD = "held_out", "mean", "ood"
+_STORED = ("test", "val", HELD_OUT, OOD)
 _PREFIX = {"metrics": "", "baselines": "trivial_"}
 """Key of result.json -> how columns of it begin."""
 
@@ -102,15 +102,21 @@ def added(runs: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
 
 
 def judged_on(runs: pd.DataFrame) -> str:
-    """The part that runs are compared on: HELD_OUT where all that are done have it, else MEAN.
+    """The part that runs are compared on: OOD or HELD_OUT where all have it, else MEAN.
 
     Args:
-        runs: with the usual columns.
+        runs: with the usual columns; those that are done count.
     """
     done = runs[runs.state == "done"]
-    columns = [f"{one.name}_{HELD_OUT}" for one in usual()]
-    there = all(name in done for name in columns) and done[columns].notna().all(axis=None)
-    return HELD_OUT if len(done) and there else MEAN
+
+    def known(part: str) -> pd.DataFrame:
+        return done.reindex(columns=[f"{one.name}_{part}" for one in usual()]).notna()
+
+    if done.empty:
+        return MEAN
+    if known(OOD).any(axis=1).all():  # an absolute energy may be undetermined there
+        return OOD
+    return HELD_OUT if known(HELD_OUT).all(axis=None) else MEAN
 
 
 def is_lacking(result: Mapping[str, Any], metric: Metric) -> bool:

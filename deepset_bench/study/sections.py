@@ -27,6 +27,7 @@ PART_WORDS = {
     "val": "validation frames",
     "mean": "test and validation frames, the mean of both",
     "held_out": "held-out frames",
+    "ood": "frames that the task asks about",
 }
 _FLOOR = "true forces"
 _TRIVIAL = {"energy": "mean energy", "forces": "zero force"}

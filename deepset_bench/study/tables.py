@@ -17,6 +17,7 @@ from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.columns import (
     HELD_OUT,
     MEAN,
+    OOD,
     PARTS,
     Column,
     added,
@@ -302,7 +303,10 @@ def _rules(
 def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     done = runs[runs.state == "done"]
     notes = []
-    if judged_on(runs) == HELD_OUT:
+    on = judged_on(runs)
+    if on == OOD:
+        notes.append("ood: frames that the task asks about, the same for every seed.")
+    elif on == HELD_OUT:
         notes.append(over_frames.note(sweep, runs))
     else:
         there = done[f"{usual()[0].name}_{HELD_OUT}"].notna()

@@ -58,8 +58,8 @@ def show(
         unit: `hartree` or `mev`.
         style: CSV has every part, and several tables in one; printed, it has no claims beside
             tables.
-        part: `held_out`, `mean` (of test and val), `test`, `val` or `all`; None: what is printed
-            where there is something printed, else all that were held out where runs have them.
+        part: of `columns.PARTS`, or `all`; None: what is printed where there is something
+            printed, else see `judged_on`.
         out: folder for the files; None prints.
         where: which runs.
         metrics: names of those to show, with commas between or not; none: the usual ones.

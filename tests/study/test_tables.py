@@ -11,6 +11,7 @@ import pytest
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.study.collect import Where
+from deepset_bench.study.columns import judged_on
 from deepset_bench.study.statistics import estimate, p_value
 from deepset_bench.study.tables import Table, build
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
@@ -73,6 +74,25 @@ def test_trivial_row_and_floor(runs):
     assert cell(built, "trivial")["n"] == 3
     assert cell(built, "floor")["forces_mean"] == pytest.approx(0.0232 * HARTREE_PER_BOHR)
     assert built.frame[built.frame.row == "floor"].part.unique().tolist() == ["mean"]
+
+
+def test_runs_with_a_task_are_judged_on_what_it_asks_about(tmp_path):
+    """An absolute energy may be undetermined there; one run without a task leaves no such part."""
+
+    def errors(energy: float | None, forces: float) -> dict:
+        return {"energy_mae_ev": energy, "forces_mae_ev_per_angstrom": forces}
+
+    parts = {"test": errors(1.0, 2.0), "val": errors(1.0, 2.0), "held_out": errors(3.0, 4.0)}
+    with_ood = {**parts, "ood": errors(None, 6.0)}
+    for scalars in ("none", "all"):
+        lines = ["condition=report", f"scalars={scalars}"]
+        write(tmp_path, lines, 0, 0.02, metrics=with_ood, baselines=with_ood)
+    built = table(tmp_path)
+    assert judged_on(built.runs) == "ood"
+    assert cell(built, "All scalars", "ood")["forces_mean"] == 6.0
+    assert math.isnan(cell(built, "All scalars", "ood")["energy_mean"])
+    write(tmp_path, ["condition=report"], 1, 0.02, metrics=parts, baselines=parts)
+    assert judged_on(table(tmp_path).runs) == "held_out"
 
 
 def test_no_floor_where_it_is_unknown(tmp_path):
