@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Collection
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,8 @@ def json_of(
 ) -> dict[str, Any]:
     """The same of a text, wherever it is read from."""
     try:
-        content = json.loads(text(), parse_constant=_refuse, parse_int=_whole, parse_float=_finite)
+        content = _JSON.decode(text())
+        _check_finite([content])
         found = problem(content) if isinstance(content, dict) else "it is not a mapping"
     except FileNotFoundError:
         return {}
@@ -139,10 +140,22 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def _finite(digits: str) -> float:
-    if not math.isfinite(float(digits)):
-        _refuse(digits[:20])
-    return float(digits)
+_JSON = json.JSONDecoder(parse_constant=_refuse, parse_int=_whole)
+_NESTED = (dict, list)
+
+
+def _check_finite(content: Any) -> None:
+    """Refuse what JSON may write and no float holds, 1e999. `parse_float` takes as long as reading.
+
+    Raises:
+        ValueError: there is such a number.
+    """
+    for value in content.values() if isinstance(content, dict) else content:
+        if isinstance(value, float):
+            if not isfinite(value):
+                raise ValueError("a number is too large")
+        elif isinstance(value, _NESTED):
+            _check_finite(value)
 
 
 def is_number(value: Any) -> bool:

@@ -298,13 +298,12 @@ class RunsFolder(RunRecords):
 
     def every(self) -> list[RunFolder]:
         """See `RunRecords`."""
-        found: list[Path] = []
+        found: list[RunFolder] = []
         for folder, inner, files in os.walk(self.root):
             if not _RECORDS.isdisjoint(files):
-                found.append(Path(folder))
-            if STORE in inner:
-                inner.remove(STORE)
-        return [RunFolder(path) for path in sorted(found)]
+                found.append(RunFolder(Path(folder)))
+            inner[:] = sorted(name for name in inner if name != STORE)  # as paths are ordered
+        return found
 
     def together(self, home: Path) -> dict[str, dict[str, Any]]:
         """See `RunRecords`."""

@@ -26,8 +26,8 @@ class Standing:
             and its task is gone; `damaged`: its records cannot be read.
         reason: why it failed or diverged, or what is damaged.
         epoch: finished so far, of `epochs` (None: not known yet).
-        energy, forces: validation MAE of the last epoch, of a run kept without its metrics.csv that
-            of the best, in eV and eV/angstrom; None before.
+        energy, forces: validation MAE of the last epoch, of a run that is done that of the best,
+            whose parameters it keeps, in eV and eV/angstrom; None before.
         seconds: training time so far.
         node: on which it is trained, where that is known.
         job: number of the last task of a batch system that it is in, of one that has not ended.
@@ -70,9 +70,9 @@ def standing(folder: RunRecord, epochs: int | None = None) -> Standing:
     elif state in ENDED:
         missing = "its result.json is missing: training goes on and writes it"
         status = {"state": _INTERRUPTED, "reason": result.get("reason", missing)}
-    row = last_epoch(folder) or _result(result)
+    done = status.get("state") == result.get("status") == "done"  # no other file need be read
+    row = _result(result) if done else last_epoch(folder)
     if epochs is None:
-        done = state == result.get("status") == "done"  # and its config.yaml need not be read
         epochs = result["epochs"] if done else _epochs(folder)
     return Standing(
         state=status.get("state", "queued"),
@@ -98,9 +98,7 @@ def last_epoch(folder: RunRecord) -> dict[str, float]:
 
 
 def _result(result: dict[str, Any]) -> dict[str, float]:
-    """What a row of metrics.csv says, of a run kept without it; empty unless it is done."""
-    if result.get("status") != "done":
-        return {}
+    """What a row of metrics.csv would say, of a run that is done."""
     val = result["metrics"]["val"]
     return {
         _EPOCH: result["epochs"],

@@ -10,17 +10,19 @@ from deepset_bench import reading, runs
 from deepset_bench.config import experiment
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
+from deepset_bench.record import ENERGY_MAE
 from deepset_bench.runs import RunFolder, RunsFolder, run_folder
 from deepset_bench.sweep import overview
 from deepset_bench.sweep.execute import Sweep, units
 from deepset_bench.sweep.plan import plan
-from deepset_bench.sweep.status import last_epoch
+from deepset_bench.sweep.status import last_epoch, standing
 from tests.sweep.test_execute import RESULT
 from tests.sweep.test_executors import InThisProcess
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES
 
 pytestmark = pytest.mark.usefixtures("tiny")
+READ = reading.read_json
 
 
 def done(seed: int, *overrides: str) -> RunFolder:
@@ -55,6 +57,18 @@ def test_the_last_epoch_of_a_long_run_is_found_at_its_end(rows):
     folder.metrics.write_text(f"{text}{rows + 1},0.")  # and one that is being written
     assert last_epoch(folder) == ({"epoch": rows, "val_loss": rows / 7} if rows else {})
     assert len(folder.last_epochs()) <= 4096 + 15
+
+
+def test_of_a_run_that_is_done_two_small_files_are_read(monkeypatch):
+    folder = done(0)
+    read = []
+    monkeypatch.setattr(runs, "read_json", lambda path, *_: read.append(path) or READ(path, *_))
+    for method in ("settings", "last_epochs", "epochs"):
+        monkeypatch.setattr(RunFolder, method, lambda _: pytest.fail("one more file"))
+    stands = standing(folder)
+    assert [path.name for path in read] == ["status.json", "result.json"]
+    assert (stands.state, stands.epoch) == ("done", RESULT["epochs"])
+    assert stands.energy == RESULT["metrics"]["val"][ENERGY_MAE]  # of the epoch that it keeps
 
 
 def test_runs_are_found_where_they_are_and_not_in_the_store_of_mlflow():
