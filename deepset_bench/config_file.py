@@ -12,7 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from deepset_bench import bounds, registry
+from deepset_bench import bounds, file_version, registry
 from deepset_bench.composing import first_line
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
@@ -130,6 +130,9 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
             raise UserError("${...} stands for a value, which is not looked up")
         if not isinstance(content, DictConfig):
             raise UserError("not a mapping of keys to values")
+        if newer := file_version.newer(plain):
+            raise UserError(newer)
+        content.pop(file_version.KEY, None)
         for key in without:
             group, _, name = key.rpartition(".")
             del (OmegaConf.select(content, group) if group else content)[name]

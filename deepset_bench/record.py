@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepset_bench import replicate
+from deepset_bench import file_version, replicate
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed
 from deepset_bench.definition import KINDS
@@ -184,11 +184,17 @@ class RunRecords(ABC):
 def settings_of(content: Any) -> dict[str, Any]:
     """The content of config.yaml, its keys dotted; empty where it is none."""
     found = flat(content) if isinstance(content, dict) else {}
-    return {} if lacking(found, _SETTINGS) else found
+    return (
+        {}
+        if file_version.newer(found) or lacking(found, _SETTINGS)
+        else file_version.unmarked(found)
+    )
 
 
 def wrong_status(content: dict[str, Any]) -> str:
     """What a status.json lacks, in words; empty for nothing."""
+    if found := file_version.newer(content):
+        return found
     if content.get("state") not in STATES:
         return f"its state is {content.get('state')!r:.40}"
     return lacking(content, {"run": str, "reason": str}) or wrong_stamps(content)
@@ -196,6 +202,8 @@ def wrong_status(content: dict[str, Any]) -> str:
 
 def wrong_result(content: dict[str, Any]) -> str:
     """What a result.json lacks, in words; empty for nothing."""
+    if found := file_version.newer(content):
+        return found
     if content.get("status") == "diverged":
         return lacking(content, {"reason": str})
     if content.get("status") != "done":

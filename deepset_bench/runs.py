@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from deepset_bench import bounds, holding, registry, replicate, stamps
+from deepset_bench import bounds, file_version, holding, registry, replicate, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
 from deepset_bench.errors import UserError
@@ -114,11 +114,11 @@ class RunFolder(RunRecord):
 
     def status(self) -> dict[str, Any]:
         """See `RunRecord`."""
-        return read_json(self.path / STATUS, wrong_status, "state")
+        return file_version.unmarked(read_json(self.path / STATUS, wrong_status, "state"))
 
     def result(self) -> dict[str, Any]:
         """See `RunRecord`."""
-        return read_json(self.path / RESULT, wrong_result, "status")
+        return file_version.unmarked(read_json(self.path / RESULT, wrong_result, "status"))
 
     def settings(self) -> dict[str, Any]:
         """See `RunRecord`."""
@@ -200,6 +200,13 @@ class RunFolder(RunRecord):
         """Whether the folder of a run that was begun is still there."""
         return self.config.exists()
 
+    def newer(self) -> str:
+        """Where the run is of a newer version of the program, and is to be left alone: why."""
+        for name in RECORDS:
+            if found := file_version.newer(read_json(self.path / name, lambda _: "", "state")):
+                return f"{self.path / name}: {found}"
+        return ""
+
     def check_kept(self) -> None:
         """Raise an OSError if it is not: nothing is to be written into a folder without it."""
         if not self.is_kept():
@@ -221,7 +228,8 @@ class RunFolder(RunRecord):
 
     def write_config(self, experiment: Experiment) -> None:
         """Record the resolved configuration."""
-        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(resolved(experiment.config))))
+        content = file_version.marked(resolved(experiment.config))
+        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(content)))
         metrics = [one for one in registry.variants().values() if one.kind == "metric"]
         for variant in [*experiment.config.variants, *metrics]:
             for file in [] if variant.ours else registry.files_of(variant):
@@ -269,7 +277,7 @@ class RunFolder(RunRecord):
             stream.write(f"{now} {visible(line)}\n")
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+        write_text(self.path / name, json.dumps(file_version.marked(content), indent=2) + "\n")
 
 
 @dataclass(frozen=True)
@@ -311,7 +319,7 @@ class RunsFolder(RunRecords):
         for path in sorted(home.glob("seeds-*/evaluation/*/evaluation.json")):
             with suppress(OSError, ValueError, RecursionError):
                 content = json.loads(bounds.text(path, bounds.RECORD))
-                if isinstance(content, dict):
+                if isinstance(content, dict) and not file_version.newer(content):
                     found[path.parent.relative_to(home).as_posix()] = content
         return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deepset_bench import file_version
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.surroundings import of_study
 
@@ -40,6 +41,8 @@ def _meant(line: str) -> Sequence[str]:
     from deepset_bench.reading import read_yaml
 
     content: Any = read_yaml(paths[0])
+    if isinstance(content, dict) and (newer := file_version.newer(content)):
+        raise UserError(f"{paths[0]}: {newer}")
     found = content.get("networks") if isinstance(content, dict) else None
     if not isinstance(found, dict):
         raise UserError(f"{paths[0]}: is not what bench study tune writes")

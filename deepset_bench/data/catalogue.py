@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from deepset_bench import file_version
 from deepset_bench.data.splits import divisible, usual_sizes
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import (
@@ -121,7 +122,9 @@ def datasheet(name: str) -> dict[str, Any]:
         raise UserError(f"{error}; {_remedy(name)}") from None
     if not isinstance(sheet, dict):
         raise UserError(f"{path}: is not a mapping of keys to values; {_remedy(name)}")
-    return sheet
+    if newer := file_version.newer(sheet):
+        raise UserError(f"{path}: {newer}")
+    return file_version.unmarked(sheet)
 
 
 def checksum(*names: str) -> str:
@@ -202,7 +205,8 @@ def _register(
         "atoms": len(frames.numbers),
         "sha256": _sum(new),
     }
-    write_text(new / _SHEET, yaml.safe_dump(sheet, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(file_version.marked(sheet), sort_keys=False, allow_unicode=True)
+    write_text(new / _SHEET, text)
     if (home / name).exists():
         (home / _REPLACED).mkdir(exist_ok=True)
         if option.exists():

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
+from deepset_bench import bounds
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.catalogue import check_new
@@ -143,14 +144,18 @@ def _pair(name: str, remote: dict[str, Any], folder: Path) -> dict[str, Path]:
 def _joined(archive: Path, patterns: dict[str, str]) -> dict[str, bytes]:
     """The members that match each pattern, one after another in the order of their numbers."""
     found: dict[str, dict[str, bytes]] = {role: {} for role in patterns}
+    left = bound = bounds.unpacked(archive.stat().st_size)
     try:
         with tarfile.open(archive, "r|gz") as stream:
             for member in stream:
+                left -= member.size
+                if left < 0:
+                    raise bounds.too_large("it unpacks to", bound)
                 path = member.name.partition("/")[2]  # below the one folder of the archive
                 for role, pattern in patterns.items():
                     if fnmatch(path, pattern) and (file := stream.extractfile(member)):
                         found[role][path] = file.read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, bounds.Unbounded) as error:
         said = of_file(archive, error)
         archive.unlink(missing_ok=True)
         raise UserError(f"{archive}: is damaged ({said}) and was removed; try again") from None

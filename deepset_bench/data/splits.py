@@ -11,9 +11,8 @@ from ase.data import chemical_symbols
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from deepset_bench import bounds
+from deepset_bench import file_version
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import atomic_write
 from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.surroundings import of_file
 
@@ -54,12 +53,11 @@ class Split:
 
     def save(self, path: Path) -> None:
         """Write split.npz, whole or not at all."""
-        with atomic_write(path) as stream:
-            parts = {f.name: getattr(self, f.name) for f in fields(self)}
-            for name in ("ood", "held_out"):
-                if not len(parts[name]):
-                    del parts[name]
-            np.savez_compressed(stream, **parts)
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("ood", "held_out"):
+            if not len(parts[name]):
+                del parts[name]
+        file_version.save_arrays(path, parts)
 
     @classmethod
     def load(cls, path: Path) -> Split:
@@ -69,7 +67,7 @@ class Split:
             UserError: no such file, or not a split.
         """
         try:
-            parts = {"ood": np.empty(0), "held_out": np.empty(0), **bounds.arrays(path)}
+            parts = {"ood": np.empty(0), "held_out": np.empty(0), **file_version.arrays(path)}
             return cls(**{f.name: parts[f.name].astype(np.int64) for f in fields(cls)})
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepset_bench import __version__
+from deepset_bench import __version__, file_version
 from deepset_bench.files import csv_text, write_text
 from deepset_bench.replicate import Replicate
 from deepset_bench.runs import RunFolder
@@ -42,7 +42,7 @@ def write(
         else, whose folder may not be written to.
     """
     runs = {"runs": [str(f.path) for f in folders], "run": [f.identity() for f in folders]}
-    whole = {**runs, **content, "version": __version__}
+    whole = file_version.marked({**runs, **content, "version": __version__})
     for folder in folders:
         folder.check_links()
     try:

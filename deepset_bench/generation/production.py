@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from deepset_bench import file_version
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
@@ -123,7 +124,8 @@ def write_set(folder: Path, frames: Frames, sheet: dict[str, Any]) -> None:
     (folder / "datasheet.yaml").unlink(missing_ok=True)
     frames.save(folder / "frames.npz")
     checksum = hashlib.sha256((folder / "frames.npz").read_bytes()).hexdigest()
-    text = yaml.safe_dump({**sheet, "sha256": checksum}, sort_keys=False, allow_unicode=True)
+    whole = file_version.marked({**sheet, "sha256": checksum})
+    text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
     write_text(folder / "datasheet.yaml", text)
 
 

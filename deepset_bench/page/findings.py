@@ -16,6 +16,7 @@ import pandas as pd
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
+from deepset_bench import bounds
 from deepset_bench.errors import UserError, one_line
 from deepset_bench.page.comparing import Facts, many, percent
 from deepset_bench.study.tables import Table
@@ -92,12 +93,25 @@ def template(path: Path) -> Template:
         TemplateSyntaxError: they are no template.
         UserError: they cannot be read.
     """
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = bounds.text(path, bounds.SHEET)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
     return environment.from_string(text)
+
+
+class _Sandbox(SandboxedEnvironment):
+    """In which numbers alone are multiplied: a text could fill the memory."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """See jinja2."""
+        numbers = all(isinstance(one, int | float) and abs(one) < 1e9 for one in (left, right))
+        if not numbers or (operator == "**" and abs(right) > 100):
+            raise ValueError(f"{operator} is for numbers below 1e9")
+        return super().call_binop(context, operator, left, right)
 
 
 def _said(text: str) -> list[Said]:

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepset_bench import bounds
+from deepset_bench import bounds, file_version
 from deepset_bench.errors import UserError, one_line, require
 from deepset_bench.files import atomic_write
 from deepset_bench.surroundings import of_file
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
-VERSION = 1
-"""Raised when a table of this version cannot be read any more by what reads an earlier one."""
 _VERSION_COLUMN = "table_version"
 _LONGEST = 2**31 - 1
 
@@ -61,7 +59,7 @@ def write(file: Path, table: Rows) -> None:
         NotInstalled: Parquet without pyarrow.
     """
     header = [_VERSION_COLUMN, *table.header]
-    rows = [[str(VERSION), *row] for row in table.rows]
+    rows = [[str(file_version.VERSION), *row] for row in table.rows]
     packed = ending(file)
     content = _parquet(header, rows) if packed == ".parquet" else _csv(header, rows)
     if packed == ".csv.gz":
@@ -103,11 +101,10 @@ def read(file: Path, known: Callable[[str], bool], needed: Sequence[str]) -> Row
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise UserError(f"{file}: row {number} has {len(row)} cells, not {len(header)}")
-        if row.pop(place) != str(VERSION):
-            raise UserError(
-                f"{file}: row {number}, column {_VERSION_COLUMN}: is not {VERSION}, the version "
-                "that this program reads"
-            )
+        version = row.pop(place)
+        short = version.isdecimal() and len(version) < 9
+        if wrong := file_version.unknown(int(version) if short else version):
+            raise UserError(f"{file}: row {number}, column {_VERSION_COLUMN}: {wrong}")
     return Rows([name for name in header if name != _VERSION_COLUMN], rows)
 
 

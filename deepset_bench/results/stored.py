@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import file_version
 from deepset_bench.errors import UserError
 from deepset_bench.reading import json_of, read_json, yaml_of
 from deepset_bench.record import (
@@ -120,8 +121,10 @@ class StoredRun(RunRecord):
 
     def _content(self, name: str, state: str) -> dict[str, Any]:
         if name in self.as_is:
-            return json_of(lambda: _plain(self.as_is[name]), name, _OF_CONTENT[name], state)
-        return dict(self.contents.get(name, {}))
+            found = json_of(lambda: _plain(self.as_is[name]), name, _OF_CONTENT[name], state)
+        else:
+            found = self.contents.get(name, {})
+        return file_version.unmarked(found)
 
 
 @dataclass(frozen=True)

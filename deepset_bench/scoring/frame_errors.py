@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from deepset_bench import bounds
+from deepset_bench import file_version
 from deepset_bench.errors import UserError
-from deepset_bench.files import atomic_write
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.scoring.scored import Labels, Predictions
@@ -69,8 +68,7 @@ class FrameErrors:
 
     def save(self, path: Path) -> None:
         """Write held_out.npz, whole or not at all."""
-        with atomic_write(path) as stream:
-            np.savez_compressed(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
+        file_version.save_arrays(path, {f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> FrameErrors:
@@ -80,7 +78,7 @@ class FrameErrors:
             UserError: no such file, or not one of errors.
         """
         try:
-            stored = bounds.arrays(path)
+            stored = file_version.arrays(path)
             found = cls(**{f.name: stored[f.name] for f in fields(cls)})
             lengths = {getattr(found, f.name).shape for f in fields(cls)}
         except FileNotFoundError:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from deepset_bench import file_version
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
@@ -125,7 +126,8 @@ def write(study: Study, found: Mapping[str, Sequence[Trial]]) -> Path:
         },
     }
     path = study.folder / TUNED
-    write_text(path, _HEADING + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(file_version.marked(content), sort_keys=False, allow_unicode=True)
+    write_text(path, _HEADING + text)
     return path
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from deepset_bench import file_version
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
@@ -19,8 +20,6 @@ from deepset_bench.study.collect import Where, under
 from deepset_bench.study.statistics import CONFIDENCE
 from deepset_bench.sweep.comparisons import Comparison, Row
 
-SCHEMA = 1
-"""Raised when a file of an earlier version says something else than one of this version."""
 BUSY = 0.02
 """Share of the time that others may have had the processor before milliseconds mean little."""
 _KINDS: Kinds = {
@@ -124,7 +123,7 @@ class Timing:
 
     def content(self) -> dict[str, Any]:
         """As its file has it."""
-        return {"schema": SCHEMA, **{k: v for k, v in asdict(self).items() if k != "name"}}
+        return file_version.marked({k: v for k, v in asdict(self).items() if k != "name"})
 
 
 @dataclass(frozen=True)
@@ -268,8 +267,8 @@ def _wrong(content: Mapping[str, Any]) -> str:
     content = dict(content)
     if content.get("state") == DAMAGED:
         return str(content["reason"])
-    if (schema := content.get("schema")) != SCHEMA:
-        return f"its schema is {schema!r:.40}, this version reads {SCHEMA}"
+    if newer := file_version.newer(content):
+        return newer
     problem = lacking(content, _KINDS)
     if not problem:
         try:

@@ -133,6 +133,9 @@ class Sweep:
         """Whether there is nothing to train; if so, it is noted in `ended`."""
         status = run.folder.status()
         state = status.get("state")
+        if not self.fresh and (newer := run.folder.newer()):
+            self.ended[run] = Standing("failed", newer)
+            return True
         if run.is_taken:
             if state == "queued" and not run.folder.last.exists():
                 return False  # planned with other data or an earlier version, and never begun

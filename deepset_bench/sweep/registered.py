@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from deepset_bench import stamps
+from deepset_bench import file_version, stamps
 from deepset_bench.config_file import NOT_THE_EXPERIMENT
 from deepset_bench.errors import UserError
 from deepset_bench.files import PACKAGE, write_text
@@ -174,7 +174,9 @@ def register(
     }
     path = place(study.folder, runs_dir)
     text = path.read_text(encoding="utf-8") if path.is_file() else _HEADING
-    added = yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=100)
+    added = yaml.safe_dump(
+        [file_version.marked(entry)], sort_keys=False, allow_unicode=True, width=100
+    )
     write_text(path, f"{text.rstrip()}\n{added}")
     return read(study.folder, runs_dir)[-1], path
 
@@ -239,7 +241,8 @@ def _read(path: Path, *_: Path | int) -> list[Registration]:
 def _entry(content: Any, where: str) -> Registration:
     problem = "is no mapping"
     if isinstance(content, dict):
-        problem = lacking(content, _KINDS) or stamps.wrong_time(content["time"])
+        problem = file_version.newer(content) or lacking(content, _KINDS)
+        problem = problem or stamps.wrong_time(content["time"])
         problem = problem or stamps.wrong_rule(content["rule"])
     if not problem and hash_of(_plain(content["decides"]), content["rule"]) != content["hash"]:
         problem = "what it lists was changed since it was written: its hash is of something else"

@@ -17,7 +17,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Config
 from deepset_bench.stamps import REGISTERED, STARTED, Stamp
-from deepset_bench.training import checkpoint, stopping
+from deepset_bench.training import checkpoint, divergence, stopping
 from deepset_bench.training.computing import Way
 from deepset_bench.training.schedule import LearningRate
 from deepset_bench.training.selecting import rank
@@ -127,10 +127,12 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
     for epoch in range(epochs_behind(members), trainer.epochs):
         torch.manual_seed(_seed(members[0].config.seed, epoch))  # dropout
         sums = torch.zeros(len(members), 3, device=device)
+        finite = torch.zeros(len(members), device=device)  # steps before the first that is not
         orders = [_batches(member, epoch) for member in members]
         for number, frames in enumerate(zip(*orders, strict=True)):
             now = [rate.at(epoch * steps + number) for rate in rates]
             sums += optimisation.train(frames, now)
+            finite += sums.isfinite().all(1)
         trained = [Measured(*row) for row in (sums / n_train).tolist()]
         validated = optimisation.validate()
         before, mark = mark, time.perf_counter()
@@ -139,7 +141,9 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
         for member in members if due else ():
             member.folder.check_kept()
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
-            member.diverged = member.diverged or _not_finite(epoch, train, val)
+            member.diverged = member.diverged or divergence.reason(
+                member.setup, member.config, epoch, train, val, int(finite[run])
+            )
             if member.diverged:
                 continue
             rates[run].epoch_ended(val.loss)
@@ -210,13 +214,6 @@ def _last(member: Member, state: dict[str, Any], rate: LearningRate) -> dict[str
     }
 
 
-def _not_finite(epoch: int, train: Measured, val: Measured) -> str:
-    for stage, measured in (("training", train), ("validation", val)):
-        if not all(math.isfinite(value) for value in measured):
-            return f"the {stage} loss of epoch {epoch + 1} is {measured.loss}"
-    return ""
-
-
 def _seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
@@ -225,6 +222,6 @@ def _batches(member: Member, epoch: int) -> Iterator[Tensor]:
     """The training frames in the order of this seed and epoch, a batch at a time."""
     labels = member.setup.parts["train"]
     n_train = len(labels)
-    order = np.random.default_rng([member.config.seed, epoch]).permutation(n_train)
+    order = divergence.order_of(member.config.seed, epoch, n_train)
     on_device = torch.from_numpy(order).to(member.setup.device)
     yield from labels.ahead(on_device.split(member.config.trainer.batch_size))

@@ -122,6 +122,8 @@ def _identity(experiment: Experiment, checksums: Mapping[str, str]) -> str:
 
 
 def _is_done(folder: RunFolder, experiment: Experiment, checksums: Mapping[str, str]) -> bool:
+    if newer := folder.newer():
+        raise UserError(newer)
     if folder.identity() not in ("", _identity(experiment, checksums)):
         raise UserError(folder.occupied(experiment, checksums))
     return folder.has_ended()

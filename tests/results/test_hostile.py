@@ -66,7 +66,11 @@ ENERGY = "result.metrics.test.energy_mae_ev"
     [
         ("folder", None, "has no column folder"),
         ("table_version", None, "has no column table_version"),
-        ("table_version", "2", "row 3, column table_version: is not 1, the version that"),
+        (
+            "table_version",
+            "2",
+            "row 3, column table_version: a newer version of this program wrote it",
+        ),
         ("notes", "good", "unknown column 'notes'; delete it"),
         (ENERGY, None, "row 2, columns result.*: metrics.test.energy_mae_ev is not a number"),
         (ENERGY, "NaN", f"row 3, column {ENERGY}: 'NaN' is not a number"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import file_version
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
 from deepset_bench.files import write_text
@@ -14,7 +15,7 @@ from deepset_bench.record import DATA
 from deepset_bench.results.kept_times import text
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.study.collect import Where
-from deepset_bench.study.times import SCHEMA, asked, identity_of
+from deepset_bench.study.times import asked, identity_of
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 
@@ -127,7 +128,11 @@ def write_times(
         for label, values in ms.items()
     ]
     content = {
-        **{"schema": SCHEMA, "measured": "2026-11-29T08:00:00+00:00", "processor": "Abacus"},
+        **{
+            "schema": file_version.VERSION,
+            "measured": "2026-11-29T08:00:00+00:00",
+            "processor": "Abacus",
+        },
         **{"cores": 2, "system": "Linux x86_64", "device": "cpu", "threads": 1, "versions": {}},
         **{"steps_a_turn": 5, "warm_up": 5, "order_seed": 0, "waited": 0.001, "steps": steps},
     }

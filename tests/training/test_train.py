@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from deepset_bench.runs import LOCK, run_folder
 from deepset_bench.training import checkpoint
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.records import COLUMNS
+from deepset_bench.training.setup import prepare
 from deepset_bench.training.step import SingleOptimisation
 from tests import toy
 from tests.training.tiny import (
@@ -282,6 +284,27 @@ def test_divergence_is_a_result():
         assert "loss of epoch" in reason
     assert result["baselines"]["test"]["energy_mae_ev"] > 0
     assert run("trainer.learning_rate=1e18").already_done
+
+
+def test_what_is_not_a_number_is_named_by_its_frame_and_epoch(monkeypatch):
+    """Among the few frames of its step."""
+    spoilt = []
+
+    def spoil(config, start=None):
+        setup = prepare(config, start)
+        setup.parts["train"].energy[13] = float("nan")
+        spoilt.append(str(setup.split.train[13] + 1))
+        return setup
+
+    monkeypatch.setattr("deepset_bench.training.train.prepare", spoil)
+    reason = run().result["reason"]
+    said = re.fullmatch(
+        r"the training loss of epoch 1 is nan, first in step \d, of frames (.+) of tiny", reason
+    )
+    assert said is not None, reason
+    named = said[1].split(", ")
+    assert len(named) in (6, 2)
+    assert set(spoilt) < set(named)
 
 
 def test_result_holds_every_key_that_scripts_rely_on():

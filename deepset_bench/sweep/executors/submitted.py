@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from deepset_bench import file_version
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
 from deepset_bench.reading import read_json
@@ -55,7 +56,7 @@ class Submission:
     def write(self) -> None:
         """Keep it."""
         content = {key: value for key, value in asdict(self).items() if key in _KEYS}
-        write_text(self.path, json.dumps(content, indent=1) + "\n")
+        write_text(self.path, json.dumps(file_version.marked(content), indent=1) + "\n")
 
 
 def planned(
@@ -91,6 +92,8 @@ def read(path: Path) -> Submission:
         UserError: it cannot be read.
     """
     content = read_json(path, lambda _: "", "job")
+    if newer := file_version.newer(content):
+        raise UserError(f"{path}: {newer}")
     try:
         tasks = tuple(
             tuple(Requested(str(run["folder"]), tuple(run["overrides"])) for run in task)
