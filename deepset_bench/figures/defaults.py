@@ -15,7 +15,8 @@ from deepset_bench.molecules.internal import Coordinate, chain_about, turnable
 from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.one_molecule import Group, groups
 from deepset_bench.molecules.topology import molecule_of
-from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.collect import Where, collect, conditions_of
+from deepset_bench.study.time_tables import times_of
 from deepset_bench.sweep.comparisons import Comparison
 
 _SOME = 500
@@ -38,6 +39,11 @@ def default(
         s for s in sheets.values() if (collect(s, conditions, where).state == "done").any()
     ]
     several = len(with_runs) > 1
+    for sheet in with_runs:  # what one chooses by comes first
+        timed = sheet.compares and times_of(sheet, conditions_of(sheet, conditions), where).timing
+        if timed and _on_the_same_frames(sheet):
+            last = f"_{sheet.name}" if several else ""
+            found.append(_entry(f"cost{last}", "cost", sheet=sheet.name))
     for sheet in with_runs or list(sheets.values())[:1]:
         last = f"_{sheet.name}" if several else ""
         variants = [variant for variant, _ in of_size(sheet).values()]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from deepset_bench.figures.along_path import scan
 from deepset_bench.figures.atomic_energies import atomic_energies
 from deepset_bench.figures.conformers import conformers
+from deepset_bench.figures.cost import cost
 from deepset_bench.figures.curves import curves
 from deepset_bench.figures.effects import effects
 from deepset_bench.figures.error_along import error_along
@@ -19,7 +20,7 @@ from deepset_bench.figures.trajectory import trajectory
 KINDS: dict[str, Callable[..., Figure]] = {
     kind.__name__: kind
     for kind in (
-        *(curves, effects, learning, parity, error_along, conformers, scan, trajectory),
+        *(cost, curves, effects, learning, parity, error_along, conformers, scan, trajectory),
         *(atomic_energies, experts),
     )
 }

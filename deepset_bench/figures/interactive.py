@@ -63,7 +63,7 @@ def frame(figure: go.Figure, height: int) -> None:
 def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str]) -> None:
     """Draw a panel into a figure of `make_subplots`; `named` are the legend's entries so far."""
     for series in panel.series:
-        fresh = not series.quiet and series.name not in named
+        fresh = not (series.quiet or series.named) and series.name not in named
         named |= {series.name} if fresh else set()
         for trace in _traces(series, fresh):
             figure.add_trace(trace, row, column)
@@ -146,6 +146,9 @@ def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
         less, more = (np.abs(end - (s.x if s.across else s.y)) for end in s.ends)
         bars = {"type": "data", "symmetric": False, "arrayminus": less, "array": more}
         common["error_x" if s.across else "error_y"] = {**bars, "thickness": 1.2}
+    if s.named:
+        text = {"text": [s.name] * len(s.x), "textposition": "top center"}
+        return [go.Scatter(**common, mode="markers+text", marker=marker, **text)]
     return [go.Scatter(**common, mode="markers", marker=marker)]
 
 

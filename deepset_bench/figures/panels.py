@@ -25,6 +25,7 @@ class Series:
         dashed: of a line.
         hollow: of points.
         quiet: left out of the legend.
+        named: of one point; the name stands beside it, and not in the legend.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Series:
     dashed: bool = False
     hollow: bool = False
     quiet: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True)

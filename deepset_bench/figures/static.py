@@ -43,7 +43,23 @@ def draw(sheet: Sheet) -> Figure:
             for together in [both] if sheet.joined else [[one] for one in both]:
                 _insets(together)
         legend(figure, list(grid.flat), sheet.width)
+        _write_names(figure, [*zip(grid.flat, (p for row in sheet.rows for p in row), strict=True)])
     return figure
+
+
+def _write_names(figure: Figure, panels: Sequence[tuple[Axes, Panel]]) -> None:
+    """Names beside points, once it is known where these are on paper."""
+    each = [(axes, [s for s in panel.series if s.named]) for axes, panel in panels]
+    if not any(named for _, named in each):
+        return
+    for axes, named in each:
+        if named:
+            axes.margins(x=0.18)  # for names at the ends
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    for axes, named in each:
+        _names(named, axes)
 
 
 def legend(figure: Figure, every: Sequence[Axes], width: float) -> None:
@@ -119,6 +135,53 @@ def panel_on(axes: Axes, panel: Panel) -> None:
         _cut(axes, cut)
 
 
+def _names(named: Sequence[Series], axes: Axes) -> None:
+    """Write names beside points, where they cover least of what is there."""
+    if not named:
+        return
+    inch: float = axes.get_figure(root=True).dpi  # type: ignore[union-attr]
+    high = 1.25 * (POINT - 1) / 72 * inch
+    gap = 0.5 * high
+    frame = tuple(axes.bbox.extents)
+    points = axes.transData.transform(np.array([(s.x[0], s.y[0]) for s in named]))
+    marks = [(x - gap, y - gap, x + gap, y + gap) for x, y in points]
+    names: list[tuple[float, ...]] = []
+    for number, (s, (x, y)) in enumerate(zip(named, points, strict=True)):
+        wide = 0.42 * high * len(s.name)
+        boxes = {
+            (dx, dy): (
+                *(x + dx * gap - wide * (1 - dx) / 2, y + dy * gap - high * (1 - dy) / 2),
+                *(x + dx * gap + wide * (1 + dx) / 2, y + dy * gap + high * (1 + dy) / 2),
+            )
+            for dx, dy in _AROUND
+        }
+        covers = {
+            # A point that is covered is worse than names that touch; last, what is outside.
+            place: sum(_shared(box, one) for one in names)
+            + 3 * sum(_shared(box, one) for n, one in enumerate(marks) if n != number)
+            + 3 * (wide * high - _shared(box, frame))
+            for place, box in boxes.items()
+        }
+        dx, dy = min(_AROUND, key=lambda place: covers[place])
+        names.append(boxes[dx, dy])
+        axes.annotate(
+            s.name, (s.x[0], s.y[0]), (dx * gap / inch * 72, dy * gap / inch * 72),
+            textcoords="offset points", ha={1: "left", 0: "center", -1: "right"}[dx],
+            va={1: "bottom", 0: "center", -1: "top"}[dy], fontsize=POINT - 1.5,
+        ).set_in_layout(False)  # fmt: skip
+
+
+_AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+"""Where a name may stand, the best place first: 1 is right of its point or above it."""
+
+
+def _shared(one: Sequence[float], other: Sequence[float]) -> float:
+    """Area that two boxes share."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    up = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(up, 0.0)
+
+
 class _Plain(LogFormatterSciNotation):
     """Numbers as people write them, 30 rather than 3 × 10¹, on an axis of few decades."""
 
@@ -142,7 +205,7 @@ def _cut(axes: Axes, cut: Cut) -> None:
 
 
 def _series(axes: Axes, s: Series) -> None:
-    label = "_" if s.quiet else s.name
+    label = "_" if s.quiet or s.named else s.name
     if s.kind == "line":
         axes.plot(s.x, s.y, color=s.colour, label=label, linestyle="--" if s.dashed else "-")
         if s.ends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from deepset_bench.study.effect import Change
 from deepset_bench.sweep.comparisons import Comparison, Row
 from tests import toy
 from tests.figures.test_figures import numbers
-from tests.study.folders import write
+from tests.study.folders import write, write_times
 from tests.training.tiny import UNMOVED, asked, run
 
 DATA = tuple(asked("trainer.epochs=2", *UNMOVED))
@@ -74,6 +75,11 @@ def entry(kind, **keys):
 
 def traces(figure):
     return json.loads(figure.interactive().to_json())["data"]
+
+
+def one_of(values) -> float:
+    (value,) = numbers(values).tolist()
+    return value
 
 
 def test_a_study_that_lists_none_gets_what_suits_it(made):
@@ -310,3 +316,39 @@ def test_a_log_axis_in_a_browser_always_has_numbers(high, n):
     else:
         ticks = figure.layout.yaxis.tickvals
         assert len([tick for tick in ticks if 100 <= tick <= high]) >= n
+
+
+def test_errors_against_what_a_step_costs(made, home):
+    """Nothing without times; with them what one chooses by comes first, with a line of the best."""
+    without = made(entry("cost"))[0]
+    assert without.draw is None
+    assert ("wall times of training steps: not measured", ANY) in without.missing
+    place = write_times(
+        home / "runs", SHEET, "corrected", {"narrow": [2.0] * 8, "cubes": [4.0] * 8},
+        overrides=DATA,
+    )  # fmt: skip
+    try:
+        assert next(figure.name for figure in made()) == "cost"
+        figure = made(entry("cost", metrics=["forces_mae"]))[0]
+        line, *points = traces(figure)
+        assert {one["name"]: one_of(one["x"]) for one in points} == {"narrow": 2, "cubes": 4}
+        assert all(one["mode"] == "markers+text" for one in points)
+        errors = {one["name"]: one_of(one["y"]) for one in points}
+        best = ["narrow"] + ["cubes"] * (errors["cubes"] < errors["narrow"])
+        assert numbers(line["y"]).tolist() == [errors[name] for name in best]
+        assert figure.draw().axes[0].get_xlabel() == "time of a training step / ms"
+    finally:
+        place.unlink()
+
+
+def test_on_a_busy_machine_cost_is_a_ratio(made, home):
+    place = write_times(
+        home / "runs", SHEET, "corrected", {"narrow": [2.0] * 8, "cubes": [5.0] * 8},
+        overrides=DATA, waited=0.5,
+    )  # fmt: skip
+    try:
+        _, *points = traces(made(entry("cost", metrics=["forces_mae"]))[0])
+        found = {one["name"]: one_of(one["x"]) for one in points}
+        assert found == {"narrow": 1, "cubes": 2.5}
+    finally:
+        place.unlink()
