@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from deepset_bench import surroundings
 from deepset_bench.errors import UserError, one_line
 from deepset_bench.files import PACKAGE
 
+PEERS = "peers"
+"""The extra of the program with the packages of networks that are not its own."""
 _REQUIRED = object()
 
 
@@ -134,6 +138,18 @@ class Variant:
         kind = KINDS[self.kind]
         known = {*kind.given, *kind.keys}
         return {n: p for n, p in self.parameters.items() if n not in known}
+
+    @property
+    def to_install(self) -> str:
+        """What installs packages that its code is of; empty where all of them are there."""
+        missing = [p for p in self.traits.get("packages", ()) if not surroundings.is_installed(p)]
+        if not missing:
+            return ""
+        return (
+            f"pip install 'deepset-bench[{PEERS}]'"
+            if self.ours
+            else shlex.join(["pip", "install", *missing])
+        )
 
     def load(self) -> Any:
         """The function or class; imports its file.

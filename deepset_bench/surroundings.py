@@ -18,6 +18,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from deepset_bench import __version__
@@ -170,6 +171,18 @@ def versions(packages: Iterable[str] = ()) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+@cache
+def is_installed(package: str) -> bool:
+    """Whether there is a package of this name, as pip knows it; imports none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def visible(text: str) -> str:

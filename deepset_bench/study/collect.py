@@ -33,6 +33,9 @@ from deepset_bench.sweep.comparisons import Comparison, Row
 
 IMPOSSIBLE = "impossible"
 """State of a variant that cannot take the overrides; the reason is why."""
+NOT_INSTALLED = "not installed"
+"""State of a run that is not there, of a network whose packages are not; the reason is what
+installs them."""
 ANOTHER = "another run"
 """State of a folder with another configuration or version of the data; the reason is which."""
 
@@ -261,6 +264,8 @@ def _row(
         state = status.get("state", "not run")
         if state == "running" and not run.is_held():
             state = "interrupted"
+        if state == "not run" and (how := wanted.config.network.to_install):
+            return {"state": NOT_INSTALLED, "reason": how}
         return {"state": state, "reason": status.get("reason", "")}
     if result["status"] == DAMAGED:
         return {"state": DAMAGED, "reason": result["reason"]}

@@ -13,7 +13,7 @@ from deepset_bench.reading import DAMAGED
 from deepset_bench.replicate import overrides
 from deepset_bench.replicate import words as called
 from deepset_bench.scoring.table import Metric
-from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, Where, named, under
+from deepset_bench.study.collect import ANOTHER, IMPOSSIBLE, NOT_INSTALLED, Where, named, under
 from deepset_bench.study.columns import is_lacking
 from deepset_bench.sweep.comparisons import Comparison
 
@@ -69,7 +69,7 @@ def gaps(
         run = next(run for run in sweep.runs if run.label == label)
         what = f"{named(label, condition)}, {called(group.replicate)}: {state}"
         command = where.command(run, str(condition), list(group.replicate), again=state in _ENDED)
-        if state == IMPOSSIBLE:
+        if state in (IMPOSSIBLE, NOT_INSTALLED):
             what, command = f"{named(label, condition)}: {state}", ""
         found.append((f"{what} ({reason})" if reason else what, command))
     return found

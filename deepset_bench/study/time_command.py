@@ -52,6 +52,12 @@ def measure(wanted: Sequence[str], conditions: Sequence[str], how: How, where: W
         def say(line: str) -> None:
             console.print(line, soft_wrap=True)
 
+        for label, how in dict.fromkeys(
+            (label, one.config.network.to_install) for label, _, one in rows
+        ):
+            if how:
+                say(f"{label}: not installed: {how}; it has no turn")
+        rows = [row for row in rows if not row[2].config.network.to_install]
         names = [study.name] if study.whole else [sweep.name for sweep, _ in sweeps]
         asked = [f"condition={','.join(conditions)}"] if conditions else []
         name = file_name(" ".join(["+".join(names), *where.overrides, *asked]))

@@ -26,7 +26,7 @@ from deepset_bench.surroundings import say, visible
 from deepset_bench.sweep import estimate, registered
 from deepset_bench.sweep import overview as display
 from deepset_bench.sweep.axes import combinations
-from deepset_bench.sweep.plan import Plan, Run, plan
+from deepset_bench.sweep.plan import Plan, Run, plan, trainable
 from deepset_bench.sweep.studies import Study
 from deepset_bench.sweep.sweep_command import show, train, watched
 
@@ -76,7 +76,9 @@ def sweep_until_decided(
     looks = [n for n in asked.looks if n <= (seeds or n)]
     if not looks:
         raise UserError(f"--seeds {seeds}: the first look is at {asked.looks[0]} seeds")
-    planned = _planned(asked, arguments, looks[-1])
+    planned, missing = trainable(_planned(asked, arguments, looks[-1]))
+    for line in missing:
+        say(line)
     found = asked.questions()
     if not found:
         raise UserError(f"{asked.study.name}: compares no rows, so that nothing can be decided")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from deepset_bench import registry, replicate
 from deepset_bench.config import Experiment, experiment
 from deepset_bench.data import catalogue
-from deepset_bench.errors import UserError
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.groups import groups, is_override
 from deepset_bench.overrides import last_of_each
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
@@ -142,6 +142,26 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
     each = {run.folder.path: run for run in reversed(runs)}
     kept = [run for run in runs if each[run.folder.path] is run]
     return Plan(name, title, kept, len(runs) - len(kept))
+
+
+def trainable(planned: Plan) -> tuple[Plan, list[str]]:
+    """The runs of networks whose packages are here, and a line for each network whose are not.
+
+    Raises:
+        NotInstalled: no run is left.
+    """
+    missing = {
+        run: (network.name, network.to_install)
+        for run in planned.runs
+        if (network := run.experiment.config.network).to_install
+    }
+    if not missing:
+        return planned, []
+    lines = [f"model={name}: not installed: {how}" for name, how in dict.fromkeys(missing.values())]
+    if len(missing) == len(planned.runs):
+        raise NotInstalled("; ".join(lines))
+    kept = [run for run in planned.runs if run not in missing]
+    return replace(planned, runs=kept), [f"{line}; its runs are left out" for line in lines]
 
 
 def _listed(

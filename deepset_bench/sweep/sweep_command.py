@@ -28,7 +28,7 @@ from deepset_bench.sweep.executors import chosen as executors
 from deepset_bench.sweep.executors.executor import Executor, Share, Submitting
 from deepset_bench.sweep.executors.slurm_states import with_slurm
 from deepset_bench.sweep.listed import listed
-from deepset_bench.sweep.plan import Plan, Run, plan
+from deepset_bench.sweep.plan import Plan, Run, plan, trainable
 from deepset_bench.sweep.status import Standing, standing
 from deepset_bench.training import stopping
 
@@ -83,7 +83,7 @@ def sweep(
         raise UserError("--json lists the runs, so it needs --dry-run")
     make = share(jobs, stack, where)
     console = Console()
-    planned = plan(arguments, seeds)
+    planned, missing = trainable(plan(arguments, seeds))
     chosen = make(planned.runs)
     if shown.sbatch and not isinstance(chosen, Submitting):
         raise UserError("--print-sbatch is for executor=slurm")
@@ -93,6 +93,8 @@ def sweep(
         return None
     if planned.title and not shown.sbatch:
         console.print(planned.title)
+    for line in missing:
+        console.print(Text(line), soft_wrap=True)
     if shown.dry_run:
         show(console, planned, chosen, fresh=fresh)
         return None

@@ -8,12 +8,14 @@ import shlex
 import numpy as np
 import pytest
 
+from deepset_bench import surroundings
 from deepset_bench.config import experiment
 from deepset_bench.errors import UserError
 from deepset_bench.study.collect import Where
 from deepset_bench.study.columns import judged_on
 from deepset_bench.study.statistics import estimate, p_value
 from deepset_bench.study.tables import Table, build
+from deepset_bench.sweep.comparisons import of_axes
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
 from tests.study.shipped import PRINTED, asked_for
@@ -134,6 +136,18 @@ def test_a_variant_that_cannot_take_the_overrides_stops_no_other(tmp_path):
     assert lines[0].startswith("top-k, corrected: impossible (gating.top_k=5 exceeds")
     with pytest.raises(UserError, match="gnn"):
         build(asked_for("moe"), ["corrected"], Where(("gnn=none3",), tmp_path))
+
+
+def test_a_network_that_is_not_installed_is_one_line_without_a_command(tmp_path, monkeypatch):
+    """What was trained elsewhere is shown all the same."""
+    monkeypatch.setattr(surroundings, "is_installed", lambda name: False)
+    sweep = of_axes(["model=deepset,painn,mace"])
+    write(tmp_path, ["model=painn"], 0, 0.02)
+    built = build(sweep, [""], Where((), tmp_path))
+    assert cell(built, "model=painn", condition="")["n"] == 1
+    gap, command = built.missing[-1]
+    assert gap == "model=mace: not installed (pip install 'deepset-bench[peers]')"
+    assert command == ""
 
 
 def test_many_gaps_are_one_command(tmp_path):

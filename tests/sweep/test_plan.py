@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepset_bench import surroundings
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
-from deepset_bench.errors import UserError
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups
 from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep import folders, studies
 from deepset_bench.sweep.axes import combinations
-from deepset_bench.sweep.plan import plan
+from deepset_bench.sweep.plan import plan, trainable
 
 axis = st.dictionaries(
     st.sampled_from(["gnn", "scalars", "trainer.epochs", "cutoff", "seed"]),
@@ -239,3 +240,13 @@ def test_own_sweeps_compose(study, name, monkeypatch):
     assert sets
     if sets <= set(catalogue.names()):
         assert plan([str(folder / f"{name}.yaml")]).runs
+
+
+def test_runs_of_networks_that_are_not_installed_are_left_out(monkeypatch):
+    monkeypatch.setattr(surroundings, "is_installed", lambda name: name == "torch-geometric")
+    found, lines = trainable(plan(["model=schnet,painn,mace", "seed=0,1"]))
+    assert [run.experiment.config.model.kind for run in found.runs] == ["schnet", "schnet"]
+    how = "not installed: pip install 'deepset-bench[peers]'; its runs are left out"
+    assert lines == [f"model=painn: {how}", f"model=mace: {how}"]
+    with pytest.raises(NotInstalled, match=r"^model=mace: not installed: pip install '.*'$"):
+        trainable(plan(["model=mace", "seed=0,1"]))

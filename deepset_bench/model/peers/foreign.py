@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from deepset_bench.definition import PEERS
 from deepset_bench.errors import require
 
-EXTRA = "peers"
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -36,7 +36,7 @@ def imported(module: str, without: Mapping[str, ModuleType | None] = MappingProx
     try:
         with _kept(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # theirs are for their developers
-            return require(module, EXTRA)
+            return require(module, PEERS)
     finally:
         for name in stand_ins:
             del sys.modules[name]
