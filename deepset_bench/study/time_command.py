@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deepset_bench.console import Console
-from deepset_bench.errors import UserError
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.files import check_writable, write_text
 from deepset_bench.record import TIMES
 from deepset_bench.results import kept_times
@@ -31,6 +31,7 @@ def measure(wanted: Sequence[str], conditions: Sequence[str], how: How, where: W
         where: which runs, beside which the file is written.
 
     Raises:
+        NotInstalled: no row's network is.
         UserError: an unknown study, overrides that do not compose, rows that need several devices
             or numbers of threads, a table of results in place of a folder.
     """
@@ -52,12 +53,13 @@ def measure(wanted: Sequence[str], conditions: Sequence[str], how: How, where: W
         def say(line: str) -> None:
             console.print(line, soft_wrap=True)
 
-        for label, how in dict.fromkeys(
-            (label, one.config.network.to_install) for label, _, one in rows
-        ):
-            if how:
-                say(f"{label}: not installed: {how}; it has no turn")
-        rows = [row for row in rows if not row[2].config.network.to_install]
+        lacking = {label: row.config.network.to_install for label, _, row in rows}
+        lines = [f"{label}: not installed: {by}" for label, by in lacking.items() if by]
+        if len(lines) == len(lacking):
+            raise NotInstalled("; ".join(lines))
+        for line in lines:
+            say(f"{line}; it has no turn")
+        rows = [row for row in rows if not lacking[row[0]]]
         names = [study.name] if study.whole else [sweep.name for sweep, _ in sweeps]
         asked = [f"condition={','.join(conditions)}"] if conditions else []
         name = file_name(" ".join(["+".join(names), *where.overrides, *asked]))
