@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deepset_bench import file_version
 from deepset_bench.config import experiment
 from deepset_bench.config_file import determinants
 from deepset_bench.errors import UserError
@@ -37,7 +38,7 @@ def unknown_keys(path: Path) -> list[str]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: not a mapping of keys to values")
     known = values(experiment([]).config)
-    given = flat(content)
+    given = flat(file_version.unmarked(content))
     return [key for key in given if key not in known and not key.startswith(_TABLES)]
 
 
