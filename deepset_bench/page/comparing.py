@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from deepset_bench.study.published import METRICS
+from deepset_bench.study.sections import PART_WORDS
 from deepset_bench.study.shared import SEVERAL, shared
 from deepset_bench.study.statistics import estimate
 from deepset_bench.study.tables import Table, by_seed
@@ -24,15 +25,18 @@ class Facts:
     """What a table says, as a template may ask for it; None where no run says it.
 
     Rows are compared over the seeds that they share, and only those of several seeds: one seed has
-    no scatter, and supports no sentence.
+    no scatter, and supports no sentence. Errors are of the frames that the table shows.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
+    def _column(self, metric: str) -> str:
+        return f"{metric}_{self._table.part}"
+
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        return self._table.frame[self._table.frame.part == "mean"]
+        return self._table.frame[self._table.frame.part == self._table.part]
 
     def _done(self, condition: str) -> pd.DataFrame:
         frame = self._frame
@@ -46,7 +50,8 @@ class Facts:
     def _who(self, runs: pd.DataFrame) -> dict[str, str]:
         rows, of = runs.label.nunique(), len(self._table.sweep.runs)
         seeds = many(runs.replicate.nunique(), "seed")
-        return {"who": f"{rows} of {many(of, 'variant')}, {seeds} each"}
+        on = PART_WORDS[self._table.part]
+        return {"who": f"{rows} of {many(of, 'variant')}, {seeds} each, on {on}"}
 
     def floor(self, condition: str) -> dict[str, Any] | None:
         """The labels' own force error, where they have one, and the errors of the variants.
@@ -60,10 +65,10 @@ class Facts:
         error = same.floor.mean()
         if same.empty or not error > 0:
             return None
-        errors = runs.groupby("label").forces_mean.mean()
+        errors = runs.groupby("label")[self._column("forces")].mean()
         return {
             "error": float(error),
-            "of_trivial": float(error / same.trivial_forces_mean.mean()),
+            "of_trivial": float(error / same[self._column("trivial_forces")].mean()),
             "least": float(errors.min()),
             "most": float(errors.max()),
             **self._who(runs),
@@ -80,7 +85,9 @@ class Facts:
         if runs.empty:
             return None
         shares = {
-            m: (runs[f"{m}_mean"] / runs[f"trivial_{m}_mean"]).groupby(runs.label).mean()
+            m: (runs[self._column(m)] / runs[self._column(f"trivial_{m}")])
+            .groupby(runs.label)
+            .mean()
             for m in METRICS
         }
         worse = int((shares["energy"] >= 1).sum())
@@ -99,8 +106,8 @@ class Facts:
         means = runs.groupby("label", sort=False).mean(numeric_only=True)
         rows = [
             {"label": label}
-            | {m: row[f"{m}_mean"] for m in METRICS}
-            | {f"of_{m}": row[f"{m}_mean"] / row[f"trivial_{m}_mean"] for m in METRICS}
+            | {m: row[self._column(m)] for m in METRICS}
+            | {f"of_{m}": row[self._column(m)] / row[self._column(f"trivial_{m}")] for m in METRICS}
             for label, row in means.iterrows()
         ]
         return {**self._who(runs), "rows": rows}
@@ -114,7 +121,7 @@ class Facts:
         """
         runs = self._table.runs
         runs = runs[(runs.label == row) & (runs.state == "done")]
-        column = f"{metric}_mean"
+        column = self._column(metric)
         pair = [by_seed(runs[runs.condition == name], column) for name in (one, other)]
         both = sorted(pair[0].keys() & pair[1].keys())
         before, after = (np.array([values[seed] for seed in both]) for values in pair)
@@ -139,7 +146,7 @@ class Facts:
         """
         printed = self._done(condition).set_index("row").energy_printed.dropna()
         runs = self._compared(condition)
-        errors = runs.pivot_table(index="label", columns="replicate", values="energy_mean")
+        errors = runs.pivot_table(index="label", columns="replicate", values=self._column("energy"))
         errors = errors[errors.index.isin(printed.index)]
         if len(errors) < _FEW:
             return None
