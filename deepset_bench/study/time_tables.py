@@ -14,8 +14,7 @@ from deepset_bench.study.times import (
     Median,
     TimedStep,
     Timing,
-    asked,
-    identity_of,
+    identities,
     ratio,
     timings,
 )
@@ -144,7 +143,7 @@ def times_of(sweep: Comparison, conditions: Sequence[str], where: Where) -> Tabl
     found, damaged = timings(where.runs)
     if not found:
         return TableTimes(sweep, None, {}, damaged, command)
-    wanted = {row: identity_of(one) for row, one in asked(sweep, conditions, where).items()}
+    wanted = identities(sweep, conditions, where)
 
     def steps(timing: Timing) -> dict[tuple[str, str], TimedStep]:
         each = {row: timing.find(identity) for row, identity in wanted.items()}

@@ -210,6 +210,17 @@ def asked(
     return found
 
 
+def identities(
+    sweep: Comparison, conditions: Sequence[str], where: Where
+) -> dict[tuple[str, str], str]:
+    """(label, condition) -> `identity_of`; without rows that cannot be or have no frames here."""
+    found = {}
+    for row, wanted in asked(sweep, conditions, where).items():
+        with suppress(UserError):
+            found[row] = identity_of(wanted)
+    return found
+
+
 def row_of(run: Row, condition: str, where: Where) -> Experiment:
     """What a row under a condition is.
 
@@ -246,10 +257,10 @@ def timed_ratio(
         condition: that both are under.
         where: which runs, beside which the times are.
     """
-    rows = asked(sweep, [condition], where)
+    rows = identities(sweep, [condition], where)
     if not {(variant, condition), (baseline, condition)} <= rows.keys():
         return None
-    one, other = (identity_of(rows[label, condition]) for label in (variant, baseline))
+    one, other = (rows[label, condition] for label in (variant, baseline))
     for timing in timings(where.runs)[0]:
         ours, theirs = timing.find(one), timing.find(other)
         if ours and theirs:

@@ -17,6 +17,7 @@ from tests.study.shipped import PRINTED, REPORT, asked_for
 BOTH = ["report", "corrected"]
 LINES = {"": 0.0234, "scalars=all": 0.0207, "scalars=sq": 0.0182, "scalars=sq_cub": 0.0154}
 
+ON = "test and validation frames, the mean of both"
 TRAINED = "The report trained each variant once; one seed has no interval"
 SPOKEN = {
     "The force labels themselves are wrong",
@@ -54,9 +55,9 @@ def test_sentences(root):
     found = said(root)
     text = found["The force labels themselves are wrong"].text
     assert "an error of 0.02320 Ha/bohr: 78 % of" in text
-    assert "(4 of 20 variants, 2 seeds each) scores 0.02700 to 0.02700 Ha/bohr" in text
+    assert f"(4 of 20 variants, 2 seeds each, on {ON}) scores 0.02700 to 0.02700 Ha/bohr" in text
     text = found["How far from the trivial baseline"].text
-    assert "Trained as the report did (4 of 20 variants, 2 seeds each)" in text
+    assert f"Trained as the report did (4 of 20 variants, 2 seeds each, on {ON})" in text
     assert "76 to 115 % of that of predicting the mean energy, those of 2 variants no sm" in text
     assert "10 % of that of predicting zero force" in text
     text = found["The same network on sound labels"].text
@@ -80,7 +81,10 @@ def test_one_seed_supports_no_sentence(tmp_path):
     write(tmp_path, [], 1, 0.02)
     found = said(tmp_path)
     assert SPOKEN & found.keys() == {TRAINED, "How far from the trivial baseline"}
-    assert "(1 of 20 variants, 2 seeds each)" in found["How far from the trivial baseline"].text
+    assert (
+        f"(1 of 20 variants, 2 seeds each, on {ON})"
+        in found["How far from the trivial baseline"].text
+    )
 
 
 def test_what_each_flaw_costs(tmp_path):
@@ -89,7 +93,7 @@ def test_what_each_flaw_costs(tmp_path):
         write(tmp_path, ["condition=report", "condition.labels=potential"], seed, 0.0102, 0.00298)
     write(tmp_path, ["condition=report", "condition.energy_loss=plain"], 0, 0.0102)
     text = said(tmp_path)["What each flaw costs"].text
-    assert "(2 of 6 variants, 2 seeds each)" in text
+    assert f"(2 of 6 variants, 2 seeds each, on {ON})" in text
     assert "as reported, 0.02040 Ha and 0.02700 Ha/bohr (100 %, 91 %); " in text
     assert "unbiased forces, 0.01020 Ha and 0.00298 Ha/bohr (50 %, 10 %). Forces" in text
     assert "plain loss" not in text

@@ -12,6 +12,7 @@ from deepset_bench.page.study_check import problems
 from deepset_bench.study.answer import answers
 from deepset_bench.study.claimed import claimed
 from deepset_bench.study.collect import Where
+from deepset_bench.study.columns import PARTS
 from deepset_bench.study.tables import build
 from deepset_bench.study.verdict import Claimed
 from deepset_bench.surroundings import STUDY
@@ -122,7 +123,7 @@ def test_conditions_belong_to_a_study(tmp_path):
             write(tmp_path, [f"width={width}", "condition=report"], seed, energy / 2)
     table = build(plain.tables[0], [""], Where((), tmp_path))
     assert set(table.frame.condition) == {""}
-    assert table.frame[table.frame.row == "wide"].n.tolist() == [2, 2, 2, 2]
+    assert table.frame[table.frame.row == "wide"].n.tolist() == [2] * len(PARTS)
     (found,) = answers(plain, [table])
     assert found.condition == ""
     assert found.text.startswith("Against narrow: wide lowers the energy error by 49.9 % [")
