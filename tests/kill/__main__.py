@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from deepset_bench.data import catalogue
@@ -49,6 +50,9 @@ def main() -> int:
         catalogue.register("tiny", toy.frames(3, 60, bias=0.5), {"method": "analytic"})
         print("| what | tried | wrong | time |\n| --- | --: | --: | --: |")
         for name, overrides in (resume.EAGER | resume.COMPILED).items():
+            if lacking := [one for one in resume.NEEDS.get(name, ()) if not find_spec(one)]:
+                print(f"| killed: {name} | skipped: without {', '.join(lacking)} | | |")
+                continue
             for kind in resume.KINDS:
                 label = f"killed: {name}, {kind}"
                 tried(label, _killed(forks, home / name, overrides, kind, asked))

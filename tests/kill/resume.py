@@ -12,6 +12,7 @@ from tests.kill.forks import NONE, Ended, Fault, Forks
 from tests.training.tiny import (
     DEEPSET_X,
     EVEN,
+    FOREIGN,
     SCHNET,
     VISNET,
     asked,
@@ -36,11 +37,13 @@ EAGER = {
     "stacked, report": (*STACK, "condition=report", "trainer=report", "condition.edges=all"),
     "SchNet": SCHNET,
     "ViSNet": VISNET,
-}
+} | FOREIGN
 COMPILED = {
     f"compiled, {name}": (*EAGER[name], "compile=true")
     for name in ("baseline", "report", "dropout", "DeepSet X", "stacked")
 }
+NEEDS = dict.fromkeys(FOREIGN, ("torchmdnet", "graph_pes", "e3nn"))
+"""Name -> packages that only an extra installs."""
 KINDS = ("start-up", "step", "checkpoint", "row", "final evaluation", "any time")
 
 

@@ -12,13 +12,9 @@ from deepset_bench.evaluation.ensemble import Ensemble
 from tests import toy
 from tests.model.test_foreign_peers import KINDS, TORCHMD, installed
 from tests.training.test_train import Killed, stop_at
-from tests.training.tiny import AS_THEY_COME, assert_same_run, metrics, run
+from tests.training.tiny import FOREIGN, assert_same_run, metrics, run
 
 pytestmark = [pytest.mark.usefixtures("tiny"), installed]
-
-
-LESS = {"nequip": ("model.degree=1",), "mace": ("model.degree=2", "model.correlation=2")}
-"""Than their small ones have, so that the tests are quick."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -27,10 +23,8 @@ def test_it_is_trained_goes_on_and_is_asked(kind, tmp_path):
 
     With all frames in a batch and a rate so small that the loss is linear over a step it falls.
     """
-    sizes = ("model.width=8", "model.layers=2", "model.basis_size=6", "trainer.epochs=4")
-    sizes += ("trainer.learning_rate=1e-5", "trainer.schedule.warmup_steps=0", "data.test_size=3")
-    sizes += LESS.get(kind, ())
-    asked = (*AS_THEY_COME, f"model={kind}_small", *sizes, "trainer.batch_size=20")
+    slowly = ("trainer.learning_rate=1e-5", "trainer.schedule.warmup_steps=0")
+    asked = (*FOREIGN[kind], *slowly, "trainer.batch_size=20", "data.test_size=3")
     whole = run(*asked, f"runs_dir={tmp_path}/whole")
     with pytest.raises(Killed):
         run(*asked, f"runs_dir={tmp_path}/cut", on_epoch=stop_at(3))

@@ -51,6 +51,13 @@ DEEPSET_X = (
 )
 SCHNET = (*AS_THEY_COME, "model=schnet", "model.width=8", "model.layers=2", "model.basis_size=8")
 VISNET = (*AS_THEY_COME, "model=visnet", "model.width=8", "model.layers=2", "model.basis_size=8")
+_LESS = {"nequip": ("model.degree=1",), "mace": ("model.degree=2", "model.correlation=2")}
+_SMALL = ("model.width=8", "model.layers=2", "model.basis_size=6")
+FOREIGN = {
+    kind: (*AS_THEY_COME, f"model={kind}_small", *_SMALL, *_LESS.get(kind, ()))
+    for kind in ("tmd_et", "tmd_tensornet", "painn", "tensornet", "nequip", "mace")
+}
+"""Kind -> a network of another package, smaller than its small one so that tests are quick."""
 
 
 def run(
