@@ -44,10 +44,6 @@ from deepset_bench.surroundings import visible
 LOCK = holding.LOCK
 ML_FLOW, STORE = "mlflow/run-id", "mlruns"
 """A file with the run's name in MLflow; the folder among the runs where MLflow keeps its own."""
-_FILES = (
-    *(CONFIG, "split.npz", METRICS, "last.pt", "last.next.pt", "best.pt"),
-    *("log.txt", "held_out.npz", STATUS, RESULT),
-)
 RECORDS = (STATUS, RESULT)
 """Files that make a folder a run's."""
 _RECORDS = frozenset(RECORDS)
@@ -56,10 +52,15 @@ _END = 4096
 """Bytes in which the last row of metrics.csv is sought."""
 _FOLDERS = ("evaluation", "wandb", "mlflow", "variants")
 _MADE = (
-    *(*_FILES, "events.out.tfevents.*", "wandb/*", ML_FLOW),
-    *("evaluation/*/*.json", "evaluation/*/*.csv", "variants/**/*.py"),
+    *(RESULT, "last.pt", "last.next.pt", "best.pt", METRICS, "split.npz", "held_out.npz"),
+    *(CONFIG, "log.txt", "events.out.tfevents.*", "wandb/*", ML_FLOW),
+    *("evaluation/*/*.json", "evaluation/*/*.csv", "variants/**/*.py", STATUS),
 )
-"""What a run, its loggers and its evaluation leave in the folder."""
+"""What a run, its loggers and its evaluation leave in the folder, in the order in which it goes.
+
+The process may be killed in between. Without its result a run is not done, without a checkpoint it
+begins anew, and as long as anything is left its status says that it is a run.
+"""
 
 
 class Busy(UserError):

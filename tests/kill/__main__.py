@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deepset_bench.data import catalogue
 from tests import toy
-from tests.kill import machine, resume, together
+from tests.kill import commands, machine, resume, together
 from tests.kill.forks import CAN, WHY_NOT, Forks
 
 
@@ -53,10 +53,11 @@ def main() -> int:
             if lacking := [one for one in resume.NEEDS.get(name, ()) if not find_spec(one)]:
                 print(f"| killed: {name} | skipped: without {', '.join(lacking)} | | |")
                 continue
+            tried(f"killed in turn: {name}", _in_turn(forks, home / f"turns {name}", name, asked))
             for kind in resume.KINDS:
                 label = f"killed: {name}, {kind}"
                 tried(label, _killed(forks, home / name, overrides, kind, asked))
-        for name in machine.COMMANDS | machine.BY_HAND:
+        for name in commands.COMMANDS | commands.SLOW:
             tried(f"fails: {name}", _failing(forks, home / f"of {name}", name, asked))
         tried("memory", _short_of(forks, home / "memory"))
         tried("sweeps", _side_by_side(forks, home / "sweeps", asked))
@@ -71,14 +72,23 @@ def _killed(
     yield from resume.killed_once(case, home / kind, kind, asked.moments, asked.seed)
 
 
+def _in_turn(forks: Forks, home: Path, name: str, asked: argparse.Namespace) -> Iterable[str]:
+    case = resume.case(forks, home, (resume.EAGER | resume.COMPILED)[name])
+    for number in range(max(asked.moments // 5, 1)):
+        try:
+            yield from [""] * resume.killed_in_turn(case, home / str(number), asked.seed + number)
+        except AssertionError as error:
+            yield " ".join(str(error).split())[:300]
+
+
 def _failing(forks: Forks, home: Path, name: str, asked: argparse.Namespace) -> Iterable[str]:
-    made = machine.prepared(forks, home / "template")
+    made = commands.prepared(forks, home / "template")
     yield from machine.problems(made, name, asked.faults, asked.seed)
 
 
 def _short_of(forks: Forks, home: Path) -> Iterable[str]:
-    made = machine.prepared(forks, home / "template")
-    for name in machine.COMMANDS:
+    made = commands.prepared(forks, home / "template")
+    for name in commands.COMMANDS:
         for megabytes in (1, 20, 50, 100, 200, 400):
             said = machine.within(made, name, memory=megabytes << 20)
             yield f"{name}, {megabytes} MB more: {said}" if said else ""

@@ -7,7 +7,8 @@
    r renames or links, m makes folders, d removes or changes names. AT: the call, from 1; 0 for none.
    ERRNO: what it fails with; 0 kills by SIGKILL. STICKY: 1 if all later ones fail, too. PART: of the
    path of those that count; / for any. A write that is struck writes half. FAULT_LOG: a file that
-   lists the calls. FAULT_CLOCK: seconds by which the time of day jumps to and fro. */
+   lists the calls. FAULT_COUNT: a file in which processes count together, so that a call is that of
+   any of them. FAULT_CLOCK: seconds by which the time of day jumps to and fro. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,13 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
 static char kinds[16], part[256], below[PATH_MAX];
-static long at, count, jump;
+static long at, alone, *count = &alone, jump;
 static int code, sticky, list = -1;
 static __thread int inside;
 
@@ -34,8 +36,15 @@ static __thread int inside;
 
 void faults_arm(void) {
     const char *text = getenv("FAULT"), *file = getenv("FAULT_LOG"), *clock = getenv("FAULT_CLOCK");
+    const char *shared = getenv("FAULT_COUNT");
     below[0] = 0;
-    count = 0;
+    if (shared) {
+        int number = open(shared, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (ftruncate(number, sizeof *count)) abort();
+        count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0);
+        if (count == MAP_FAILED) abort();
+        close(number);
+    }
     jump = clock ? atol(clock) : 0;
     if (list >= 0) close(list);
     list = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
@@ -61,7 +70,7 @@ static int struck(char kind, int folder, const char *path) {
     snprintf(name, sizeof name, here[0] ? "%s/%s" : "%s%s", here, path);
     int found = 0;
     if (!strncmp(name, below, strlen(below)) && strstr(name + strlen(below), part)) {
-        long number = __sync_add_and_fetch(&count, 1);
+        long number = __sync_add_and_fetch(count, 1);
         if (list >= 0) dprintf(list, "%c %s\n", kind, name);
         found = at && (number == at || (sticky && number > at));
     }

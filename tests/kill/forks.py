@@ -114,6 +114,7 @@ class Forks(ExitStack):
             fault = task.fault
             said = f"{fault.kinds} {fault.at} {fault.code} {fault.sticky:d} {fault.part}"
             environment = {"FAULT": f"{said} {task.below}", "FAULT_LOG": str(place / "calls")}
+            environment["FAULT_COUNT"] = str(place / "count")
             environment["BENCH_DATA"] = os.environ["BENCH_DATA"]
             places.append(place)
             asked.append(

@@ -9,16 +9,11 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-
-import yaml
 
 from deepset_bench.holding import HELD, LOCK
-from tests import toy
-from tests.kill.forks import CHANGES, NONE, Ended, Fault, Forks
-from tests.training.tiny import asked
+from tests.kill.commands import COMMANDS, MAY_BE_REFUSED, SLOW, Place
+from tests.kill.forks import CHANGES, Ended, Fault
 
 ERRORS = {
     errno.ENOSPC: ("cwsrm", True),
@@ -33,84 +28,8 @@ ERRORS = {
     0: (CHANGES, False),
 }
 """Which calls fail so, and whether all later ones do, too; 0 is a kill."""
-SHORT = asked("trainer.epochs=1")
-COMMANDS = {
-    "train": ["train", *SHORT, "seed=1"],
-    "sweep": ["sweep", *SHORT, "--seeds", "2", "--jobs", "1"],
-    "tables": ["tables", "mine", "--out", "tables"],
-    "figures": ["figures", "mine", "--out", "figures"],
-    "report": ["report", "mine", "--out", "report.html"],
-    "evaluate": ["evaluate", "RUN"],
-    "check": ["data", "check", "tiny", "--sample", "0", "--json", "found.json"],
-    "import": ["data", "import", "own", "own.xyz", "--force"],
-    "results export": ["results", "export", "results.csv"],
-    "register": ["study", "register", "mine"],
-}
-BY_HAND = {
-    "export": ["export", "RUN", "potential.pt2"],
-}
-STUDY = {
-    "study.yaml": {"title": "Is wide better?", "margin": "5 %", "common": SHORT},
-    "widths.yaml": {
-        "title": "Widths",
-        "baseline": "narrow",
-        "runs": [
-            {"label": "narrow", "overrides": []},
-            {"label": "wide", "overrides": ["width=16"]},
-        ],
-    },
-}
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder with data, runs, a study and a file to import, as they are before a command."""
-
-    forks: Forks
-    home: Path
-
-    def copy(self, name: str) -> Path:
-        """Another folder like it."""
-        place = self.home.with_name(name)
-        shutil.copytree(self.home, place)
-        return place
-
-    def run(
-        self,
-        words: Sequence[str],
-        place: Path,
-        fault: Fault = NONE,
-        others: Mapping[str, str] = MappingProxyType({}),
-        **limits: int,
-    ) -> Ended:
-        """A command there; `others` are environment variables."""
-        run = next((path.parent for path in self.home.rglob("best.pt")), self.home)
-        there = str(place / run.relative_to(self.home))
-        where = {
-            **{"BENCH_DATA": str(place / "data"), "BENCH_RUNS": str(place / "runs")},
-            **{"TMPDIR": str(place / "tmp"), "MPLCONFIGDIR": str(place / "tmp")},
-        }
-        return self.forks.bench(
-            *(there if word == "RUN" else word for word in words),
-            below=place,
-            fault=fault,
-            environment={**where, **others},
-            **limits,
-        )
-
-
-def prepared(forks: Forks, home: Path) -> Place:
-    """Such a folder, with a set and a run."""
-    for name in ("tmp", "mine"):
-        (home / name).mkdir(parents=True)
-    toy.write(home / "own.xyz", toy.frames(3, 60))
-    for name, content in STUDY.items():
-        (home / "mine" / name).write_text(yaml.safe_dump(content))
-    made = Place(forks, home)
-    for words in (["data", "import", "tiny", "own.xyz"], ["train", *SHORT]):
-        ended = made.run(words, made.home)
-        assert ended.status == 0, ended.err
-    return made
+BAR = "━"
+"""Of progress, as it is printed to what is no terminal."""
 
 
 def tries(calls: Sequence[str], count: int | None, seed: object) -> list[Fault]:
@@ -124,18 +43,23 @@ def tries(calls: Sequence[str], count: int | None, seed: object) -> list[Fault]:
 
 def problems(made: Place, name: str, count: int | None, seed: object) -> Iterator[str]:
     """For each try what is wrong; empty where nothing is."""
-    words = (COMMANDS | BY_HAND)[name]
+    words = (COMMANDS | SLOW)[name]
     whole = made.copy(f"{name}-whole")
     calls = made.run(words, whole, Fault(kinds="ocwsrmd"))
     assert calls.status == 0, calls.err
+    other = made.copy(f"{name}-other")
+    assert made.run(words, other).status == 0
+    expected = common(whole, other)
     for fault in tries(calls.calls, count, f"{seed} {name}"):
         place = made.copy(f"{name}-tried")
         ended = made.run(words, place, fault)
         said = wrong(ended, place, name)
+        if ended.status == 0 and (left := unlike(expected, place)):
+            said = said or f"it ends well and leaves other files: {left}"
         again = made.run(words, place)
-        if again.status:
+        if again.status and (again.status != 2 or name not in MAY_BE_REFUSED):
             said = said or f"then it does not go on: {again.err}"
-        elif left := unlike(whole, place):
+        elif left := unlike(expected, place):
             said = said or f"then it leaves other files: {left}"
         what = ended.calls[fault.at - 1] if fault.at <= len(ended.calls) else "?"
         how = errno.errorcode.get(fault.code, "killed")
@@ -154,29 +78,44 @@ def wrong(ended: Ended, place: Path, name: str) -> str:
         return ""
     if ended.status not in (0, 1):
         return f"exit status {ended.status}: {ended.err}"
-    if ended.status == 0 or name == "sweep":  # which tells it in its table
+    if ended.status == 0 or (name == "sweep" and not ended.err):  # its table tells
         return ""
-    if ended.err.count("\n") != 1 or not ended.err.startswith("error: "):
+    said = [line for line in ended.err.splitlines() if line.strip() and BAR not in line]
+    if len(said) != 1 or not said[0].startswith("error: "):
         return f"not one line: {ended.err}"
-    if not re.match(r"error: (not enough memory|[^;]*: [^;]+); .", ended.err):
+    if not re.match(r"error: (not enough memory|[^;]*: [^;]+); .", said[0]):
         return f"no path or no remedy: {ended.err}"
     return ""
 
 
-def unlike(whole: Path, place: Path) -> list[str]:
-    """Files that are there and should not be, and the other way round.
+def common(whole: Path, other: Path) -> dict[str, bytes | None]:
+    """The files that a command leaves, with the content of those that it always leaves the same."""
+    one, two = files(whole), files(other)
+    assert one.keys() == two.keys()
+    return {name: content if content == two[name] else None for name, content in one.items()}
+
+
+def unlike(expected: Mapping[str, bytes | None], place: Path) -> list[str]:
+    """Files that are there and should not be, the other way round, and those of other content."""
+    found = files(place)
+    both = found.keys() & expected.keys()
+    changed = {name for name in both if expected[name] not in (None, found[name])}
+    return sorted(changed | (found.keys() ^ expected.keys()))
+
+
+def files(home: Path) -> dict[str, bytes]:
+    """The files below a folder, but for locks, the cache and what is temporary.
 
     Outside of runs a killed process leaves what it had not finished; a later one removes it.
     """
-
-    def files(home: Path) -> set[str]:
-        found = (path.relative_to(home) for path in home.rglob("*") if path.is_file())
-        kept = (path for path in found if path.parts[0] != "tmp" and path.name not in (LOCK, HELD))
-        return {
-            str(path) for path in kept if "unfinished" not in str(path) or path.parts[0] == "runs"
-        }
-
-    return sorted(files(whole) ^ files(place))
+    found = {str(path.relative_to(home)): path for path in home.rglob("*") if path.is_file()}
+    return {
+        name: path.read_bytes()
+        for name, path in found.items()
+        if not name.startswith(("tmp/", "data/cache/"))
+        and path.name not in (LOCK, HELD)
+        and ("unfinished" not in name or name.startswith("runs/"))
+    }
 
 
 def within(made: Place, name: str, **limit: int) -> str:

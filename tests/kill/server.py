@@ -20,7 +20,9 @@ from typing import Any, NoReturn
 
 import deepset_bench.training.train  # noqa: F401
 from deepset_bench import cli
+from deepset_bench.data import fetching
 from deepset_bench.evaluation import evaluate_command  # noqa: F401
+from deepset_bench.generation import trajectories
 from deepset_bench.study import tables_command  # noqa: F401
 from deepset_bench.sweep import sweep_command  # noqa: F401
 from deepset_bench.training import loop
@@ -30,7 +32,7 @@ FAULTS: Any = ctypes.CDLL(None)
 
 def main() -> None:
     """Answer each line, a list of tasks that are done at once, by a line: how each ended."""
-    loop.CHECKPOINT_SECONDS = 0.0  # after every epoch
+    loop.CHECKPOINT_SECONDS = trajectories.CHECKPOINT_EVERY = 0.0  # after every epoch and frame
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a package prints when it is imported is no answer
     for line in sys.stdin:
@@ -74,6 +76,8 @@ def _bench(task: dict[str, Any]) -> NoReturn:
             resource.setrlimit(resource.RLIMIT_AS, (used + task["memory"],) * 2)
         if task["files"]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (task["files"],) * 2)
+        if published := task["environment"].get("PUBLISHED"):
+            fetching.REMOTE = Path(published)
         sys.argv = ["bench", *task["words"]]
         FAULTS.faults_arm()
         try:

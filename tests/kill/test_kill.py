@@ -10,8 +10,9 @@ import pytest
 
 from deepset_bench import holding
 from deepset_bench.data import catalogue
+from deepset_bench.runs import RunFolder
 from tests import toy
-from tests.kill import machine, resume, together
+from tests.kill import commands, machine, resume, together
 from tests.kill.forks import CAN, WHY_NOT, Forks
 from tests.test_cli import inside
 from tests.training.tiny import asked, run
@@ -38,8 +39,8 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(forks, tmp_path_factory) -> machine.Place:
-    return machine.prepared(forks, tmp_path_factory.mktemp("machine") / "template")
+def made(forks, tmp_path_factory) -> commands.Place:
+    return commands.prepared(forks, tmp_path_factory.mktemp("machine") / "template")
 
 
 @pytest.mark.parametrize("name", RESUMED)
@@ -60,12 +61,12 @@ def test_a_clock_that_jumps_changes_nothing(forks, data, tmp_path, monkeypatch):
     case.assert_same(place)
 
 
-@pytest.mark.parametrize("name", ["train", "import"])
+@pytest.mark.parametrize("name", ["train", "data import", "study tune"])
 def test_a_failing_machine_is_one_line_and_costs_nothing(name, made):
     assert [said for said in machine.problems(made, name, 4, SEED) if said] == []
 
 
-@pytest.mark.parametrize(("name", "kilobytes"), [("train", 10), ("import", 60)])
+@pytest.mark.parametrize(("name", "kilobytes"), [("train", 10), ("data import", 60)])
 def test_a_disk_that_is_nearly_full(name, kilobytes, made, tmp_path):
     try:
         assert machine.on_disk_of(made, name, kilobytes, tmp_path) == ""
@@ -83,12 +84,12 @@ def test_little_memory_and_few_files(limit, made):
     [
         ("train", "BENCH_RUNS", "own.xyz", "Not a directory"),
         ("train", "BENCH_RUNS", "x" * 300, "File name too long"),
-        ("import", "BENCH_DATA", "own.xyz/data", "Not a directory"),
+        ("data import", "BENCH_DATA", "own.xyz/data", "Not a directory"),
     ],
 )
 def test_places_that_are_none(name, variable, place, expected, made):
     where = {variable: str(made.home / place)}
-    ended = made.run(machine.COMMANDS[name], made.home, others=where)
+    ended = made.run(commands.COMMANDS[name], made.home, others=where)
     assert (ended.status, ended.err.count("\n")) == (1, 1)
     assert expected in ended.err
 
@@ -114,6 +115,29 @@ def test_fresh_while_another_trains(monkeypatch, capsys):
         status, _, err = inside(monkeypatch, capsys, "sweep", *words, "--fresh", "--no-wait")
         assert (status, err) == (0, "")
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_run_is_deleted_in_an_order_in_which_it_may_be_left(tmp_path, monkeypatch):
+    """Not done any more, then without checkpoints; what is left is a run until nothing is."""
+    names = ("status.json", "result.json", "config.yaml", "metrics.csv", "best.pt", "last.pt")
+    for name in (*names, "log.txt", "evaluation/test/errors.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    unlink, gone = Path.unlink, []
+    monkeypatch.setattr(Path, "unlink", lambda path: (gone.append(path.name), unlink(path)))
+    RunFolder(tmp_path).clear()
+    assert list(tmp_path.iterdir()) == []
+    assert gone[:2] == ["result.json", "last.pt"]
+    assert gone[-1] == "status.json"
+
+
+def test_every_command_is_tried():
+    """One that is new goes into `COMMANDS`, or into `SLOW`."""
+    every = set(commands.leaves())
+    tried = {name.partition(",")[0] for name in commands.COMMANDS | commands.SLOW}
+    assert tried | set(commands.ASK_OTHERS) == every
+    for name, words in (commands.COMMANDS | commands.SLOW).items():
+        assert " ".join(words).startswith(name.partition(",")[0])
 
 
 def test_sweeps_at_once_of_which_one_is_killed(forks, data, tmp_path, monkeypatch):
