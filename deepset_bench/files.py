@@ -186,6 +186,11 @@ def unfinished_folder(home: Path, name: str = "") -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether this is what a process was writing, or is."""
+    return path.name.endswith(_UNFINISHED)
+
+
 def tidy(folder: Path, before: float = math.inf) -> None:
     """Remove what writing into a folder left unfinished, because its process was killed.
 

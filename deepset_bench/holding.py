@@ -23,6 +23,7 @@ from typing import Any
 
 from deepset_bench import bounds
 from deepset_bench.files import unfinished_folder
+from deepset_bench.surroundings import check_is_its_own
 
 LOCK, HELD = ".lock", ".held"
 BEAT, DEAD = 30.0, 300.0
@@ -138,7 +139,8 @@ def heartbeat(folder: Path, now: float | None = None) -> dict[str, Any]:
         if abs(now - path.stat().st_mtime) > DEAD:
             return {}
         them = json.loads(bounds.text(path, bounds.OPTION))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as error:
+        check_is_its_own(error)
         return {}
     known = {"host": str, "node": str, "pid": int, "job": str}
     whole = isinstance(them, dict) and all(isinstance(them.get(k), t) for k, t in known.items())

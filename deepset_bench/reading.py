@@ -13,7 +13,7 @@ import yaml
 
 from deepset_bench import bounds
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.surroundings import of_file
+from deepset_bench.surroundings import check_is_its_own, of_file
 
 DAMAGED = "damaged"
 Kinds = dict[str, type | tuple[type, ...]]
@@ -119,6 +119,7 @@ def json_of(
     except FileNotFoundError:
         return {}
     except OSError as error:
+        check_is_its_own(error)
         found = f"it cannot be read: {error.strerror}"
     except RecursionError:
         found = "it is nested too deeply"

@@ -39,7 +39,7 @@ from deepset_bench.record import (
 from deepset_bench.replicate import Replicate
 from deepset_bench.schema import flat
 from deepset_bench.stamps import REGISTERED, Stamp
-from deepset_bench.surroundings import visible
+from deepset_bench.surroundings import check_is_its_own, visible
 
 LOCK = holding.LOCK
 ML_FLOW, STORE = "mlflow/run-id", "mlruns"
@@ -125,7 +125,8 @@ class RunFolder(RunRecord):
         """See `RunRecord`."""
         try:
             text = bounds.text(self.config, bounds.OPTION)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            check_is_its_own(error)
             return {}
         seed = _SEED.search(text)
         if seed is None:
@@ -137,7 +138,8 @@ class RunFolder(RunRecord):
         """See `RunRecord`."""
         try:
             return bounds.text(self.metrics, bounds.ROWS)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            check_is_its_own(error)
             return ""
 
     def last_epochs(self) -> str:
@@ -147,7 +149,8 @@ class RunFolder(RunRecord):
                 heading = stream.readline(_END)
                 stream.seek(max(stream.seek(0, os.SEEK_END) - _END, len(heading)))
                 rest = stream.read()
-        except (OSError, bounds.Unbounded):
+        except (OSError, bounds.Unbounded) as error:
+            check_is_its_own(error)
             return ""
         # What is cut off at the front is a row that is not the last.
         return (heading + rest).decode("utf-8", "replace")
@@ -157,7 +160,8 @@ class RunFolder(RunRecord):
         try:
             whole = bounds.content(self.path / name, bounds.ROWS)
             return whole.decode("utf-8", "surrogateescape")
-        except (OSError, bounds.Unbounded):
+        except (OSError, bounds.Unbounded) as error:
+            check_is_its_own(error)
             return None
 
     def has_parameters(self) -> bool:
@@ -308,7 +312,7 @@ class RunsFolder(RunRecords):
     def every(self) -> list[RunFolder]:
         """See `RunRecords`."""
         found: list[RunFolder] = []
-        for folder, inner, files in os.walk(self.root):
+        for folder, inner, files in os.walk(self.root, onerror=check_is_its_own):
             if not _RECORDS.isdisjoint(files):
                 found.append(RunFolder(Path(folder)))
             inner[:] = sorted(name for name in inner if name != STORE)  # as paths are ordered
@@ -318,10 +322,13 @@ class RunsFolder(RunRecords):
         """See `RunRecords`."""
         found = {}
         for path in sorted(home.glob("seeds-*/evaluation/*/evaluation.json")):
-            with suppress(OSError, ValueError, RecursionError):
+            try:
                 content = json.loads(bounds.text(path, bounds.RECORD))
-                if isinstance(content, dict) and not file_version.newer(content):
-                    found[path.parent.relative_to(home).as_posix()] = content
+            except (OSError, ValueError, RecursionError) as error:
+                check_is_its_own(error)
+                continue
+            if isinstance(content, dict) and not file_version.newer(content):
+                found[path.parent.relative_to(home).as_posix()] = content
         return found
 
     def times(self) -> dict[str, dict[str, Any]]:

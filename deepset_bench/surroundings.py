@@ -84,6 +84,7 @@ _REMEDIES = {
     errno.EIO: _AGAIN,
     errno.ESTALE: _AGAIN,
 }
+_OF_ANY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 # PyTorch's errors have no types of their own.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -155,6 +156,18 @@ def of_file(path: Path, error: Exception) -> str:
         error.filename = error.filename or str(path)  # a failed read names none
         raise error
     return error.strerror or one_line(error)
+
+
+def check_is_its_own(error: Exception) -> None:
+    """Raise the error of a file if any other would have met it, which says nothing of this one.
+
+    To be asked where a file that cannot be read counts as damaged or as none.
+
+    Raises:
+        OSError: no more files can be opened, or there is no memory.
+    """
+    if isinstance(error, OSError) and error.errno in _OF_ANY:
+        raise error
 
 
 def versions(packages: Iterable[str] = ()) -> dict[str, str]:

@@ -35,11 +35,15 @@ def complete_checkpoints(
 
     Returns:
         One line for each molecule that failed.
+
+    Raises:
+        OSError: the disk was full, or whatever else the system refused to one of them.
+        MemoryError: it was memory.
     """
     spawn = multiprocessing.get_context("spawn")
     waiting = list(recipes.items())
     running: dict[Connection, tuple[str, BaseProcess]] = {}
-    failures = []
+    failures, refused = [], []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -58,7 +62,7 @@ def complete_checkpoints(
                 molecule, process = running[connection]
                 try:
                     message = connection.recv()
-                except EOFError:
+                except (EOFError, OSError):  # it was killed, before a message or in one
                     process.join()
                     connection.close()
                     del running[connection]
@@ -67,12 +71,16 @@ def complete_checkpoints(
                     continue
                 if isinstance(message, str):
                     failures.append(message)
+                elif isinstance(message, Exception):
+                    refused.append(message)
                 else:
                     progress(molecule, *message)
     finally:
         for _, process in running.values():
             process.terminate()
             process.join()
+    if refused:
+        raise refused[0]
     return failures
 
 
@@ -83,5 +91,11 @@ def _work(
         generate(molecule, recipe, lambda *done: tell.send(done), allow_broken, checkpoint)
     except BrokenPipeError:
         return  # the parent is gone
-    except (UserError, OSError) as error:
-        tell.send(failure(error) or str(error))
+    except UserError as error:
+        tell.send(str(error))
+    except OSError as error:
+        tell.send(OSError(error.errno, error.strerror, error.filename))
+    except Exception as error:
+        if not failure(error):
+            raise
+        tell.send(MemoryError(str(error)))

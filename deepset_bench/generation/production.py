@@ -27,7 +27,7 @@ from deepset_bench import file_version
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
-from deepset_bench.files import data_place, write_text
+from deepset_bench.files import data_place, digest, sync, unfinished_folder, write_text
 from deepset_bench.generation.datasheet import Trajectory, command, datasheet
 from deepset_bench.generation.processes import complete_checkpoints
 from deepset_bench.generation.recipe import Recipe, molecules
@@ -66,16 +66,16 @@ def generate_set(
         UserError: see `generate`, for one molecule or more; or the name is taken, and that set
             is left alone.
     """
+    hidden = f".{name}.unfinished"
+    unfinished = data_place(hidden) if out is None else out / hidden
     if out is None:
         catalogue.check_new(name, force)
     else:
-        _check_new_folder(out, name, force)
+        _check_new_folder(out, name, force, begun=unfinished.exists())
     recipes = {
         molecule: Recipe(**{**options, "smiles": text, "seed": options["seed"] + n})
         for n, (molecule, text) in enumerate(molecules(name, smiles).items())
     }
-    hidden = f".{name}.unfinished"
-    unfinished = data_place(hidden) if out is None else out / hidden
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
         trajectories = _trajectories(recipes, unfinished, jobs, allow_broken)
@@ -120,13 +120,19 @@ def complete_datasheet(
 
 
 def write_set(folder: Path, frames: Frames, sheet: dict[str, Any]) -> None:
-    """Write `frames.npz`, then `datasheet.yaml` with its checksum; the second makes it a set."""
-    (folder / "datasheet.yaml").unlink(missing_ok=True)
-    frames.save(folder / "frames.npz")
-    checksum = hashlib.sha256((folder / "frames.npz").read_bytes()).hexdigest()
-    whole = file_version.marked({**sheet, "sha256": checksum})
-    text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
-    write_text(folder / "datasheet.yaml", text)
+    """Write `frames.npz` and `datasheet.yaml` with its checksum; the second makes it a set.
+
+    Both get their names when both are on disk: an earlier set stays whole until then.
+    """
+    with unfinished_folder(folder.parent, folder.name) as place:
+        new, text = place / "frames.npz", place / "datasheet.yaml"
+        frames.save(new)
+        whole = file_version.marked({**sheet, "sha256": digest([new])})
+        write_text(text, yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
+        folder.mkdir(exist_ok=True)
+        for path in (new, text):
+            path.replace(folder / path.name)
+        sync(folder)
 
 
 def _trajectories(
@@ -204,9 +210,11 @@ def _versions() -> dict[str, str]:
     return {package: importlib.metadata.version(package) for package in PACKAGES}
 
 
-def _check_new_folder(out: Path, name: str, force: bool) -> None:
+def _check_new_folder(out: Path, name: str, force: bool, *, begun: bool) -> None:
+    """Refuse to replace a set, or frames that this command has not `begun` to put there."""
     if Path(name).name != name or name.startswith("."):
         raise UserError(f"{name!r} cannot be the name of a set: it must be a plain folder name")
-    taken = [file for file in ("frames.npz", "datasheet.yaml") if (out / name / file).exists()]
+    files = ["datasheet.yaml"] if begun else ["frames.npz", "datasheet.yaml"]
+    taken = [file for file in files if (out / name / file).exists()]
     if taken and not force:
         raise UserError(f"{out / name} already has {taken[0]}; choose another name or use --force")

@@ -114,10 +114,10 @@ def _go_on(path: Path, simulation: Simulation, record: dict[str, FloatArray]) ->
     try:
         with np.load(path, allow_pickle=False) as file:
             stored = dict(file)
+        for label, values in record.items():
+            values[: len(stored["energy"])] = stored[label]
+        simulation.restore(stored)
     except Exception as error:
         said = of_file(path, error)
         raise UserError(f"{path}: is damaged ({said}); delete it to start again") from None
-    for label, values in record.items():
-        values[: len(stored[label])] = stored[label]
-    simulation.restore(stored)
     return len(stored["energy"])

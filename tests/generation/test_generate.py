@@ -74,8 +74,11 @@ def test_an_interrupted_trajectory_goes_on_to_the_same_bytes(
             assert getattr(again[0], label).tobytes() == getattr(whole, label).tobytes()
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keys", [None, (), ("energy",)])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, keys: tuple[str, ...] | None) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK")
+    if keys is not None:
+        np.savez(tmp_path / "x.npz", **{key: np.zeros(1) for key in keys})
     with pytest.raises(UserError, match=r"x\.npz: is damaged .*delete it"):
         generate("x", Recipe("C=C", 2, sampling="md"), checkpoint=tmp_path / "x.npz")
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from deepset_bench.cli_data import app
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.generation.processes import complete_checkpoints
 from deepset_bench.generation.recipe import Recipe, molecules
 from deepset_bench.generation.trajectories import generate
 from deepset_bench.molecules.frames import Frames
@@ -154,6 +155,27 @@ def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     two_molecules(seed=0, frames=40).save(tmp_path / "expected.npz")
     written = (tmp_path / "two" / "frames.npz").read_bytes()
     assert written == (tmp_path / "expected.npz").read_bytes()
+
+
+def test_a_set_elsewhere_that_was_begun_goes_on(tmp_path: Path) -> None:
+    """Killed between the names of its two files it has frames and is no set."""
+    words = ["generate", "water", "--smiles", "O", *SHORT, "--out", str(tmp_path)]
+    assert isinstance(run(*words), str)
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "water").iterdir()}
+    (tmp_path / "water/datasheet.yaml").unlink()
+    assert "already has frames.npz" in str(run(*words))
+    (tmp_path / ".water.unfinished").mkdir()
+    assert isinstance(run(*words), str)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "water").iterdir()} == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["water"]
+
+
+def test_a_disk_that_is_full_is_no_mistake_of_the_user(tmp_path: Path) -> None:
+    """In a process of its own, too."""
+    recipe = Recipe("O", 1, sampling="md")
+    work = {tmp_path / "x" / ("n" * 300): ("water", recipe)}
+    with pytest.raises(OSError, match="File name too long"):
+        complete_checkpoints(work, 1, False, lambda *_: None)
 
 
 def test_molecules_by_name(tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ COMMANDS = {
     "data relabel": ["data", "relabel", "tiny", "--frames", "1-2", "--as", "relabelled"],
     "data fetch": ["data", "fetch", "published"],
     "data generate": ["data", "generate", "water", "--smiles", "O", *DYNAMICS],
+    "data generate, elsewhere": [
+        *("data", "generate", "there", "--smiles", "O", *DYNAMICS, "--out", "."),
+    ],
     "results export": ["results", "export", "results.csv"],
     "results import": ["results", "import", "kept.csv", "--runs-dir", "restored"],
 }
@@ -65,7 +68,7 @@ SLOW = {
 }
 ASK_OTHERS = ("cancel", "log sync")
 """Commands that change nothing here: Slurm and W&B do what they ask for."""
-MAY_BE_REFUSED = ("rm", "data fetch", "data relabel", "data generate", "study new")
+MAY_BE_REFUSED = ("rm", "data fetch", "data relabel", "data generate", "study new", "data import,")
 """A second time: what they make is there, or what they remove is not, though they were killed."""
 STUDY = {
     "mine/study.yaml": {"title": "Is wide better?", "margin": "5 %", "common": SHORT},

@@ -92,7 +92,7 @@ static int of_descriptor(char kind, int descriptor) {
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     ssize_t size = readlink(link, path, sizeof path - 1);
     errno = before;
-    if (size <= 0) return 0;
+    if (size <= 0 || path[0] != '/') return 0; /* a pipe */
     path[size] = 0;
     return struck(kind, AT_FDCWD, path);
 }

@@ -290,6 +290,13 @@ def test_a_name_that_cannot_be_one(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bench("study", "new", "mine")
     assert "is there already" in bench("study", "new", "mine", status=2)
+    Path("mine/claims.yaml").unlink()  # as where the process was killed
+    Path("mine/.x.bench-unfinished").touch()
+    bench("study", "new", "mine")
+    assert Path("mine/claims.yaml").is_file()
+    Path("mine/claims.yaml").unlink()
+    Path("mine/study.yaml").write_text("title: My own\n")
+    assert "is there already" in bench("study", "new", "mine", status=2)
     assert "cannot name a study" in bench("study", "new", "x y", status=2)
     assert "of the program's own" in bench("study", "new", "generalisation", status=2)
 

@@ -14,7 +14,8 @@ import pytest
 
 from deepset_bench.config import experiment
 from deepset_bench.files import write_text
-from deepset_bench.runs import run_folder
+from deepset_bench.holding import heartbeat
+from deepset_bench.runs import RunFolder, RunsFolder, run_folder
 from deepset_bench.surroundings import failure
 from deepset_bench.training.records import Recorder
 from tests.test_cli import inside
@@ -56,6 +57,39 @@ def test_failures_of_the_machine(error, expected):
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError(), OSError("odd")])
 def test_other_errors_are_none_of_the_machine(error):
     assert failure(error) is None
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_any_file_would_meet_is_no_damage_of_one(tmp_path, monkeypatch, capsys, code):
+    """A run that cannot be read for it is not damaged, another's, without epochs, or free."""
+    folder = RunFolder(tmp_path / "runs" / "seed-0")
+    folder.path.mkdir(parents=True)
+    for name in ("status.json", "result.json", "config.yaml", "metrics.csv", ".held"):
+        (folder.path / name).write_text("{}")
+    (tmp_path / "runs/seeds-0/evaluation/test").mkdir(parents=True)
+    (tmp_path / "runs/seeds-0/evaluation/test/evaluation.json").write_text("{}")
+
+    def refuse(path, *_, **__):
+        raise OSError(code, os.strerror(code), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        status, _, err = inside(monkeypatch, capsys, "status", "--runs-dir", str(tmp_path / "runs"))
+    assert (status, err.count("\n")) == (1, 1)
+    assert os.strerror(code) in err
+    root = RunsFolder(tmp_path / "runs")
+    reads = [folder.status, folder.result, folder.settings, folder.epochs, folder.last_epochs]
+    reads += [lambda: folder.text("config.yaml"), lambda: heartbeat(folder.path)]
+    reads += [lambda: root.together(root.root)]
+    for read in reads:
+        read()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refuse)
+            with pytest.raises(OSError, match=os.strerror(code)):
+                read()
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        root.every()
 
 
 @pytest.fixture
