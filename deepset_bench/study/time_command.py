@@ -55,7 +55,7 @@ def measure(wanted: Sequence[str], conditions: Sequence[str], how: How, where: W
 
         lacking = {label: row.config.network.to_install for label, _, row in rows}
         lines = [f"{label}: not installed: {by}" for label, by in lacking.items() if by]
-        if len(lines) == len(lacking):
+        if lines and len(lines) == len(lacking):
             raise NotInstalled("; ".join(lines))
         for line in lines:
             say(f"{line}; it has no turn")

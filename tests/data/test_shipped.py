@@ -12,12 +12,15 @@ import yaml
 from typer.testing import CliRunner
 
 from deepset_bench.cli_data import app
+from deepset_bench.config import experiment
 from deepset_bench.data.splits import split
+from deepset_bench.data.tasks import divide
 from deepset_bench.files import resource
 from deepset_bench.molecules.bias import torsion
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.xtb import XTB
+from deepset_bench.surroundings import STUDY
 
 
 def net_force_and_torque(positions: np.ndarray, forces: np.ndarray) -> float:
@@ -41,14 +44,14 @@ def frames(folder: Path) -> Frames:
     return Frames.load(folder / "frames.npz")
 
 
-@pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene", "alkenes"])
+@pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene", "alkenes", "chno"])
 def test_checksum_and_size(folder: Path, sheet: dict) -> None:
     data = (folder / "frames.npz").read_bytes()
     assert hashlib.sha256(data).hexdigest() == sheet["sha256"]
     assert len(data) < 6000 * 1024
 
 
-@pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene", "alkenes"])
+@pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene", "alkenes", "chno"])
 def test_its_command_makes_its_first_frames(sheet: dict, frames: Frames, tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     pytest.importorskip("rdkit")
@@ -67,7 +70,7 @@ def test_its_command_makes_its_first_frames(sheet: dict, frames: Frames, tmp_pat
         np.testing.assert_allclose(getattr(made, label), getattr(first, label), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene", "alkenes"])
+@pytest.mark.parametrize("name", ["but-2-ene", "pent-2-ene", "alkenes", "chno"])
 def test_forces_are_the_gradient_of_the_energy(sheet: dict, frames: Frames) -> None:
     pytest.importorskip("tblite")
     kelvin, M = sheet["electronic_temperature_kelvin"], len(frames)
@@ -161,3 +164,26 @@ class TestAlkenes:
         if kind == "molecule":
             seen = [set(frames.molecule[part]) for part in (parts.train, parts.val, parts.test)]
             assert sum(len(names) for names in seen) == len(set().union(*seen)) == 13
+
+
+@pytest.mark.parametrize("name", ["chno"])
+class TestSmallMolecules:
+    def test_every_molecule_is_whole(self, sheet: dict, frames: Frames) -> None:
+        pytest.importorskip("rdkit")
+        assert len(sheet["molecules"]) == 42
+        assert set(frames.molecule) == set(sheet["molecules"])
+        for name, facts in sheet["molecules"].items():
+            part = frames.select(np.flatnonzero(frames.molecule == name))
+            assert np.array_equal(part.index, np.arange(60))
+            molecule = Molecule.from_smiles(facts["smiles"], facts["seed"])
+            assert np.array_equal(part.numbers, np.tile(molecule.numbers, 60))
+            positions = part.positions.reshape(60, -1, 3)
+            assert not any(molecule.damage(p, positions[0]) for p in positions)
+
+    def test_training_compositions_identify_an_energy_for_each_element(
+        self, frames: Frames, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So that absolute energies of the molecules that are asked about can be scored."""
+        monkeypatch.setenv(STUDY, str(resource("sweeps") / "peers"))
+        division = divide("chno", experiment(["data=chno", "task=new_molecules"]).config.task)
+        assert np.linalg.matrix_rank(frames.select(division.pool).composition(frames.species)) == 4

@@ -78,7 +78,7 @@ def test_everything(runs):
 def test_published_networks(runs):
     for seed in range(2):
         write(runs, ["model=schnet"], seed, 0.001, parameters=455_809)
-    text = bench("peers", "--runs-dir", str(runs), "--format", "markdown")
+    text = bench("sweeps/peers.yaml", "--runs-dir", str(runs), "--format", "markdown")
     energy, _, size = (line for line in text.splitlines() if line.startswith("| SchNet |"))
     assert "0.00100" in energy
     assert "**−95.1 %" in energy
