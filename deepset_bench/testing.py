@@ -26,6 +26,7 @@ from deepset_bench.config import experiment
 from deepset_bench.deployment.function import Deployed
 from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.deployment.runner import Runner
+from deepset_bench.errors import UserError
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import EnergyReference
@@ -360,6 +361,73 @@ class PotentialTests:
             energy, forces = evaluate(potential, config, joined(one, two, distance))
             close(energy, alone.sum(keepdims=True))
             np.testing.assert_array_equal(forces, 0.0)
+
+    def test_atoms_in_a_line(self, potential: Potential, config: Config) -> None:
+        """Forces along the line, though nothing says which way is across."""
+        line = np.array([1.0, 2.0, 2.0]) / 3
+        numbers = np.resize(np.array(self.elements), 3)
+        frame = geometry(numbers, np.outer([0.0, 1.1, 2.4], line))
+        _, forces = evaluate(potential, config, frame)
+        along = np.outer(forces @ line, line)
+        close(forces, along, 1e-6)
+
+    def test_an_atom_at_the_cutoff(self, potential: Potential, config: Config) -> None:
+        """It is within it or beyond, and nothing else."""
+        step = 1e-7
+        frames = [crossing(self.elements, config.cutoff, side * step) for side in (0, -1, 1)]
+        energy, forces = evaluate(potential, config, frames, alone=True)
+        assert np.abs(energy[1:] - energy[0]).min() < 1e-5 * SCALE
+        at, *sides = forces.reshape(3, -1)
+        assert min(np.abs(side - at).max() for side in sides) < 1e-4 * SCALE
+
+    def test_two_atoms_at_one_place(
+        self, potential: Potential, config: Config, molecule: Frames
+    ) -> None:
+        """They have no direction: one line says so."""
+        positions = molecule.positions.copy()
+        positions[1] = positions[0]
+        with pytest.raises(UserError, match="frame 0: two atoms at one place"):
+            evaluate(potential, config, moved(molecule, positions))
+
+    def test_hundreds_of_atoms(
+        self, potential: Potential, config: Config, molecule: Frames
+    ) -> None:
+        """Many copies far apart: so many times the energy, and each has its forces."""
+        if config.every_second:
+            pytest.skip("which edges are left out depends on how many there are")
+        energy, forces = evaluate(potential, config, molecule)
+        places = 30.0 * np.array(list(np.ndindex(4, 4, 5)))
+        copies = len(places)
+        positions = np.concatenate([molecule.positions + place for place in places])
+        many = geometry(np.tile(molecule.numbers, copies), positions)
+        whole, each = evaluate(potential, config, many)
+        close(whole, copies * energy, 1e-9)
+        close(each, np.tile(forces, (copies, 1)), 1e-9)
+
+    def test_single_precision(
+        self, potential: Potential, config: Config, molecule: Frames, other: Frames
+    ) -> None:
+        """As models are trained: right to 1e-5 eV an atom, and 1e-4 of the largest force."""
+        frames = [molecule, other]
+        energy, forces = evaluate(potential, config, frames)
+        single = copy.deepcopy(potential).float()
+        torch.set_default_dtype(torch.float32)
+        energy_0, forces_0 = evaluate(single, config, frames)
+        n = np.array([len(frame.numbers) for frame in frames])
+        assert (np.abs(energy_0 - energy) < 1e-5 * (SCALE * n + np.abs(energy))).all()
+        close(forces_0, forces, 1e-4)
+
+    def test_threads(self, potential: Potential, config: Config, molecule: Frames) -> None:
+        """How many there are changes rounding alone."""
+        before = torch.get_num_threads()
+        expected = evaluate(potential, config, molecule)
+        torch.set_num_threads(before + 1)
+        try:
+            found = evaluate(potential, config, molecule)
+        finally:
+            torch.set_num_threads(before)
+        for one, other in zip(found, expected, strict=True):
+            close(one, other)
 
     def test_permutation(self, potential: Potential, config: Config, molecule: Frames) -> None:
         """Atoms have no order."""

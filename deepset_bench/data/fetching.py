@@ -126,9 +126,9 @@ def _pair(name: str, remote: dict[str, Any], folder: Path) -> dict[str, Path]:
     with _bar(remote["file"]) as report:
         download(remote["url"], archive, None, None, report)
     patterns = {role: member["pattern"] for role, member in members.items()}
-    joined = _joined(archive, patterns)
+    texts = joined(archive, patterns)
     for role, member in members.items():
-        if hashlib.sha256(joined[role]).hexdigest() != member["sha256"]:
+        if hashlib.sha256(texts[role]).hexdigest() != member["sha256"]:
             archive.unlink()
             raise UserError(
                 f"{remote['url']}: its {member['pattern']} are not the published ones; the archive "
@@ -136,13 +136,17 @@ def _pair(name: str, remote: dict[str, Any], folder: Path) -> dict[str, Path]:
             )
     for role, path in paths.items():
         with atomic_write(path) as stream:
-            stream.write(joined[role])
+            stream.write(texts[role])
     archive.unlink()
     return paths
 
 
-def _joined(archive: Path, patterns: dict[str, str]) -> dict[str, bytes]:
-    """The members that match each pattern, one after another in the order of their numbers."""
+def joined(archive: Path, patterns: dict[str, str]) -> dict[str, bytes]:
+    """The members that match each pattern, one after another in the order of their numbers.
+
+    Raises:
+        UserError: the archive is damaged, or unpacks to far more than it has; it is removed.
+    """
     found: dict[str, dict[str, bytes]] = {role: {} for role in patterns}
     left = bound = bounds.unpacked(archive.stat().st_size)
     try:

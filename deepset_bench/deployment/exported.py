@@ -12,6 +12,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepset_bench import processor
+from deepset_bench import bounds, processor
 from deepset_bench.deployment import packages, program
 from deepset_bench.deployment.domain import Domain
 from deepset_bench.deployment.function import EnergiesAndForces
@@ -158,9 +159,8 @@ def read(path: Path) -> Opened:
         UserError: there is none, it is damaged, of another program, or of a later version.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise zipfile.BadZipFile("a part of it is not what was written")
+        with bounds.opened(path) as stream, zipfile.ZipFile(stream) as archive:
+            bounds.check_stored(archive, path.stat().st_size)
             parts = {name.partition("/")[2]: name for name in archive.namelist()}
             if FACTS not in parts:
                 raise UserError(f"{path}: is no potential that bench export wrote")
@@ -168,7 +168,10 @@ def read(path: Path) -> Opened:
             portable = archive.read(parts[PORTABLE])
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError) as error:
+    except (
+        *(zipfile.BadZipFile, EOFError, KeyError, ValueError, RuntimeError),
+        zlib.error,
+    ) as error:
         raise _damaged(path, one_line(error)) from None
     if not isinstance(facts, dict):
         raise _damaged(path, "its facts are none")

@@ -41,6 +41,7 @@ _LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
 }
+_BEGINS = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
 _PAGE, _HEAD = 45, 5
 """Rows that a page of paper holds beside notes, and what a block's headings take of them."""
 
@@ -97,20 +98,28 @@ def terminal_block(block: Section) -> RichTable:
 
 def markdown(page: Page) -> str:
     """GitHub's tables, one for each block."""
-    lines = [f"### {page.title}", ""]
+    lines = [f"### {markdown_text(page.title)}", ""]
     for block in page.blocks:
         lines += [markdown_block(block), ""]
-    lines += [f"{note}  " for note in page.notes]
+    lines += [f"{markdown_text(note)}  " for note in page.notes]
     for what, command in page.missing:
-        lines += ["", f"— {what}:", "", "```sh", command, "```"] if command else ["", f"— {what}"]
+        said = f"— {markdown_text(what)}"
+        lines += ["", f"{said}:", "", "```sh", command, "```"] if command else ["", said]
     return "\n".join(lines) + "\n"
+
+
+def markdown_text(text: str) -> str:
+    """Text of any origin, in which no line, no element of HTML and no link begins."""
+    return _BEGINS.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.splitlines()))
 
 
 def markdown_block(block: Section) -> str:
     """One block under its heading."""
 
     def line(texts: Sequence[str]) -> str:
-        return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
+        return (
+            f"| {' | '.join(markdown_text(text).replace('|', chr(92) + '|') for text in texts)} |"
+        )
 
     def mark(cell: Cell) -> str:
         sign = "**" if cell.bold else "*" if cell.italic else ""

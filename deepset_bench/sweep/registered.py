@@ -174,9 +174,8 @@ def register(
     }
     path = place(study.folder, runs_dir)
     text = path.read_text(encoding="utf-8") if path.is_file() else _HEADING
-    added = yaml.safe_dump(
-        [file_version.marked(entry)], sort_keys=False, allow_unicode=True, width=100
-    )
+    whole = [{**entry, **file_version.marked({})}]  # an entry begins with its time
+    added = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=100)
     write_text(path, f"{text.rstrip()}\n{added}")
     return read(study.folder, runs_dir)[-1], path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -13,15 +12,14 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from deepset_bench import bounds, file_version
+from deepset_bench import file_version
 from deepset_bench.errors import UserError
 from deepset_bench.files import atomic_write, sync
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.reading import Kinds, lacking
 from deepset_bench.surroundings import of_file
+from deepset_bench.training import counted
 
-_MOST_VALUES = 100_000
-"""Tensors, numbers and texts in a checkpoint; a run has some hundred."""
 _REMEDY = "bench train ... --fresh trains the run again"
 _LAST: Kinds = {
     **dict.fromkeys(("potential", "optimizer", "averages", "rate"), dict),
@@ -93,10 +91,10 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         UserError: there is no such file, or it is not a whole checkpoint.
     """
     try:
-        _check_sizes(path)
+        counted.check_file(path)
         content = torch.load(path, map_location=device, weights_only=True)
         found = "" if isinstance(content, dict) else "it is not a mapping"
-        _check_values(content)
+        counted.check_values(content)
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; train the run first") from None
     except Exception as error:  # of zip, pickle and torch, and of any text or none
@@ -106,37 +104,6 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
     if newer := file_version.newer(content):
         raise UserError(f"{path}: {newer}")
     return file_version.unmarked(content)
-
-
-def _check_sizes(path: Path) -> None:
-    """Whether a file holds all that it unpacks to: PyTorch packs nothing.
-
-    Raises:
-        OSError, Unbounded: see `bounds.opened`.
-        ValueError, zipfile.BadZipFile: it says that it has more, or is no archive.
-    """
-    with bounds.opened(path) as stream, zipfile.ZipFile(stream) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-        if size > path.stat().st_size:
-            raise ValueError(f"it says that it has {size:,} bytes")
-
-
-def _check_values(content: Any) -> None:
-    """Whether a few values do not stand for very many by being in several places.
-
-    Raises:
-        ValueError: they do.
-    """
-    waiting, seen = [content], 0
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, Mapping):
-            found = list(found.values())
-        if isinstance(found, list | tuple | set):
-            seen += len(found)
-            if seen > _MOST_VALUES:
-                raise ValueError(f"it has more than {_MOST_VALUES:,} values")
-            waiting.extend(found)
 
 
 def load_last(path: Path, device: torch.device) -> dict[str, Any]:

@@ -5,8 +5,13 @@ What once failed lies in `corpus/KIND/`, and is tried first for ever.
 
 from __future__ import annotations
 
+import fnmatch
+import gzip
+import io
 import json
 import signal
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +19,14 @@ from typing import Any
 
 import ase.io
 import numpy as np
+import torch
 import yaml
 from ase import units
 from hypothesis import strategies as st
 
 from deepset_bench.config import experiment
+from deepset_bench.data.fetching import joined
+from deepset_bench.deployment import exported as exported_file
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.molecules.frames import Frames
@@ -27,6 +35,7 @@ from deepset_bench.record import ERRORS
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep import comparisons, studies
 from deepset_bench.sweep.status import last_epoch, standing
+from deepset_bench.training import checkpoint
 from tests.readers.dialects import FRC, POS, XYZ, ani1x, md17, npz, read_file, read_pair, write_hdf5
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -157,10 +166,98 @@ def arrays(folder: Path, content: bytes) -> None:
 
 
 def hdf5(folder: Path, content: bytes) -> None:
-    """HDF5 of ANI-1x, against h5py."""
+    """HDF5 of ANI-1x, against h5py, whose groups and arrays are gone through plainly."""
     path = folder / "x.h5"
     path.write_bytes(content)
-    _read(lambda: read_file(path, "water"))
+    frames = _read(lambda: read_file(path, "water"))
+    theirs = _other(lambda: _by_h5py(path)) if frames is not None else None
+    for index, one in _by_frame(frames) if frames is not None and theirs else ():
+        numbers, positions, energy, forces = theirs[index]
+        _same_geometry(one, numbers, positions)
+        np.testing.assert_allclose(one.energy[0], energy * units.Hartree, rtol=1e-9)
+        np.testing.assert_allclose(one.forces, forces * units.Hartree, rtol=1e-6, atol=1e-9)
+
+
+def _by_h5py(path: Path) -> list[tuple[Any, ...]]:
+    """Numbers, positions, energy and forces of each geometry, group after group."""
+    import h5py
+
+    keys = ("coordinates", "wb97x_dz.energy", "wb97x_dz.forces")
+    with h5py.File(path, "r") as file:
+        each = [
+            (one["atomic_numbers"][()], *(one[key][()] for key in keys)) for one in file.values()
+        ]
+    return [(numbers, *rows) for numbers, *arrays in each for rows in zip(*arrays, strict=True)]
+
+
+def archive(folder: Path, content: bytes) -> None:
+    """A packed archive of trajectories, against Python's own names of its members."""
+    path = folder / "x.tar.gz"
+    path.write_bytes(gzip.compress(content, 1))
+    found = _read(lambda: joined(path, {"positions": "*-pos-*.xyz"}))
+    if found is None:
+        return
+    with tarfile.open(fileobj=io.BytesIO(content)) as stream:
+        members = [one for one in stream if one.isreg() and one.name.count("/")]
+        wanted = {
+            one.name.partition("/")[2]: stream.extractfile(one).read()  # type: ignore[union-attr]
+            for one in members
+        }
+    texts = [wanted[name] for name in wanted if fnmatch.fnmatch(name, "*-pos-*.xyz")]
+    assert sorted(found["positions"]) == sorted(b"".join(texts))
+
+
+def weights(folder: Path, content: bytes) -> None:
+    """A checkpoint: refused, or all that is used of it is numbers of the right kinds."""
+    path = folder / "best.pt"
+    path.write_bytes(content)
+    found = _read(lambda: checkpoint.load_best(path, torch.device("cpu")))
+    if found is None:
+        return
+    assert isinstance(found["run"], str)
+    assert all(bool(one.isfinite().all()) for one in found["potential"].values())
+    with zipfile.ZipFile(path) as whole:  # every number is one of the file
+        stored = b"".join(whole.read(name) for name in whole.namelist())
+    for one in found["potential"].values():
+        assert one.numel() == 0 or one.flatten()[:1].numpy().tobytes() in stored
+
+
+def _weights() -> bytes:
+    stream = io.BytesIO()
+    potential = {"species": torch.tensor([1, 6]), "w": torch.linspace(0, 1, 12).reshape(3, 4)}
+    content = {"schema": 1, "potential": potential, "reference": {"rank": 2}}
+    torch.save(content | {"epochs": 3, "run": "ab12"}, stream)
+    return stream.getvalue()
+
+
+def _archive() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as whole:
+        for name in ("run/a-pos-1.xyz", "run/a-pos-2.xyz", "run/notes.txt"):
+            info = tarfile.TarInfo(name)
+            info.size = len(POS)
+            whole.addfile(info, io.BytesIO(POS.encode()))
+    return stream.getvalue()
+
+
+def exported(folder: Path, content: bytes) -> None:
+    """A potential as a file, whose facts are those that Python's own parsers find."""
+    path = folder / "x.pt2"
+    path.write_bytes(content)
+    found = _read(lambda: exported_file.read(path))
+    if found is not None:
+        with zipfile.ZipFile(path) as whole:
+            assert found.facts == json.loads(whole.read(f"m/{exported_file.FACTS}"))
+            assert found.portable == whole.read(f"m/{exported_file.PORTABLE}")
+
+
+def _exported() -> bytes:
+    stream = io.BytesIO()
+    facts = {"format": exported_file.FORMAT, "species": [1, 6], "cutoff": 5.0}
+    with zipfile.ZipFile(stream, "w") as whole:
+        whole.writestr(f"m/{exported_file.FACTS}", json.dumps(facts))
+        whole.writestr(f"m/{exported_file.PORTABLE}", b"program" * 9)
+    return stream.getvalue()
 
 
 def override(folder: Path, content: bytes) -> None:
@@ -237,6 +334,9 @@ KINDS: dict[str, tuple[Callable[[Path, bytes], None], Callable[[Path], tuple[byt
     "cp2k": (cp2k, lambda _: (POS.encode(),)),
     "npz": (arrays, lambda _: (npz(md17()),)),
     "hdf5": (hdf5, lambda folder: (_hdf5(folder),)),
+    "archive": (archive, lambda _: (_archive(),)),
+    "weights": (weights, lambda _: (_weights(),)),
+    "exported": (exported, lambda _: (_exported(),)),
     "override": (override, lambda _: _OVERRIDES),
     "sweep": (
         sheet,

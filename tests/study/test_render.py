@@ -119,6 +119,20 @@ def test_markdown_tables_are_rectangular(table):
         assert len({line.count("|") for line in rows}) <= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("p < 0.05, <50 frames", "p < 0.05, <50 frames"),
+        ("<script>x</script>", "&#60;script>x&#60;/script>"),
+        ("<!-- x", "&#60;!-- x"),
+        ("[a](javascript:x)", "[a]&#40;javascript:x)"),
+        ("a\n# b\n\nc", "a # b  c"),
+    ],
+)
+def test_what_begins_nothing_in_markdown(text, written):
+    assert render.markdown_text(text) == written
+
+
 def test_latex_is_balanced(table):
     text = render.latex(page(table, "hartree", PARTS))
     assert text.count("{") == text.count("}")

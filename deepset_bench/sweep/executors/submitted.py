@@ -12,11 +12,16 @@ from pathlib import Path
 from deepset_bench import file_version
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
-from deepset_bench.reading import read_json
+from deepset_bench.reading import Kinds, lacking, read_json
+from deepset_bench.surroundings import say
 from deepset_bench.sweep.plan import Run
 
 FOLDER = "submitted"
-_KEYS = ("name", "job", "jobs", "stack", "study", "tasks")
+_KINDS: Kinds = {
+    **{"name": str, "job": str, "study": (str, type(None)), "tasks": list},
+    **dict.fromkeys(("jobs", "stack"), (int, type(None))),
+}
+_KEYS = tuple(_KINDS)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ def read(path: Path) -> Submission:
     if newer := file_version.newer(content):
         raise UserError(f"{path}: {newer}")
     try:
+        if wrong := lacking(content, _KINDS):
+            raise TypeError(wrong)
         tasks = tuple(
             tuple(Requested(str(run["folder"]), tuple(run["overrides"])) for run in task)
             for task in content["tasks"]
@@ -105,9 +112,14 @@ def read(path: Path) -> Submission:
 
 
 def every(root: Path) -> list[Submission]:
-    """All that have a job, the oldest first."""
+    """All that have a job, the oldest first; of one that is damaged it is said that it is."""
     names = {path: path.stem[-22:] for path in (root / FOLDER).glob("*.json")}
-    found = [read(path) for path in sorted(names, key=lambda path: names[path])]
+    found = []
+    for path in sorted(names, key=lambda path: names[path]):
+        try:
+            found.append(read(path))
+        except UserError as error:
+            say(f"left out: {' '.join(str(error).splitlines())}", error=True)
     return [one for one in found if one.job]
 
 
