@@ -161,6 +161,8 @@ def read(path: Path) -> Opened:
     try:
         with bounds.opened(path) as stream, zipfile.ZipFile(stream) as archive:
             bounds.check_stored(archive, path.stat().st_size)
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile("a part of it is not what was written")
             parts = {name.partition("/")[2]: name for name in archive.namelist()}
             if FACTS not in parts:
                 raise UserError(f"{path}: is no potential that bench export wrote")

@@ -91,8 +91,8 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         UserError: there is no such file, or it is not a whole checkpoint.
     """
     try:
-        counted.check_file(path)
-        content = torch.load(path, map_location=device, weights_only=True)
+        whole = counted.archive(path)
+        content = torch.load(whole, map_location=device, weights_only=True)
         found = "" if isinstance(content, dict) else "it is not a mapping"
         counted.check_values(content)
     except FileNotFoundError:
