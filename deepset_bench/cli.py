@@ -551,7 +551,7 @@ def main() -> None:
             raise
         surroundings.close_output()
         if not isinstance(error, BrokenPipeError):
-            say(f"error: {' '.join(line.splitlines())}", error=True)
+            say(f"error: {UserError(' '.join(line.splitlines()))}", error=True)
         sys.exit(1)
 
 

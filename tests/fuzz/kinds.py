@@ -170,7 +170,7 @@ def hdf5(folder: Path, content: bytes) -> None:
     path = folder / "x.h5"
     path.write_bytes(content)
     frames = _read(lambda: read_file(path, "water"))
-    theirs = _other(lambda: _by_h5py(path)) if frames is not None else None
+    theirs = (_other(lambda: _by_h5py(path)) if frames is not None else None) or []
     for index, one in _by_frame(frames) if frames is not None and theirs else ():
         numbers, positions, energy, forces = theirs[index]
         _same_geometry(one, numbers, positions)
