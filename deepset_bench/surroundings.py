@@ -63,6 +63,7 @@ _ELSEWHERE = "name another folder (--out, runs_dir=, BENCH_RUNS, BENCH_DATA)"
 _RIGHTS = f"get the right to it, or {_ELSEWHERE}"
 _ROOM = "make room; the same command goes on with what is whole"
 _IN_THE_WAY = f"a file stands where a folder must be; move it, or {_ELSEWHERE}"
+_GONE = f"a folder on the way to it was removed; make it again, or {_ELSEWHERE}"
 _PROCESSES = "allow more processes (ulimit -u), or end other programs"
 _SMALLER = "ask for fewer frames or a lower trainer.batch_size=, or end other programs"
 _AGAIN = "try again when the disk or the network works"
@@ -131,7 +132,10 @@ def failure(error: BaseException) -> str | None:
         written = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
         where = "output" if written else ""  # files have names, a stream that is a file has none
         where = where if error.filename is None else str(error.filename)
-        return _line(where, error.strerror or "", _REMEDIES.get(error.errno, ""))
+        remedy = _REMEDIES.get(error.errno, "")
+        if error.filename is not None and error.strerror == os.strerror(errno.ENOENT):
+            remedy = _GONE
+        return _line(where, error.strerror or "", remedy)
     said = str(error) if isinstance(error, RuntimeError) else ""
     if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):
         amount = _AMOUNT.search(str(error))

@@ -16,7 +16,7 @@ import yaml
 from deepset_bench import cli
 from tests import toy
 from tests.data.server import serve
-from tests.kill.forks import NONE, Ended, Fault, Forks
+from tests.kill.forks import NONE, Ended, Fault, Forks, Task
 from tests.readers.dialects import npz, rmd17
 from tests.training.tiny import asked
 
@@ -125,20 +125,31 @@ class Place:
         **limits: int,
     ) -> Ended:
         """A command there; `others` are environment variables."""
-        run = next((path.parent for path in self.home.rglob("best.pt")), self.home)
-        there = str(place / run.relative_to(self.home))
-        where = {
+        environment = {**self.where(place), **others}
+        return self.forks.bench(
+            *self.named(words, place), below=place, fault=fault, environment=environment, **limits
+        )
+
+    def at_once(self, commands: Sequence[Sequence[str]], place: Path) -> list[Ended]:
+        """Commands there, side by side."""
+        where = self.where(place)
+        return self.forks.at_once(
+            [Task(self.named(words, place), place, environment=where) for words in commands]
+        )
+
+    def where(self, place: Path) -> dict[str, str]:
+        """The environment of a command in a folder like this."""
+        return {
             **{"BENCH_DATA": str(place / "data"), "BENCH_RUNS": str(place / "runs")},
             **{"TMPDIR": str(place / "tmp"), "MPLCONFIGDIR": str(place / "tmp")},
             "PUBLISHED": str(self.home / "remote.yaml"),
         }
-        return self.forks.bench(
-            *(there if word == "RUN" else word for word in words),
-            below=place,
-            fault=fault,
-            environment={**where, **others},
-            **limits,
-        )
+
+    def named(self, words: Sequence[str], place: Path) -> list[str]:
+        """The words, with the folder of the run there for RUN."""
+        run = next((path.parent for path in self.home.rglob("best.pt")), self.home)
+        there = str(place / run.relative_to(self.home))
+        return [there if word == "RUN" else word for word in words]
 
 
 def prepared(forks: Forks, home: Path) -> Place:

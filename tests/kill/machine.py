@@ -22,6 +22,8 @@ ERRORS = {
     errno.EACCES: ("ocrmd", False),
     errno.EMFILE: ("oc", False),
     errno.EIO: ("ocwsrmd", False),
+    errno.ESTALE: ("ocwsrmd", False),
+    errno.ENOENT: ("crm", False),
     errno.ENAMETOOLONG: ("crm", False),
     errno.EISDIR: ("c", False),
     errno.EFBIG: ("w", False),
@@ -119,6 +121,19 @@ def files(home: Path) -> dict[str, bytes]:
         and path.name not in (LOCK, HELD)
         and ("unfinished" not in name or name.startswith("runs/"))
     }
+
+
+def full_tmpdir(made: Place, name: str) -> str:
+    """What is wrong with a command for whose temporary files there is no room."""
+    place = made.copy(f"{name}-tmp")
+    fault = Fault(2, errno.ENOSPC, sticky=True, kinds="w", part="/tmp/")  # Python tries it once
+    ended = made.run(COMMANDS[name], place, fault)
+    said = wrong(ended, place, name)
+    again = made.run(COMMANDS[name], place)
+    shutil.rmtree(place)
+    if not said and (ended.status != 1 or "/tmp/" not in ended.err):
+        return f"exit status {ended.status}: {ended.err}"
+    return said or (f"then it does not go on: {again.err}" if again.status else "")
 
 
 def within(made: Place, name: str, **limit: int) -> str:

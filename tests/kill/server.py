@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -78,6 +79,7 @@ def _bench(task: dict[str, Any]) -> NoReturn:
             resource.setrlimit(resource.RLIMIT_NOFILE, (task["files"],) * 2)
         if published := task["environment"].get("PUBLISHED"):
             fetching.REMOTE = Path(published)
+        tempfile.tempdir = None  # that of this process is another
         sys.argv = ["bench", *task["words"]]
         FAULTS.faults_arm()
         try:

@@ -74,6 +74,11 @@ def test_a_disk_that_is_nearly_full(name, kilobytes, made, tmp_path):
         pytest.skip("only root can mount, and not in every container")
 
 
+@pytest.mark.parametrize("name", ["data import, packed"])
+def test_no_room_for_temporary_files(name, made):
+    assert machine.full_tmpdir(made, name) == ""
+
+
 @pytest.mark.parametrize("limit", [{"memory": 20 << 20}, {"files": 12}])
 def test_little_memory_and_few_files(limit, made):
     assert machine.within(made, "train", **limit) == ""
@@ -96,6 +101,20 @@ def test_places_that_are_none(name, variable, place, expected, made):
 
 def test_of_imports_at_once_one_wins_and_the_others_say_so(forks, tmp_path):
     assert together.imports(forks, tmp_path, 3) == [0, 2, 2]
+
+
+def test_of_fetches_and_imports_at_once_one_wins(made):
+    """Of one name; the others say that it is taken, or is being fetched."""
+    place = made.copy("at once")
+    words = [["data", "fetch", "published"], ["data", "import", "published", "own.xyz"]]
+    ended = made.at_once(2 * words, place)
+    assert sorted(one.status for one in ended) == [0, 2, 2, 2]
+    for one in ended:
+        assert (one.status == 0) == (one.err == "")
+        assert one.err.count("\n") <= 1
+    shown = made.run(["data", "check", "published", "--sample", "0"], place)
+    assert "60 frames" in shown.out
+    assert shown.err == ""
 
 
 def test_a_set_that_is_being_replaced_is_always_there(forks, tmp_path):

@@ -28,6 +28,7 @@ from tests.training.tiny import OVERRIDES, assert_same_run, last, run
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space .*; make room"),
         (OSError(errno.ENOSPC, "No space left on device"), "output: No space"),
         (OSError(errno.EMFILE, "Too many open files", "x"), r"x: Too many .*ulimit -n"),
+        (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "a/b"), "a/b: No such .*; a folder on"),
         (OSError(errno.ENOENT, "No usable temporary directory found"), "^No usable temp[^;]*$"),
         (MemoryError(), "^not enough memory; ask for fewer frames"),
         (MemoryError("Unable to allocate 5.60 GiB for an array"), "memory: 5.60 GiB were asked"),
