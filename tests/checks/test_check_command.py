@@ -15,7 +15,7 @@ from ase import Atoms
 from typer.testing import CliRunner
 
 from deepset_bench.checks import agreement
-from deepset_bench.cli_data import app
+from deepset_bench.cli.data_group import app
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames

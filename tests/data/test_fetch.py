@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from deepset_bench.cli_data import app
+from deepset_bench.cli.data_group import app
 from deepset_bench.data import catalogue, fetching
 from deepset_bench.errors import UserError
 from tests.data.server import serve

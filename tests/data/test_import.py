@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
-from deepset_bench.cli_data import app
+from deepset_bench.cli.data_group import app
 from deepset_bench.data import catalogue
 from deepset_bench.data.listing import energy_statistics, force_statistics, formulas
 from deepset_bench.errors import UserError

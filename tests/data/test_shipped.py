@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from deepset_bench.cli_data import app
+from deepset_bench.cli.data_group import app
 from deepset_bench.config import experiment
 from deepset_bench.data.splits import split
 from deepset_bench.data.tasks import divide

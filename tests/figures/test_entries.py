@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepset_bench.cli_completion import drawn
+from deepset_bench.cli.completion import drawn
 from deepset_bench.errors import UserError
 from deepset_bench.figures import entries
 from deepset_bench.figures.figure_kinds import KINDS

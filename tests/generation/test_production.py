@@ -17,7 +17,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from deepset_bench.cli_data import app
+from deepset_bench.cli.data_group import app
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.generation.processes import complete_checkpoints

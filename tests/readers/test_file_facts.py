@@ -9,7 +9,7 @@ from ase import Atoms, units
 from ase.db import connect
 from typer.testing import CliRunner
 
-from deepset_bench.cli_data import app
+from deepset_bench.cli.data_group import app
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.readers import read

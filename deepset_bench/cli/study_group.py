@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepset_bench.cli_help import PLAIN
+from deepset_bench.cli.arguments import RunsDir
+from deepset_bench.cli.plain_help import PLAIN
 from deepset_bench.errors import UserError
 from deepset_bench.surroundings import say
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 Study = Annotated[
     str | None,
     typer.Argument(help="A study (default: the one in this folder, else the case study)."),
-]
-RunsDir = Annotated[
-    Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
 ]
 app = typer.Typer(
     **PLAIN,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deepset_bench import cli_completion
-from deepset_bench.cli_help import PLAIN
+from deepset_bench.cli import completion
+from deepset_bench.cli.arguments import RunsDir
+from deepset_bench.cli.plain_help import PLAIN
 
 app = typer.Typer(**PLAIN, help="Send what W&B has recorded offline.")
 
@@ -24,13 +24,11 @@ def sync(
         list[str] | None,
         typer.Argument(
             help="Which runs: a study, sweeps, overrides or folders (default: all).",
-            autocompletion=cli_completion.trained,
+            autocompletion=completion.trained,
             show_default=False,
         ),
     ] = None,
-    runs_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
-    ] = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """Send the runs that W&B has recorded offline; what was sent is not sent again.
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from deepset_bench.cli_help import PLAIN
+from deepset_bench.cli.arguments import RunsDir
+from deepset_bench.cli.plain_help import PLAIN
 
 app = typer.Typer(**PLAIN, help="Export runs as a table; import them again.")
 
@@ -23,9 +24,7 @@ def export_(
             show_default=False,
         ),
     ],
-    runs_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the runs (default: as in bench train).")
-    ] = None,
+    runs_dir: RunsDir = None,
 ) -> None:
     """Write runs as a table, one row per run, and their epochs as a second table.
 
