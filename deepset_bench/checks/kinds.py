@@ -204,7 +204,9 @@ def one_molecule(subject: Subject) -> Finding:
                 notes.append(text)
     if not texts:
         many = sum(by_name.values())
-        text = f"{many:,} molecules of {len(by_formula):,} formulas" if many > 1 else "there is one"
+        formulas = {formula for _, formula in by_formula}
+        of = f"{len(formulas):,} formula{'s' * (len(formulas) > 1)}"
+        text = f"{many:,} molecules of {of}" if many > 1 else "there is one"
         text = "; ".join([text, *notes[:3]])
         return Finding(check, "ok", text, 0.0)
     advice = "another molecule, or a reaction? give each molecule a set or a name of its own"

@@ -138,6 +138,12 @@ def test_one_frame_in_twenty_of_another_molecule(name: str, verdict: str) -> Non
     assert alike.number == pytest.approx(0.05)
 
 
+def test_isomers_of_several_names_are_of_one_formula() -> None:
+    frames = joined(of_smiles("CCO", 5), of_smiles("COC", 5), of_smiles("C", 5))
+    frames = replace(frames, molecule=np.repeat(["ethanol", "ether", "methane"], 5))
+    assert one_molecule(Subject(frames)).text == "3 molecules of 2 formulas"
+
+
 @pytest.mark.parametrize("order", [reordered, permuted])
 def test_another_molecule_is_found_in_any_order_of_atoms(
     order: Callable[[Frames, int], Frames],
