@@ -68,7 +68,7 @@ def test_words_are_split_as_bash_does():
         ("bench sweep gnn=sage,e", ["sage,edge"]),
         ("bench sweep qui", ["quick"]),
         ("bench tables 2 --condition b", ["both"]),
-        ("bench tables peer", ["peers"]),
+        ("bench tables peers_l", ["peers_larger"]),
         ("bench figures data=pent", ["pent-2-ene"]),
         ("bench evaluate scan=to", ["torsion"]),
         ("bench train --fr", ["--fresh"]),

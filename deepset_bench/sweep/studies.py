@@ -265,8 +265,10 @@ def read(folder: Path) -> Study:
 def _comparison(folder: Path, name: str, common: Sequence[str]) -> Comparison:
     path = folder / f"{name}.yaml"
     ours = folder.parent == resource("sweeps")
-    make = comparisons.of_trials if path.name == folders.TUNING else comparisons.read
-    return make(path, common, f"sweeps/{path.name}" if ours else _beside(path))
+    if path.name == folders.TUNING:  # every study may have one
+        typed = f"sweeps/{folder.name}/{path.name}" if ours else _beside(path)
+        return comparisons.of_trials(path, common, typed)
+    return comparisons.read(path, common, f"sweeps/{path.name}" if ours else _beside(path))
 
 
 def _of_file(path: Path) -> tuple[Study, Comparison | None]:

@@ -40,6 +40,7 @@ def test_no_setting_is_chosen_by_a_molecule_that_a_result_is_of():
 
 def test_every_network_is_tuned_and_none_is_left_as_another_was():
     asked = tuning.read(FOLDER / folders.TUNING)
+    assert studies.read(FOLDER).comparisons["tuning"].file == ("sweeps/peers/tuning.yaml",)
     chosen = yaml.safe_load((FOLDER / folders.TUNED).read_text())["networks"]
     assert list(chosen) == list(asked.networks)
     for name, one in chosen.items():
