@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kill fuzz soak kernels wheel engines peers docs bench results clean
+.PHONY: help demo test kill hostile fuzz soak kernels wheel engines peers docs bench results clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -23,6 +23,9 @@ test: $(VENV)/ready  ## Lint, check types and run the tests
 MOMENTS ?= 20
 kill: $(VENV)/ready  ## Kill runs and fail commands at many moments; MOMENTS=20 of each kind
 	$(BIN)/python -m tests.kill --moments $(MOMENTS)
+
+hostile: $(VENV)/ready  ## Try every file and word that is made to do harm with every command
+	EVERY=1 $(BIN)/pytest -n auto tests/hostile
 
 SECONDS ?= 300
 fuzz: $(VENV)/ready  ## Change files at random and read them for SECONDS=300; what fails is kept

@@ -34,7 +34,7 @@ TIMES = "times"
 _RESULT: Kinds = {
     **dict.fromkeys(("metrics", "baselines", "data_verdict"), dict),
     **dict.fromkeys(("threads", "parameters", "epochs", "best_epoch"), int),
-    "device": str,
+    **{"device": str, "reason": str},
     "wall_seconds": (int, float),
     "label_floor_ev_per_angstrom": (int, float, type(None)),
 }

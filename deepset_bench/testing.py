@@ -417,18 +417,6 @@ class PotentialTests:
         assert (np.abs(energy_0 - energy) < 1e-5 * (SCALE * n + np.abs(energy))).all()
         close(forces_0, forces, 1e-4)
 
-    def test_threads(self, potential: Potential, config: Config, molecule: Frames) -> None:
-        """How many there are changes rounding alone."""
-        before = torch.get_num_threads()
-        expected = evaluate(potential, config, molecule)
-        torch.set_num_threads(before + 1)
-        try:
-            found = evaluate(potential, config, molecule)
-        finally:
-            torch.set_num_threads(before)
-        for one, other in zip(found, expected, strict=True):
-            close(one, other)
-
     def test_permutation(self, potential: Potential, config: Config, molecule: Frames) -> None:
         """Atoms have no order."""
         energy, forces = evaluate(potential, config, molecule)

@@ -13,7 +13,7 @@ from deepset_bench.config import parse
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.groups import groups
 
-_MOST = 100_000
+MOST = 100_000
 """Combinations that one command may list; more are a slip, and would fill the memory."""
 
 
@@ -31,8 +31,8 @@ def combinations(overrides: Sequence[str], seeds: int | None = None) -> list[tup
         if override.key_or_group == "stack":
             raise UserError(f"{override.input_line}: a sweep takes --seeds N and --stack N instead")
     axes = [_values(override) for override in parsed]
-    if prod(map(len, axes)) > _MOST:
-        raise UserError(f"{' '.join(overrides):.200}: are over {_MOST} combinations; list fewer")
+    if prod(map(len, axes)) > MOST:
+        raise UserError(f"{' '.join(overrides):.200}: are over {MOST} combinations; list fewer")
     return list(product(*axes))
 
 
@@ -50,7 +50,7 @@ def _values(override: Override) -> list[str]:
     else:
         try:
             _check_shuffled(override, line)
-            values = list(islice(override.sweep_string_iterator(), _MOST + 1))
+            values = list(islice(override.sweep_string_iterator(), MOST + 1))
         except HydraException:
             raise UserError(
                 f"{line}: its values cannot be listed; use a,b or range(start,stop)"
@@ -69,5 +69,5 @@ def _check_shuffled(override: Override, line: str) -> None:
     value = override.value()
     if isinstance(value, RangeSweep) and value.shuffle:
         start, stop, step = (float(one or 0) for one in (value.start, value.stop, value.step))
-        if step and abs(stop - start) / abs(step) > _MOST:
-            raise UserError(f"{line}: lists over {_MOST} values; list fewer")
+        if step and abs(stop - start) / abs(step) > MOST:
+            raise UserError(f"{line}: lists over {MOST} values; list fewer")

@@ -21,7 +21,7 @@ from deepset_bench.schema import flat
 from deepset_bench.stamps import Stamp
 from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep import folders, studies
-from deepset_bench.sweep.axes import combinations
+from deepset_bench.sweep.axes import MOST, combinations
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.registered import carried_by
 from deepset_bench.sweep.studies import Study
@@ -133,6 +133,8 @@ def plan(arguments: Sequence[str], seeds: int | None = None) -> Plan:
         except UserError as error:
             raise UserError(f"{where}{error}") from None
     # Seed by seed, so that a sweep that is stopped early has compared all its variants.
+    if seeds is not None and seeds * len(asked_for) > MOST:
+        raise UserError(f"--seeds {seeds}: are over {MOST} runs; ask for fewer")
     numbers = [None] if seeds is None else list(range(seeds))
     home = study.folder if study is not None else folders.stood_in()
     sets = {config.sets for config in (one.config for _, one in asked_for)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from deepset_bench.schema import Config
-from deepset_bench.testing import FAR, SCALE, evaluate, joined, permuted
-from tests.model.physics import Physics, make_potential, smooth_molecule
+from deepset_bench.testing import FAR, SCALE, close, evaluate, joined, permuted
+from tests.model.physics import Physics, configuration, make_potential, smooth_molecule
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     **{
@@ -118,3 +119,20 @@ class TestHalvedEdges(Physics):
 
     def test_crossing_the_cutoff(self, potential, config):
         """The pair that comes or goes changes which of the others are kept."""
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("overrides", [(), ("gnn=gat",), ("model=deepset_x",), ("model=visnet",)])
+def test_another_number_of_threads_changes_rounding_alone(overrides):
+    config = configuration(*overrides)
+    potential = make_potential(config, move_thresholds=False)
+    molecule = smooth_molecule(7, config.cutoff, config.gating.experts)
+    before = torch.get_num_threads()
+    expected = evaluate(potential, config, molecule)
+    torch.set_num_threads(before + 1)
+    try:
+        found = evaluate(potential, config, molecule)
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(found, expected, strict=True):
+        close(one, other)
