@@ -52,6 +52,19 @@ def of_word(word: str) -> Path | None:
     return None
 
 
+def _of_comparison(word: str) -> Path | None:
+    """The folder of the study that has a comparison of this name, as `studies.find` looks for it.
+
+    Such a comparison may need what its study has: options, data, chosen settings.
+    """
+    path = Path(word)
+    if "=" in word or word.startswith("-") or path.parent not in (Path(), Path("sweeps")):
+        return None
+    stem = path.name.removesuffix(".yaml")
+    every = dict.fromkeys([at_hand(), usual(), *shipped()])
+    return next((f for f in every if stem in {one.stem for one in sweep_files(f)}), None)
+
+
 def sweep_files(folder: Path) -> list[Path]:
     """The sweep files of a study, in alphabetical order."""
     return sorted(path for path in folder.glob("*.yaml") if path.name not in OTHERS)
@@ -68,7 +81,7 @@ def enter(words: list[str]) -> None:
     for word in words:
         path = Path(word)
         is_sheet = path.suffix == ".yaml" and os.path.isfile(path)  # noqa: PTH113
-        folder = path.parent if is_sheet else of_word(word)
+        folder = path.parent if is_sheet else of_word(word) or _of_comparison(word)
         if folder and folder != usual() and (folder / SHEET).is_file():
             os.environ[STUDY] = str(folder.resolve())
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import prod
 from pathlib import Path
 
@@ -250,3 +251,17 @@ def test_runs_of_networks_that_are_not_installed_are_left_out(monkeypatch):
     assert lines == [f"model=painn: {how}", f"model=mace: {how}"]
     with pytest.raises(NotInstalled, match=r"^model=mace: not installed: pip install '.*'$"):
         trainable(plan(["model=mace", "seed=0,1"]))
+
+
+@pytest.mark.parametrize(
+    ("word", "study"),
+    [
+        ("peers_larger", "peers"), ("sweeps/acac.yaml", "published"), ("quick", ""),
+        ("peers_larger=1", ""), ("elsewhere/acac.yaml", ""),
+    ],
+)  # fmt: skip
+def test_a_comparison_is_named_with_all_that_its_study_has(word, study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(STUDY, "")
+    folders.enter(["sweep", word])
+    assert Path(os.environ[STUDY]).name == study
