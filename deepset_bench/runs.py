@@ -262,6 +262,7 @@ class RunFolder(RunRecord):
         for name in _FOLDERS:
             inner = sorted(self.path.glob(f"{name}/**/"), reverse=True)
             for empty in (path for path in inner if not self._is_linked(path)):
+                tidy(empty)
                 with suppress(OSError):  # it holds something else
                     empty.rmdir()
 

@@ -85,7 +85,7 @@ def wrong(ended: Ended, place: Path, name: str) -> str:
         return f"exit status {ended.status}: {ended.err}"
     if ended.status == 0 or (name == "sweep" and not ended.err):  # its table tells
         return ""
-    said = [line for line in ended.err.splitlines() if line.strip() and BAR not in line]
+    said = ended.err.strip().splitlines()[-1 if BAR in ended.err else 0 :]
     if len(said) != 1 or not said[0].startswith("error: "):
         return f"not one line: {ended.err}"
     if not re.match(r"error: (not enough memory|[^;]*: [^;]+); .", said[0]):
@@ -119,7 +119,7 @@ def files(home: Path) -> dict[str, bytes]:
         for name, path in found.items()
         if not name.startswith(("tmp/", "data/cache/"))
         and path.name not in (LOCK, HELD)
-        and ("unfinished" not in name or name.startswith("runs/"))
+        and ("unfinished" not in name or re.match("runs/(?!.*/evaluation/)", name))
     }
 
 
