@@ -119,6 +119,8 @@ def load_trained(
     config = load_config(folder.config, without)
     best = checkpoint.load(folder.best, place)
     try:
+        if folder.identity() not in ("", best.get("run", folder.identity())):
+            raise ValueError("it is of another run")
         state = best["potential"]
         species = checkpoint.unpack_species(state)
         scale = float(checkpoint.check_tensor(state, "scale", (), True, finite=finite))

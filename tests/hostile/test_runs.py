@@ -214,6 +214,18 @@ def test_checkpoints(folder, tmp_path, number, attack):
     assert not (tmp_path / "harm").exists()
 
 
+def test_a_checkpoint_of_another_run(folder, tmp_path):
+    """Its numbers are not told under this run's name, though they would fit."""
+    other = folder.path.with_name("seed-1")
+    for name in ("best.pt", "last.pt"):
+        shutil.copy(other / name, folder.path)
+    ended = attempt(tmp_path, "evaluate", str(folder.path))
+    check_refused(ended)
+    assert "best.pt: does not fit config.yaml (it is of another run)" in ended.err
+    (folder.path / "result.json").unlink()
+    check_refused(attempt(tmp_path, "train", *asked(SHORT)))
+
+
 def link(to: str) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         path.unlink()
