@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepset_bench import surroundings
 from deepset_bench.results import stored
 from deepset_bench.runs import RunsFolder
 from deepset_bench.study.collect import Where
@@ -271,6 +272,14 @@ def test_a_mistake_is_one_line(bench, tmp_path, words, expected):
     assert expected in err
     assert err.count("\n") == 1
     assert not (tmp_path / "runs" / "times").exists()
+
+
+def test_networks_that_are_not_installed_have_no_turn(bench, monkeypatch):
+    monkeypatch.setattr(surroundings, "is_installed", lambda name: False)
+    status, out, err = bench("time", "model=painn,mace", "--rounds", "1", "--steps", "1")
+    how = "not installed: pip install 'deepset-bench[peers]'"
+    assert (status, out) == (2, "")
+    assert f"model=painn: {how}; model=mace: {how}" in err
 
 
 def test_a_table_takes_no_times(bench, tmp_path):
