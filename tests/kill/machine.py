@@ -30,7 +30,7 @@ ERRORS = {
     0: (CHANGES, False),
 }
 """Which calls fail so, and whether all later ones do, too; 0 is a kill."""
-BAR = "━"
+BAR = "%"
 """Of progress, as it is printed to what is no terminal."""
 
 
