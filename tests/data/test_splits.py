@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepset_bench import file_version
 from deepset_bench.data.splits import GAP, Split, split
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames
@@ -270,7 +271,7 @@ def test_saved_splits_come_back(tmp_path):
     before = split(hydrogens({"a": 100}), "random", 40, 0, 20, seed=1)
     before.save(tmp_path / "before.npz")
     with np.load(tmp_path / "before.npz") as stored:
-        assert set(stored) == set(PARTS)
+        assert set(stored) == {*PARTS, file_version.KEY}
     assert len(Split.load(tmp_path / "before.npz").held_out) == 0
     with pytest.raises(UserError, match="no such file"):
         Split.load(tmp_path / "none.npz")

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from deepset_bench import file_version
 from deepset_bench.config import experiment
 from deepset_bench.config_file import determinants
 from deepset_bench.data import catalogue
@@ -105,7 +106,7 @@ def test_without_any_a_run_is_what_it_was():
     assert "frame_errors" not in outcome.result
     assert not outcome.folder.held_out.exists()
     with np.load(outcome.folder.split) as kept:
-        assert set(kept) == {"train", "val", "test"}
+        assert set(kept) == {"train", "val", "test", file_version.KEY}
 
 
 def test_the_usual_size_is_not_said():

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from deepset_bench import cli
+from deepset_bench import cli, file_version
 from deepset_bench.config import experiment
 from deepset_bench.config_file import determinants
 from deepset_bench.console import Console
@@ -40,7 +40,7 @@ def test_a_run_without_a_task_is_what_it_was(tiny):
     of_tasks = {"molecules", "environments", "frames_scored", "relative_energy_mae_ev"}
     assert not of_tasks & outcome.result["metrics"]["test"].keys()
     with np.load(outcome.folder.split) as stored:
-        assert set(stored) == {"train", "val", "test", "held_out"}
+        assert set(stored) == {"train", "val", "test", "held_out", file_version.KEY}
 
 
 def test_out_of_distribution(many):

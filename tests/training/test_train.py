@@ -12,6 +12,7 @@ import torch
 import yaml
 from filelock import FileLock
 
+from deepset_bench import file_version
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
@@ -367,7 +368,7 @@ def test_the_saved_configuration_repeats_the_run(overrides):
                 found.append(f"{prefix}{key}={'null' if value is None else value}")
         return found
 
-    saved = leaves(yaml.safe_load(first.folder.config.read_text()))
+    saved = leaves(file_version.unmarked(yaml.safe_load(first.folder.config.read_text())))
     checksum = catalogue.checksum("tiny")
     assert experiment(saved).identity(checksum) == first.result["run"]
 
