@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from deepset_bench import __version__
 from deepset_bench.files import PACKAGE
+from deepset_bench.surroundings import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,11 +51,17 @@ def svg(figure: Figure, name: str, colours: Mapping[str, str]) -> Markup:
     return Markup(text)
 
 
+def _shown(value: Any) -> Any:
+    """What would steer a terminal or turn a line around stands as its code, whoever wrote it."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(PACKAGE / "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -44,7 +44,7 @@ def curves(
         if f"val_{metric.key}" not in COLUMNS:
             raise asked.entry.mistake("metrics", f"{metric.name} is not measured along training")
     done, lacking = asked.collect(wanted)
-    recorded = np.array([bool(run.epochs()) for run in done.run], dtype=bool)
+    recorded = np.array([not read_metrics(run).empty for run in done.run], dtype=bool)
     lacking += _gone(asked, wanted, done[~recorded])
     there, _ = comparable(done[recorded])
     drawn = wanted if rows else _least(there, wanted, shown[0])
@@ -76,7 +76,7 @@ def _gone(asked: Asked, sheet: Comparison, runs: pd.DataFrame) -> list[Gap]:
         run = next(run for run in sheet.runs if run.label == label)
         what = asked.run_named(run.label, str(condition), words(group.replicate))
         command = asked.where.command(run, str(condition), list(group.replicate), again=True)
-        found.append((f"{what}: its metrics.csv is gone", command))
+        found.append((f"{what}: its metrics.csv is gone or damaged", command))
     return found
 
 

@@ -235,6 +235,8 @@ def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
         if label in runs:
             raise UserError(f"{where}: the label {label!r} is another run's already")
         runs[label] = _lines(entry["overrides"], f"{where}: overrides")
+        if seeds := _seeds(runs[label])[0]:
+            raise UserError(f"{where}: {seeds[0]}: rows share their seeds; write it under common")
     return runs
 
 

@@ -23,13 +23,14 @@ COLUMNS = [field.name for field in fields(Epoch)]
 
 
 def read_metrics(run: RunRecord) -> pd.DataFrame:
-    """metrics.csv, one row an epoch; empty where there is none."""
+    """metrics.csv, one row an epoch; empty where there is none, or it is damaged."""
     import pandas as pd  # here: training does without its 30 MB
 
-    text = run.epochs()
-    if not text:
+    try:
+        found = pd.read_csv(StringIO(run.epochs()), float_precision="round_trip")
+        return found[COLUMNS].astype(float).astype({"epoch": int})
+    except (KeyError, ValueError):  # another program wrote it
         return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(StringIO(text), float_precision="round_trip")
 
 
 class Recorder:

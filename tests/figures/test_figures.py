@@ -287,7 +287,7 @@ def test_nothing_to_draw_is_one_line_and_the_others_are_drawn(where, tmp_path):
     text = bench("15", "7", "effects", "--runs-dir", tmp_path, "--out", out, *ONE)
     assert {path.stem for path in out.iterdir()} == {"effects", "plotly.min"}
     assert "— x3 sqrt, corrected: not run\n  bench train scalars=cub_sqrt" in text
-    assert "No scalars, corrected, seed 0: its metrics.csv is gone" in text
+    assert "No scalars, corrected, seed 0: its metrics.csv is gone or damaged" in text
     assert re.search(r"bench train condition=corrected runs_dir=\S+ seed=0 --fresh", text)
 
 

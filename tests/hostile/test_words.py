@@ -9,7 +9,7 @@ from tests import toy
 from tests.hostile.attempts import EVERY, attempt, check_harmless, check_refused, numbered, some
 from tests.training.tiny import asked
 
-ODD = ("../x", "a/b", "/tmp/x", "..", "x\ny", "x\x1b[31m", "a" * 300, "${oc.env:HOME}", "''")
+ODD = ("../x", "a/b", "/none/x", "..", "x\ny", "x\x1b[31m", "a" * 300, "${oc.env:HOME}", "''")
 """Names that are no names."""
 OVERRIDES = (
     *(f"{key}={name}" for key in ("name", "data", "scalars", "condition") for name in ODD[:7]),

@@ -83,6 +83,10 @@ def test_a_run_is_what_the_report_says(number):
             "title: a\nbaseline: x\nruns: [{label: x, overrides: gnn=gat}]",
             "must be a list of overrides",
         ),
+        (
+            "title: a\nbaseline: x\nruns: [{label: x, overrides: [seed=3]}]",
+            "runs, entry 1: seed=3: rows share their seeds; write it under common",
+        ),
         ("title: a\nruns_of: own", "runs_of=own takes its runs from another sweep; name that one"),
         ("title: a\nruns_of: none", "none.yaml: cannot be read"),
         ("title: a\nruns_of: own\nruns: [{label: x, overrides: []}]", "both runs and runs_of"),
