@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,11 @@ def _package(
     console: Console,
 ) -> tuple[Differences, str]:
     """A package of AOTInductor at `whole`: how it differs from the run, and its card."""
+    if " " in (temporary := tempfile.gettempdir()):
+        raise UserError(
+            f"{temporary}: PyTorch's compiler takes no folder for temporary files with a space in "
+            "its name; set TMPDIR to another"
+        )
     console.print("compiling takes about a minute", style="dim")
     (member,) = ensemble.members
     try:
@@ -108,11 +114,11 @@ def _metatomic(
         )
     del known["compiled"]
     species, constant = member.potential.species, member.reference.constant
-    metatomic.model(made, species, constant, "").save(whole)
+    metatomic.save(metatomic.model(made, species, constant, ""), whole)
     found = agreement(of_calculator(metatomic.calculator(whole)), ensemble, frames)
     known["agreement"] = found._asdict()
     text = card(whole.name, known)
-    metatomic.model(made, species, constant, text).save(whole)
+    metatomic.save(metatomic.model(made, species, constant, text), whole)
     return found, text
 
 

@@ -5,6 +5,8 @@ reads the annotations of this module: they are no strings, and spelled as it kno
 """
 # ruff: noqa: UP006, UP035, UP045
 
+import os
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -22,6 +24,7 @@ from metatomic.torch import (
 from torch import Tensor, nn
 
 from deepset_bench.deployment.function import Deployed
+from deepset_bench.files import naming
 
 
 class MetatomicPotential(nn.Module):
@@ -130,6 +133,24 @@ def model(deployed: Deployed, species: Tensor, constant: float, card: str) -> At
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and metatomic needs it
         return _scripted(deployed, given, species, constant, card)
+
+
+def save(potential: AtomisticModel, file: Path) -> None:
+    """Write a model of `model`.
+
+    PyTorch's writer ends the process where a disk refuses what it writes; so it writes into memory
+    where the system takes that for a file, as Linux does.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if not hasattr(os, "memfd_create"):
+        potential.save(file)
+        return
+    with os.fdopen(os.memfd_create(file.name), "rb") as memory:
+        potential.save(f"/proc/self/fd/{memory.fileno()}")
+        with naming(file), file.open("wb") as stream:
+            shutil.copyfileobj(memory, stream)
 
 
 def _scripted(

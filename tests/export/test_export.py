@@ -272,6 +272,14 @@ def test_what_cannot_be_exported_is_said(home, tmp_path, monkeypatch) -> None:
     assert [path.name for path in tmp_path.glob("*.pt2")] == []
 
 
+def test_a_folder_that_the_compiler_does_not_take_is_said(data, tmp_path, monkeypatch) -> None:
+    (tmp_path / "a b").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))
+    with pytest.raises(UserError, match=r"a b: PyTorch's compiler takes no .* set TMPDIR"):
+        export(data / "run", tmp_path / "out" / "model.pt2")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

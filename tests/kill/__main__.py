@@ -44,8 +44,8 @@ def main() -> int:
         seconds = time.monotonic() - began
         print(f"| {name} | {each} | {problems} | {seconds:.0f} s |", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder, Forks() as forks:
-        home = Path(folder)
+    with tempfile.TemporaryDirectory() as made, Forks() as forks:
+        home = Path(made)
         os.environ["BENCH_DATA"] = str(home / "data")
         catalogue.register("tiny", toy.frames(3, 60, bias=0.5), {"method": "analytic"})
         print("| what | tried | wrong | time |\n| --- | --: | --: | --: |")
@@ -58,7 +58,10 @@ def main() -> int:
                 label = f"killed: {name}, {kind}"
                 tried(label, _killed(forks, home / name, overrides, kind, asked))
         for name in commands.COMMANDS | commands.SLOW:
-            tried(f"fails: {name}", _failing(forks, home / f"of {name}", name, asked))
+            tried(
+                f"fails: {name}",
+                _failing(forks, home / f"of {name}".replace(" ", "-"), name, asked),
+            )
         tried("memory", _short_of(forks, home / "memory"))
         tried("sweeps", _side_by_side(forks, home / "sweeps", asked))
         tried("imports", _imports(forks, home / "imports", asked))
