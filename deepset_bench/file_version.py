@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepset_bench import bounds
+from deepset_bench.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,17 @@ def marked(content: Mapping[str, Any]) -> dict[str, Any]:
 def unmarked(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a file as it was before `marked`."""
     return {key: value for key, value in content.items() if key != KEY}
+
+
+def known(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a file as it was before `marked`.
+
+    Raises:
+        UserError: see `newer`.
+    """
+    if wrong := newer(content):
+        raise UserError(f"{path}: {wrong}")
+    return unmarked(content)
 
 
 def newer(content: Mapping[str, Any]) -> str:

@@ -41,9 +41,8 @@ def _meant(line: str) -> Sequence[str]:
     from deepset_bench.reading import read_yaml
 
     content: Any = read_yaml(paths[0])
-    if isinstance(content, dict) and (newer := file_version.newer(content)):
-        raise UserError(f"{paths[0]}: {newer}")
-    found = content.get("networks") if isinstance(content, dict) else None
+    known = file_version.known(paths[0], content) if isinstance(content, dict) else {}
+    found = known.get("networks")
     if not isinstance(found, dict):
         raise UserError(f"{paths[0]}: is not what bench study tune writes")
     network = line.partition("=")[2]

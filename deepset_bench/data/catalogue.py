@@ -122,9 +122,7 @@ def datasheet(name: str) -> dict[str, Any]:
         raise UserError(f"{error}; {_remedy(name)}") from None
     if not isinstance(sheet, dict):
         raise UserError(f"{path}: is not a mapping of keys to values; {_remedy(name)}")
-    if newer := file_version.newer(sheet):
-        raise UserError(f"{path}: {newer}")
-    return file_version.unmarked(sheet)
+    return file_version.known(path, sheet)
 
 
 def checksum(*names: str) -> str:

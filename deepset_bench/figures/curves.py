@@ -44,7 +44,9 @@ def curves(
         if f"val_{metric.key}" not in COLUMNS:
             raise asked.entry.mistake("metrics", f"{metric.name} is not measured along training")
     done, lacking = asked.collect(wanted)
-    recorded = np.array([not read_metrics(run).empty for run in done.run], dtype=bool)
+    epochs = [read_metrics(run) for run in done.run]
+    done = done.assign(epochs=pd.Series(epochs, index=done.index, dtype=object))
+    recorded = np.array([not one.empty for one in epochs], dtype=bool)
     lacking += _gone(asked, wanted, done[~recorded])
     there, _ = comparable(done[recorded])
     drawn = wanted if rows else _least(there, wanted, shown[0])
@@ -115,7 +117,7 @@ def _panel(
     runs = runs[runs.condition == condition]
     series, last = [], 1
     for colour, run in zip(colours(len(sheet.runs)), sheet.runs, strict=True):
-        members = [read_metrics(one) for one in runs[runs.label == run.label].run]
+        members = list(runs[runs.label == run.label].epochs)
         if not members:
             continue
         n = min(map(len, members))

@@ -101,9 +101,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         found = of_file(path, error)
     if found:
         raise UserError(f"{path}: not a readable checkpoint ({found}); {_REMEDY}")
-    if newer := file_version.newer(content):
-        raise UserError(f"{path}: {newer}")
-    return file_version.unmarked(content)
+    return file_version.known(path, content)
 
 
 def load_last(path: Path, device: torch.device) -> dict[str, Any]:

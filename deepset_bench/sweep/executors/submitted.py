@@ -96,9 +96,7 @@ def read(path: Path) -> Submission:
     Raises:
         UserError: it cannot be read.
     """
-    content = read_json(path, lambda _: "", "job")
-    if newer := file_version.newer(content):
-        raise UserError(f"{path}: {newer}")
+    content = file_version.known(path, read_json(path, lambda _: "", "job"))
     try:
         if wrong := lacking(content, _KINDS):
             raise TypeError(wrong)
