@@ -80,7 +80,11 @@ class RunRecord(ABC):
 
     @abstractmethod
     def text(self, name: str) -> str | None:
-        """One of these four files byte for byte, what is no UTF-8 escaped; None where it is not."""
+        """One of these four files byte for byte, what is no UTF-8 escaped; None where it is not.
+
+        Raises:
+            OSError, UserError: it is there and cannot be read, or is too large.
+        """
 
     @abstractmethod
     def is_run(self) -> bool:
@@ -166,7 +170,7 @@ class RunRecords(ABC):
     def together(self, home: Path) -> dict[str, dict[str, Any]]:
         """Evaluations of several seeds of a variant as one: `seeds-N-M/evaluation/NAME` -> content.
 
-        Without those that are damaged, and in the order of their names.
+        In the order of their names. A damaged file: `state` damaged and `reason` alone.
         """
 
     @abstractmethod

@@ -20,9 +20,9 @@ from omegaconf import OmegaConf
 from deepset_bench import bounds, file_version, holding, registry, replicate, stamps
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import completed, resolved
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.files import digest, expanded, naming, sync, tidy, write_text
-from deepset_bench.reading import read_json, yaml_of
+from deepset_bench.reading import DAMAGED, read_json, yaml_of
 from deepset_bench.record import (
     CONFIG,
     METRICS,
@@ -157,12 +157,14 @@ class RunFolder(RunRecord):
 
     def text(self, name: str) -> str | None:
         """See `RunRecord`."""
+        path = self.path / name
         try:
-            whole = bounds.content(self.path / name, bounds.ROWS)
-            return whole.decode("utf-8", "surrogateescape")
-        except (OSError, bounds.Unbounded) as error:
-            check_is_its_own(error)
+            with naming(path):
+                return bounds.content(path, bounds.ROWS).decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
             return None
+        except bounds.Unbounded as error:
+            raise UserError(f"{path} {error}") from None
 
     def has_parameters(self) -> bool:
         """See `RunRecord`."""
@@ -325,11 +327,13 @@ class RunsFolder(RunRecords):
         for path in sorted(home.glob("seeds-*/evaluation/*/evaluation.json")):
             try:
                 content = json.loads(bounds.text(path, bounds.RECORD))
+                wrong = "" if isinstance(content, dict) else "it is not a mapping"
+                wrong = wrong or file_version.newer(content)
             except (OSError, ValueError, RecursionError) as error:
                 check_is_its_own(error)
-                continue
-            if isinstance(content, dict) and not file_version.newer(content):
-                found[path.parent.relative_to(home).as_posix()] = content
+                wrong = one_line(error)
+            damaged = {"state": DAMAGED, "reason": f"{path} is damaged ({wrong})"}
+            found[path.parent.relative_to(home).as_posix()] = damaged if wrong else content
         return found
 
     def times(self) -> dict[str, dict[str, Any]]:

@@ -91,6 +91,7 @@ _MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _TAKEN = "wait for the program that holds the GPU, or name another in CUDA_VISIBLE_DEVICES"
 _AMOUNT = re.compile(r"allocate (\d[\d.]* ?\w+)")
+_OPENING = re.compile(r"open file failed.*?: (?P<what>[^,:]+)(?:, file path: (?P<path>.+))?\Z")
 
 # Escape sequences, and what turns the direction of writing about.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -141,6 +142,9 @@ def failure(error: BaseException) -> str | None:
         amount = _AMOUNT.search(str(error))
         asked_for = f"{amount[1]} were asked for" if amount else ""
         return _line("not enough memory", asked_for, _SMALLER)
+    if opening := _OPENING.search(said):
+        codes = (code for code in _REMEDIES if os.strerror(code) == opening["what"])
+        return _line(opening["path"] or "", opening["what"], _REMEDIES.get(next(codes, 0), ""))
     if "busy or unavailable" in said:
         return _line("", said.splitlines()[0], _TAKEN)
     if "can't start new thread" in said:

@@ -53,7 +53,8 @@ def test_records_that_never_end_are_damaged(folder, by):
     assert folder.status()["reason"] == "status.json is damaged (it is a pipe or a device)"
     assert folder.result()["status"] == "damaged"
     assert (folder.settings(), last_epoch(folder), folder.epochs()) == ({}, {}, "")
-    assert folder.text("result.json") is None
+    with pytest.raises(UserError, match=r"result\.json is a pipe or a device"):
+        folder.text("result.json")
 
 
 @pytest.mark.parametrize("by", ENDLESS)

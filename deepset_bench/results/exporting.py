@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.errors import UserError
+from deepset_bench.reading import DAMAGED
 from deepset_bench.record import METRICS, RunRecord, RunRecords
 from deepset_bench.results import epochs, kept_times, storage
 from deepset_bench.results.cells import cell
@@ -33,7 +34,9 @@ def export(
         The files: that of the curves only where a run has some, that of the times where there are.
 
     Raises:
-        UserError: a file name that says of no format, a run whose folder cannot be named in it.
+        UserError: a file name that says of no format, a run whose folder cannot be named in it, a
+            damaged evaluation.
+        OSError, UserError: a file of a run cannot be read: the table would be without it.
     """
     second = epochs.beside(file)
     kept = [run.text(METRICS) or "" for run in runs]
@@ -50,7 +53,7 @@ def export(
             row[AS_IS] = cell(as_is)
         if run.path.parent not in homes:
             homes.add(run.path.parent)
-            if together := records.together(run.path.parent):
+            if together := _together(records, run.path.parent):
                 row[TOGETHER] = cell(together)
         rows.append(row)
     columns = epochs.merged([list(row) for row in rows])
@@ -68,6 +71,15 @@ def export(
     for path in (path for path, is_there in written.items() if not is_there):
         path.unlink(missing_ok=True)  # of an earlier export
     return [path for path, is_there in written.items() if is_there]
+
+
+def _together(records: RunRecords, home: Path) -> dict[str, dict[str, Any]]:
+    """The evaluations of several seeds as one; see `RunRecords.together`."""
+    found = records.together(home)
+    for evaluation in found.values():
+        if evaluation.get("state") == DAMAGED:
+            raise UserError(f"{evaluation['reason']}; repeat bench evaluate, or remove it")
+    return found
 
 
 def _row(records: RunRecords, run: RunRecord) -> Cells:

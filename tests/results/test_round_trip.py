@@ -26,6 +26,7 @@ from deepset_bench.sweep.status import standing
 from tests.results.test_cells import VALUES
 from tests.study.folders import write, write_unseen
 from tests.study.shipped import GENERALISATION, REPORT
+from tests.test_cli import inside
 
 ENDINGS = [
     ".csv",
@@ -152,6 +153,21 @@ def test_commands_say_the_same_of_a_table(runs, tmp_path, words):
     said = bench(*words, "--runs-dir", runs)
     assert bench(*words, "--results", file) == said
     assert said
+
+
+@pytest.mark.parametrize("file", ["config.yaml", METRICS, STATUS, RESULT, "evaluation.json"])
+def test_what_cannot_be_read_is_not_left_out(runs, tmp_path, monkeypatch, capsys, file):
+    """A table that lacks a file of a run, without a word, would be taken for all that there is."""
+    path = sorted(runs.rglob(file))[-1]
+    path.unlink()
+    path.mkdir()
+    words = ("results", "export", str(tmp_path / "table.csv"), "--runs-dir", str(runs))
+    status, _, said = inside(monkeypatch, capsys, *words)
+    assert status in (1, 2)
+    assert said.count("\n") == 1
+    assert said.startswith(f"error: {path}")
+    assert "Is a directory" in said
+    assert not (tmp_path / "table.csv").exists()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.files import write_text
@@ -53,6 +55,25 @@ def test_failures_of_the_machine(error, expected):
     line = failure(error)
     assert re.search(expected, line)
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("opens", [torch._C.PyTorchFileReader, torch._C.PyTorchFileWriter])
+def test_what_pytorch_says_of_too_many_open_files(tmp_path, opens):
+    """Its C++ raises a RuntimeError of its own words."""
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    (tmp_path / "x.pt").write_bytes(b"")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 1, hard))
+    try:
+        with ExitStack() as stack:
+            with suppress(OSError):
+                while True:
+                    stack.enter_context(Path(os.devnull).open())
+            with pytest.raises(RuntimeError) as caught:
+                opens(str(tmp_path / "x.pt"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert re.search(r"Too many open files; allow .*\(ulimit -n\)$", str(failure(caught.value)))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError(), OSError("odd")])
