@@ -23,7 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from deepset_bench import file_version
+from deepset_bench import file_version, holding
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
@@ -64,7 +64,7 @@ def generate_set(
 
     Raises:
         UserError: see `generate`, for one molecule or more; or the name is taken, and that set
-            is left alone.
+            is left alone; or another process generates it.
     """
     hidden = f".{name}.unfinished"
     unfinished = data_place(hidden) if out is None else out / hidden
@@ -76,22 +76,17 @@ def generate_set(
         molecule: Recipe(**{**options, "smiles": text, "seed": options["seed"] + n})
         for n, (molecule, text) in enumerate(molecules(name, smiles).items())
     }
-    unfinished.mkdir(parents=True, exist_ok=True)
-    try:
+    with _held(unfinished):
         trajectories = _trajectories(recipes, unfinished, jobs, allow_broken)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.rmdir()  # unless something is kept there
-        raise
-    frames = Frames.concatenate(t.frames for t in trajectories)
-    flags = [] if out is None else ["--out", str(out)]
-    sheet = complete_datasheet(name, trajectories, flags + ["--allow-broken"] * allow_broken)
-    if out is None:
-        folder = catalogue.register(name, frames, sheet, force)
-    else:
-        folder = out / name
-        write_set(folder, frames, sheet)
-    shutil.rmtree(unfinished, ignore_errors=True)
+        frames = Frames.concatenate(t.frames for t in trajectories)
+        flags = [] if out is None else ["--out", str(out)]
+        sheet = complete_datasheet(name, trajectories, flags + ["--allow-broken"] * allow_broken)
+        if out is None:
+            folder = catalogue.register(name, frames, sheet, force)
+        else:
+            folder = out / name
+            write_set(folder, frames, sheet)
+        shutil.rmtree(unfinished, ignore_errors=True)
     assert frames.bias_forces is not None
     what = f"{len(recipes)} molecules" if len(recipes) > 1 else next(iter(recipes.values())).smiles
     said = (
@@ -100,6 +95,32 @@ def generate_set(
         f"of the bias {np.abs(frames.bias_forces).mean():.4g}"
     )
     return said if out is not None else f"{said}; train on it with: bench train data={name}"
+
+
+@contextmanager
+def _held(unfinished: Path) -> Iterator[None]:
+    """The folder of what is done, made and held by this process; gone where nothing is kept there.
+
+    Raises:
+        UserError: another process has it.
+    """
+    unfinished.mkdir(parents=True, exist_ok=True)
+    try:
+        hold = holding.Hold(unfinished)
+    except BlockingIOError:
+        raise UserError(
+            f"{unfinished}: another process generates this set; wait for it, or choose another name"
+        ) from None
+    try:
+        with hold:
+            try:
+                yield
+            finally:  # while it is held: who waits for it sees that it is another file by then
+                with suppress(OSError):
+                    (unfinished / holding.LOCK).unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):
+            unfinished.rmdir()
 
 
 def complete_datasheet(

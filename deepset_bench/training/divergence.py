@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from deepset_bench.molecules.frames import IntArray
 from deepset_bench.schema import Config
-from deepset_bench.training.setup import Setup
+from deepset_bench.scoring.metrics import compare
+from deepset_bench.training.setup import Setup, evaluation_batch
 from deepset_bench.training.step import Measured
 
 
@@ -18,7 +21,13 @@ def order_of(seed: int, epoch: int, n_train: int) -> IntArray:
 
 
 def reason(
-    setup: Setup, config: Config, epoch: int, train: Measured, val: Measured, finite: int
+    setup: Setup,
+    config: Config,
+    epoch: int,
+    train: Measured,
+    val: Measured,
+    finite: int,
+    parameters: Callable[[], dict[str, Any]],
 ) -> str:
     """What is not finite after an epoch, in words; empty where everything is.
 
@@ -27,21 +36,42 @@ def reason(
         epoch: counted from 0.
         train, val: means over the frames.
         finite: steps of the epoch before the first whose loss is not finite.
+        parameters: of the potential after the epoch. It gets them where the validation loss is not
+            finite.
     """
     if not all(map(math.isfinite, train)):
         rows = order_of(config.seed, epoch, len(setup.parts["train"]))
         size = config.trainer.batch_size
         batch = setup.split.train[rows[finite * size : (finite + 1) * size]]
-        frames = ", ".join(str(row + 1) for row in batch[:_NAMED])
-        more = f" and {len(batch) - _NAMED} more" if len(batch) > _NAMED else ""
         return (
             f"the training loss of epoch {epoch + 1} is {train.loss}, first in step {finite + 1}, "
-            f"of frames {frames}{more} of {config.data.name}"
+            f"of {_named(batch)} of {config.data.name}"
         )
     if not all(map(math.isfinite, val)):
-        return f"the validation loss of epoch {epoch + 1} is {val.loss}"
+        setup.potential.load_state_dict(parameters())
+        return (
+            f"the validation loss of epoch {epoch + 1} is {val.loss}, "
+            f"of {_named(setup.split.val[_worst(setup, config)])} of {config.data.name}"
+        )
     return ""
 
 
+def _worst(setup: Setup, config: Config) -> IntArray:
+    """The validation frames whose error is not finite; the one of the largest if all are."""
+    frames = setup.frames["val"]
+    found, labels = compare(setup.potential, setup.parts["val"], frames, evaluation_batch(config))
+    of_atoms = np.abs(found.forces - labels.forces).sum(1)
+    first = np.cumsum(frames.n_atoms) - frames.n_atoms
+    errors = np.abs(found.energy - labels.energy) + np.add.reduceat(of_atoms, first)
+    wrong = np.flatnonzero(~np.isfinite(errors))
+    return wrong if len(wrong) else np.array([errors.argmax()])
+
+
+def _named(frames: IntArray) -> str:
+    """Frames, counted from 0, as a person counts them."""
+    more = f" and {len(frames) - _NAMED} more" if len(frames) > _NAMED else ""
+    return f"frames {', '.join(str(frame + 1) for frame in frames[:_NAMED])}{more}"
+
+
 _NAMED = 10
-"""Frames of a batch that are named."""
+"""Frames that are named at most."""

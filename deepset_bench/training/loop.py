@@ -142,7 +142,13 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
             member.folder.check_kept()
         for run, (member, train, val) in enumerate(zip(members, trained, validated, strict=True)):
             member.diverged = member.diverged or divergence.reason(
-                member.setup, member.config, epoch, train, val, int(finite[run])
+                member.setup,
+                member.config,
+                epoch,
+                train,
+                val,
+                int(finite[run]),
+                lambda run=run: optimisation.state(run)["potential"],  # type: ignore[misc]
             )
             if member.diverged:
                 continue

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +20,11 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
+from deepset_bench import holding
 from deepset_bench.cli.data_group import app
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.generation import processes
 from deepset_bench.generation.processes import complete_checkpoints
 from deepset_bench.generation.recipe import Recipe, molecules
 from deepset_bench.generation.trajectories import generate
@@ -168,6 +173,36 @@ def test_a_set_elsewhere_that_was_begun_goes_on(tmp_path: Path) -> None:
     assert isinstance(run(*words), str)
     assert {path.name: path.read_bytes() for path in (tmp_path / "water").iterdir()} == expected
     assert [path.name for path in tmp_path.iterdir()] == ["water"]
+
+
+def test_two_at_once_do_not_write_one_set(tmp_path: Path) -> None:
+    words = ["generate", "water", "--smiles", "O", *SHORT, "--out", str(tmp_path)]
+    begun = tmp_path / ".water.unfinished"
+    begun.mkdir()
+    with holding.Hold(begun):
+        refused = run(*words)
+        assert isinstance(refused, UserError)
+        assert re.match(
+            f"{re.escape(str(begun))}: another process generates this set; ", str(refused)
+        )
+        assert [path.name for path in tmp_path.iterdir()] == [begun.name]
+    assert isinstance(run(*words), str)
+    assert [path.name for path in tmp_path.iterdir()] == ["water"]
+
+
+def test_a_process_that_dies_in_a_message_is_a_molecule_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_work", die_in_a_message)
+    work = {tmp_path / "x.npz": ("water", Recipe("O", 1, sampling="md"))}
+    failures = complete_checkpoints(work, 1, False, lambda *_: None)
+    assert failures == ["water: its process ended with 9"]
+
+
+def die_in_a_message(tell: Connection, *_: object) -> None:
+    """Of 100 bytes that are announced one is sent."""
+    os.write(tell.fileno(), struct.pack("!i", 100) + b"x")
+    os._exit(9)
 
 
 def test_a_disk_that_is_full_is_no_mistake_of_the_user(tmp_path: Path) -> None:

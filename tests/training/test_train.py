@@ -33,6 +33,7 @@ from tests.training.tiny import (
     metrics,
     prepared,
     run,
+    run_seeds,
     script_validation,
 )
 
@@ -287,17 +288,23 @@ def test_divergence_is_a_result():
     assert run("trainer.learning_rate=1e18").already_done
 
 
-def test_what_is_not_a_number_is_named_by_its_frame_and_epoch(monkeypatch):
-    """Among the few frames of its step."""
-    spoilt = []
+def spoiling(monkeypatch, part: str, row: int) -> list[str]:
+    """Labels of a part get an energy that is no number; the list gets the frame, from 1."""
+    spoilt: list[str] = []
 
     def spoil(config, start=None):
         setup = prepare(config, start)
-        setup.parts["train"].energy[13] = float("nan")
-        spoilt.append(str(setup.split.train[13] + 1))
+        setup.parts[part].energy[row] = float("nan")
+        spoilt.append(str(getattr(setup.split, part)[row] + 1))
         return setup
 
     monkeypatch.setattr("deepset_bench.training.train.prepare", spoil)
+    return spoilt
+
+
+def test_what_is_not_a_number_is_named_by_its_frame_and_epoch(monkeypatch):
+    """Among the few frames of its step."""
+    spoilt = spoiling(monkeypatch, "train", 13)
     reason = run().result["reason"]
     said = re.fullmatch(
         r"the training loss of epoch 1 is nan, first in step \d, of frames (.+) of tiny", reason
@@ -306,6 +313,14 @@ def test_what_is_not_a_number_is_named_by_its_frame_and_epoch(monkeypatch):
     named = said[1].split(", ")
     assert len(named) in (6, 2)
     assert set(spoilt) < set(named)
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_what_is_not_a_number_in_validation_is_named_by_its_frame(monkeypatch, seeds):
+    spoilt = spoiling(monkeypatch, "val", 3)
+    outcomes = run_seeds(seeds=seeds)
+    expected = [f"the validation loss of epoch 1 is nan, of frames {of} of tiny" for of in spoilt]
+    assert [outcome.result["reason"] for outcome in outcomes] == expected
 
 
 def test_result_holds_every_key_that_scripts_rely_on():
