@@ -85,6 +85,7 @@ _REMEDIES = {
     errno.EIO: _AGAIN,
     errno.ESTALE: _AGAIN,
 }
+_TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS)
 _OF_ANY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 # PyTorch's errors have no types of their own.
@@ -149,6 +150,20 @@ def failure(error: BaseException) -> str | None:
         return _line("", said.splitlines()[0], _TAKEN)
     if "can't start new thread" in said:
         return _line("", said, _PROCESSES)
+    return None
+
+
+def said_within(error: BaseException, place: Path) -> OSError | None:
+    """What the system refused to a program that another one called, from the words of its error.
+
+    Args:
+        error: of the compiler, say, with what it printed.
+        place: where it writes its files.
+    """
+    said = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    for code in _TOLD:
+        if (what := os.strerror(code)) in said:
+            return OSError(code, what, str(place))
     return None
 
 

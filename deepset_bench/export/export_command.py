@@ -24,7 +24,7 @@ from deepset_bench.export.self_test import (
 from deepset_bench.files import check_writable, expanded, sync, unfinished_folder, write_text
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import named_run
-from deepset_bench.surroundings import failure
+from deepset_bench.surroundings import failure, said_within
 
 METATOMIC = ".pt"
 """How files of metatomic end."""
@@ -81,6 +81,8 @@ def _package(
     except Exception as error:  # whatever PyTorch's exporter and compiler raise
         if failure(error):
             raise
+        if refused := said_within(error, Path(temporary)):
+            raise refused from error
         raise UserError(
             f"{member.folder.path}: model={member.config.model.kind} cannot be exported "
             f"({one_line(error)}); use the run's folder itself: DeepSetCalculator of "

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepset_bench.runs import LOCK, RunFolder
+from deepset_bench.holding import HELD, LOCK
+from deepset_bench.runs import RunFolder
 from tests.kill.forks import NONE, Ended, Fault, Forks
 from tests.training.tiny import (
     DEEPSET_X,
@@ -82,20 +83,20 @@ class Case:
         assert folders
         for a in folders:
             b = RunFolder(place / "runs" / a.path.relative_to(self.whole / "runs"))
-            assert names(a) == names(b)
+            assert names(a) == names(b), sorted(names(a) ^ names(b))
             for name in ("best.pt", "split.npz", "held_out.npz", "config.yaml"):
                 one, other = a.path / name, b.path / name
-                assert one.exists() == other.exists()
+                assert one.exists() == other.exists(), name
                 assert not one.exists() or one.read_bytes() == other.read_bytes(), name
-            assert metrics(a).equals(metrics(b))
+            assert metrics(a).equals(metrics(b)), "metrics.csv"
             if a.last.exists():
                 assert_identical(last(a), last(b))
-            assert untimed(a.result()) == untimed(b.result())
+            assert untimed(a.result()) == untimed(b.result()), "result.json"
 
 
 def names(folder: RunFolder) -> set[str]:
-    """The files that a run leaves."""
-    return {path.name for path in folder.path.iterdir()} - {LOCK}
+    """The files that a run leaves, but for those that say who has it, or had it and was killed."""
+    return {path.name for path in folder.path.iterdir()} - {LOCK, HELD}
 
 
 def case(forks: Forks, home: Path, overrides: Sequence[str]) -> Case:
