@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepset_bench.processor import model_name
 from deepset_bench.study.planning import fraction
 from deepset_bench.study.power import detectable
-from tests.study.folders import write
+from deepset_bench.sweep import studies
+from tests.study.folders import write, write_times
 from tests.study.test_until import bench as bench
 from tests.study.test_until import study as study
 from tests.training.tiny import OVERRIDES
@@ -50,6 +52,17 @@ def test_runs_say_how_they_scatter_and_how_long_they_take(bench, study):
 
     # Three seeds of four rows are twelve runs, of which eight are there.
     assert " 40 s " in out
+
+
+@pytest.mark.parametrize(("processor", "said"), [(model_name(), "72 s"), ("Abacus", "unknown")])
+def test_steps_that_were_timed_here_say_how_long_runs_take(bench, study, processor, said):
+    """Three seeds of four rows: twelve runs of 3,000 steps of 2 ms."""
+    ms = {label: [2.0] * 8 for label in ("narrow", "worse", "same", "restless")}
+    _, widths = studies.find("widths")
+    write_times(Path(os.environ["BENCH_RUNS"]), widths, "", ms, processor=processor)
+    out = bench("plan", "widths", "--jobs", "1")
+    assert f" {said} " in out
+    assert ("bench time, which measures" in out) == (said == "unknown")
 
 
 def test_a_metric_without_runs_is_unknown(bench, study):
