@@ -64,6 +64,10 @@ def terminal(page: Page, console: Console) -> None:
     console.print()
 
 
+_SHORT = ("condition", "verdict", "stated")
+"""Columns whose words stay together though others of their section may wrap."""
+
+
 def terminal_block(block: Section) -> RichTable:
     """One block; numbers stand to the right, texts that may wrap to the left."""
     drawn = RichTable(
@@ -83,7 +87,9 @@ def terminal_block(block: Section) -> RichTable:
         drawn.add_column(
             heading,
             justify="left" if position == 0 or block.wraps else "right",
-            no_wrap=not block.wraps or name in ("condition", "verdict", "stated"),
+            # Where the terminal is too narrow, labels have more lines; numbers are never cut.
+            no_wrap=not (block.wraps or position == 0)
+            or name in ("condition", "verdict", "stated"),
             vertical="top" if block.wraps else "bottom",
             ratio=ratios.get(name),
         )

@@ -18,6 +18,7 @@ from deepset_bench.study.columns import PARTS
 from deepset_bench.study.layout import Cell, Page, Section
 from deepset_bench.study.sections import page
 from deepset_bench.study.tables import Table, build
+from deepset_bench.sweep.comparisons import of_axes
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests.study.folders import write
 from tests.study.shipped import PRINTED, asked_for
@@ -86,6 +87,17 @@ def test_the_terminal_cuts_no_number(table, width, unit):
     commands = ("  bench",)
     assert all(len(line) <= width for line in text.splitlines() if not line.startswith(commands))
     assert ("meV/Å" in text) == (unit == "mev")
+
+
+def test_a_long_label_has_lines_of_its_own(tmp_path):
+    """A number that is cut is another number."""
+    long = [f"trainer.{key}={2 * n},{n}" for key, n in (("epochs", 60), ("batch_size", 10))]
+    long += ["trainer.learning_rate=1e-3,2e-3", "trainer.energy_weight=0.2,0.1"]
+    sweep = of_axes(long)
+    write(tmp_path, [line.replace(",", " ").split()[0] for line in long], 0, 0.0312345)
+    text = plain(drawn(build(sweep, ["corrected"], Where((), tmp_path), (), None), 80))
+    assert "…" not in text
+    assert "0.03123" in text
 
 
 def test_units_are_converted(table):
