@@ -60,12 +60,20 @@ def compiled(
     def stand_ins() -> tuple[Any, ...]:
         return any_size.stand_ins(*given) if open_sizes else given
 
+    def compute_what_is_kept() -> None:
+        """What a model computes once and keeps is not to be computed from stand-ins."""
+        if prepared is None:
+            with torch.random.fork_rng(devices=[]):  # a step whose code is found draws no more
+                function(*given)
+
     def make() -> tuple[Path, list[Tensor]]:
+        compute_what_is_kept()
         wide = stand_ins()
         check = partial(check_open, wide) if open_sizes else lambda: None
         return library(of_leaves(), tree_leaves(wide), check)
 
     if given[0].device.type != "cpu":
+        compute_what_is_kept()
         fast = _by_torch(of_leaves(), leaves, stand_ins() if open_sizes else None)
     else:
         left_open = tree_leaves(n_open(*given)) if open_sizes else [0] * len(leaves)

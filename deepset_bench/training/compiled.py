@@ -207,7 +207,5 @@ class CompiledGradients:
         if not self.any_size:
             whole = of_tensors(self.compute, batch)
             return compiled(whole, flat, buffers, batch.tensors(), target)
-        # What the model computes once and keeps is not to be computed from stand-ins.
-        self.compute(flat, buffers, batch, target)
         given = flat, buffers, *framewise(batch, target)
         return compiled(of_framewise(self.compute, batch), *given, open_sizes=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from deepset_bench.config import experiment
+from deepset_bench.model.deepset_x.sphere import quadrature
 from deepset_bench.training.compilation import trace
 from deepset_bench.training.compiled import (
     CompiledGradients,
@@ -109,6 +111,19 @@ def test_compiled():
     assert not said
     given = case.given(torch.arange(3))  # the last batch of an epoch: not compiled
     case.assert_same(fast(*given), case.eager(*given))
+
+
+def test_what_a_model_keeps_is_not_computed_from_stand_ins(monkeypatch):
+    """DeepSet X keeps the points of its quadrature from its first step on, a trace here."""
+    monkeypatch.setattr("deepset_bench.training.kept.folder", lambda: None)
+    quadrature.cache_clear()
+    case = Case(*DEEPSET_X)
+    fast = CompiledGradients(case.eager, case.setup.parts["train"], 6, pytest.fail)
+    given = case.given(torch.arange(8, 14))
+    found = fast(*given)
+    assert fast.fast
+    assert {type(kept) for kept in quadrature(torch.float64, torch.device("cpu"))} == {Tensor}
+    case.assert_same(found, case.eager(*given))
 
 
 def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch):
