@@ -15,7 +15,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 from deepset_bench import bounds
 from deepset_bench.files import unfinished_folder
-from deepset_bench.surroundings import check_is_its_own
+from deepset_bench.surroundings import begin_thread, check_is_its_own
 
 LOCK, HELD = ".lock", ".held"
 BEAT, DEAD = 30.0, 300.0
@@ -184,8 +183,9 @@ class _Beats:
 
     def add(self, path: Path) -> None:
         if self._process != os.getpid():
-            self._process, self._paths = os.getpid(), set()
-            threading.Thread(target=self._beat, args=(self._paths,), daemon=True).start()
+            paths: set[Path] = set()
+            begin_thread(self._beat, paths)
+            self._process, self._paths = os.getpid(), paths
         self._paths.add(path)
 
     def remove(self, path: Path) -> None:

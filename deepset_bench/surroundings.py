@@ -11,12 +11,14 @@ import errno
 import getpass
 import io
 import logging
+import mmap
 import os
 import platform
 import re
 import sys
+import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -86,6 +88,8 @@ _REMEDIES = {
     errno.ESTALE: _AGAIN,
 }
 _TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS)
+_OF_A_THREAD = 2**27 + 2**24
+"""Bytes of addresses that a thread takes when it begins: what malloc reserves for it, its stack."""
 _OF_ANY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 # PyTorch's errors have no types of their own.
@@ -126,6 +130,20 @@ def prepare(encoding: str | None = None) -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = str(os.getuid())
+
+
+def begin_thread(function: Callable[..., object], *given: object) -> None:
+    """Call a function from a thread that ends with the process.
+
+    Raises:
+        MemoryError: there is hardly any. Python would wait for ever for a thread that finds none
+            before its first line.
+    """
+    try:
+        mmap.mmap(-1, _OF_A_THREAD, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        raise MemoryError from None
+    threading.Thread(target=function, args=given, daemon=True).start()
 
 
 def failure(error: BaseException) -> str | None:

@@ -29,6 +29,8 @@ from deepset_bench.sweep import sweep_command  # noqa: F401
 from deepset_bench.training import loop
 
 FAULTS: Any = ctypes.CDLL(None)
+HANGS = 300.0
+"""Seconds after which a command that nobody kills hangs: it is aborted, and has another status."""
 
 
 def main() -> None:
@@ -41,8 +43,9 @@ def main() -> None:
         processes = [os.fork() or _bench(task) for task in tasks]
         kills = []
         for process, task in zip(processes, tasks, strict=True):
-            seconds = 3600.0 if task["seconds"] is None else task["seconds"]
-            kills.append(threading.Timer(seconds, os.kill, (process, signal.SIGKILL)))
+            asked = task["seconds"]
+            after = (HANGS, signal.SIGABRT) if asked is None else (asked, signal.SIGKILL)
+            kills.append(threading.Timer(after[0], os.kill, (process, after[1])))
             kills[-1].start()
         ended = []
         for process, kill in zip(processes, kills, strict=True):

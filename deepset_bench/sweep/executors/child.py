@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import sys
-import threading
 import time
 import traceback
 from contextlib import suppress
@@ -44,7 +43,6 @@ def main() -> int:
 
 def _stoppable(requests: Requests) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells turn it off behind a `&`
-    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     try:
         with stopping.listening():
             return _train(requests)
@@ -86,12 +84,13 @@ def _train(requests: Requests) -> int:
 
     experiments = [experiment(overrides) for overrides in requests]
     try:
+        surroundings.begin_thread(_end_with_the_sweep)
         train(experiments)
     except Busy:
         return BUSY
     except Exception as error:
         if len(experiments) == 1:  # of several, the sweep tries each alone
-            with suppress(OSError):  # the disk may be what failed
+            with suppress(OSError, MemoryError):  # the disk or memory may be what failed
                 _note_failure(experiments[0], error)
         return FAILED
     return 0
