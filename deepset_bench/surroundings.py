@@ -93,7 +93,12 @@ _OF_A_THREAD = 2**27 + 2**24
 _OF_ANY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 # PyTorch's errors have no types of their own.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to map segment",
+)
 _TAKEN = "wait for the program that holds the GPU, or name another in CUDA_VISIBLE_DEVICES"
 _AMOUNT = re.compile(r"allocate (\d[\d.]* ?\w+)")
 _OPENING = re.compile(r"open file failed.*?: (?P<what>[^,:]+)(?:, file path: (?P<path>.+))?\Z")
@@ -156,11 +161,13 @@ def failure(error: BaseException) -> str | None:
         if error.filename is not None and error.strerror == os.strerror(errno.ENOENT):
             remedy = _GONE
         return _line(where, error.strerror or "", remedy)
-    said = str(error) if isinstance(error, RuntimeError) else ""
+    said = str(error) if isinstance(error, RuntimeError | ImportError) else ""
     if isinstance(error, MemoryError) or any(sign in said for sign in _NO_MEMORY):
         amount = _AMOUNT.search(str(error))
         asked_for = f"{amount[1]} were asked for" if amount else ""
         return _line("not enough memory", asked_for, _SMALLER)
+    if isinstance(error, ImportError) and (refused := said_within(error, Path(error.path or ""))):
+        return failure(refused)
     if opening := _OPENING.search(said):
         codes = (code for code in _REMEDIES if os.strerror(code) == opening["what"])
         return _line(opening["path"] or "", opening["what"], _REMEDIES.get(next(codes, 0), ""))

@@ -62,8 +62,8 @@ def problems(made: Place, name: str, count: int | None, seed: object) -> Iterato
         if ended.status == 0 and kept and (left := unlike(expected, place)):
             said = said or f"it ends well and leaves other files: {left}"
         again = made.run(words, place)
-        if again.status and (again.status != 2 or not name.startswith(MAY_BE_REFUSED)):
-            said = said or f"then it does not go on: {again.err}"
+        if stops := refused(again, name):
+            said = said or stops
         elif left := unlike(expected, place):
             said = said or f"then it leaves other files: {left}"
         what = ended.calls[fault.at - 1] if fault.at <= len(ended.calls) else "?"
@@ -93,6 +93,12 @@ def wrong(ended: Ended, place: Path, name: str) -> str:
     if not re.match(r"error: (not enough memory|[^;]*: [^;]+); .", said[0]):
         return f"no path or no remedy: {ended.err}"
     return ""
+
+
+def refused(again: Ended, name: str) -> str:
+    """Why a command that failed, or did not, cannot be given again; empty where it can."""
+    may_be = again.status == 2 and name.startswith(MAY_BE_REFUSED)
+    return f"then it does not go on: {again.err}" if again.status and not may_be else ""
 
 
 def common(whole: Path, other: Path) -> dict[str, bytes | None]:
@@ -145,7 +151,7 @@ def within(made: Place, name: str, **limit: int) -> str:
     said = wrong(ended, place, name)
     again = made.run(COMMANDS[name], place)
     shutil.rmtree(place)
-    return said or (f"then it does not go on: {again.err}" if again.status else "")
+    return said or refused(again, name)
 
 
 def on_disk_of(made: Place, name: str, kilobytes: int, mounted: Path) -> str:

@@ -46,6 +46,14 @@ from tests.training.tiny import OVERRIDES, assert_same_run, last, run
         ),
         (RuntimeError("can't start new thread"), "ulimit -u"),
         (
+            ImportError("a.so: failed to map segment from shared object", path="a.so"),
+            "^not enough memory; ask for",
+        ),
+        (
+            ImportError("a.so: cannot open shared object file: Too many open files", path="a.so"),
+            "^a.so: Too many open files; .*ulimit -n",
+        ),
+        (
             RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA ker"),
             "^CUDA error: .*unavailable; wait for the program that holds the GPU, or name another",
         ),
