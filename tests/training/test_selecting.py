@@ -38,7 +38,8 @@ ROWS = [
         (["trainer.select=loss"], 3),
         (["trainer.select=loss", "trainer.energy_weight=0"], 3),
         (["trainer.select=last"], 5),
-        ([], 3),
+        ([], 2),
+        (["trainer=report"], 3),
     ],
 )
 def test_each_rule_keeps_its_epoch(overrides, epoch):
@@ -106,8 +107,9 @@ def test_the_rule_of_the_first_runs_is_not_said():
 
 @pytest.mark.usefixtures("tiny")
 def test_a_run_of_another_rule_is_another_run():
-    folder = run("trainer.epochs=1").folder
-    wanted = experiment(asked("trainer.epochs=1"))
+    before = ("trainer.epochs=1", "trainer.select=loss")
+    folder = run(*before).folder
+    wanted = experiment(asked(*before))
     assert folder.another(wanted, folder.result()["data_sha256"]) == ""
     trainer = dataclasses.replace(wanted.config.trainer, select="error")
     other = dataclasses.replace(wanted, config=dataclasses.replace(wanted.config, trainer=trainer))
