@@ -16,6 +16,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking
 from deepset_bench.record import RunRecords
+from deepset_bench.schema import Trainer
 from deepset_bench.study.collect import Where, under
 from deepset_bench.study.statistics import CONFIDENCE
 from deepset_bench.sweep.comparisons import Comparison, Row
@@ -189,10 +190,11 @@ def median(values: Sequence[float], confidence: float = CONFIDENCE) -> Median:
 def identity_of(wanted: Experiment) -> str:
     """Of a step: what determines the run but its seed and first weights, and how it is computed.
 
-    Not where: the device and its threads are those of a measurement.
+    Not where: the device and its threads are those of a measurement. Nor which epoch is kept.
     """
     data = replace(wanted.config.data, split_seed=None)
-    config = replace(wanted.config, seed=0, data=data, init_sha256=None)
+    trainer = replace(wanted.config.trainer, select=Trainer.select)
+    config = replace(wanted.config, seed=0, data=data, trainer=trainer, init_sha256=None)
     checksums = catalogue.checksums(config.sets)
     run = replace(wanted, config=config).identity("+".join(checksums.values()))
     return f"{run} form={config.form} compile={str(config.compile).lower()}"

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 from deepset_bench import surroundings
+from deepset_bench.config import experiment
 from deepset_bench.results import stored
 from deepset_bench.runs import RunsFolder
 from deepset_bench.study.collect import Where
 from deepset_bench.study.time_tables import times_of
-from deepset_bench.study.times import median, timed_ratio, timings
+from deepset_bench.study.times import identity_of, median, timed_ratio, timings
 from deepset_bench.sweep.studies import find
 from tests.study.folders import write, write_times
 from tests.test_cli import inside
@@ -60,6 +61,11 @@ def test_the_interval_holds_the_median_as_often_as_it_says():
     found = [median(row.tolist()) for row in drawn]
     held = np.mean([one.low <= math.log(2) <= one.high for one in found])
     assert held == pytest.approx(1 - 2 * 79 / 4096, abs=4 * math.sqrt(0.04 * 0.96 / 4000))
+
+
+def test_a_step_is_the_same_whichever_epoch_is_kept():
+    one, other = (experiment([f"trainer.select={rule}"]) for rule in ("loss", "last"))
+    assert identity_of(one) == identity_of(other) != identity_of(experiment(["scalars=all"]))
 
 
 def test_a_ratio_is_taken_within_rounds_and_the_baseline_is_one(tmp_path):
