@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepset_bench.config import experiment
+from deepset_bench.config import Experiment, experiment
 from deepset_bench.config_file import load_config
 from deepset_bench.data import catalogue
 from deepset_bench.evaluation.ensemble import Ensemble
@@ -23,6 +23,11 @@ RUNS = sorted(path.parent for path in HERE.glob("*/*/config.yaml"))
 def run(request: pytest.FixtureRequest) -> Path:
     found: Path = request.param
     return found
+
+
+def as_typed_now(run: Path) -> Experiment:
+    """What its command asked for, with what has had another default since."""
+    return experiment([*(run / "command.txt").read_text().split(), "trainer.select=loss"])
 
 
 def test_its_checkpoint_predicts_what_its_result_says(run: Path) -> None:
@@ -41,9 +46,9 @@ def test_its_checkpoint_predicts_what_its_result_says(run: Path) -> None:
 
 def test_asking_for_it_again_returns_it_and_trains_nothing(run: Path) -> None:
     """Its folder's name, however long, and its identity mean the same run in this version."""
-    wanted = experiment((run / "command.txt").read_text().split())
+    wanted = as_typed_now(run)
     short = run_folder(wanted).path
-    home = short.parents[1] / RunFolder(run).result()["variant"] / short.name
+    home = short.parents[1] / wanted.variant / short.name
     shutil.copytree(run, home)
     assert run_folder(wanted).path == home
     (outcome,) = train(wanted.seeds())
@@ -53,7 +58,7 @@ def test_asking_for_it_again_returns_it_and_trains_nothing(run: Path) -> None:
 
 def test_its_training_goes_on(run: Path) -> None:
     """What last.pt holds, optimiser and random states included, fits this version."""
-    wanted = experiment((run / "command.txt").read_text().split())
+    wanted = as_typed_now(run)
     home = run_folder(wanted).path
     shutil.copytree(run, home)
     (home / "result.json").unlink()

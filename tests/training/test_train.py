@@ -125,7 +125,8 @@ def test_a_plateau_goes_on_where_it_was(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["best.pt", "last.pt"])
 def test_killed_right_after_a_checkpoint(name, tmp_path, monkeypatch):
     script_validation(monkeypatch, [3.0, 1.0, 2.0, 1.5])
-    whole = run(f"runs_dir={tmp_path}/whole")
+    by_loss = "trainer.select=loss"
+    whole = run(by_loss, f"runs_dir={tmp_path}/whole")
     best = whole.result["best_epoch"]
     assert best == 2
     save = checkpoint.save
@@ -138,9 +139,9 @@ def test_killed_right_after_a_checkpoint(name, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", save_and_die)
         with pytest.raises(Killed):
-            run(f"runs_dir={tmp_path}/cut")
+            run(by_loss, f"runs_dir={tmp_path}/cut")
     epochs: list[int] = []
-    resumed = run(f"runs_dir={tmp_path}/cut", on_epoch=lambda row: epochs.append(row.epoch))
+    resumed = run(by_loss, f"runs_dir={tmp_path}/cut", on_epoch=lambda r: epochs.append(r.epoch))
     assert epochs == list(range(best if name == "best.pt" else best + 1, 5))
     assert_same_run(whole.folder, resumed.folder)
 
@@ -391,7 +392,7 @@ def test_the_saved_configuration_repeats_the_run(overrides):
 def test_the_best_epoch_is_the_one_of_lowest_validation_loss(monkeypatch):
     """Neither the first nor the last, and the final errors are those of its parameters."""
     script_validation(monkeypatch, [2.0, 1.0, 3.0])
-    outcome = run("trainer.epochs=3", "trainer.learning_rate=0.05")
+    outcome = run("trainer.epochs=3", "trainer.learning_rate=0.05", "trainer.select=loss")
     table = pd.read_csv(outcome.folder.metrics).set_index("epoch")
     assert table["val_loss"].tolist() == [2.0, 1.0, 3.0]
     assert outcome.result["best_epoch"] == 2

@@ -44,8 +44,12 @@ def main() -> int:
 def _stoppable(requests: Requests) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells turn it off behind a `&`
     try:
+        surroundings.begin_thread(_end_with_the_sweep)
         with stopping.listening():
             return _train(requests)
+    except MemoryError as error:  # of the thread; training writes its own down
+        surroundings.say(surroundings.failure(error), error=True)
+        return FAILED
     except stopping.Stopped:
         return stopping.REQUEUE
     except KeyboardInterrupt:
@@ -84,7 +88,6 @@ def _train(requests: Requests) -> int:
 
     experiments = [experiment(overrides) for overrides in requests]
     try:
-        surroundings.begin_thread(_end_with_the_sweep)
         train(experiments)
     except Busy:
         return BUSY
