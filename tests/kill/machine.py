@@ -58,8 +58,9 @@ def problems(made: Place, name: str, count: int | None, seed: object) -> Iterato
         place = made.copy(f"{name}-tried")
         ended = made.run(words, place, fault)
         said = wrong(ended, place, name)
-        kept = "not kept in files: " not in ended.out  # in the folder of somebody else's run
-        if ended.status == 0 and kept and (left := unlike(expected, place)):
+        # In the folder of somebody else's run; or a run is left out, and it is said which.
+        told = re.search("not kept in files: |damaged|another run", ended.out)
+        if ended.status == 0 and not told and (left := unlike(expected, place)):
             said = said or f"it ends well and leaves other files: {left}"
         again = made.run(words, place)
         if stops := refused(again, name):
