@@ -117,13 +117,14 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
 
     Raises:
         UserError: the file is missing, is no YAML, or holds what this version cannot use.
+        OSError: the system refuses it.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file; name the folder of a trained run")
     plain = read_yaml(path, bounds.OPTION)
     try:
         content = OmegaConf.load(path)
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+    except (ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
     try:
         if "${" in str(plain):

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from deepset_bench.config import experiment
+from deepset_bench.config_file import load_config
 from deepset_bench.files import write_text
 from deepset_bench.holding import heartbeat
 from deepset_bench.runs import RunFolder, RunsFolder, run_folder
@@ -87,6 +88,19 @@ def test_what_pytorch_says_of_too_many_open_files(tmp_path, opens):
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError(), OSError("odd")])
 def test_other_errors_are_none_of_the_machine(error):
     assert failure(error) is None
+
+
+def test_a_configuration_that_the_system_refuses_is_not_the_users_mistake(tmp_path, monkeypatch):
+    """At its second reading, too, as another process may have closed it meanwhile."""
+    path = tmp_path / "config.yaml"
+    path.write_text("seed: 0")
+
+    def refuse(_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("deepset_bench.config_file.OmegaConf.load", refuse)
+    with pytest.raises(PermissionError):
+        load_config(path)
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
