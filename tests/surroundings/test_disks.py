@@ -7,6 +7,9 @@ import os
 import re
 import resource
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,7 +22,7 @@ from deepset_bench.config_file import load_config
 from deepset_bench.files import write_text
 from deepset_bench.holding import heartbeat
 from deepset_bench.runs import RunFolder, RunsFolder, run_folder
-from deepset_bench.surroundings import failure
+from deepset_bench.surroundings import begin_thread, failure, said_within
 from deepset_bench.training.records import Recorder
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES, assert_same_run, last, run
@@ -66,6 +69,10 @@ def test_failures_of_the_machine(error, expected):
     assert "\n" not in line
 
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and limits of Linux")
+
+
+@LINUX
 @pytest.mark.parametrize("opens", [torch._C.PyTorchFileReader, torch._C.PyTorchFileWriter])
 def test_what_pytorch_says_of_too_many_open_files(tmp_path, opens):
     """Its C++ raises a RuntimeError of its own words."""
@@ -88,6 +95,31 @@ def test_what_pytorch_says_of_too_many_open_files(tmp_path, opens):
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError(), OSError("odd")])
 def test_other_errors_are_none_of_the_machine(error):
     assert failure(error) is None
+
+
+@LINUX
+def test_a_thread_begins_where_there_is_memory_for_it_alone():
+    """Python never comes back from starting one that finds none before its first line."""
+    begun = threading.active_count()
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, hard))
+    try:
+        with pytest.raises(MemoryError):
+            begin_thread(time.sleep, 60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert threading.active_count() == begun
+    asked = threading.Event()
+    begin_thread(asked.set)
+    assert asked.wait(60)
+
+
+def test_what_a_compiler_says_of_the_disk_is_the_machines_failure(tmp_path):
+    error = RuntimeError("C++ compile error\na.cpp:1: fatal error: No space left on device")
+    found = said_within(error, tmp_path)
+    assert f"{tmp_path}: No space left on device; make room" in str(failure(found))
+    assert said_within(RuntimeError("error: expected ';'"), tmp_path) is None
 
 
 def test_a_configuration_that_the_system_refuses_is_not_the_users_mistake(tmp_path, monkeypatch):
