@@ -25,7 +25,7 @@ from deepset_bench import bounds, registry
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
 from deepset_bench.groups import option_folders
-from deepset_bench.reading import read_yaml
+from deepset_bench.reading import text_and_yaml
 
 Composed = tuple[dict[str, Any], dict[str, str]]
 """The configuration, and each group's chosen option."""
@@ -113,8 +113,8 @@ def _package(group: str) -> str:
 
 
 def _file(path: Path, group: str) -> tuple[str, list[Any], dict[str, Any]]:
-    _check(read_yaml(path, bounds.OPTION), path)
-    text = path.read_text(encoding="utf-8")
+    text, plain = text_and_yaml(path, bounds.OPTION)
+    _check(plain, path)
     packages = _PACKAGE.findall(text)
     content = OmegaConf.create(text)
     if "${" in text or "???" in text or len(packages) > 1 or not isinstance(content, DictConfig):

@@ -16,7 +16,7 @@ from deepset_bench import bounds, file_version, registry
 from deepset_bench.composing import first_line
 from deepset_bench.definition import KINDS
 from deepset_bench.errors import UserError
-from deepset_bench.reading import read_yaml
+from deepset_bench.reading import text_and_yaml
 from deepset_bench.schema import OPTIONS, YOUNG, Config, flat
 from deepset_bench.typed import as_config
 from deepset_bench.validation import complete, validate
@@ -121,15 +121,15 @@ def load_config(path: Path, without: Collection[str] = ()) -> Config:
     """
     if not path.exists():
         raise UserError(f"{path}: no such file; name the folder of a trained run")
-    plain = read_yaml(path, bounds.OPTION)
+    text, plain = text_and_yaml(path, bounds.OPTION)
     try:
-        content = OmegaConf.load(path)
+        content = OmegaConf.create(text)
     except (ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
     try:
         if "${" in str(plain):
             raise UserError("${...} stands for a value, which is not looked up")
-        if not isinstance(content, DictConfig):
+        if not (isinstance(plain, dict) and isinstance(content, DictConfig)):
             raise UserError("not a mapping of keys to values")
         if newer := file_version.newer(plain):
             raise UserError(newer)

@@ -31,8 +31,14 @@ def read_yaml(path: Path, usual: int = bounds.SHEET) -> Any:
         UserError: the file cannot be read, is no YAML, gives a key twice, is nested beyond reason,
             or repeats a list or a mapping by an alias, which a few lines can blow up to any size.
     """
+    return text_and_yaml(path, usual)[1]
+
+
+def text_and_yaml(path: Path, usual: int = bounds.SHEET) -> tuple[str, Any]:
+    """The text of such a file, for who has it parsed by others, too; and `read_yaml` of it."""
     try:
-        return yaml_of(bounds.text(path, usual))
+        text = bounds.text(path, usual)
+        return text, yaml_of(text)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({of_file(path, error)})") from None
 

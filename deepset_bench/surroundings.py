@@ -166,7 +166,7 @@ def failure(error: BaseException) -> str | None:
         amount = _AMOUNT.search(str(error))
         asked_for = f"{amount[1]} were asked for" if amount else ""
         return _line("not enough memory", asked_for, _SMALLER)
-    if isinstance(error, ImportError) and (refused := said_within(error, Path(error.path or ""))):
+    if isinstance(error, ImportError) and (refused := said_within(error, error.path)):
         return failure(refused)
     if opening := _OPENING.search(said):
         codes = (code for code in _REMEDIES if os.strerror(code) == opening["what"])
@@ -178,17 +178,17 @@ def failure(error: BaseException) -> str | None:
     return None
 
 
-def said_within(error: BaseException, place: Path) -> OSError | None:
+def said_within(error: BaseException, place: str | None) -> OSError | None:
     """What the system refused to a program that another one called, from the words of its error.
 
     Args:
         error: of the compiler, say, with what it printed.
-        place: where it writes its files.
+        place: where it writes its files; None where that is not known.
     """
     said = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
     for code in _TOLD:
         if (what := os.strerror(code)) in said:
-            return OSError(code, what, str(place))
+            return OSError(code, what, place)
     return None
 
 

@@ -81,7 +81,7 @@ def _package(
     except Exception as error:  # whatever PyTorch's exporter and compiler raise
         if failure(error):
             raise
-        if refused := said_within(error, Path(temporary)):
+        if refused := said_within(error, temporary):
             raise refused from error
         raise UserError(
             f"{member.folder.path}: model={member.config.model.kind} cannot be exported "

@@ -39,17 +39,18 @@ def export(
         OSError, UserError: a file of a run cannot be read: the table would be without it.
     """
     second = epochs.beside(file)
-    kept = [run.text(METRICS) or "" for run in runs]
+    kept = [run.text(METRICS) for run in runs]
     columns_of_epochs = epochs.columns(text for text in kept if text)
     rows: list[Cells] = []
     texts: dict[str, str] = {}
     homes: set[Path] = set()
     for run, text in sorted(zip(runs, kept, strict=True), key=lambda pair: pair[0].path):
-        row = _row(records, run)
-        if epochs.is_curve(text, columns_of_epochs):
+        there = {name: run.text(name) for name in FILES.values()}
+        row = _row(records, run, there)
+        if text and epochs.is_curve(text, columns_of_epochs):
             texts[row[epochs.FOLDER]] = text
             row[EPOCHS] = cell(text.count("\n") - 1)
-        if as_is := _damaged(run, row):
+        if as_is := _damaged({**there, METRICS: text}, row):
             row[AS_IS] = cell(as_is)
         if run.path.parent not in homes:
             homes.add(run.path.parent)
@@ -82,14 +83,14 @@ def _together(records: RunRecords, home: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _row(records: RunRecords, run: RunRecord) -> Cells:
-    """The cells of a run's folder and files."""
+def _row(records: RunRecords, run: RunRecord, there: Mapping[str, str | None]) -> Cells:
+    """The cells of a run's folder and files, by the texts that are there."""
     folder = run.path.relative_to(records.root).as_posix()
     if not is_place(folder):
         raise UserError(f"{run.path}: the name of this folder cannot be in a table; rename it")
     row = {epochs.FOLDER: cell(folder)}
     for prefix, name in FILES.items():
-        text = run.text(name)
+        text = there[name]
         row |= {} if text is None else _cells(prefix, text)
     return row
 
@@ -107,9 +108,8 @@ def _cells(prefix: str, text: str) -> Cells:
     return found if repr(back) == repr(holds) else {}
 
 
-def _damaged(run: RunRecord, row: Cells) -> dict[str, str]:
+def _damaged(there: Mapping[str, str | None], row: Cells) -> dict[str, str]:
     """The files of a run that are there and not in its row."""
-    there = {name: run.text(name) for name in (*FILES.values(), METRICS)}
     inside = {FILES[name.split(".")[0]] for name in row if "." in name}
     inside |= {METRICS} if EPOCHS in row else set()
     return {name: text for name, text in there.items() if text is not None and name not in inside}

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepset_bench.molecules.frames import IntArray
 from deepset_bench.schema import Config
+from deepset_bench.scoring.frame_errors import FrameErrors
 from deepset_bench.scoring.metrics import compare
 from deepset_bench.training.setup import Setup, evaluation_batch
 from deepset_bench.training.step import Measured
@@ -51,20 +52,19 @@ def reason(
         setup.potential.load_state_dict(parameters())
         return (
             f"the validation loss of epoch {epoch + 1} is {val.loss}, "
-            f"of {_named(setup.split.val[_worst(setup, config)])} of {config.data.name}"
+            f"of {_named(_worst(setup, config))} of {config.data.name}"
         )
     return ""
 
 
 def _worst(setup: Setup, config: Config) -> IntArray:
     """The validation frames whose error is not finite; the one of the largest if all are."""
-    frames = setup.frames["val"]
-    found, labels = compare(setup.potential, setup.parts["val"], frames, evaluation_batch(config))
-    of_atoms = np.abs(found.forces - labels.forces).sum(1)
-    first = np.cumsum(frames.n_atoms) - frames.n_atoms
-    errors = np.abs(found.energy - labels.energy) + np.add.reduceat(of_atoms, first)
-    wrong = np.flatnonzero(~np.isfinite(errors))
-    return wrong if len(wrong) else np.array([errors.argmax()])
+    batch = evaluation_batch(config)
+    compared = compare(setup.potential, setup.parts["val"], setup.frames["val"], batch)
+    found = FrameErrors.of(setup.split.val, *compared)
+    errors = np.abs(found.energy) + found.forces
+    wrong = ~np.isfinite(errors)
+    return found.frame[wrong] if wrong.any() else found.frame[[errors.argmax()]]
 
 
 def _named(frames: IntArray) -> str:
