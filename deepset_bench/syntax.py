@@ -25,14 +25,16 @@ def read_file(file: Path, module: str | None) -> list[Variant]:
         UserError: no Python, or a variant that cannot be one; names the line.
     """
     found = []
-    for node in _parsed(file).body:
+    body = _parsed(file).body
+    classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+    for node in body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
         for decorator in node.decorator_list:
             if isinstance(decorator, ast.Call) and (kind := _last(decorator.func)) in KINDS:
                 try:
                     name, traits = _said(kind, decorator)
-                    parameters = _parameters(kind, node)
+                    parameters = _parameters(kind, node, classes)
                 except ValueError as error:
                     raise UserError(f"{file}, line {node.lineno}: {error}") from None
                 text = ast.get_docstring(node) or ""
@@ -108,12 +110,26 @@ def _check_metric(said: Mapping[str, Any]) -> None:
             raise ValueError(f"{word}={said[word]!r} of a metric must be {kind.__name__}")
 
 
-def _parameters(kind: str, node: ast.FunctionDef | ast.ClassDef) -> dict[str, Option]:
+def _maker(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> ast.FunctionDef | None:
+    """The `__init__` of a class, or the one that it has from a class before it in this file."""
+    for inner in node.body:
+        if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
+            return inner
+    for base in node.bases:
+        parent = classes.get(_last(base))
+        if parent is not None and parent.lineno < node.lineno and (made := _maker(parent, classes)):
+            return made
+    return None
+
+
+def _parameters(
+    kind: str, node: ast.FunctionDef | ast.ClassDef, classes: Mapping[str, ast.ClassDef]
+) -> dict[str, Option]:
     if isinstance(node, ast.ClassDef):
-        makers = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-        if not makers:
+        maker = _maker(node, classes)
+        if maker is None:
             return {}
-        arguments, first = makers[0].args, 1
+        arguments, first = maker.args, 1
     else:
         arguments, first = node.args, 0
     if arguments.vararg or arguments.kwarg:

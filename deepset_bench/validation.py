@@ -188,8 +188,9 @@ def validate(config: Config) -> None:
                 f"set by model={kind}" if reads else f"for other networks ({', '.join(others)})"
             )
             raise UserError(f"{key}={at(key)} with model.kind={kind}: this size is {reason}")
-    if config.pairs == "none" and "pairs" not in network.traits["reads"]:
-        raise UserError("pairs=none: only model=deepset_x has a pair potential to leave out")
+    if config.pairs == "none" and not _reads(kind, "pairs"):
+        found = ", ".join(n for n in registry.names("model") if _reads(n, "pairs"))
+        raise UserError(f"pairs=none: these networks have a pair potential to leave out: {found}")
     if (config.gating.top_k or 0) > config.gating.experts:
         raise UserError(
             f"gating.top_k={config.gating.top_k} exceeds gating.experts={config.gating.experts}"
@@ -206,6 +207,11 @@ def validate(config: Config) -> None:
             "trainer.schedule.factor and trainer.schedule.patience belong to kind=plateau: "
             f"set both with it and null with {'cosine' if plateau else schedule.kind}"
         )
+
+
+def _reads(network: str, key: str) -> bool:
+    """Whether a key that not every network has means something to this one."""
+    return key in registry.find("model", network).traits["reads"]
 
 
 def complete(config: Config) -> None:

@@ -374,3 +374,20 @@ def test_options_of_any_name_have_their_defaults(tmp_path, monkeypatch, found):
         )
         again = experiment(["model=any_net", f"model.{name}={text}"])
         assert again.identity("") == made.identity("")
+
+
+def test_a_class_has_the_parameters_of_the_one_it_is_made_from(tmp_path):
+    file = tmp_path / "variants.py"
+    file.write_text(
+        "from torch import nn\n"
+        "from deepset_bench.variants import model\n"
+        "@model('first')\n"
+        "class First(nn.Module):\n"
+        "    def __init__(self, cutoff: float, width: int, deep: int = 3) -> None: ...\n"
+        "class Between(First): ...\n"
+        "@model('second')\n"
+        "class Second(Between): ...\n"
+    )
+    first, second = syntax.read_file(file, None)
+    assert list(second.parameters) == ["cutoff", "width", "deep"]
+    assert second.options == first.options

@@ -10,8 +10,9 @@ import torch
 
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
-from deepset_bench.model.deepset_x.sphere import SIZE, harmonics
+from deepset_bench.model.deepset_x.sphere import harmonics, size
 from deepset_bench.model.potential import Potential
+from deepset_bench.model.radial import quintic_cutoff
 from deepset_bench.testing import SCALE, close, joined
 from tests import toy
 from tests.model.physics import Physics, configuration, make_potential, smooth_molecule, stack
@@ -19,8 +20,11 @@ from tests.model.physics import Physics, configuration, make_potential, smooth_m
 CUTOFF = 5.0
 
 
-def narrow():
-    config = configuration("model=deepset_x")
+KINDS = ("deepset_x", "deepset_x_3")
+
+
+def narrow(kind: str = "deepset_x"):
+    config = configuration(f"model={kind}")
     sizes = dataclasses.replace(config.model, width=8, basis_size=12)
     return dataclasses.replace(config, model=sizes)
 
@@ -36,9 +40,9 @@ class TestDeepSetX(Physics):
     test_fused_equals_reference = None  # there is one form
     test_fused_equals_reference_in_a_crystal = None
 
-    @pytest.fixture
-    def config(self):
-        return narrow()
+    @pytest.fixture(params=KINDS)
+    def config(self, request):
+        return narrow(request.param)
 
     @pytest.fixture
     def potential(self, config):
@@ -55,11 +59,12 @@ def pair_by_pair(potential: Potential, frame) -> tuple[torch.Tensor, torch.Tenso
     numbers, species = torch.tensor(frame.numbers), potential.species
     rows = []
     for i in range(len(r)):
-        A = torch.zeros(SIZE, len(species), len(potential.model.centres))
+        model = potential.model
+        A = torch.zeros(size(model.degree), len(species), len(model.centres))
         for j in range(len(r)):
             d = (r[i] - r[j]).norm() if i != j else torch.tensor(CUTOFF)
             if d < CUTOFF:
-                Y, phi = harmonics((r[i] - r[j]) / d), potential.model.basis(d)
+                Y, phi = harmonics((r[i] - r[j]) / d, model.degree), model.basis(d)
                 z = (numbers[j] == species).double()
                 A = A + Y[:, None, None] * z[:, None] * phi
         rows.append(A.flatten(1))
@@ -70,10 +75,11 @@ def pair_by_pair(potential: Potential, frame) -> tuple[torch.Tensor, torch.Tenso
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("most_slots", [0.0, 10.0], ids=["compact", "dense"])
-def test_it_is_what_its_equations_say(most_slots, monkeypatch):
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_what_its_equations_say(kind, most_slots, monkeypatch):
     """Energies, forces and the gradient of both by every parameter, in a training step."""
     monkeypatch.setattr("deepset_bench.model.batches.DENSE", most_slots)
-    config = narrow()
+    config = narrow(kind)
     potential = with_pairs(make_potential(config, move_thresholds=False)).train()
     molecule, other = smooth_molecule(7, CUTOFF, 10), smooth_molecule(5, CUTOFF, 10)
     frames = [other, molecule, joined(molecule, other, 4.0)]
@@ -116,3 +122,17 @@ def test_more_species_take_no_more_parameters():
     tables = Tables.build(stack(shapes), CUTOFF)
     energies = potential(potential.prepare(tables).gather(torch.arange(3))).energy
     assert energies.sort().values.diff().min() > 1e-3 * SCALE
+
+
+def test_functions_of_an_exponential_lie_closer_at_short_distances():
+    """The basis as the module's docstring has it."""
+    model = build_model(narrow("deepset_x_3"))
+    d = torch.linspace(0.5, model.cutoff - 1e-3, 4000, dtype=torch.float64)
+    x, ends = torch.exp(-0.5 * d), torch.exp(-0.5 * torch.tensor([0.9, model.cutoff]).double())
+    centres = torch.linspace(*ends.tolist(), 12, dtype=torch.float64)
+    width = (ends[0] - ends[1]) / 11
+    expected = torch.exp(-((x[:, None] - centres) ** 2) / (2 * width**2))
+    expected = expected * quintic_cutoff(d, model.cutoff)[:, None]
+    np.testing.assert_allclose(model.basis(d).numpy(), expected.numpy(), rtol=0, atol=1e-5)
+    peaks = -2 * torch.log(centres)
+    assert (peaks.diff().diff() > 0).all()

@@ -24,7 +24,7 @@ from deepset_bench.training.compiled import (
 from deepset_bench.training.lowering import keep_apart
 from deepset_bench.training.step import with_targets
 
-from .tiny import DEEPSET_X, prepared
+from .tiny import DEEPSET_X, DEEPSET_X_3, prepared
 
 VARIANTS = {
     "baseline": [],
@@ -38,6 +38,7 @@ VARIANTS = {
     "edge": ["gnn=edge"],
     "gat": ["gnn=gat"],
     "deepset_x": DEEPSET_X,
+    "deepset_x_3": DEEPSET_X_3,
 }
 
 
@@ -122,7 +123,7 @@ def test_what_a_model_keeps_is_not_computed_from_stand_ins(monkeypatch):
     given = case.given(torch.arange(8, 14))
     found = fast(*given)
     assert fast.fast
-    assert {type(kept) for kept in quadrature(torch.float64, torch.device("cpu"))} == {Tensor}
+    assert {type(kept) for kept in quadrature(2, torch.float64, torch.device("cpu"))} == {Tensor}
     case.assert_same(found, case.eager(*given))
 
 

@@ -102,6 +102,6 @@ def test_configuration_leaves_it_out(tiny, overrides, fitted):
     assert (float(setup.potential.scale) == pytest.approx(spread)) != fitted
 
 
-def test_only_deepset_x_has_one_to_leave_out():
-    with pytest.raises(UserError, match="pairs=none: only model=deepset_x has a pair potential"):
+def test_other_networks_have_none_to_leave_out():
+    with pytest.raises(UserError, match="pair potential to leave out: deepset_x, deepset_x_3"):
         experiment(["pairs=none"])

@@ -26,6 +26,7 @@ from deepset_bench.training.step import SingleOptimisation
 from tests import toy
 from tests.training.tiny import (
     DEEPSET_X,
+    DEEPSET_X_3,
     OVERRIDES,
     SCHNET,
     VISNET,
@@ -45,6 +46,7 @@ STATEFUL = {
     "dropout": ("gnn=gat",),
     "report": ("condition=report", "gnn=sage", "trainer.schedule.patience=0"),
     "deepset_x": DEEPSET_X,
+    "deepset_x_3": DEEPSET_X_3,
     "schnet": SCHNET,
     "visnet": VISNET,
 }

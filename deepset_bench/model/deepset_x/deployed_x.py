@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.deepset_x.sphere import DEGREE, by_degree, harmonics
+from deepset_bench.model.deepset_x.sphere import by_degree, harmonics
 from deepset_bench.model.splines import Splines, kinds_of, tolerance_of
 
 
@@ -46,7 +46,9 @@ class DeployedDeepSetX(nn.Module):
     ) -> Tensor:
         """See `deepset_bench.deployment.function.AtomicEnergies`."""
         d = vectors.norm(dim=-1)
-        Y = torch.where(pair[..., None], harmonics(vectors / d[..., None]), 0.0)  # (N, J, M)
+        Y = torch.where(
+            pair[..., None], harmonics(vectors / d[..., None], self.model.degree), 0.0
+        )  # (N, J, M)
         kind = self.kind[numbers]
         found = self.splines(kind[centres][:, None] * self.n_species + kind[neighbours], d)
         r, own = found.split([found.shape[-1] - 1, 1], dim=-1)
@@ -63,5 +65,5 @@ class DeployedDeepSetX(nn.Module):
 def _functions(model: DeepSetX, radial: Tensor, pairs: Tensor, d: Tensor) -> Tensor:
     """(n, (L + 1) F + 1) r_l,f and the pair potential at (n,) distances, of (L + 1, K F), (K,)."""
     phi = model.basis(d)
-    r = phi @ radial.view(DEGREE + 1, phi.shape[-1], model.width)  # (L + 1, n, F)
+    r = phi @ radial.view(model.degree + 1, phi.shape[-1], model.width)  # (L + 1, n, F)
     return torch.cat([r.movedim(0, 1).flatten(1), phi @ pairs[:, None]], dim=-1)

@@ -5,7 +5,7 @@ the atomic base of the atomic cluster expansion (Drautz 2019, Phys. Rev. B 99, 0
 species z of neighbours; no parameter enters it, so it and its derivatives are data:
 
     phi_k(d)    = f(d) exp(-(d - mu_k)^2 / (2 w^2)),       f the quintic cutoff
-    A_i[lm,z,k] = sum_{j: z_j = z} Y_lm(u_ij) phi_k(d_ij),    l = 0, 1, 2
+    A_i[lm,z,k] = sum_{j: z_j = z} Y_lm(u_ij) phi_k(d_ij),    l = 0 ... L
 
 Each Gaussian is a gate over distances, each row of R_l an expert behind it. Species have learned
 vectors, s of a neighbour and t of the atom itself, so any number of them takes equally many
@@ -30,6 +30,11 @@ LN normalises a layer: what goes into a perceptron is of one size, in training a
 a pair potential that training leaves alone (`deepset_bench.model.deepset_x.pairs`), so that the
 network corrects something that knows what bonds are worth.
 
+DeepSetX has L = 2 and Gaussians of d, evenly spaced. DeepSetX3 has L = 3, and Gaussians of
+x = exp(-b d) lie closer and are narrower at short distances, where energies are steep:
+
+    phi_k(d)    = f(d) exp(-(x(d) - x_k)^2 / (2 w^2))
+
 Energies, forces and the forces' derivatives are continuous at the cutoff, as f is to its second
 derivative; an isolated atom has the energy of its species.
 """
@@ -43,7 +48,7 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.batches import Batch, Tables, tabulate
-from deepset_bench.model.deepset_x.sphere import DEGREE, SIZE, by_degree, harmonics, product
+from deepset_bench.model.deepset_x.sphere import by_degree, harmonics, product, size
 from deepset_bench.model.radial import quintic_cutoff
 from deepset_bench.schema import MAX_ATOMIC_NUMBER
 from deepset_bench.variants import model
@@ -73,32 +78,46 @@ class DeepSetX(nn.Module):
         cutoff: in angstrom.
 
     Attributes:
+        degree: L, the highest degree of the functions on the sphere.
+        decay: b in 1/angstrom; zero for functions of the distance itself.
         pairs: (s, s K) c, of the species of the potential that this is the model of.
     """
 
+    degree = 2
+    decay = 0.0
     centres: Tensor
     pairs: Tensor
 
     def __init__(self, width: int, layers: int, basis_size: int, cutoff: float) -> None:
         super().__init__()
         self.width, self.cutoff = width, cutoff
-        centres = torch.linspace(min(NEAREST, cutoff / 2), cutoff, basis_size)
+        first, last = (
+            float(self._place(torch.tensor(d))) for d in (min(NEAREST, cutoff / 2), cutoff)
+        )
+        centres = torch.linspace(first, last, basis_size)
         self.register_buffer("centres", centres, persistent=False)
-        self.spacing = (cutoff - float(centres[0])) / (basis_size - 1)
+        self.spacing = (last - float(centres[0])) / (basis_size - 1)
         self.source = nn.Embedding(MAX_ATOMIC_NUMBER + 1, SPECIES_WIDTH)
         self.target = nn.Embedding(MAX_ATOMIC_NUMBER + 1, SPECIES_WIDTH)
         terms = SPECIES_WIDTH * basis_size
-        self.radial = _normal(DEGREE + 1, SPECIES_WIDTH, basis_size * width, terms=terms)
-        self.target_scale = nn.Linear(SPECIES_WIDTH, (DEGREE + 1) * width)
+        self.radial = _normal(self.degree + 1, SPECIES_WIDTH, basis_size * width, terms=terms)
+        self.target_scale = nn.Linear(SPECIES_WIDTH, (self.degree + 1) * width)
         self.target_shift = nn.Linear(SPECIES_WIDTH, width)
-        self.blocks = nn.ModuleList(Block(width, last=n == layers - 1) for n in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(width, self.degree, last=n == layers - 1) for n in range(layers)
+        )
         self.readout = _perceptron(width, width, 1)
         self.register_buffer("pairs", torch.zeros(0, 0))
 
     def basis(self, d: Tensor) -> Tensor:
         """phi(d), (...) in angstrom, real or complex -> (..., K)."""
-        gaussians = torch.exp(-0.5 * ((d[..., None] - self.centres) / self.spacing) ** 2)
+        x = self._place(d)[..., None]
+        gaussians = torch.exp(-0.5 * ((x - self.centres) / self.spacing) ** 2)
         return gaussians * quintic_cutoff(d, self.cutoff)[..., None]
+
+    def _place(self, d: Tensor) -> Tensor:
+        """What Gaussians are functions of: the distance, or x = exp(-b d) of it."""
+        return torch.exp(-self.decay * d) if self.decay else d
 
     def forward(self, A: Tensor, numbers: Tensor, species: Tensor) -> Tensor:
         """Dimensionless atomic energies.
@@ -111,7 +130,9 @@ class DeepSetX(nn.Module):
         Returns:
             (N,) e_i; the potential energy is their scaled sum plus the reference.
         """
-        R = (self.source(species) @ self.radial).view(DEGREE + 1, -1, self.width)  # (., s K, F)
+        R = (self.source(species) @ self.radial).view(
+            self.degree + 1, -1, self.width
+        )  # (., s K, F)
         of_own = (numbers[:, None] == species).to(A.dtype) @ self.pairs  # (N, s K)
         return self.energies(_linear(A, R), numbers, (of_own * A[0]).sum(-1) / 2)
 
@@ -171,8 +192,8 @@ class DeepSetX(nn.Module):
             # phi of this value and slope: all that a force is made of.
             phi = batch.features[..., :K] + batch.slopes * (d - batch.distances)[..., None]
             z = torch.where(batch.pair[..., None], batch.features[..., K:], 0.0)
-            Yz = harmonics(u)[..., None] * z[..., None, :]  # (N, J, M, s)
-            A = (Yz.flatten(2).transpose(1, 2) @ phi).view(N, SIZE, -1).transpose(0, 1)
+            Yz = harmonics(u, self.degree)[..., None] * z[..., None, :]  # (N, J, M, s)
+            A = (Yz.flatten(2).transpose(1, 2) @ phi).view(N, size(self.degree), -1).transpose(0, 1)
             energies: Tensor = self(A, batch.numbers, species)
             real = torch.where(batch.numbers > 0, energies, 0.0).sum()
             by_d, by_u = torch.autograd.grad(real, (d, u), create_graph=create_graph)
@@ -181,21 +202,30 @@ class DeepSetX(nn.Module):
         return energies, u * by_d[..., None] + across / d[..., None]
 
 
+@model("deepset_x_3", forms=("fused",), reads=("pairs",))
+class DeepSetX3(DeepSetX):
+    """With directions up to l = 3, and functions that lie closer at short distances."""
+
+    degree = 3
+    decay = 0.5
+
+
 class Block(nn.Module):
     """A product of two functions on the sphere, gated by the invariants.
 
     Args:
         width: F.
+        degree: of the functions.
         last: whether only x is asked for.
     """
 
-    def __init__(self, width: int, *, last: bool) -> None:
+    def __init__(self, width: int, degree: int, *, last: bool) -> None:
         super().__init__()
         self.width, self.last = width, last
-        self.factors = _normal(DEGREE + 1, width, 2 * width, terms=width)  # [P_l, Q_l]
-        self.out = None if last else _normal(DEGREE + 1, width, width, terms=width)
-        gates = 0 if last else DEGREE + 1
-        self.mlp = _perceptron((DEGREE + 3) * width, 2 * width, (1 + gates) * width)
+        self.factors = _normal(degree + 1, width, 2 * width, terms=width)  # [P_l, Q_l]
+        self.out = None if last else _normal(degree + 1, width, width, terms=width)
+        gates = 0 if last else degree + 1
+        self.mlp = _perceptron((degree + 3) * width, 2 * width, (1 + gates) * width)
 
     def forward(self, x: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
         """(N, F), (M, N, F) -> the same; B as it came from the last block."""
@@ -222,5 +252,5 @@ def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _linear(B: Tensor, weight: Tensor) -> Tensor:
-    """One linear map for each degree, (M, N, F), (DEGREE + 1, F, G) -> (M, N, G)."""
+    """One linear map for each degree, (M, N, F), (L + 1, F, G) -> (M, N, G)."""
     return torch.cat([part @ W for part, W in zip(by_degree(B), weight, strict=True)])

@@ -8,46 +8,61 @@ from functools import cache
 import torch
 from torch import Tensor
 
-DEGREE = 2
-"""The highest l of `harmonics`."""
-
-SIZE = (DEGREE + 1) ** 2
-"""M, how many there are; those of one l stand together, l = 0 first."""
+HIGHEST = 3
+"""The highest degree l there are `harmonics` of."""
 
 
-def harmonics(u: Tensor) -> Tensor:
+def size(degree: int) -> int:
+    """M, how many harmonics there are up to a degree; one l after the other, l = 0 first."""
+    return (degree + 1) ** 2
+
+
+def harmonics(u: Tensor, degree: int) -> Tensor:
     """Real spherical harmonics Y_lm(u) with mean square 1, (..., 3) unit vectors -> (..., M).
 
     Polynomials, finite and differentiable where u is zero, as in padding.
+
+    Args:
+        u: the vectors.
+        degree: the highest l, at most `HIGHEST`.
     """
     x, y, z = u.unbind(-1)
     root_3, root_5, root_15 = math.sqrt(3), math.sqrt(5), math.sqrt(15)
-    return torch.stack(
-        [
-            torch.ones_like(x),
-            root_3 * x,
-            root_3 * y,
-            root_3 * z,
-            root_15 * x * y,
-            root_15 * y * z,
-            root_15 * x * z,
-            root_15 / 2 * (x * x - y * y),
-            root_5 / 2 * (3 * z * z - 1),
-        ],
-        dim=-1,
-    )
+    values = [
+        torch.ones_like(x),
+        root_3 * x,
+        root_3 * y,
+        root_3 * z,
+        root_15 * x * y,
+        root_15 * y * z,
+        root_15 * x * z,
+        root_15 / 2 * (x * x - y * y),
+        root_5 / 2 * (3 * z * z - 1),
+    ]
+    if degree == HIGHEST:
+        root_7, root_21, root_35, root_105 = (math.sqrt(n) for n in (7, 21 / 8, 35 / 8, 105))
+        values += [
+            root_35 * y * (3 * x * x - y * y),
+            root_105 * x * y * z,
+            root_21 * y * (5 * z * z - 1),
+            root_7 / 2 * z * (5 * z * z - 3),
+            root_21 * x * (5 * z * z - 1),
+            root_105 / 2 * z * (x * x - y * y),
+            root_35 * x * (x * x - 3 * y * y),
+        ]
+    return torch.stack(values[: size(degree)], dim=-1)
 
 
 def by_degree(B: Tensor) -> list[Tensor]:
-    """(M, ...) -> the (2 l + 1, ...) of each l."""
-    return list(B.split([2 * degree + 1 for degree in range(DEGREE + 1)]))
+    """(M, ...) -> the (2 l + 1, ...) of each l, up to the degree that there are M harmonics of."""
+    return list(B.split([2 * degree + 1 for degree in range(math.isqrt(len(B)))]))
 
 
 @cache
-def quadrature(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def quadrature(degree: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Values of the harmonics on the sphere, and back from values by integration.
 
-    Exact for a product of three functions of degree DEGREE, so that what is computed on the points
+    Exact for a product of three functions of this degree, so that what is computed on the points
     turns with the molecule to rounding (Lebedev and Laikov 1999).
 
     Returns:
@@ -55,17 +70,17 @@ def quadrature(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor
     """
     from scipy.integrate import lebedev_rule  # takes longer than the rest of this package's model
 
-    points, weights = lebedev_rule(3 * DEGREE + 1)
-    values = harmonics(torch.from_numpy(points.T.copy()))
+    points, weights = lebedev_rule((3 * degree) | 1)  # there are rules of odd degrees alone
+    values = harmonics(torch.from_numpy(points.T.copy()), degree)
     back = (values * torch.from_numpy(weights / weights.sum())[:, None]).T
     return values.to(device, dtype), back.to(device, dtype).contiguous()
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """The expansion of a(n) b(n) up to DEGREE, of those of a and b, each (M, ...).
+    """The expansion of a(n) b(n) up to the degree of those of a and b, each (M, ...).
 
     The same as contracting with Gaunt's coefficients, here by multiplying values at points.
     """
-    values, back = quadrature(a.dtype, a.device)
+    values, back = quadrature(math.isqrt(len(a)) - 1, a.dtype, a.device)
     at_points = (values @ a.flatten(1)) * (values @ b.flatten(1))  # (Q, ...)
     return (back @ at_points).view(a.shape)
