@@ -100,6 +100,8 @@ def _ways(
 def _core_hours(rows: Comparison, runs: pd.DataFrame, seeds: int) -> float:
     """Time on one core of the runs of a comparison that are not done; NaN where none tells.
 
+    A run is taken to need the median of those done: of some the machine had other work, too.
+
     Args:
         rows: the comparison.
         runs: of one condition, from `collect`.
@@ -111,7 +113,7 @@ def _core_hours(rows: Comparison, runs: pd.DataFrame, seeds: int) -> float:
     total = 0.0
     for row in rows.runs:
         own = done[done.label == row.label]
-        total += (own if len(own) else done).seconds.mean() * max(seeds - len(own), 0)
+        total += (own if len(own) else done).seconds.median() * max(seeds - len(own), 0)
     return total / 3600
 
 

@@ -83,6 +83,9 @@ def test_time_is_of_the_runs_that_are_missing():
     found = needed([of(0.1)], Claimed(1), MARGIN, ROWS, runs)
     assert found.core_hours == 1 + 2 * 2
     assert str(found) == "first 3 seeds, 5 core-hours"
+    of_one = pd.DataFrame({"label": "a", "state": "done", "seconds": [3600.0, 3600.0, 90_000.0]})
+    other_work = needed([of(0.1)], Claimed(1), MARGIN, ROWS, of_one)
+    assert other_work.core_hours == 3  # row b's; the last run had not the machine for itself
     assert str(Needed(40, "about", 0.5)) == "about 40 seeds, 30 core-minutes"
     assert str(Needed(200, "over", 1234.0)) == "over 200 seeds, 1,234 core-hours"
     assert str(Needed(200, "over")) == "over 200 seeds"
