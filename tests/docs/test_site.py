@@ -37,8 +37,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted((DOCS / "reference").glob("*.md"))]
 NOWHERE = "http://127.0.0.1:9"
-OWN_DATA = ("glycol", "mine", "butane", "scan")
-"""Sets that a reader of the tutorial has imported or generated."""
+OWN_DATA = ("glycol", "mine", "butane", "scan", "acac-300K", "ethanol500")
+"""Sets that a reader of the pages has imported, fetched or generated."""
 
 
 class Page(HTMLParser):
