@@ -64,10 +64,11 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def interruptible():
-    """Processes started here take Ctrl-C, even if these tests run as a background job."""
+    """Processes started here take Ctrl-C, in a background job and after any other test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @pytest.fixture(autouse=True)

@@ -53,8 +53,10 @@ def complete_checkpoints(
                 started = spawn.Process(target=_work, args=arguments, daemon=True)
                 # It inherits the mask: Ctrl-C is for this process, which then ends the others.
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-                started.start()
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                try:
+                    started.start()
+                finally:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
                 theirs.close()
                 running[ours] = (molecule, started)
             for connection in wait(list(running)):
