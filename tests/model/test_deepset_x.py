@@ -10,6 +10,7 @@ import torch
 
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
+from deepset_bench.model.deepset_x.network import DeepSetX
 from deepset_bench.model.deepset_x.sphere import harmonics, size
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.radial import quintic_cutoff
@@ -122,6 +123,12 @@ def test_more_species_take_no_more_parameters():
     tables = Tables.build(stack(shapes), CUTOFF)
     energies = potential(potential.prepare(tables).gather(torch.arange(3))).energy
     assert energies.sort().values.diff().min() > 1e-3 * SCALE
+
+
+def test_evenly_spaced_functions_are_as_wide_as_the_cutoff_says_unrounded():
+    """4.1 is no float32; rounded first, earlier runs would go on with other functions."""
+    model = DeepSetX(width=8, layers=1, basis_size=12, cutoff=4.1)
+    assert model.spacing == (4.1 - float(model.centres[0])) / 11
 
 
 def test_functions_of_an_exponential_lie_closer_at_short_distances():

@@ -91,9 +91,9 @@ class DeepSetX(nn.Module):
     def __init__(self, width: int, layers: int, basis_size: int, cutoff: float) -> None:
         super().__init__()
         self.width, self.cutoff = width, cutoff
-        first, last = (
-            float(self._place(torch.tensor(d))) for d in (min(NEAREST, cutoff / 2), cutoff)
-        )
+        first, last = min(NEAREST, cutoff / 2), cutoff
+        if self.decay:
+            first, last = (float(self._place(torch.tensor(d))) for d in (first, last))
         centres = torch.linspace(first, last, basis_size)
         self.register_buffer("centres", centres, persistent=False)
         self.spacing = (last - float(centres[0])) / (basis_size - 1)

@@ -39,7 +39,7 @@ def harmonics(u: Tensor, degree: int) -> Tensor:
         root_15 / 2 * (x * x - y * y),
         root_5 / 2 * (3 * z * z - 1),
     ]
-    if degree == HIGHEST:
+    if degree > 2:
         root_7, root_21, root_35, root_105 = (math.sqrt(n) for n in (7, 21 / 8, 35 / 8, 105))
         values += [
             root_35 * y * (3 * x * x - y * y),
