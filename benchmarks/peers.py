@@ -31,39 +31,46 @@ NETWORKS = {
     "MACE, graph-pes (64, L = 0, 2 layers)": "mace_small",
 }
 """Names and options of `model`; docs/model.md says whose sizes they are."""
+WAYS = {"eager, ms": "false", "compiled, ms": "true"}
+SEPARATOR = "; "
 
 
 def measure(threads: int, repeats: int) -> list[Table]:
-    """Time per step beside our own forms, at 20 frames."""
+    """Time per step, eager and compiled, beside our reference form, at 20 frames."""
     begin(threads)
     contenders = OURS | {
-        name: Contender(name, (f"model={option}", "compile=false"))
+        f"{name}{SEPARATOR}{way}": Contender(name, (f"model={option}", f"compile={chosen}"))
         for name, option in NETWORKS.items()
+        for way, chosen in WAYS.items()
     }
     parameters, steps = {}, {}
     for name, contender in contenders.items():
         config = experiment([*SMALL, *contender.overrides]).config
+        label = name.partition(SEPARATOR)[0]
         try:
-            parameters[name] = sum(p.numel() for p in build_model(config).parameters())
+            parameters[label] = sum(p.numel() for p in build_model(config).parameters())
         except NotInstalled as error:
             say(f"{name}: {error}")
             continue
         step = step_of(contender, [])
-        assert step is not None
-        steps[name] = step
+        if step is not None:
+            steps[name] = step
     seconds = interleaved(steps, repeats).seconds
     ours = seconds["ours, reference"]
-    rows = [
-        [name, f"{parameters[name]:,}", milliseconds(times), f"{ratio(ours, times):.2f}"]
-        for name, times in seconds.items()
-    ]
+    rows = []
+    for label, count in parameters.items():
+        names = [label] if label in OURS else [f"{label}{SEPARATOR}{way}" for way in WAYS]
+        times = [seconds[name] for name in names if name in seconds]
+        shown = [milliseconds(time) for time in times] + ["—"] * (len(WAYS) - len(times))
+        rows.append([label, f"{count:,}", *shown, f"{max(ratio(ours, t) for t in times):.2f}"])
     return [
         Table(
             f"Peers, {of_threads(threads)}.",
             f"The same {config.trainer.batch_size} frames, the same step (energies, forces, loss, "
-            "backward, clip, AdamW), neighbours known beforehand; how many times faster than our "
-            f"reference form; medians of {repeats} steps.",
-            ["model", "parameters", "ms", "×"],
+            "backward, clip, AdamW), neighbours known beforehand; milliseconds, and how many times "
+            "faster than our reference form the faster of both is; medians of "
+            f"{repeats} steps. —: picks edges by values, which is not compiled.",
+            ["model", "parameters", *WAYS, "×"],
             rows,
         )
     ]

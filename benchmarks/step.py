@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.tables import Table
 from benchmarks.timing import milliseconds, of_threads, ratio
 from deepset_bench.config import experiment
-from deepset_bench.training.compiled import traceable, wants_compiling
+from deepset_bench.training.compiled import of_fixed_sizes, traceable, wants_compiling
 from deepset_bench.training.computing import begin
 from deepset_bench.training.setup import prepare
 from deepset_bench.training.stacked import StackedOptimisation
@@ -67,7 +67,7 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     given = [*SMALL, *overrides, *contender.overrides]
     configs = [experiment([*given, f"seed={seed}"]).config for seed in range(contender.seeds)]
     config, compile_steps = configs[0], wants_compiling(configs[0])
-    if traceable(config) and (compile_steps or contender.seeds > 1):
+    if (contender.seeds > 1 and of_fixed_sizes(config)) or (compile_steps and traceable(config)):
         return None
     setups = [prepare(config) for config in configs]
     optimisation: Optimisation

@@ -61,7 +61,7 @@ KINDS = {
         True,
         {
             **{"divisible_by": 1, "forms": ("reference",), "reads": (), "packages": ()},
-            "width_key": "model.width",
+            **{"width_key": "model.width", "masks_edges": False},
         },
     ),
     "metric": VariantKind(

@@ -79,6 +79,7 @@ def model(
     reads: tuple[str, ...] = (),
     width_key: str = "model.width",
     packages: tuple[str, ...] = (),
+    masks_edges: bool = False,
 ) -> Callable[[T], T]:
     """A network: makes a module, (numbers, vectors, edge_index) -> (N,) energies; of `model`.
 
@@ -96,6 +97,8 @@ def model(
         reads: keys of the configuration that it reads beside its parameters.
         width_key: where its width is from.
         packages: others whose code it is, as pip knows them; a run keeps their versions.
+        masks_edges: True says that it picks some of the edges by their values, so that nobody knows
+            how many before they are computed. Its training is not compiled.
     """
 
     def mark(target: T) -> T:

@@ -53,6 +53,7 @@ class Batch:
         dense: whether slot j of every row is atom j of its frame.
         n_frames: B.
         kind, kind_numbers, kind_edges, expansion: see `Tables`; (N,) the first.
+        edges: (E,) the flat slots that hold a pair, ascending; None where nobody has looked yet.
     """
 
     numbers: Tensor
@@ -72,16 +73,35 @@ class Batch:
     kind_numbers: Tensor | None = None
     kind_edges: Tensor | None = None
     expansion: Tensor | None = None
+    edges: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Its tensors by name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
+    def slots_of_edges(self) -> Tensor:
+        """(E,) `edges`, looked for where they are not known."""
+        return self.pair.flatten().nonzero().squeeze(1) if self.edges is None else self.edges
+
+    def with_edges(self) -> Batch:
+        """The same batch with its `edges`."""
+        return self if self.edges is not None else replace(self, edges=self.slots_of_edges())
+
+    def of_edges(self, values: Tensor) -> Tensor:
+        """(N, J, ...) of the slots -> (E, ...) of the pairs alone."""
+        return values.flatten(0, 1)[self.slots_of_edges()]
+
+    def of_slots(self, values: Tensor) -> Tensor:
+        """(E, ...) of the pairs -> (N, J, ...), zero in padding."""
+        N, J = self.pair.shape
+        none = values.new_zeros(N * J, *values.shape[1:])
+        return none.index_copy(0, self.slots_of_edges(), values).unflatten(0, (N, J))
+
     def edge_index(self) -> Tensor:
         """(2, E) rows [j, i] of the pairs, PyG's [source, target], sorted by i, then j."""
-        i, slot = self.pair.nonzero(as_tuple=True)
-        return torch.stack([self.neighbours[i, slot], i])
+        i = torch.arange(self.pair.shape[0], device=self.pair.device)[:, None]
+        return torch.stack([self.of_edges(t) for t in (self.neighbours, i.expand_as(self.pair))])
 
     def padded_edge_index(self) -> Tensor:
         """(2, N J) rows [j, i] of all slots; padding is an edge from atom N, which is none, to N.

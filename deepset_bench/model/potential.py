@@ -101,11 +101,12 @@ class Potential(nn.Module):
 
     def _reference(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         with torch.enable_grad():
+            batch = batch.with_edges()
             positions = batch.positions.detach().requires_grad_()
             edge_index = batch.edge_index()
             exact = positions[edge_index[1]] - positions[edge_index[0]]
             if batch.shifts is not None:
-                exact = exact - batch.shifts[batch.pair]
+                exact = exact - batch.of_edges(batch.shifts)
             vectors = exact.to(batch.distances.dtype)
             energies = self.model(batch.numbers, vectors, edge_index)
             real = torch.where(batch.numbers > 0, energies, 0.0).sum()
@@ -113,9 +114,7 @@ class Potential(nn.Module):
             gradient, *of_edges = torch.autograd.grad(real, wanted, create_graph=self.training)
             stress = None
             if of_edges:
-                by_vector = torch.zeros_like(batch.directions)
-                by_vector = by_vector.masked_scatter(batch.pair[..., None], of_edges[0])
-                stress = batch.stress(by_vector)
+                stress = batch.stress(batch.of_slots(of_edges[0]))
         return energies, -gradient.to(energies.dtype), stress
 
 

@@ -1,8 +1,9 @@
 """One graph for batches of any number of frames of any size.
 
-Sets of frames of many sizes are computed in parts that differ from batch to batch. Their sizes are
-left open as the training step is traced, so one compiled graph serves all of them; there are two
-kinds, dense tables and compact ones.
+Sets of frames of many sizes are computed in parts that differ from batch to batch, and networks
+that are computed edge by edge see another number of edges in every batch. Their sizes are left open
+as the training step is traced, so one compiled graph serves all of them; there are two kinds, dense
+tables and compact ones, and one of edges.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from deepset_bench.model.batches import Batch
 from deepset_bench.training.loss import Target
 
 Named = dict[str, Tensor]
+EDGES = "edges"
+"""The tensor of a batch that is not one row an atom."""
 
 
 def framewise(batch: Batch, target: Target) -> tuple[Named, Target]:
     """The tensors of a batch and its target with rows as (frames, atoms of a frame)."""
     frames = batch.n_frames, -1
-    tensors = {name: t.unflatten(0, frames) for name, t in batch.tensors().items()}
-    return tensors, {**target, "forces": target["forces"].unflatten(0, frames)}
+    tensors = batch.tensors()
+    rows = {name: t.unflatten(0, frames) for name, t in tensors.items() if name != EDGES}
+    return tensors | rows, {**target, "forces": target["forces"].unflatten(0, frames)}
 
 
 def of_framewise(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Batch) -> Any:
@@ -32,7 +36,8 @@ def of_framewise(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: 
     like = without_tensors(batch)
 
     def function(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
-        values: dict[str, Any] = {name: t.flatten(0, 1) for name, t in tensors.items()}
+        rows = {name: t.flatten(0, 1) for name, t in tensors.items() if name != EDGES}
+        values: dict[str, Any] = tensors | rows
         whole = replace(like, **values, n_frames=tensors["numbers"].shape[0])
         return compute(flat, buffers, whole, {**target, "forces": target["forces"].flatten(0, 1)})
 
@@ -45,20 +50,24 @@ def without_tensors(batch: Batch) -> Batch:
     return replace(batch, **nothing)
 
 
-def n_open(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
-    """How many sizes, the first of each tensor, differ from batch to batch as `framewise` gives."""
-    of_tensors = {"numbers": 2, "positions": 2, "volume": 1}
-    of_target = {"energy": 1, "forces": 2, "stress": 1, "energy_unit": target["energy_unit"].dim()}
+def left_open(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
+    """Which sizes, the first of each tensor, differ from batch to batch as `framewise` gives them.
+
+    B are frames, n atoms of a frame, J slots of an atom, E edges.
+    """
+    of_tensors = {"numbers": "Bn", "positions": "Bn", "volume": "B", EDGES: "E"}
+    energy_unit = "B" * target["energy_unit"].dim()
+    of_target = {"energy": "B", "forces": "Bn", "stress": "B", "energy_unit": energy_unit}
     return (
-        0,
-        dict.fromkeys(buffers, 0),
-        {name: of_tensors.get(name, 3) for name in tensors},
-        {name: of_target.get(name, 0) for name in target},
+        "",
+        dict.fromkeys(buffers, ""),
+        {name: of_tensors.get(name, "BnJ") for name in tensors},
+        {name: of_target.get(name, "") for name in target},
     )
 
 
 def stand_ins(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> tuple[Any, ...]:
-    """Tensors as `framewise` gives them, of any number of frames, atoms and slots, for a trace."""
+    """Tensors as `framewise` gives them, of any such sizes, for a trace."""
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import (
         DimDynamic,
@@ -68,26 +77,26 @@ def stand_ins(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> t
     from torch.utils._pytree import tree_map
 
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    sizes = _unequal(*tensors["neighbours"].shape)
+    sizes = _unequal(*tensors["neighbours"].shape, tables=EDGES not in tensors)
 
-    def stand_in(tensor: Tensor, n_open: int) -> Tensor:
-        fixed = tensor.shape[n_open:]
+    def stand_in(tensor: Tensor, opened: str) -> Tensor:
+        fixed = tensor.shape[len(opened) :]
         # Equal sizes are one unknown: all the frames, all the atoms.
-        kinds = [DimDynamic.DUCK] * n_open + [DimDynamic.STATIC] * len(fixed)
-        example = tensor.new_zeros((*sizes[:n_open], *fixed))
+        kinds = [DimDynamic.DUCK] * len(opened) + [DimDynamic.STATIC] * len(fixed)
+        example = tensor.new_zeros((*(sizes[letter] for letter in opened), *fixed))
         return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(kinds))
 
     given = (flat, buffers, tensors, target)
-    whole: tuple[Any, ...] = tree_map(stand_in, given, n_open(*given))
+    whole: tuple[Any, ...] = tree_map(stand_in, given, left_open(*given))
     return whole
 
 
-def _unequal(frames: int, n: int, J: int) -> tuple[int, int, int]:
+def _unequal(frames: int, n: int, J: int, *, tables: bool) -> dict[str, int]:
     """Sizes like these, all different but for dense tables, where n = J, and none of them 1.
 
-    A size of 1 would be taken for a fixed one.
+    A size of 1 would be taken for a fixed one. What is computed by edges is so in all tables.
     """
-    if n == J:
+    if tables and n == J:
         n = J = max(n, 2)
     else:
         J = max(J, 2)
@@ -95,7 +104,7 @@ def _unequal(frames: int, n: int, J: int) -> tuple[int, int, int]:
     frames = max(frames, 2)
     while frames in (n, J):
         frames += 1
-    return frames, n, J
+    return {"B": frames, "n": n, "J": J, "E": frames * n * J}
 
 
 def check_open(stand_ins: tuple[Any, ...]) -> None:

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from deepset_bench import processor
 from deepset_bench.training import any_size
-from deepset_bench.training.any_size import check_open, n_open
+from deepset_bench.training.any_size import check_open, left_open
 from deepset_bench.training.fingerprint import fingerprint, layout
 from deepset_bench.training.kept import kept, load
 from deepset_bench.training.lowering import DETERMINISTIC, library
@@ -76,8 +76,8 @@ def compiled(
         compute_what_is_kept()
         fast = _by_torch(of_leaves(), leaves, stand_ins() if open_sizes else None)
     else:
-        left_open = tree_leaves(n_open(*given)) if open_sizes else [0] * len(leaves)
-        layouts = [layout(leaf, n) for leaf, n in zip(leaves, left_open, strict=True)]
+        opened = tree_leaves(left_open(*given)) if open_sizes else [""] * len(leaves)
+        layouts = [layout(leaf, len(sizes)) for leaf, sizes in zip(leaves, opened, strict=True)]
         try:
             key = fingerprint(
                 function, prepared is None, open_sizes, str(structure), layouts, _surroundings()

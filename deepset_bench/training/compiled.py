@@ -33,13 +33,24 @@ TESTED = ((2, 13), (2, 15))
 """The first torch whose private interfaces were tested here and the first whose were not; as in
 pyproject.toml. `make_fx`, `standalone_compile` and `torch.utils._pytree` may change with any."""
 
+LEAST = 2
+"""Edges of a batch that a graph of any number of them computes: it takes them for several."""
+
 Named = dict[str, Tensor]
 Gradients = Callable[[Tensor, Named, Batch, Target], tuple[Tensor, Tensor]]
 """(P,) parameters, buffers, a batch and its target -> (P,) gradient, `terms`."""
 
 
 def traceable(config: Config) -> str:
-    """Why a configuration cannot be one fixed graph; empty where it can."""
+    """Why a training step cannot be one graph; empty where it can."""
+    traits = config.network.traits
+    if "fused" in traits["forms"]:
+        return of_fixed_sizes(config)
+    return f"model={config.model.kind} picks edges by values" if traits["masks_edges"] else ""
+
+
+def of_fixed_sizes(config: Config) -> str:
+    """Why the graph of a step is not the same for all whole batches; empty where it is."""
     if config.form == "reference":
         return "form=reference is not traced"
     if "fused" not in config.network.traits["forms"]:
@@ -159,6 +170,7 @@ class CompiledGradients:
         labels: of the training frames. In one table, whole batches alone are compiled; in several,
             dense or compact ones of any size, if there is one in a batch on average.
         batch_size: frames of a whole batch.
+        edges: whether `compute` is by edges, of which any number is compiled.
         say: takes the line that explains a failure.
         on_eager: called where compiling fails, before any more is computed.
     """
@@ -170,16 +182,21 @@ class CompiledGradients:
         batch_size: int,
         say: Callable[[str], None],
         on_eager: Callable[[], None] = lambda: None,
+        *,
+        edges: bool = False,
     ) -> None:
-        self.compute, self.batch_size = compute, batch_size
+        self.compute, self.batch_size, self.edges = compute, batch_size, edges
         self.say, self.on_eager = say, on_eager
-        self.any_size = len(labels.counts) > 1
+        self.any_size = edges or len(labels.counts) > 1
+        self.fast: dict[bool, Graph] = {}
+        if edges:
+            self.often = {False, True}
+            return
         n_batches = math.ceil(len(labels) / batch_size)
         frames = Counter[bool]()
         for shape, count in labels.counts.items():
             frames[shape.dense] += count
         self.often = {dense for dense, count in frames.items() if count >= n_batches}
-        self.fast: dict[bool, Graph] = {}
         rare = [shape.rows for shape in labels.counts if shape.dense not in self.often]
         if self.any_size and rare:
             say(f"not compiled: the few frames of about {rare[0]} atoms or more")
@@ -188,8 +205,9 @@ class CompiledGradients:
         self, flat: Tensor, buffers: Named, batch: Batch, target: Target
     ) -> tuple[Tensor, Tensor]:
         """See `gradients`."""
-        whole = self.any_size or batch.n_frames == self.batch_size
-        if not whole or batch.dense not in self.often:
+        if self.edges:
+            batch = replace(batch.with_edges(), dense=False)
+        if not self._is_compiled(batch):
             return self.compute(flat, buffers, batch, target)
         with torch.no_grad():  # every derivative is part of the graph
             if batch.dense not in self.fast:
@@ -202,6 +220,12 @@ class CompiledGradients:
                     return self.compute(flat, buffers, batch, target)
             given = framewise(batch, target) if self.any_size else (batch.tensors(), target)
             return cast("tuple[Tensor, Tensor]", self.fast[batch.dense](flat, buffers, *given))
+
+    def _is_compiled(self, batch: Batch) -> bool:
+        if batch.edges is not None and len(batch.edges) < LEAST:
+            return False
+        whole = self.any_size or batch.n_frames == self.batch_size
+        return whole and batch.dense in self.often
 
     def _compiled(self, flat: Tensor, buffers: Named, batch: Batch, target: Target) -> Graph:
         if not self.any_size:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from deepset_bench.files import PACKAGE
 from deepset_bench.surroundings import versions
@@ -112,7 +113,11 @@ class _Walk:
     def _module(self, module: nn.Module) -> str:
         given = {**module._parameters, **module._buffers}
         shapes = {name: None if t is None else layout(t) for name, t in given.items()}
-        rest = {k: v for k, v in vars(module).items() if k not in ("_parameters", "_buffers")}
+        said = {"_parameters", "_buffers"}
+        if isinstance(module, GraphModule):  # its graph, where every node knows its neighbours
+            said.add("_graph")
+            shapes["code"] = module.code
+        rest = {k: v for k, v in vars(module).items() if k not in said}
         return f"{self._name(type(module))}({self.describe(shapes)}, {self.describe(rest)})"
 
     def _all(self, values: Iterable[Any]) -> str:

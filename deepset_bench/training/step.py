@@ -102,8 +102,14 @@ class SingleOptimisation:
         clip = None if self.in_parts else self.clip
         self.gradients = gradients(setup.potential, setup.loss, clip)
         if compile_steps:
-            size = config.trainer.batch_size
-            self.gradients = CompiledGradients(self.gradients, labels, size, say, on_eager)
+            self.gradients = CompiledGradients(
+                self.gradients,
+                labels,
+                config.trainer.batch_size,
+                say,
+                on_eager,
+                edges=setup.potential.form == "reference",
+            )
 
     @flushed()
     def train(self, frames: Sequence[Tensor], rates: Sequence[float]) -> Tensor:

@@ -26,7 +26,7 @@ from deepset_bench.scoring.table import metrics
 from deepset_bench.stamps import REGISTERED, STARTED, Stamp
 from deepset_bench.surroundings import failure, versions
 from deepset_bench.training import checkpoint, computing
-from deepset_bench.training.compiled import is_compiled, traceable, untested
+from deepset_bench.training.compiled import is_compiled, of_fixed_sizes, untested
 from deepset_bench.training.loop import Epoch, Member, epochs_behind, fit
 from deepset_bench.training.measuring import measured
 from deepset_bench.training.more_epochs import begin_where_shorter_ended
@@ -222,7 +222,7 @@ def _groups(members: list[Member]) -> list[list[Member]]:
     if len(members) < 2:
         return [members] if members else []
     config = members[0].config
-    obstacle = traceable(config) or untested()
+    obstacle = of_fixed_sizes(config) or untested()
     if config.every_second:
         obstacle = "the halved edge list depends on everything in a batch"
     parts = [member.setup.parts[name] for member in members for name in ("train", "val")]

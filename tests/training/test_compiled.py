@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from deepset_bench.training.compiled import (
     flatten,
     gradients,
     named,
+    of_fixed_sizes,
     of_tensors,
     traceable,
     wants_compiling,
@@ -24,7 +26,7 @@ from deepset_bench.training.compiled import (
 from deepset_bench.training.lowering import keep_apart
 from deepset_bench.training.step import with_targets
 
-from .tiny import DEEPSET_X, DEEPSET_X_3, prepared
+from .tiny import DEEPSET_X, DEEPSET_X_3, SCHNET, prepared
 
 VARIANTS = {
     "baseline": [],
@@ -114,6 +116,24 @@ def test_compiled():
     case.assert_same(fast(*given), case.eager(*given))
 
 
+def test_compiled_for_any_number_of_edges():
+    """Of one graph; two atoms that are no neighbours have none, and are computed as they are."""
+    case = Case(*SCHNET)
+    labels = case.setup.parts["train"]
+    fast = CompiledGradients(case.eager, labels, 6, pytest.fail, edges=True)
+    edges = set()
+    for frames in (torch.arange(6), torch.arange(8, 14), torch.arange(3)):
+        given = case.given(frames)
+        edges.add(len(given[2].with_edges().edges))
+        case.assert_same(fast(*given), case.eager(*given))
+    assert len(edges) == 2
+    assert len(fast.fast) == 1
+    flat, buffers, batch, wanted = case.given(torch.arange(2))
+    apart = replace(batch, pair=torch.zeros_like(batch.pair))
+    fast.fast = {False: lambda *_: pytest.fail("a graph of several edges was given none")}
+    case.assert_same(*(f(flat, buffers, apart, wanted) for f in (fast, case.eager)))
+
+
 def test_what_a_model_keeps_is_not_computed_from_stand_ins(monkeypatch):
     """DeepSet X keeps the points of its quadrature from its first step on, a trace here."""
     monkeypatch.setattr("deepset_bench.training.kept.folder", lambda: None)
@@ -148,8 +168,11 @@ def test_when_it_compiles():
     assert not wants_compiling(experiment(["compile=false"]).config)
     assert wants_compiling(experiment(["gnn=gat"]).config)
     assert wants_compiling(experiment(["model=deepset_x"]).config)
-    assert not wants_compiling(experiment(["model=schnet"]).config)
-    assert "number of edges" in traceable(experiment(["model=visnet"]).config)
+    assert wants_compiling(experiment(["model=schnet"]).config)
+    assert "number of edges" in of_fixed_sizes(experiment(["model=schnet"]).config)
+    assert not wants_compiling(experiment(["model=visnet"]).config)
+    assert "picks edges" in traceable(experiment(["model=visnet"]).config)
+    assert "reference" in traceable(experiment(["form=reference"]).config)
 
 
 def test_what_was_compiled_for_other_vectors_is_not_taken(monkeypatch, tmp_path):

@@ -7,10 +7,13 @@ import pytest
 from ase import Atoms
 
 from deepset_bench.calculator import DeepSetCalculator
+from deepset_bench.config import experiment
 from deepset_bench.evaluation.check import check_run
 from deepset_bench.evaluation.ensemble import Ensemble
+from deepset_bench.training.compiled import traceable
 from tests import toy
 from tests.model.test_foreign_peers import KINDS, TORCHMD, installed
+from tests.training.test_sizes import check_one_graph_of_edges
 from tests.training.test_train import Killed, stop_at
 from tests.training.tiny import FOREIGN, assert_same_run, metrics, run
 
@@ -44,3 +47,11 @@ def test_it_is_trained_goes_on_and_is_asked(kind, tmp_path):
         assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-4)
         start, end = frames.offsets[m : m + 2]
         np.testing.assert_allclose(atoms.get_forces(), expected.forces[start:end], atol=1e-3)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tmd_et"])
+def test_a_step_is_one_graph_for_any_number_of_edges(kind):
+    """So that it can be compiled; tmd_et says that it picks edges by their values."""
+    assert not traceable(experiment(FOREIGN[kind]).config)
+    check_one_graph_of_edges(*FOREIGN[kind])

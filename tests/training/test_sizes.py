@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.evaluation.ensemble import Ensemble
-from deepset_bench.model.batches import Shape, Tables
+from deepset_bench.model.batches import Batch, Shape, Tables
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.molecules.frames import Frames
@@ -158,20 +161,17 @@ def test_one_table_and_several_say_the_same(edges):
         assert_close(torch.tensor(found), torch.tensor(expected), ROUNDING)
 
 
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(("variant", "dense"), [("baseline", True), ("deepset_x", False)])
-def test_one_graph_for_any_size(variant, dense):
-    """Traced on one part, called with others: one frame, and another number of atoms.
+def check_one_graph(case: Case, wanted: Callable[[Batch], Batch | None]) -> None:
+    """Traced on one part, it is called with others: one frame, and another number of atoms.
 
-    A variant that could not be traced so would be computed as it is: see below.
+    `wanted` gives a part as it is computed, or None where it is not.
     """
-    case = Case(*VARIANTS[variant])
     sizes = [3, 6, 27, 60]
     given = [
         (batch, target)
         for frames in [*BATCHES, *(torch.arange(29)[case.frames.n_atoms == n] for n in sizes)]
-        for batch, target in with_targets(case.labels, case.loss, frames)
-        if batch.dense == dense
+        for part, target in with_targets(case.labels, case.loss, frames)
+        if (batch := wanted(part)) is not None
     ]
     assert len({batch.pair.shape[1] for batch, _ in given}) > 1
     assert 1 in {batch.n_frames for batch, _ in given}
@@ -180,11 +180,43 @@ def test_one_graph_for_any_size(variant, dense):
     openly = stand_ins(*first)
     graph = trace(of_framewise(case.compute, given[0][0]), *openly, mode="fake")
     check_open(openly)
-    for both, wanted in zip(given, expected, strict=True):
+    for both, found_eagerly in zip(given, expected, strict=True):
         with torch.no_grad():
             found = graph(case.flat, case.buffers, *framewise(*both))
-        for one, other in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
+        for one, other in zip(tree_leaves(found), tree_leaves(found_eagerly), strict=True):
             assert_close(one, other, ROUNDING)
+
+
+def check_one_graph_of_edges(*overrides: str) -> None:
+    """The same of a network that is computed edge by edge."""
+    check_one_graph(Case(*overrides), lambda part: replace(part.with_edges(), dense=False))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(("variant", "dense"), [("baseline", True), ("deepset_x", False)])
+def test_one_graph_for_any_size(variant, dense):
+    """A variant that could not be traced so would be computed as it is: see below."""
+    check_one_graph(Case(*VARIANTS[variant]), lambda part: part if part.dense == dense else None)
+
+
+@pytest.mark.usefixtures("float64")
+def test_one_graph_for_any_number_of_edges():
+    check_one_graph_of_edges(*SCHNET)
+
+
+@pytest.mark.usefixtures("float64")
+def test_edges_that_are_known_change_no_bit():
+    """Nor do values that go from slots to edges and back."""
+    case = Case(*SCHNET)
+    for batch, target in with_targets(case.labels, case.loss, BATCHES[0]):
+        known = batch.with_edges()
+        assert known.with_edges() is known
+        i, slot = batch.pair.nonzero(as_tuple=True)
+        assert torch.equal(batch.edge_index(), torch.stack([batch.neighbours[i, slot], i]))
+        assert torch.equal(batch.of_slots(batch.of_edges(batch.directions)), batch.directions)
+        of_both = (case.compute(case.flat, case.buffers, one, target) for one in (batch, known))
+        for one, other in zip(*of_both, strict=True):
+            assert torch.equal(one, other)
 
 
 def simple(flat, buffers, batch, target):

@@ -53,7 +53,7 @@ class SchNet(nn.Module):
         return energies.squeeze(-1)
 
 
-@model("visnet", divisible_by=8)  # its heads
+@model("visnet", divisible_by=8, masks_edges=True)  # its heads
 class ViSNet(nn.Module):
     """Equivariant attention over vectors, l = 1 (Wang et al. 2024, Nat. Commun. 15, 313).
 

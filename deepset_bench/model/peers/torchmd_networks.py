@@ -30,6 +30,16 @@ for _name in ("compose_tensor", "decompose_tensor", "tensor_matmul_o3", "tensor_
     setattr(_tensornet, _name, getattr(_tensornet, f"_{_name}"))
 
 
+def _of_both(embedding: Any, z: Tensor, edge_index: Tensor) -> Tensor:
+    """TensorNet's features of the elements of a pair, by no view that depends on how many pairs."""
+    Z = embedding.emb(z)
+    found: Tensor = embedding.emb2(torch.cat([Z.index_select(0, i) for i in edge_index], dim=-1))
+    return found
+
+
+_tensornet.TensorEmbedding._get_atomic_number_message = _of_both
+
+
 def _settings(width: int, layers: int, basis_size: int, cutoff: float) -> dict[str, Any]:
     """What both representations are made with."""
     return {
@@ -49,7 +59,7 @@ def _give_pairs(representation: Any, name: str) -> None:
     representation.distance_expansion.register_forward_hook(cut_tails)
 
 
-@model("tmd_et", divisible_by=8, packages=("torchmd-net",))  # its heads
+@model("tmd_et", divisible_by=8, packages=("torchmd-net",), masks_edges=True)  # its heads
 class EquivariantTransformer(nn.Module):
     """Attention over scalars and vectors (Thölke and De Fabritiis 2022, arXiv 2202.02541).
 
