@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from deepset_bench.config import Experiment
 from deepset_bench.console import Console
 from deepset_bench.errors import UserError
-from deepset_bench.processor import model_name
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.collect import Where, under
+from deepset_bench.study.paces import paces_of
 from deepset_bench.study.planning import Outlook, Scatter, fraction, outlooks
 from deepset_bench.study.power import MOST, POWER, by_looks, fewest, finds, finds_equal
 from deepset_bench.study.sections import DASH
 from deepset_bench.study.tables_command import asked_for, conditions_shown, swept
-from deepset_bench.study.times import Timing, identity_of, timings
 from deepset_bench.study.verdict import ALPHA
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import estimate
 from deepset_bench.sweep import overview as display
-from deepset_bench.sweep.machine import device
-from deepset_bench.sweep.plan import Run, plan
+from deepset_bench.sweep.plan import plan
 from deepset_bench.sweep.registered import rule_of
 from deepset_bench.sweep.studies import Study
 from deepset_bench.sweep.sweep_command import share
@@ -62,7 +56,7 @@ def show(
             words = [*one.comparison.file, *where.overrides, *where.dir]
             words += [] if one.comparison.condition else under(one.condition)
             runs = plan(words, looks[-1]).runs
-            chosen, paces = make(runs), _paces(runs, where)
+            chosen, paces = make(runs), paces_of(runs, where)
             takes = {
                 n: estimate.seconds(
                     [r for r in runs if r.experiment.config.seed < n], chosen, paces
@@ -85,32 +79,6 @@ def show(
         "worst). by looks: bench sweep --until decided, at this look, among all rows and metrics "
         "of the table."
     )
-
-
-def _paces(runs: Sequence[Run], where: Where) -> Mapping[Path, estimate.Paces]:
-    """Of runs that are done, and of variants without any, by the steps that `bench time` measured.
-
-    On this kind of processor; without what a run does beside its steps.
-    """
-    found = {home: dict(each) for home, each in estimate.measured(runs).items()}
-    timed = [one for one in timings(where.runs)[0] if one.processor == model_name()]
-    for run in {run.folder.path.parent: run for run in runs}.values():
-        config, home = run.experiment.config, run.folder.path.parent
-        on, paces = device(config.device), found[home.parents[1]]
-        if (home, on) not in paces and (pace := _of_steps(run.experiment, on, timed)):
-            paces[home, on] = [pace]
-    return found
-
-
-def _of_steps(wanted: Experiment, on: str, timed: Sequence[Timing]) -> float | None:
-    """Seconds a training frame, as it was measured last; None where it was not."""
-    with suppress(UserError):  # its frames are not here
-        step = identity_of(wanted) if timed else ""
-        for timing in timed:
-            if (timing.device == "cpu") == (on == "cpu") and (found := timing.find(step)):
-                frames = wanted.config.trainer.epochs * wanted.config.data.train_size
-                return statistics.median(found.ms) / 1000 * found.steps_a_run / frames
-    return None
 
 
 def _detectable(one: Outlook, looks: Looks, takes: dict[int, float | None], jobs: int) -> Table:

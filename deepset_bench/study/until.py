@@ -21,6 +21,7 @@ from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.collect import Where
 from deepset_bench.study.open_questions import Question, left_open, questions
+from deepset_bench.study.paces import paces_of
 from deepset_bench.study.tables_command import conditions_shown, swept
 from deepset_bench.surroundings import say, visible
 from deepset_bench.sweep import estimate, registered
@@ -92,7 +93,7 @@ def sweep_until_decided(
             continue
         _show(console, found)
         chosen = make(wanted)
-        takes = estimate.seconds(wanted, chosen)
+        takes = estimate.seconds(wanted, chosen, paces_of(wanted, asked.where))
         console.print(
             f"next: look at {n} seeds, {len(wanted)} runs, {chosen.jobs} at once; "
             f"time: {display.about(takes)}"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from deepset_bench import stamps
+from deepset_bench.processor import model_name
 from deepset_bench.stamps import REGISTERED, STARTED
 from deepset_bench.study.answer import answers
 from deepset_bench.study.collect import Where
@@ -21,7 +22,7 @@ from deepset_bench.study.verdict import LESS, UNDECIDED
 from deepset_bench.sweep import studies
 from deepset_bench.sweep.executors.executor import End
 from deepset_bench.sweep.plan import Run
-from tests.study.folders import fill
+from tests.study.folders import fill, write_times
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES
 
@@ -199,7 +200,7 @@ def test_a_dry_run_says_what_is_next_and_writes_nothing(bench, study, executor):
 def test_a_look_that_does_not_fit_the_budget_does_not_begin(bench, study, executor, monkeypatch):
     """A run is said to take an hour."""
     hours = "deepset_bench.study.until.estimate.seconds"
-    monkeypatch.setattr(hours, lambda runs, _: 3600.0 * len(runs))
+    monkeypatch.setattr(hours, lambda runs, *_: 3600.0 * len(runs))
     out = bench("sweep", "--until", "decided", "--budget", "11h")
     assert not executor.begun
     assert "12 runs, 2 at once; time: about 12.0 h" in out
@@ -208,6 +209,17 @@ def test_a_look_that_does_not_fit_the_budget_does_not_begin(bench, study, execut
     assert len(executor.begun) == 12
     bench("sweep", "--until", "decided", "--budget", "5 h")  # four runs, then six
     assert len(executor.begun) == 16
+
+
+def test_steps_that_were_timed_say_whether_a_look_fits(bench, study, executor):
+    """Twelve runs of 3,000 steps of 2 ms, each row's in a stack, two at once; none is done."""
+    ms = {label: [2.0] * 8 for label in ("narrow", "worse", "same", "restless")}
+    _, widths = studies.find("widths")
+    write_times(Path(os.environ["BENCH_RUNS"]), widths, "", ms, processor=model_name())
+    out = bench("sweep", "--until", "decided", "--budget", "11s")
+    assert "12 runs, 2 at once; time: about 12 s" in out
+    assert "stopped: " in out
+    assert not executor.begun
 
 
 @pytest.mark.parametrize(
