@@ -83,7 +83,10 @@ def stand_ins(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> t
         fixed = tensor.shape[len(opened) :]
         # Equal sizes are one unknown: all the frames, all the atoms.
         kinds = [DimDynamic.DUCK] * len(opened) + [DimDynamic.STATIC] * len(fixed)
-        example = tensor.new_zeros((*(sizes[letter] for letter in opened), *fixed))
+        if opened:
+            example = tensor.new_zeros((*(sizes[letter] for letter in opened), *fixed))
+        else:  # as it lies in memory: a table of coefficients may be turned
+            example = tensor.new_empty_strided(tensor.shape, tensor.stride())
         return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(kinds))
 
     given = (flat, buffers, tensors, target)

@@ -18,7 +18,13 @@ from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.labelled import LabelledTables
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.scoring.metrics import differences, predict
-from deepset_bench.training.any_size import check_open, framewise, of_framewise, stand_ins
+from deepset_bench.training.any_size import (
+    check_open,
+    framewise,
+    left_open,
+    of_framewise,
+    stand_ins,
+)
 from deepset_bench.training.compilation import trace
 from deepset_bench.training.compiled import (
     CompiledGradients,
@@ -178,6 +184,9 @@ def check_one_graph(case: Case, wanted: Callable[[Batch], Batch | None]) -> None
     expected = [case.compute(case.flat, case.buffers, *both) for both in given]
     first = case.flat, case.buffers, *framewise(*given[0])
     openly = stand_ins(*first)
+    opened = tree_leaves(left_open(*first))
+    for stand_in, real, sizes in zip(*map(tree_leaves, (openly, first)), opened, strict=True):
+        assert sizes or stand_in.stride() == real.stride()  # the compiler counts on them
     graph = trace(of_framewise(case.compute, given[0][0]), *openly, mode="fake")
     check_open(openly)
     for both, found_eagerly in zip(given, expected, strict=True):
@@ -202,6 +211,15 @@ def test_one_graph_for_any_size(variant, dense):
 @pytest.mark.usefixtures("float64")
 def test_one_graph_for_any_number_of_edges():
     check_one_graph_of_edges(*SCHNET)
+
+
+def test_what_is_of_a_fixed_size_lies_in_memory_as_it_does():
+    """The compiler counts on it: tables of coefficients may be turned."""
+    case = Case()
+    ((batch, target),) = with_targets(case.labels, case.loss, torch.tensor([0]))
+    turned = {"coefficients": torch.zeros(2, 3).mT}
+    _, buffers, *_ = stand_ins(case.flat, turned, *framewise(batch, target))
+    assert buffers["coefficients"].stride() == (1, 3)
 
 
 @pytest.mark.usefixtures("float64")
