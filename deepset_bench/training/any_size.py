@@ -33,7 +33,7 @@ def framewise(batch: Batch, target: Target) -> tuple[Named, Target]:
 def of_framewise(compute: Callable[[Tensor, Named, Batch, Target], Any], batch: Batch) -> Any:
     """`compute` of batches as dense as this one, given as `framewise` has them."""
 
-    like = without_tensors(batch)
+    like = replace(without_tensors(batch), n_frames=0)  # what was compiled is found by any other
 
     def function(flat: Tensor, buffers: Named, tensors: Named, target: Target) -> Any:
         rows = {name: t.flatten(0, 1) for name, t in tensors.items() if name != EDGES}

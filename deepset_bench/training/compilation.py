@@ -39,6 +39,7 @@ def compiled(
     *given: Any,
     prepared: Callable[[], Graph] | None = None,
     open_sizes: bool = False,
+    on_make: Callable[[], None] = lambda: None,
 ) -> Graph:
     """A function, traced, compiled and run once, which is where a failure would show.
 
@@ -50,6 +51,7 @@ def compiled(
         given: what to run it with.
         prepared: makes what is traced in place of `function`, where that is work of its own.
         open_sizes: whether it is for any number of frames and atoms, `given` as `framewise` has it.
+        on_make: called before the work, where nothing was kept.
     """
     leaves, structure = tree_flatten(given)
 
@@ -67,12 +69,14 @@ def compiled(
                 function(*given)
 
     def make() -> tuple[Path, list[Tensor]]:
+        on_make()
         compute_what_is_kept()
         wide = stand_ins()
         check = partial(check_open, wide) if open_sizes else lambda: None
         return library(of_leaves(), tree_leaves(wide), check)
 
     if given[0].device.type != "cpu":
+        on_make()
         compute_what_is_kept()
         fast = _by_torch(of_leaves(), leaves, stand_ins() if open_sizes else None)
     else:

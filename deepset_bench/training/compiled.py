@@ -232,4 +232,9 @@ class CompiledGradients:
             whole = of_tensors(self.compute, batch)
             return compiled(whole, flat, buffers, batch.tensors(), target)
         given = flat, buffers, *framewise(batch, target)
-        return compiled(of_framewise(self.compute, batch), *given, open_sizes=True)
+        on_make = self._say_what_takes_long if self.edges else lambda: None
+        whole = of_framewise(self.compute, batch)
+        return compiled(whole, *given, open_sizes=True, on_make=on_make)
+
+    def _say_what_takes_long(self) -> None:
+        self.say("compiling the training step; that may take minutes, and later runs find it")

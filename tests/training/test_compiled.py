@@ -120,7 +120,8 @@ def test_compiled_for_any_number_of_edges():
     """Of one graph; two atoms that are no neighbours have none, and are computed as they are."""
     case = Case(*SCHNET)
     labels = case.setup.parts["train"]
-    fast = CompiledGradients(case.eager, labels, 6, pytest.fail, edges=True)
+    said: list[str] = []
+    fast = CompiledGradients(case.eager, labels, 6, said.append, edges=True)
     edges = set()
     for frames in (torch.arange(6), torch.arange(8, 14), torch.arange(3)):
         given = case.given(frames)
@@ -128,6 +129,10 @@ def test_compiled_for_any_number_of_edges():
         case.assert_same(fast(*given), case.eager(*given))
     assert len(edges) == 2
     assert len(fast.fast) == 1
+    assert len(said) == 1
+    assert said[0].startswith("compiling the training step")
+    again = CompiledGradients(case.eager, labels, 6, pytest.fail, edges=True)
+    case.assert_same(again(*given), fast(*given))
     flat, buffers, batch, wanted = case.given(torch.arange(2))
     apart = replace(batch, pair=torch.zeros_like(batch.pair))
     fast.fast = {False: lambda *_: pytest.fail("a graph of several edges was given none")}
