@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Iterable, Mapping
-from types import ModuleType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -57,18 +55,3 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"valid: {', '.join(options)}"
-
-
-def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency.
-
-    Raises:
-        NotInstalled: names the extra that installs it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        problem = f"{(error.name or module).partition('.')[0]} is not installed"
-    except ImportError as error:
-        problem = f"{module} cannot be imported ({str(error).splitlines()[0]})"
-    raise NotInstalled(f"{problem}; it comes with: pip install 'deepset-bench[{extra}]'")

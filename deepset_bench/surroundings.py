@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import errno
 import getpass
+import importlib
 import io
 import logging
 import mmap
@@ -22,9 +23,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from deepset_bench import __version__
-from deepset_bench.errors import UserError, one_line
+from deepset_bench.errors import NotInstalled, UserError, one_line
 
 _PACKAGES = ("torch", "torch-geometric", "numpy", "ase")
 """What numbers are computed with."""
@@ -176,6 +178,24 @@ def failure(error: BaseException) -> str | None:
     if "can't start new thread" in said:
         return _line("", said, _PROCESSES)
     return None
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency.
+
+    Raises:
+        NotInstalled: names the extra that installs it.
+        ImportError: it is there, and the machine had no memory or no files left for it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        problem = f"{(error.name or module).partition('.')[0]} is not installed"
+    except ImportError as error:
+        if failure(error) is not None:
+            raise
+        problem = f"{module} cannot be imported ({str(error).splitlines()[0]})"
+    raise NotInstalled(f"{problem}; it comes with: pip install 'deepset-bench[{extra}]'")
 
 
 def said_within(error: BaseException, place: str | None) -> OSError | None:

@@ -11,11 +11,12 @@ from ase.data import chemical_symbols
 from deepset_bench.checks.finding import VERDICTS, Finding
 from deepset_bench.checks.kinds import Kind, formula_of, kinds, skeleton
 from deepset_bench.checks.subject import Subject
-from deepset_bench.errors import NotInstalled, UserError, require
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.molecules.alike import LARGEST
 from deepset_bench.molecules.geometry import HETERO
 from deepset_bench.molecules.names import named
 from deepset_bench.molecules.smiles import Formula, read_smiles
+from deepset_bench.surroundings import require
 
 _BETWEEN = 1.7  # angstrom from both atoms that a proton is between
 _MOST, _ALL = 20, 1000  # molecules looked at where nothing is said of them, and where it is

@@ -9,7 +9,7 @@ from typing import Any
 from deepset_bench.console import Console
 from deepset_bench.deployment import exported, program
 from deepset_bench.deployment.function import Deployed
-from deepset_bench.errors import UserError, chosen, one_line, require
+from deepset_bench.errors import UserError, chosen, one_line
 from deepset_bench.evaluation.deployed_runs import deployed
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.export.card import NAME, card, title
@@ -24,7 +24,7 @@ from deepset_bench.export.self_test import (
 from deepset_bench.files import check_writable, expanded, sync, unfinished_folder, write_text
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import named_run
-from deepset_bench.surroundings import failure, said_within
+from deepset_bench.surroundings import failure, require, said_within
 
 METATOMIC = ".pt"
 """How files of metatomic end."""

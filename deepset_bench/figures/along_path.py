@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from deepset_bench.data import catalogue
-from deepset_bench.errors import NotInstalled, UserError, require
+from deepset_bench.errors import NotInstalled, UserError
 from deepset_bench.evaluation import paths
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.scans import GFN1, followed, gfn1_along
@@ -19,6 +19,7 @@ from deepset_bench.figures.predictions import best, chosen, of_one
 from deepset_bench.figures.style import QUIET, WIDE, colours
 from deepset_bench.figures.words import and_, label
 from deepset_bench.molecules.internal import named
+from deepset_bench.surroundings import require
 from deepset_bench.units import UNITS
 
 _POINTS = 181

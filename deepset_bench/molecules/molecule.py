@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from ase.data import covalent_radii
 
-from deepset_bench.errors import UserError, require
+from deepset_bench.errors import UserError
 from deepset_bench.molecules.bias import Torsion
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.molecules.geometry import BROKEN, CLOSER, NEW_CONTACT
+from deepset_bench.surroundings import require
 
 IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a line is ill-defined
 

@@ -12,8 +12,9 @@ import numpy as np
 from ase.units import Bohr, Hartree, kB
 from numpy.typing import ArrayLike
 
-from deepset_bench.errors import UserError, nearest, require
+from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.surroundings import require
 
 METHODS = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -20,7 +20,7 @@ from ase.symbols import Symbols
 from numpy.typing import NDArray
 
 from deepset_bench import bounds
-from deepset_bench.errors import UserError, nearest, require
+from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import IntArray
 from deepset_bench.molecules.mapped import room
 from deepset_bench.readers.arrays import elements_array
@@ -32,6 +32,7 @@ from deepset_bench.readers.own_units import as_text, file_units, stated_units
 from deepset_bench.readers.sources import Source, check_range, frame_range
 from deepset_bench.readers.states import STATE_KEYS
 from deepset_bench.readers.xyz import printable, reason, shown
+from deepset_bench.surroundings import require
 from deepset_bench.units import unit_name
 from deepset_bench.variants import reader
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench import bounds, file_version
-from deepset_bench.errors import UserError, one_line, require
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.files import atomic_write
-from deepset_bench.surroundings import of_file
+from deepset_bench.surroundings import of_file, require
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 _VERSION_COLUMN = "table_version"

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from deepset_bench.config import Experiment
-from deepset_bench.errors import UserError, one_line, require
+from deepset_bench.errors import UserError, one_line
 from deepset_bench.runs import RunFolder
 from deepset_bench.schema import flat
+from deepset_bench.surroundings import require
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.ml_flow import MLflow
 from deepset_bench.training.weights_and_biases import WeightsAndBiases, wandb_mode

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from deepset_bench.config import Experiment
-from deepset_bench.errors import require
 from deepset_bench.files import write_text
 from deepset_bench.runs import ML_FLOW, STORE, RunFolder, runs_root
 from deepset_bench.schema import flat
+from deepset_bench.surroundings import require
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.weights_and_biases import PROJECT, group, run_name, run_tags
 

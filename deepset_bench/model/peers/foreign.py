@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from deepset_bench.definition import PEERS
-from deepset_bench.errors import require
+from deepset_bench.surroundings import require
 
 N = TypeVar("N", bound=nn.Module)
 
