@@ -41,7 +41,7 @@ EAGER = {
 } | FOREIGN
 COMPILED = {
     f"compiled, {name}": (*EAGER[name], "compile=true")
-    for name in ("baseline", "report", "dropout", "DeepSet X", "stacked")
+    for name in ("baseline", "report", "dropout", "DeepSet X", "stacked", "SchNet")
 }
 NEEDS = dict.fromkeys(FOREIGN, ("torchmdnet", "graph_pes", "e3nn"))
 """Name -> packages that only an extra installs."""
