@@ -20,7 +20,7 @@ from ase.vibrations import Vibrations
 
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
-from deepset_bench.errors import require
+from deepset_bench.surroundings import require
 from deepset_bench.evaluation.paths import starting_molecule
 from deepset_bench.molecules.molecule import Molecule
 
