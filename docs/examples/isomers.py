@@ -20,9 +20,9 @@ from ase.optimize import BFGS
 
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
-from deepset_bench.surroundings import require
 from deepset_bench.evaluation.paths import starting_molecule, torsion_path
 from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.surroundings import require
 
 
 def relaxed(molecule: Molecule, calculator: Calculator, degrees: float, hold: bool) -> Atoms:

@@ -20,9 +20,9 @@ from ase.vibrations import Vibrations
 
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
-from deepset_bench.surroundings import require
 from deepset_bench.evaluation.paths import starting_molecule
 from deepset_bench.molecules.molecule import Molecule
+from deepset_bench.surroundings import require
 
 
 def frequencies(molecule: Molecule, calculator: Calculator) -> np.ndarray:
