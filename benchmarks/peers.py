@@ -32,37 +32,38 @@ NETWORKS = {
 }
 """Names and options of `model`; docs/model.md says whose sizes they are."""
 WAYS = {"eager, ms": "false", "compiled, ms": "true"}
-SEPARATOR = "; "
 
 
 def measure(threads: int, repeats: int) -> list[Table]:
     """Time per step, eager and compiled, beside our reference form, at 20 frames."""
     begin(threads)
-    contenders = OURS | {
-        f"{name}{SEPARATOR}{way}": Contender(name, (f"model={option}", f"compile={chosen}"))
+    each = {name: [ours] for name, ours in OURS.items()} | {
+        name: [
+            Contender(f"{name}; {way}", (f"model={option}", f"compile={chosen}"))
+            for way, chosen in WAYS.items()
+        ]
         for name, option in NETWORKS.items()
-        for way, chosen in WAYS.items()
     }
     parameters, steps = {}, {}
-    for name, contender in contenders.items():
-        config = experiment([*SMALL, *contender.overrides]).config
-        label = name.partition(SEPARATOR)[0]
+    for name, contenders in each.items():
+        config = experiment([*SMALL, *contenders[0].overrides]).config
         try:
-            parameters[label] = sum(p.numel() for p in build_model(config).parameters())
+            parameters[name] = sum(p.numel() for p in build_model(config).parameters())
         except NotInstalled as error:
             say(f"{name}: {error}")
             continue
-        step = step_of(contender, [])
-        if step is not None:
-            steps[name] = step
+        for contender in contenders:
+            step = step_of(contender, [])
+            if step is not None:
+                steps[contender.name] = step
     seconds = interleaved(steps, repeats).seconds
-    ours = seconds["ours, reference"]
+    reference = seconds[CONTENDERS[0].name]
     rows = []
-    for label, count in parameters.items():
-        names = [label] if label in OURS else [f"{label}{SEPARATOR}{way}" for way in WAYS]
-        times = [seconds[name] for name in names if name in seconds]
+    for name, count in parameters.items():
+        times = [seconds[one.name] for one in each[name] if one.name in seconds]
         shown = [milliseconds(time) for time in times] + ["—"] * (len(WAYS) - len(times))
-        rows.append([label, f"{count:,}", *shown, f"{max(ratio(ours, t) for t in times):.2f}"])
+        fastest = max(ratio(reference, time) for time in times)
+        rows.append([name, f"{count:,}", *shown, f"{fastest:.2f}"])
     return [
         Table(
             f"Peers, {of_threads(threads)}.",

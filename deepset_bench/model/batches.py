@@ -100,8 +100,8 @@ class Batch:
 
     def edge_index(self) -> Tensor:
         """(2, E) rows [j, i] of the pairs, PyG's [source, target], sorted by i, then j."""
-        i = torch.arange(self.pair.shape[0], device=self.pair.device)[:, None]
-        return torch.stack([self.of_edges(t) for t in (self.neighbours, i.expand_as(self.pair))])
+        slots = self.slots_of_edges()
+        return torch.stack([self.neighbours.flatten()[slots], slots // self.pair.shape[1]])
 
     def padded_edge_index(self) -> Tensor:
         """(2, N J) rows [j, i] of all slots; padding is an edge from atom N, which is none, to N.

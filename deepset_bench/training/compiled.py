@@ -190,7 +190,7 @@ class CompiledGradients:
         self.any_size = edges or len(labels.counts) > 1
         self.fast: dict[bool, Graph] = {}
         if edges:
-            self.often = {False, True}
+            self.often = {False}
             return
         n_batches = math.ceil(len(labels) / batch_size)
         frames = Counter[bool]()

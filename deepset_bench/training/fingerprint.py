@@ -113,11 +113,9 @@ class _Walk:
     def _module(self, module: nn.Module) -> str:
         given = {**module._parameters, **module._buffers}
         shapes = {name: None if t is None else layout(t) for name, t in given.items()}
-        said = {"_parameters", "_buffers"}
-        if isinstance(module, GraphModule):  # its graph, where every node knows its neighbours
-            said.add("_graph")
-            shapes["code"] = module.code
-        rest = {k: v for k, v in vars(module).items() if k not in said}
+        rest = {k: v for k, v in vars(module).items() if k not in ("_parameters", "_buffers")}
+        if isinstance(module, GraphModule):
+            rest["_graph"] = module.code  # of the graph itself, every node knows its neighbours
         return f"{self._name(type(module))}({self.describe(shapes)}, {self.describe(rest)})"
 
     def _all(self, values: Iterable[Any]) -> str:
