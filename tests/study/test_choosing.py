@@ -112,6 +112,24 @@ def test_the_best_on_validation_frames_is_chosen_and_stands_for_its_network(stud
     assert studies.read(study).comparison("networks", "").runs[1].overrides[-1] == "tuned=schnet"
 
 
+def test_another_study_has_the_same_settings_by_naming_the_file(study, runs, tmp_path, monkeypatch):
+    choosing.write(studies.read(study), found(study, runs))
+    chosen = experiment(["data=tiny", "tuned=schnet"]).config
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / folders.TUNED).write_text(f"same_as: ../{study.name}/tuned.yaml\n")
+    monkeypatch.setenv(STUDY, str(other))
+    assert experiment(["data=tiny", "tuned=schnet"]).config == chosen
+    with pytest.raises(UserError, match=r"tuned=shnet: no such network was tuned; did you mean"):
+        experiment(["data=tiny", "tuned=shnet"])
+    (other / folders.TUNED).write_text("same_as: ../nowhere/tuned.yaml\n")
+    with pytest.raises(UserError, match=r"nowhere/tuned\.yaml: cannot be read"):
+        experiment(["data=tiny", "tuned=schnet"])
+    (other / folders.TUNED).write_text("same_as: tuned.yaml\n")  # which names none
+    with pytest.raises(UserError, match=r"tuned\.yaml: is not what bench study tune writes"):
+        experiment(["data=tiny", "tuned=schnet"])
+
+
 def test_nothing_but_validation_frames_chooses(study, runs):
     before = found(study, runs)
     for number, run in enumerate(RunsFolder(runs).every()):
