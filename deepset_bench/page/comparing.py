@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from deepset_bench.study import main_effects
+from deepset_bench.study.effect import change_text, effect
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.sections import PART_WORDS
 from deepset_bench.study.shared import SEVERAL, shared
@@ -98,19 +100,59 @@ class Facts:
 
         Returns:
             `who`, in words; `rows` with a `label` each, `energy` and `forces` in eV and
-            eV/angstrom, and `of_energy` and `of_forces`, of what the trivial prediction scores.
+            eV/angstrom, `of_energy` and `of_forces`, of what the trivial prediction scores, and
+            `energy_change` and `forces_change` against the baseline, in words with the interval;
+            empty for the baseline itself.
         """
-        runs = self._compared(self._table.conditions[0])
-        if runs.label.nunique() < SEVERAL or self._table.sweep.baseline not in set(runs.label):
+        runs, baseline = self._compared(self._table.conditions[0]), self._table.sweep.baseline
+        if runs.label.nunique() < SEVERAL or baseline not in set(runs.label):
             return None
         means = runs.groupby("label", sort=False).mean(numeric_only=True)
         rows = [
             {"label": label}
             | {m: row[self._column(m)] for m in METRICS}
             | {f"of_{m}": row[self._column(m)] / row[self._column(f"trivial_{m}")] for m in METRICS}
+            | {f"{m}_change": self._change(runs, str(label), baseline, m) for m in METRICS}
             for label, row in means.iterrows()
         ]
         return {**self._who(runs), "rows": rows}
+
+    def _change(self, runs: pd.DataFrame, label: str, baseline: str, metric: str) -> str:
+        if label == baseline:
+            return ""
+        column = self._column(metric)
+        values = (by_seed(runs[runs.label == one], column) for one in (label, baseline))
+        return change_text(effect(label, *values).change(), relative=True)
+
+    def factors(self) -> dict[str, Any] | None:
+        """What each factor changes, where the rows are every combination of several axes.
+
+        Returns:
+            `who`, in words; `factors` with a `name` each, as in `KEY: FIRST → OTHER`, and what it
+            changes of `energy` and `forces` over all combinations of the others, in words with the
+            interval. How two factors act on each other is not among them.
+        """
+        runs, axes = self._compared(self._table.conditions[0]), self._table.sweep.axes
+        found = {
+            m: main_effects.factors(
+                axes,
+                {
+                    run.options(axes): by_seed(runs[runs.label == run.label], self._column(m))
+                    for run in self._table.sweep.runs
+                },
+            )
+            for m in METRICS
+        }
+        alone = [
+            {"name": both[0].name}
+            | {
+                m: change_text(one.effect.change(), relative=True)
+                for m, one in zip(METRICS, both, strict=True)
+            }
+            for both in zip(*found.values(), strict=True)
+            if not both[0].joint
+        ]
+        return {**self._who(runs), "factors": alone} if alone else None
 
     def between(self, row: str, one: str, other: str, metric: str) -> dict[str, Any] | None:
         """The error of a row under one condition and under another, over shared seeds.

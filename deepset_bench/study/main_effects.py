@@ -34,10 +34,12 @@ class Factor:
     Attributes:
         name: `KEY: FIRST → OTHER`, or both with × between.
         effect: over seeds that every combination has.
+        joint: whether it is of two options on each other.
     """
 
     name: str
     effect: Effect
+    joint: bool = False
 
 
 def factors(axes: tuple[Axis, ...], values: Mapping[tuple[str, ...], Values]) -> list[Factor]:
@@ -63,7 +65,8 @@ def factors(axes: tuple[Axis, ...], values: Mapping[tuple[str, ...], Values]) ->
     for of in [*((one,) for one in contrasts), *combinations(contrasts, 2)]:
         if len({place for place, *_ in of}) < len(of):
             continue
-        found.append(Factor(" × ".join(name for *_, name in of), _effect(table, of, seeds)))
+        name = " × ".join(name for *_, name in of)
+        found.append(Factor(name, _effect(table, of, seeds), joint=len(of) > 1))
     return found
 
 

@@ -173,6 +173,8 @@ def _equality(one: Effect, margin: float) -> float:
 
 
 _NEEDED = ("defect", "parameters", "floor", "device")
+_NAMED = 4
+"""Rows that a note names; of more it says how many."""
 
 
 def by_seed(runs: pd.DataFrame, column: str) -> dict[Replicate, float]:
@@ -346,8 +348,10 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
             if not math.isclose(value, of_baseline.get(seed, value), rel_tol=1e-6)
         ]
         if others:
+            rows = list(dict.fromkeys(map(str, others)))
+            whose = ", ".join(rows) if len(rows) <= _NAMED else f"{len(rows)} rows"
             notes.append(
-                f"{', '.join(dict.fromkeys(map(str, others)))}: evaluated on other labels "
+                f"{whose}: evaluated on other labels "
                 f"than the baseline ({sweep.baseline}), whose labels the rows in italics use."
             )
     return notes

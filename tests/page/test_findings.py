@@ -90,13 +90,39 @@ def test_one_seed_supports_no_sentence(tmp_path):
 def test_what_each_flaw_costs(tmp_path):
     for seed in range(2):
         write(tmp_path, ["condition=report"], seed, 0.0204)
-        write(tmp_path, ["condition=report", "condition.labels=potential"], seed, 0.0102, 0.00298)
+        sound = ["condition=report", "condition.labels=potential"]
+        write(tmp_path, sound, seed, 0.0102 + 0.001 * seed, 0.00298)
     write(tmp_path, ["condition=report", "condition.energy_loss=plain"], 0, 0.0102)
     text = said(tmp_path)["What each flaw costs"].text
     assert f"(2 of 6 variants, 2 seeds each, on {ON})" in text
     assert "as reported, 0.02040 Ha and 0.02700 Ha/bohr (100 %, 91 %); " in text
-    assert "unbiased forces, 0.01020 Ha and 0.00298 Ha/bohr (50 %, 10 %). Forces" in text
+    # exp of the mean of log 1/2 and log 0.549, and 12.7 standard errors of these to either side.
+    changes = "(52 %, 10 %; −48 % [−71, −5] and −89.0 % [−89.0, −89.0])"
+    assert f"unbiased forces, 0.01070 Ha and 0.00298 Ha/bohr {changes}. Forces" in text
     assert "plain loss" not in text
+
+
+def test_what_each_flaw_costs_whichever_others_there_are(tmp_path):
+    """Over all combinations: exact where each divides the error, and nothing of half a design."""
+    heading = "What each flaw costs, whichever others there are"
+    sheet = asked_for("flaws_factorial")
+    rows = sheet.runs
+    for seed in range(2):
+        for run in rows[: len(rows) if seed else -1]:
+            labels, units, _, reference = run.options(sheet.axes)
+            error = 0.02 * (1 + seed)
+            error *= 0.2 if labels == "potential" else 1
+            error *= 0.5 if units == "consistent" else 1
+            error *= 1.1 if reference == "composition" else 1
+            write(tmp_path, run.overrides, seed, error, forces=error)
+    assert heading not in said(tmp_path)
+    write(tmp_path, rows[-1].overrides, 0, 0.02 * 0.2 * 0.5 * 1.1, forces=0.02 * 0.2 * 0.5 * 1.1)
+    text = said(tmp_path)[heading].text
+    assert f"(16 of 16 variants, 2 seeds each, on {ON})" in text
+    gone = "−80.0 % [−80.0, −80.0]"
+    assert f"by {gone} and {gone} (condition.labels: biased → potential); −50.0 %" in text
+    assert "+10.0 % [+10.0, +10.0] (reference: molecule_mean → composition)." in text
+    assert "×" not in text
 
 
 def test_only_shared_seeds_are_compared(root, tmp_path):

@@ -241,6 +241,10 @@ def test_labels_that_differ_within_a_table_are_named(tmp_path):
     write(tmp_path, flaws.runs[1].overrides, 0, 0.02, baselines=baselines)
     built = build(flaws, [], Where((), tmp_path))
     assert any(n.startswith("unbiased forces: evaluated on other labels") for n in built.notes)
+    for run in flaws.runs[2:]:
+        write(tmp_path, run.overrides, 0, 0.02, baselines=baselines)
+    built = build(flaws, [], Where((), tmp_path))
+    assert any(n.startswith("5 rows: evaluated on other labels") for n in built.notes)
 
 
 @pytest.mark.parametrize("text", ["seed=3", "condition=report", "+runs_dir=x"])

@@ -90,9 +90,7 @@ def test_published_networks(runs, tmp_path):
     (tmp_path / "others.yaml").write_text(OTHERS)
     for seed in range(2):
         write(runs, ["model=schnet"], seed, 0.001, parameters=455_809)
-    text = bench(
-        str(tmp_path / "others.yaml"), "--runs-dir", str(runs), "--format", "markdown"
-    )
+    text = bench(str(tmp_path / "others.yaml"), "--runs-dir", str(runs), "--format", "markdown")
     energy, _, size = (line for line in text.splitlines() if line.startswith("| SchNet |"))
     assert "0.00100" in energy
     assert "**−95.1 %" in energy
