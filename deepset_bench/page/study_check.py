@@ -38,16 +38,20 @@ def problems(study: Study) -> Iterator[str]:
 
 
 def _runs(study: Study) -> Iterator[str]:
+    found: dict[tuple[str, str], list[str]] = {}  # rows of a file that fail alike
     for one in study.comparisons.values():
         for condition in study.conditions or [""]:
             for row in one.runs:
-                where = f"{one.file[0]}: {row.label}{f' ({condition})' if condition else ''}"
                 try:
                     config = experiment([*row.overrides, *under(condition)]).config
                     for name in config.sets:
                         catalogue.datasheet(name)
                 except UserError as error:
-                    yield f"{where}: {error}"
+                    label = f"{row.label}{f' ({condition})' if condition else ''}"
+                    found.setdefault((one.file[0], str(error)), []).append(label)
+    for (file, why), rows in found.items():
+        others = f" and {len(rows) - 1} other rows" if len(rows) > 2 else ""
+        yield f"{file}: {rows[0] if others else ', '.join(rows)}{others}: {why}"
     if study.answer:
         name, *rows = study.answer
         labels = {row.label for row in study.comparison(name, "study.yaml: answer").runs}
