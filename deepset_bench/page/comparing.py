@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from deepset_bench.study import main_effects
+from deepset_bench.study.blocks import factors_of
 from deepset_bench.study.effect import change_text, effect
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.sections import PART_WORDS
@@ -102,7 +102,7 @@ class Facts:
             `who`, in words; `rows` with a `label` each, `energy` and `forces` in eV and
             eV/angstrom, `of_energy` and `of_forces`, of what the trivial prediction scores, and
             `energy_change` and `forces_change` against the baseline, in words with the interval;
-            empty for the baseline itself.
+            empty for the baseline itself, and where an error is zero.
         """
         runs, baseline = self._compared(self._table.conditions[0]), self._table.sweep.baseline
         if runs.label.nunique() < SEVERAL or baseline not in set(runs.label):
@@ -122,7 +122,8 @@ class Facts:
             return ""
         column = self._column(metric)
         values = (by_seed(runs[runs.label == one], column) for one in (label, baseline))
-        return change_text(effect(label, *values).change(), relative=True)
+        found = effect(label, *values)
+        return change_text(found.change(), relative=True) if found.relative else ""
 
     def factors(self) -> dict[str, Any] | None:
         """What each factor changes, where the rows are every combination of several axes.
@@ -132,27 +133,17 @@ class Facts:
             changes of `energy` and `forces` over all combinations of the others, in words with the
             interval. How two factors act on each other is not among them.
         """
-        runs, axes = self._compared(self._table.conditions[0]), self._table.sweep.axes
-        found = {
-            m: main_effects.factors(
-                axes,
-                {
-                    run.options(axes): by_seed(runs[runs.label == run.label], self._column(m))
-                    for run in self._table.sweep.runs
-                },
-            )
-            for m in METRICS
-        }
-        alone = [
-            {"name": both[0].name}
-            | {
-                m: change_text(one.effect.change(), relative=True)
-                for m, one in zip(METRICS, both, strict=True)
-            }
-            for both in zip(*found.values(), strict=True)
-            if not both[0].joint
+        runs, sweep = self._compared(self._table.conditions[0]), self._table.sweep
+        changes: dict[str, dict[str, str]] = {}
+        for metric in METRICS:
+            for one in factors_of(sweep, runs, self._column(metric)):
+                if not one.joint:
+                    text = change_text(one.effect.change(), relative=True)
+                    changes.setdefault(one.name, {})[metric] = text
+        known = [
+            {"name": name, **each} for name, each in changes.items() if len(each) == len(METRICS)
         ]
-        return {**self._who(runs), "factors": alone} if alone else None
+        return {**self._who(runs), "factors": known} if known else None
 
     def between(self, row: str, one: str, other: str, metric: str) -> dict[str, Any] | None:
         """The error of a row under one condition and under another, over shared seeds.

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from deepset_bench.study import main_effects, scatter
+from deepset_bench.study import scatter
 from deepset_bench.study.columns import Column
 from deepset_bench.study.effect import Effect, change_text
 from deepset_bench.study.layout import DASH, Cell, Section
 from deepset_bench.study.looks import decide, looks_of
+from deepset_bench.study.main_effects import NOTE, Factor, factors
 from deepset_bench.study.statistics import holm
 from deepset_bench.study.tables import OPEN, Table, by_seed
 from deepset_bench.study.verdict import ALPHA, LESS, MORE
+from deepset_bench.sweep.comparisons import Comparison
 
 
 def below(table: Table, part: str) -> tuple[list[Section], list[str]]:
@@ -25,13 +27,13 @@ def below(table: Table, part: str) -> tuple[list[Section], list[str]]:
     """
     columns = [column for column in table.columns if not column.metric.of_run]
     notes: list[str] = []
-    factors = _factors(table, columns, part)
-    if factors:
+    changed = _factors(table, columns, part)
+    if changed:
         looked = table.frame.kind.eq("run") & table.frame[f"{columns[0].name}_at"].notna()
-        notes.append(f"{main_effects.NOTE} {_LOOKED if looked.any() else _FIXED}")
+        notes.append(f"{NOTE} {_LOOKED if looked.any() else _FIXED}")
     scatters = [block for column in columns if (block := _scatter(table, column, part))]
     notes += [scatter.NOTE] * bool(scatters)
-    return [*factors, *scatters], notes
+    return [*changed, *scatters], notes
 
 
 _FIXED = f"Bold and {OPEN}: as above, among the factors."
@@ -40,17 +42,13 @@ _LOOKED = "Bold: as above, among all factors and metrics; (n): found by the look
 
 def _factors(table: Table, columns: Sequence[Column], part: str) -> list[Section]:
     """What the options of each axis change; nothing where rows are no product of several."""
-    axes = table.sweep.axes
     rows: dict[str, dict[str, list[Cell]]] = {column.name: {} for column in columns}
     for place, condition in enumerate(table.conditions):
         here = table.runs[table.runs.condition == condition]
         found = []
         for column in columns:
-            each = {
-                run.options(axes): by_seed(here[here.label == run.label], f"{column.name}_{part}")
-                for run in table.sweep.runs
-            }
-            found += [(column.name, one) for one in main_effects.factors(axes, each)]
+            effects = factors_of(table.sweep, here, f"{column.name}_{part}")
+            found += [(column.name, one) for one in effects]
         cells = _judged([one.effect for _, one in found], [name for name, _ in found], here)
         for (name, one), cell in zip(found, cells, strict=True):
             row = rows[name].setdefault(one.name, [Cell(one.name), *[DASH, DASH] * place])
@@ -63,6 +61,13 @@ def _factors(table: Table, columns: Sequence[Column], part: str) -> list[Section
         for c in columns
         if rows[c.name]
     ]
+
+
+def factors_of(sweep: Comparison, runs: pd.DataFrame, column: str) -> list[Factor]:
+    """`main_effects.factors` of a column of the runs, by the rows of their comparison."""
+    axes = sweep.axes
+    each = {run.options(axes): by_seed(runs[runs.label == run.label], column) for run in sweep.runs}
+    return factors(axes, each)
 
 
 def _judged(effects: Sequence[Effect], families: Sequence[str], runs: pd.DataFrame) -> list[Cell]:
