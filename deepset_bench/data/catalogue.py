@@ -19,6 +19,7 @@ import yaml
 from filelock import FileLock
 
 from deepset_bench import file_version
+from deepset_bench.data.remote import remotes
 from deepset_bench.data.splits import divisible, usual_sizes
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import (
@@ -266,6 +267,8 @@ def _folder(name: str) -> Path:
         for conf in of_study(_CONF):
             if (option := conf / "data" / f"{name}.yaml").is_file():
                 raise UserError(f"the frames of '{name}' are not here; {option} says where from")
+        if name in remotes():
+            raise UserError(f"the frames of '{name}' are not here: bench data fetch {name}")
         known = nearest(name, names()) if names() else "there are none yet"
         raise UserError(f"unknown data set '{name}'; {known}")
     if is_shipped(name):

@@ -12,7 +12,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Group
 from rich.progress import (
     BarColumn,
@@ -32,19 +31,14 @@ from deepset_bench.data.download import Progress as Report
 from deepset_bench.data.download import download
 from deepset_bench.data.gathering import Request
 from deepset_bench.data.importing import import_set
+from deepset_bench.data.remote import remotes
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.files import atomic_write, data_place, digest, resource
+from deepset_bench.files import atomic_write, data_place, digest
 from deepset_bench.readers.options import Options
 from deepset_bench.readers.sources import natural
 from deepset_bench.surroundings import of_file
 
-REMOTE = resource("datasets") / "remote.yaml"
 _SAID = ("method", "licence", "reference", "page", "url")  # of a set that its datasheet keeps
-
-
-def remotes() -> dict[str, dict[str, Any]]:
-    """What can be fetched, by name; remote.yaml as it is."""
-    return dict(yaml.safe_load(REMOTE.read_text(encoding="utf-8")))
 
 
 def remotes_table() -> Group:

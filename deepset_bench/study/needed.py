@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from deepset_bench.stamps import STARTED
 from deepset_bench.study.effect import Effect
 from deepset_bench.study.power import MOST, fewest, finds, finds_equal, scatter_of
 from deepset_bench.study.verdict import ALPHA, Claimed
 from deepset_bench.sweep.comparisons import Comparison
+from deepset_bench.sweep.estimate import usual
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _ways(
 def _core_hours(rows: Comparison, runs: pd.DataFrame, seeds: int) -> float:
     """Time on one core of the runs of a comparison that are not done; NaN where none tells.
 
-    A run is taken to need the median of those done: of some the machine had other work, too.
+    A run is taken to need the `usual` time of those done.
 
     Args:
         rows: the comparison.
@@ -113,7 +115,9 @@ def _core_hours(rows: Comparison, runs: pd.DataFrame, seeds: int) -> float:
     total = 0.0
     for row in rows.runs:
         own = done[done.label == row.label]
-        total += (own if len(own) else done).seconds.median() * max(seeds - len(own), 0)
+        those = own if len(own) else done
+        started = [result.get(STARTED, "") for result in those.result]
+        total += usual(zip(started, those.seconds, strict=True)) * max(seeds - len(own), 0)
     return total / 3600
 
 

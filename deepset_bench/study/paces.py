@@ -28,7 +28,7 @@ def paces_of(runs: Sequence[Run], where: Where) -> Mapping[Path, estimate.Paces]
         config, home = run.experiment.config, run.folder.path.parent
         on, paces = device(config.device), found[home.parents[1]]
         if (home, on) not in paces and (pace := _of_steps(run.experiment, on, timed)):
-            paces[home, on] = [pace]
+            paces[home, on] = [("", pace)]
     return found
 
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 from deepset_bench.runs import RunFolder
+from deepset_bench.stamps import STARTED
 from deepset_bench.sweep.execute import units
 from deepset_bench.sweep.executors.executor import Share
 from deepset_bench.sweep.machine import device
 from deepset_bench.sweep.plan import Run
 from deepset_bench.sweep.status import standing
 
-Paces = Mapping[tuple[Path, str], Sequence[float]]
+LAST = 3
+"""Runs that tell how long the next one takes: machine and program may be faster than they were."""
+
+Timed = tuple[str, float]
+"""When a run started, empty where that is not known, and a time."""
+
+Paces = Mapping[tuple[Path, str], Sequence[Timed]]
 """Seconds a training frame of the done runs, by variant's folder and device."""
+
+
+def usual(times: Iterable[Timed]) -> float:
+    """The median of the three that started last: beside one of them the machine had other work."""
+    return median(time for _, time in sorted(times)[-LAST:])
 
 
 def measured(runs: Iterable[Run]) -> dict[Path, Paces]:
@@ -28,8 +40,8 @@ def seconds(
 ) -> float | None:
     """Time for what is not done yet; None where no done run tells.
 
-    A run is taken to go at the pace (seconds a training frame) of the done runs of its variant,
-    else of all done runs on its data, on the same kind of machine and device.
+    A run is taken to go at the `usual` pace (seconds a training frame) of the done runs of its
+    variant, else of the variants on its data, on the same kind of machine and device.
 
     Args:
         runs: done or not.
@@ -56,7 +68,7 @@ def _data(run: Run) -> Path:
 
 
 def _paces(home: Path) -> Paces:
-    paces: dict[tuple[Path, str], list[float]] = {}
+    paces: dict[tuple[Path, str], list[Timed]] = {}
     for path in home.glob("*/*/*/result.json"):
         folder = RunFolder(path.parent)
         result = folder.result()
@@ -65,7 +77,8 @@ def _paces(home: Path) -> Paces:
         if result["status"] == "done" and here and size and result["epochs"]:
             key = (folder.path.parent, result["device"])
             together = result["wall_seconds"] * result.get("stack", 1)  # each has its share
-            paces.setdefault(key, []).append(together / (result["epochs"] * size))
+            pace = together / (result["epochs"] * size)
+            paces.setdefault(key, []).append((result.get(STARTED, ""), pace))
     return paces
 
 
@@ -75,9 +88,8 @@ def _seconds_left(run: Run, paces: Paces) -> float | None:
     if stands.state in ("done", "diverged"):
         return 0.0
     here = device(config.device)
-    known = paces.get((run.folder.path.parent, here))
-    if known is None:
-        known = [pace for (_, on), each in paces.items() if on == here for pace in each]
+    own = paces.get((run.folder.path.parent, here))
+    known = [usual(own)] if own else [usual(each) for (_, on), each in paces.items() if on == here]
     if not known:
         return None
-    return mean(known) * config.data.train_size * (config.trainer.epochs - stands.epoch)
+    return median(known) * config.data.train_size * (config.trainer.epochs - stands.epoch)

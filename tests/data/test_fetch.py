@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deepset_bench.cli.data_group import app
-from deepset_bench.data import catalogue, fetching
+from deepset_bench.data import catalogue, remote
 from deepset_bench.errors import UserError
 from tests.data.server import serve
 from tests.readers.dialects import FRC, PLACES, POS, ani1x, npz, rmd17, write_hdf5
@@ -32,7 +32,7 @@ def publish(site, tmp_path, monkeypatch):
         known = {"about": "water", "page": "https://page", "url": site.url, "file": file, **facts}
         path = tmp_path / "remote.yaml"
         path.write_text(yaml.safe_dump({"water": known}))
-        monkeypatch.setattr(fetching, "REMOTE", path)
+        monkeypatch.setattr(remote, "REMOTE", path)
 
     return publish
 
@@ -116,7 +116,7 @@ def test_sets_of_several_files_and_of_other_sets(site, tmp_path, monkeypatch):
     }
     path = tmp_path / "remote.yaml"
     path.write_text(yaml.safe_dump(known))
-    monkeypatch.setattr(fetching, "REMOTE", path)
+    monkeypatch.setattr(remote, "REMOTE", path)
     fetch("water")
     water = catalogue.load("water")
     assert water.n_atoms.tolist() == [3, 1]
@@ -198,19 +198,24 @@ def test_trajectories_put_there_by_hand_are_used(site, publish, tmp_path):
     assert site.requests == []
 
 
+def test_a_set_that_can_be_fetched_is_not_unknown(own_folders):
+    with pytest.raises(UserError, match=r"'ani-1x' are not here: bench data fetch ani-1x$"):
+        catalogue.load("ani-1x")
+
+
 def test_what_is_published_is_listed(capsys):
     output = fetch()
     assert max(map(len, output.splitlines())) <= 80
     for name in ("report-but-2-ene", "report-pentene", "rmd17-ethanol", "ani-1x"):
         assert name in output
-    for remote in fetching.remotes().values():
-        assert remote["page"] in output
-        assert set(remote.get("sets", ())) <= fetching.remotes().keys()
-        for one in [] if "sets" in remote else remote.get("files", [remote]):
+    for each in remote.remotes().values():
+        assert each["page"] in output
+        assert set(each.get("sets", ())) <= remote.remotes().keys()
+        for one in [] if "sets" in each else each.get("files", [each]):
             assert one["url"].startswith("https://")
             algorithm, _, checksum = one.get("checksum", "::").partition(":")
             lengths = {"md5": 32, "sha256": 64}
-            assert "members" in remote or len(checksum) == lengths[algorithm]
+            assert "members" in each or len(checksum) == lengths[algorithm]
 
 
 def test_an_unknown_name_gets_the_nearest_ones(site):

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import deepset_bench.training.train  # noqa: F401
 from deepset_bench import cli
-from deepset_bench.data import fetching
+from deepset_bench.data import remote
 from deepset_bench.evaluation import evaluate_command  # noqa: F401
 from deepset_bench.generation import trajectories
 from deepset_bench.study import tables_command  # noqa: F401
@@ -81,7 +81,7 @@ def _bench(task: dict[str, Any]) -> NoReturn:
         if task["files"]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (task["files"],) * 2)
         if published := task["environment"].get("PUBLISHED"):
-            fetching.REMOTE = Path(published)
+            remote.REMOTE = Path(published)
         tempfile.tempdir = None  # that of this process is another
         sys.argv = ["bench", *task["words"]]
         FAULTS.faults_arm()

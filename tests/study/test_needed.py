@@ -78,12 +78,21 @@ def test_time_is_of_the_runs_that_are_missing():
             "label": ["a", "a", "b", "b"],
             "state": ["done", "done", "done", "failed"],
             "seconds": [3600.0, 3600.0, 7200.0, math.nan],
+            "result": [{}, {}, {}, {}],
         }
     )
     found = needed([of(0.1)], Claimed(1), MARGIN, ROWS, runs)
     assert found.core_hours == 1 + 2 * 2
     assert str(found) == "first 3 seeds, 5 core-hours"
-    of_one = pd.DataFrame({"label": "a", "state": "done", "seconds": [3600.0, 3600.0, 90_000.0]})
+    hours = {3: 1.0, 1: 9.0, 4: 1.0, 5: 25.0, 2: 9.0}  # by the day of the start
+    of_one = pd.DataFrame(
+        {
+            "label": "a",
+            "state": "done",
+            "seconds": [3600 * each for each in hours.values()],
+            "result": [{"started": f"2026-11-0{day}T10:00:00+00:00"} for day in hours],
+        }
+    )
     other_work = needed([of(0.1)], Claimed(1), MARGIN, ROWS, of_one)
     assert other_work.core_hours == 3  # row b's; the last run had not the machine for itself
     assert str(Needed(40, "about", 0.5)) == "about 40 seeds, 30 core-minutes"

@@ -230,6 +230,16 @@ def test_a_share_of_a_stack_is_not_the_time_of_a_run(tmp_path, stack, seconds):
     assert estimate.seconds([done, waiting], Share(1, 1, (), 1)) == pytest.approx(seconds)
 
 
+def test_the_runs_that_started_last_tell_the_time(tmp_path):
+    *done, waiting = plan(OVERRIDES, 6).runs
+    machine = f"{platform.system()} {platform.machine()}"
+    for seed, (day, seconds) in enumerate([(5, 12), (1, 90), (4, 10), (2, 90), (3, 50)]):
+        facts = {"epochs": 4, "machine": machine, "started": f"2026-11-0{day}T10:00:00+00:00"}
+        write(tmp_path / "runs", OVERRIDES, seed, energy=0.02, wall_seconds=seconds, **facts)
+        done[seed].folder.write_status("done", done[seed].identity)
+    assert estimate.seconds([*done, waiting], Share(1, 1, (), 1)) == pytest.approx(12)
+
+
 def test_time_left():
     running = Standing("running", epoch=2, epochs=10, seconds=4.0)
     queued = Standing("queued", epochs=10)
