@@ -23,7 +23,7 @@ from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.scoring.metrics import predict
 from deepset_bench.training.train import train
 from tests import toy
-from tests.training.tiny import DEEPSET_X, DEEPSET_X_3, SCHNET, UNMOVED, VISNET
+from tests.training.tiny import DEEPSET_X, DEEPSET_X_2, SCHNET, UNMOVED, VISNET
 
 BRIEF = (
     "data=c3h6",
@@ -156,8 +156,8 @@ def test_dynamics_conserve_energy(make_run):
 
 @pytest.mark.parametrize(
     "overrides",
-    [DEEPSET_X, DEEPSET_X_3, SCHNET, VISNET],
-    ids=["deepset_x", "deepset_x_3", "schnet", "visnet"],
+    [DEEPSET_X, DEEPSET_X_2, SCHNET, VISNET],
+    ids=["deepset_x", "deepset_x_2", "schnet", "visnet"],
 )
 def test_other_networks(make_run, atoms, overrides):
     """Central differences, as above; what is trained is what is loaded."""

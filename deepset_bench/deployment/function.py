@@ -39,7 +39,13 @@ class AtomicEnergies(Protocol):
     `numbers` (A,) of all atoms, `centres` (N,), `neighbours` (N, J), `vectors` (N, J, 3) from
     neighbour to centre in angstrom, `pair` (N, J) whether the slot holds a pair; in slots that hold
     none, vectors are (cutoff, 0, 0). Returns (N,) dimensionless energies.
+
+    Attributes:
+        local: whether an energy depends on the pairs of its own centre alone; otherwise `centres`
+            are all atoms in their order.
     """
+
+    local: bool
 
     def __call__(
         self, numbers: Tensor, centres: Tensor, neighbours: Tensor, vectors: Tensor, pair: Tensor
@@ -67,8 +73,8 @@ class Deployed(nn.Module):
         model = copy.deepcopy(potential.model).eval().requires_grad_(False)
         self.cutoff = cutoff
         made = getattr(model, "pair_form", lambda species: None)(potential.species)
-        self.local = made is not None
         self.energies: nn.Module = made if made is not None else EdgeByEdge(model)
+        self.local = bool(self.energies.local)
         self.force_unit = potential.force_unit
         of_elements = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
         of_elements[torch.from_numpy(reference.species)] = torch.from_numpy(reference.energies)
@@ -122,6 +128,8 @@ class Deployed(nn.Module):
 class EdgeByEdge(nn.Module):
     """Any network as its definition has it, edge by edge, of all atoms at once."""
 
+    local = False
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
@@ -129,7 +137,7 @@ class EdgeByEdge(nn.Module):
     def forward(
         self, numbers: Tensor, centres: Tensor, neighbours: Tensor, vectors: Tensor, pair: Tensor
     ) -> Tensor:
-        """See `AtomicEnergies`; `centres` are all atoms in their order."""
+        """See `AtomicEnergies`."""
         # Slots without a pair are edges between two atoms that are not there.
         A, J = numbers.shape[0], neighbours.shape[1]
         i = torch.where(pair, centres[:, None].expand(-1, J), A + 1).flatten()

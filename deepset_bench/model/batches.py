@@ -113,6 +113,14 @@ class Batch:
         edges = torch.stack([self.neighbours, i])
         return torch.where(self.pair, edges, N).flatten(1)
 
+    def of_neighbours(self, values: Tensor) -> Tensor:
+        """(N, ...) of the atoms -> (N, J, ...) of the neighbours, anything in padding."""
+        N, J = self.neighbours.shape
+        if self.dense:
+            frames = values.unflatten(0, (-1, 1, J))
+            return frames.expand(-1, J, *frames.shape[2:]).flatten(0, 1)
+        return values.index_select(0, self.neighbours.flatten()).unflatten(0, (N, J))
+
     def forces(self, by_vector: Tensor) -> Tensor:
         """(N, 3) -dE/dr from (N, J, 3) dE / d(r_i - r_j), zero in padding."""
         N, J = self.pair.shape

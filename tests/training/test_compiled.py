@@ -26,7 +26,7 @@ from deepset_bench.training.compiled import (
 from deepset_bench.training.lowering import keep_apart
 from deepset_bench.training.step import with_targets
 
-from .tiny import DEEPSET_X, DEEPSET_X_3, SCHNET, prepared
+from .tiny import DEEPSET_X, DEEPSET_X_2, SCHNET, prepared
 
 VARIANTS = {
     "baseline": [],
@@ -40,7 +40,7 @@ VARIANTS = {
     "edge": ["gnn=edge"],
     "gat": ["gnn=gat"],
     "deepset_x": DEEPSET_X,
-    "deepset_x_3": DEEPSET_X_3,
+    "deepset_x_2": DEEPSET_X_2,
 }
 
 

@@ -103,5 +103,5 @@ def test_configuration_leaves_it_out(tiny, overrides, fitted):
 
 
 def test_other_networks_have_none_to_leave_out():
-    with pytest.raises(UserError, match="pair potential to leave out: deepset_x, deepset_x_3"):
+    with pytest.raises(UserError, match="pair potential to leave out: deepset_x, deepset_x_2"):
         experiment(["pairs=none"])

@@ -22,7 +22,7 @@ from tests import toy
 from tests.training.test_train import Killed, stop_at
 from tests.training.tiny import (
     DEEPSET_X,
-    DEEPSET_X_3,
+    DEEPSET_X_2,
     EVEN,
     OVERRIDES,
     SCHNET,
@@ -63,7 +63,7 @@ def stacks(monkeypatch) -> list[int]:
         ("gnn=sage",),
         ("gnn=gat",),
         DEEPSET_X,
-        DEEPSET_X_3,
+        DEEPSET_X_2,
     ],
 )
 def test_stacked_seeds_are_each_what_it_would_be_alone(overrides):

@@ -26,7 +26,7 @@ from deepset_bench.training.step import SingleOptimisation
 from tests import toy
 from tests.training.tiny import (
     DEEPSET_X,
-    DEEPSET_X_3,
+    DEEPSET_X_2,
     OVERRIDES,
     SCHNET,
     VISNET,
@@ -46,7 +46,7 @@ STATEFUL = {
     "dropout": ("gnn=gat",),
     "report": ("condition=report", "gnn=sage", "trainer.schedule.patience=0"),
     "deepset_x": DEEPSET_X,
-    "deepset_x_3": DEEPSET_X_3,
+    "deepset_x_2": DEEPSET_X_2,
     "schnet": SCHNET,
     "visnet": VISNET,
 }

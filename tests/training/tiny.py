@@ -49,7 +49,7 @@ DEEPSET_X = (
     *AS_THEY_COME,
     *("model=deepset_x", "model.width=8", "model.layers=2", "model.basis_size=8"),
 )
-DEEPSET_X_3 = (*DEEPSET_X, "model=deepset_x_3")
+DEEPSET_X_2 = (*DEEPSET_X, "model=deepset_x_2")
 SCHNET = (*AS_THEY_COME, "model=schnet", "model.width=8", "model.layers=2", "model.basis_size=8")
 VISNET = (*AS_THEY_COME, "model=visnet", "model.width=8", "model.layers=2", "model.basis_size=8")
 _LESS = {"nequip": ("model.degree=1",), "mace": ("model.degree=2", "model.correlation=2")}

@@ -54,15 +54,7 @@ class Attention(GATConv):
         rows = torch.arange(N, device=x.device)[:, None]
         pair = batch.pair[..., None]
 
-        def around(t: Tensor) -> Tensor:
-            """(N, ...) -> (N, J, ...) of the neighbours."""
-            n, J = batch.neighbours.shape
-            if batch.dense:
-                frames = t.unflatten(0, (-1, 1, J))
-                return frames.expand(-1, J, *frames.shape[2:]).flatten(0, 1)
-            return t.index_select(0, batch.neighbours.flatten()).unflatten(0, (n, J))
-
-        logits = leaky_relu(around(of_source) + of_target[:, None], self.negative_slope)
+        logits = leaky_relu(batch.of_neighbours(of_source) + of_target[:, None], self.negative_slope)
         own = leaky_relu(of_source + of_target, self.negative_slope)[:, None]  # (N, 1, heads)
         logits = torch.cat([torch.where(pair, logits, -torch.inf), own], dim=1)
         sources = torch.cat([batch.neighbours, rows], dim=1)
@@ -74,7 +66,7 @@ class Attention(GATConv):
             v = values.unflatten(0, (-1, J)).transpose(1, 2)  # (B, heads, J, F / heads)
             summed = (a @ v).transpose(1, 2).flatten(0, 1)
         else:
-            summed = (of_neighbours[..., None] * around(values)).sum(1)
+            summed = (of_neighbours[..., None] * batch.of_neighbours(values)).sum(1)
         return (summed + of_own[..., None] * values).flatten(1) + self.bias
 
     def _dropped(self, weights: Tensor, source: Tensor, target: Tensor) -> Tensor:

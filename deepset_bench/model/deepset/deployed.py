@@ -25,6 +25,7 @@ class DeployedDeepSet(nn.Module):
         species: (s,) atomic numbers that occur.
     """
 
+    local = True
     kind: Tensor
 
     def __init__(self, model: DeepSet, species: Tensor) -> None:

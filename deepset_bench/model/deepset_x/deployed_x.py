@@ -2,7 +2,8 @@
 
     B_i[lm,f] = (T_l t_i)[f] sum_j Y_lm(u_ij) r_lf(d_ij),   r_lf(d) = sum_k (s_z R_l)[k,f] phi_k(d)
 
-with z the neighbour's species; and the pair potential is one more function for each pair of them.
+with z the neighbour's species; and the pair potential is one more function for each pair of them, as
+are the filters of a second sum.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.deepset_x.sphere import by_degree, harmonics
+from deepset_bench.model.deepset_x.second import DeepSetX2
+from deepset_bench.model.deepset_x.sphere import harmonics, summed
 from deepset_bench.model.splines import Splines, kinds_of, tolerance_of
 
 
@@ -24,8 +26,12 @@ class DeployedDeepSetX(nn.Module):
     Args:
         model: trained.
         species: (s,) atomic numbers that occur.
+
+    Attributes:
+        local: whether they depend on an atom's own neighbours alone.
     """
 
+    local = True
     kind: Tensor
 
     def __init__(self, model: DeepSetX, species: Tensor) -> None:
@@ -33,9 +39,10 @@ class DeployedDeepSetX(nn.Module):
         self.model, self.n_species = model, len(species)
         self.register_buffer("kind", kinds_of(species))
         radial = (model.source(species) @ model.radial).double()  # (L + 1, s, K F)
+        radial = radial.unflatten(-1, (-1, model.width))
         pairs = model.pairs.double().view(self.n_species, self.n_species, -1)  # (s, s, K)
         functions = [
-            partial(_functions, model, radial[:, other], pairs[one, other])
+            partial(self._functions, radial[:, other], pairs[one, other, :, None])
             for one, other in product(range(self.n_species), repeat=2)
         ]
         dtype = model.radial.dtype
@@ -51,19 +58,37 @@ class DeployedDeepSetX(nn.Module):
         )  # (N, J, M)
         kind = self.kind[numbers]
         found = self.splines(kind[centres][:, None] * self.n_species + kind[neighbours], d)
-        r, own = found.split([found.shape[-1] - 1, 1], dim=-1)
-        parts = [  # (2 l + 1, N, F); a product, so that r is computed once for all m
-            (Y_l.movedim(0, 1) @ r_l).movedim(1, 0)
-            for Y_l, r_l in zip(
-                by_degree(Y.movedim(-1, 0)), r.split(self.model.width, dim=-1), strict=True
-            )
-        ]
-        pair_energy = torch.where(pair, own.squeeze(-1), 0.0).sum(-1) / 2
-        return self.model.energies(torch.cat(parts), numbers[centres], pair_energy)
+        terms = (self.model.degree + 1) * self.model.width
+        r, own, more = found.tensor_split([terms, terms + 1], dim=-1)
+        pair_energies = torch.where(pair, own.squeeze(-1), 0.0).sum(-1) / 2
+        B = summed(Y, r.unflatten(-1, (-1, self.model.width)))
+        return self._energies(B, numbers[centres], pair_energies, Y, more, neighbours)
+
+    def _functions(self, radial: Tensor, pairs: Tensor, d: Tensor) -> Tensor:
+        """(n, ...) r_lf and the pair potential at (n,) distances, of (L + 1, K, F), (K, 1)."""
+        phi = self.model.basis(d)
+        return torch.cat([(phi @ radial).movedim(0, 1).flatten(1), phi @ pairs], dim=-1)
+
+    def _energies(self, *given: Tensor) -> Tensor:
+        B, numbers, pair_energies, *_ = given
+        return self.model.energies(B, numbers, pair_energies)
 
 
-def _functions(model: DeepSetX, radial: Tensor, pairs: Tensor, d: Tensor) -> Tensor:
-    """(n, (L + 1) F + 1) r_l,f and the pair potential at (n,) distances, of (L + 1, K F), (K,)."""
-    phi = model.basis(d)
-    r = phi @ radial.view(model.degree + 1, phi.shape[-1], model.width)  # (L + 1, n, F)
-    return torch.cat([r.movedim(0, 1).flatten(1), phi @ pairs[:, None]], dim=-1)
+class DeployedDeepSetX2(DeployedDeepSetX):
+    """The same of a network with a second sum, whose filters are splines, too."""
+
+    local = False
+    model: DeepSetX2
+
+    def _functions(self, radial: Tensor, pairs: Tensor, d: Tensor) -> Tensor:
+        filters = self.model.basis(d) @ self.model.filters.double()
+        return torch.cat([super()._functions(radial, pairs, d), filters], dim=-1)
+
+    def _energies(self, *given: Tensor) -> Tensor:
+        B, numbers, pair_energies, Y, more, neighbours = given
+        r = more.unflatten(-1, (-1, self.model.width))
+
+        def sum_over(h: Tensor) -> Tensor:
+            return summed(Y, r * h[neighbours][..., None, :])
+
+        return self.model.energies(B, numbers, pair_energies, sum_over)

@@ -30,10 +30,7 @@ LN normalises a layer: what goes into a perceptron is of one size, in training a
 a pair potential that training leaves alone (`deepset_bench.model.deepset_x.pairs`), so that the
 network corrects something that knows what bonds are worth.
 
-DeepSetX has L = 2 and Gaussians of d, evenly spaced. DeepSetX3 has L = 3, and Gaussians of
-x = exp(-b d) lie closer and are narrower at short distances, where energies are steep:
-
-    phi_k(d)    = f(d) exp(-(x(d) - x_k)^2 / (2 w^2))
+L = 2 here, and the Gaussians are evenly spaced.
 
 Energies, forces and the forces' derivatives are continuous at the cutoff, as f is to its second
 derivative; an isolated atom has the energy of its species.
@@ -100,13 +97,13 @@ class DeepSetX(nn.Module):
         self.source = nn.Embedding(MAX_ATOMIC_NUMBER + 1, SPECIES_WIDTH)
         self.target = nn.Embedding(MAX_ATOMIC_NUMBER + 1, SPECIES_WIDTH)
         terms = SPECIES_WIDTH * basis_size
-        self.radial = _normal(self.degree + 1, SPECIES_WIDTH, basis_size * width, terms=terms)
+        self.radial = normal(self.degree + 1, SPECIES_WIDTH, basis_size * width, terms=terms)
         self.target_scale = nn.Linear(SPECIES_WIDTH, (self.degree + 1) * width)
         self.target_shift = nn.Linear(SPECIES_WIDTH, width)
         self.blocks = nn.ModuleList(
             Block(width, self.degree, last=n == layers - 1) for n in range(layers)
         )
-        self.readout = _perceptron(width, width, 1)
+        self.readout = perceptron(width, width, 1)
         self.register_buffer("pairs", torch.zeros(0, 0))
 
     def basis(self, d: Tensor) -> Tensor:
@@ -130,22 +127,33 @@ class DeepSetX(nn.Module):
         Returns:
             (N,) e_i; the potential energy is their scaled sum plus the reference.
         """
+        B, pair_energies = self.expand(A, numbers, species)
+        return self.energies(B, numbers, pair_energies)
+
+    def expand(self, A: Tensor, numbers: Tensor, species: Tensor) -> tuple[Tensor, Tensor]:
+        """(M, N, F) B_i before its scales and (N,) pair energies; the arguments of `forward`."""
         R = (self.source(species) @ self.radial).view(
             self.degree + 1, -1, self.width
         )  # (., s K, F)
         of_own = (numbers[:, None] == species).to(A.dtype) @ self.pairs  # (N, s K)
-        return self.energies(_linear(A, R), numbers, (of_own * A[0]).sum(-1) / 2)
+        return linear(A, R), (of_own * A[0]).sum(-1) / 2
 
     def energies(self, B: Tensor, numbers: Tensor, pair_energies: Tensor) -> Tensor:
-        """(N,) e_i from (M, N, F) B_i before its scales, (N,) numbers, pair energies."""
-        t = self.target(numbers)
-        scales = self.target_scale(t).split(self.width, dim=-1)
-        B = torch.cat([part * scale for part, scale in zip(by_degree(B), scales, strict=True)])
-        x = self.target_shift(t) + B[0]
+        """(N,) e_i of what `expand` returns."""
+        return self.finish(*self.begin(B, numbers), pair_energies)
+
+    def finish(self, x: Tensor, B: Tensor, pair_energies: Tensor) -> Tensor:
+        """(N,) e_i of (N, F) x_i and (M, N, F) B_i before the last blocks."""
         for block in self.blocks:
             x, B = block(x, B)
         corrected: Tensor = self.readout(x).squeeze(-1) + pair_energies
         return corrected
+
+    def begin(self, B: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, F) x_i and (M, N, F) B_i before the first block."""
+        t = self.target(numbers)
+        B = scaled(B, self.target_scale(t))
+        return self.target_shift(t) + B[0], B
 
     def pair_form(self, species: Tensor) -> nn.Module:
         """What is left of it once trained; see `deepset_bench.model.deepset_x.deployed_x`."""
@@ -186,28 +194,30 @@ class DeepSetX(nn.Module):
         """
         assert batch.features is not None
         assert batch.slopes is not None
-        N, K = batch.numbers.shape[0], batch.slopes.shape[-1]
+        K = batch.slopes.shape[-1]
         with torch.enable_grad():
             d, u = (t.detach().requires_grad_() for t in (batch.distances, batch.directions))
             # phi of this value and slope: all that a force is made of.
             phi = batch.features[..., :K] + batch.slopes * (d - batch.distances)[..., None]
-            z = torch.where(batch.pair[..., None], batch.features[..., K:], 0.0)
-            Yz = harmonics(u, self.degree)[..., None] * z[..., None, :]  # (N, J, M, s)
-            A = (Yz.flatten(2).transpose(1, 2) @ phi).view(N, size(self.degree), -1).transpose(0, 1)
-            energies: Tensor = self(A, batch.numbers, species)
+            energies = self.of_pairs(phi, harmonics(u, self.degree), batch, species)
             real = torch.where(batch.numbers > 0, energies, 0.0).sum()
             by_d, by_u = torch.autograd.grad(real, (d, u), create_graph=create_graph)
         d, u = batch.distances, batch.directions
         across = by_u - u * (u * by_u).sum(-1, keepdim=True)
         return energies, u * by_d[..., None] + across / d[..., None]
 
+    def of_pairs(self, phi: Tensor, Y: Tensor, batch: Batch, species: Tensor) -> Tensor:
+        """(N,) e_i of (N, J, K) phi and (N, J, M) Y_lm of a batch's pairs and of its padding."""
+        energies: Tensor = self(self.sums(phi, Y, batch), batch.numbers, species)
+        return energies
 
-@model("deepset_x_3", forms=("fused",), reads=("pairs",))
-class DeepSetX3(DeepSetX):
-    """With directions up to l = 3, and functions that lie closer at short distances."""
-
-    degree = 3
-    decay = 0.5
+    def sums(self, phi: Tensor, Y: Tensor, batch: Batch) -> Tensor:
+        """(M, N, s K) A_i; the arguments of `of_pairs`."""
+        assert batch.features is not None
+        z = torch.where(batch.pair[..., None], batch.features[..., phi.shape[-1] :], 0.0)
+        Yz = Y[..., None] * z[..., None, :]  # (N, J, M, s)
+        A = Yz.flatten(2).transpose(1, 2) @ phi
+        return A.view(len(A), Y.shape[-1], -1).transpose(0, 1)
 
 
 class Block(nn.Module):
@@ -222,35 +232,41 @@ class Block(nn.Module):
     def __init__(self, width: int, degree: int, *, last: bool) -> None:
         super().__init__()
         self.width, self.last = width, last
-        self.factors = _normal(degree + 1, width, 2 * width, terms=width)  # [P_l, Q_l]
-        self.out = None if last else _normal(degree + 1, width, width, terms=width)
+        self.factors = normal(degree + 1, width, 2 * width, terms=width)  # [P_l, Q_l]
+        self.out = None if last else normal(degree + 1, width, width, terms=width)
         gates = 0 if last else degree + 1
-        self.mlp = _perceptron((degree + 3) * width, 2 * width, (1 + gates) * width)
+        self.mlp = perceptron((degree + 3) * width, 2 * width, (1 + gates) * width)
 
     def forward(self, x: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
         """(N, F), (M, N, F) -> the same; B as it came from the last block."""
-        a, b = _linear(B, self.factors).chunk(2, dim=-1)
+        a, b = linear(B, self.factors).chunk(2, dim=-1)
         C = product(a, b)
         dots = [part.mean(0) for part in by_degree(a * b)]
         dx, *gates = self.mlp(torch.cat([x, *dots, (C * B).sum(0)], dim=-1)).split(self.width, -1)
         if self.out is not None:
-            parts = by_degree(_linear(C, self.out))
+            parts = by_degree(linear(C, self.out))
             B = B + torch.cat([g * part for g, part in zip(gates, parts, strict=True)])
         return x + dx, B
 
 
-def _normal(*shape: int, terms: int) -> nn.Parameter:
+def normal(*shape: int, terms: int) -> nn.Parameter:
     """Numbers such that sums of `terms` products with them keep their size."""
     return nn.Parameter(torch.randn(*shape) / terms**0.5)
 
 
-def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     normalise = nn.LayerNorm(inputs, eps=NEGLIGIBLE)
     return nn.Sequential(
         normalise, nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs)
     )
 
 
-def _linear(B: Tensor, weight: Tensor) -> Tensor:
+def linear(B: Tensor, weight: Tensor) -> Tensor:
     """One linear map for each degree, (M, N, F), (L + 1, F, G) -> (M, N, G)."""
     return torch.cat([part @ W for part, W in zip(by_degree(B), weight, strict=True)])
+
+
+def scaled(B: Tensor, scales: Tensor) -> Tensor:
+    """One factor for each degree and channel, (M, N, F), (N, (L + 1) F) -> (M, N, F)."""
+    each = scales.split(B.shape[-1], dim=-1)
+    return torch.cat([part * scale for part, scale in zip(by_degree(B), each, strict=True)])

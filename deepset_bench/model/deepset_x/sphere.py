@@ -58,6 +58,13 @@ def by_degree(B: Tensor) -> list[Tensor]:
     return list(B.split([2 * degree + 1 for degree in range(math.isqrt(len(B)))]))
 
 
+def summed(Y: Tensor, r: Tensor) -> Tensor:
+    """sum_j Y_lm r_lf of (N, J, M) and (N, J, L + 1, F) -> (M, N, F)."""
+    parts = zip(by_degree(Y.movedim(-1, 0)), r.unbind(-2), strict=True)
+    # A product, so that r is computed once for all m.
+    return torch.cat([(Y_l.movedim(0, 1) @ r_l).movedim(1, 0) for Y_l, r_l in parts])
+
+
 @cache
 def quadrature(degree: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Values of the harmonics on the sphere, and back from values by integration.
