@@ -14,7 +14,7 @@ from deepset_bench.training.turns import interleaved
 OURS = {"ours, reference": CONTENDERS[0], "ours, fused": CONTENDERS[1]}
 NETWORKS = {
     "DeepSet X (64, 2 blocks)": "deepset_x",
-    "DeepSet X, l ≤ 3 (64, 2 blocks)": "deepset_x_3",
+    "DeepSet X, second sum (64, 3 blocks)": "deepset_x_2",
     "SchNet (128, 6 interactions)": "schnet",
     "ViSNet (l ≤ 1, 64, 3 layers)": "visnet",
     "TorchMD-Net ET (128, 6 layers)": "tmd_et",

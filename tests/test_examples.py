@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
 from deepset_bench.evaluation.paths import starting_molecule, torsion_path
 from deepset_bench.molecules.frames import Frames
 from tests import toy
@@ -90,6 +91,21 @@ def test_beside_gfn1(name, data, capsys):
     else:
         (barrier,) = [line for line in out.splitlines() if line.startswith("barrier from trans")]
         assert 1.0 < numbers(barrier)[1] < 4.0  # GFN1-xTB, eV
+
+
+def test_how_long_gfn1_keeps_molecules_whole(data, capsys):
+    pytest.importorskip("tblite.interface")
+    with pytest.raises(UserError, match="has no task"):
+        printed("survival", capsys, data)
+    catalogue.register("others", twisted(9), {})
+    new = ("task.data=others", "task.ood.molecules=[c2h4]")
+    folder = str(run(*BRIEF, *new).folder.path)
+    brief = ("--kelvin", "300", "--picoseconds", "0.02")
+    lines = printed("survival", capsys, folder, *brief).splitlines()
+    assert lines[0] == "GFN1-xTB, ps until a bond breaks, 0.02 at most"
+    assert lines[1].startswith("  300 K  mean 0.0  of")
+    assert lines[1].count("0.0") == 9
+    assert len(lines) == 2
 
 
 def test_paired_ratios(tmp_path, capsys):

@@ -21,6 +21,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.dynamics import calculator
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.geometry import bonds, stretched
+from deepset_bench.schema import Config
 from deepset_bench.scoring.scored import Labels, Predictions, ScoredRun
 from deepset_bench.variants import metric
 
@@ -42,15 +43,21 @@ def md_survival(predictions: Predictions, labels: Labels, run: ScoredRun) -> dic
     deployed = calculator(run, "float32", compile_it=True).deployed
     if deployed is None:
         raise UserError("md_survival: a run on every second edge has no forces to move by")
-    whole = divide(run.config.data.name, run.config.task)
-    frames = whole.other.select(whole.ood) if len(whole.ood) else labels.frames
-    starts = frames.select(_spread(len(frames)))
+    frames = starts(run.config)
+    if frames is None:
+        frames = labels.frames.select(_spread(len(labels.frames)))
     return {
         f"at {kelvin:.0f} K": float(
-            survived(starts, lambda systems: deployed(systems).forces, kelvin, PICOSECONDS).mean()
+            survived(frames, lambda systems: deployed(systems).forces, kelvin, PICOSECONDS).mean()
         )
         for kelvin in KELVINS
     }
+
+
+def starts(config: Config) -> Frames | None:
+    """Eight frames of the task that were not to be trained on; None without a task."""
+    whole = divide(config.data.name, config.task)
+    return whole.other.select(whole.ood[_spread(len(whole.ood))]) if len(whole.ood) else None
 
 
 def survived(starts: Frames, force: Force, kelvin: float, picoseconds: float) -> FloatArray:

@@ -54,7 +54,9 @@ class Attention(GATConv):
         rows = torch.arange(N, device=x.device)[:, None]
         pair = batch.pair[..., None]
 
-        logits = leaky_relu(batch.of_neighbours(of_source) + of_target[:, None], self.negative_slope)
+        logits = leaky_relu(
+            batch.of_neighbours(of_source) + of_target[:, None], self.negative_slope
+        )
         own = leaky_relu(of_source + of_target, self.negative_slope)[:, None]  # (N, 1, heads)
         logits = torch.cat([torch.where(pair, logits, -torch.inf), own], dim=1)
         sources = torch.cat([batch.neighbours, rows], dim=1)

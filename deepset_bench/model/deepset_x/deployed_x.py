@@ -2,8 +2,8 @@
 
     B_i[lm,f] = (T_l t_i)[f] sum_j Y_lm(u_ij) r_lf(d_ij),   r_lf(d) = sum_k (s_z R_l)[k,f] phi_k(d)
 
-with z the neighbour's species; and the pair potential is one more function for each pair of them, as
-are the filters of a second sum.
+with z the neighbour's species; and the pair potential is one more function for each pair of them.
+Filters of a second sum are splines, too.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ derivative; an isolated atom has the energy of its species.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.batches import Batch, Tables, tabulate
-from deepset_bench.model.deepset_x.sphere import by_degree, harmonics, product, size
+from deepset_bench.model.deepset_x.sphere import by_degree, harmonics, product
 from deepset_bench.model.radial import quintic_cutoff
 from deepset_bench.schema import MAX_ATOMIC_NUMBER
 from deepset_bench.variants import model
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 
 NEAREST = 0.9
 """Centre of the first Gaussian in angstrom; the shortest bonds are within its width."""
+
+Sum = Callable[[Tensor], Tensor]
+"""Of (N, F) numbers that atoms send, (M, N, F) sums over the neighbours of each."""
 
 SPECIES_WIDTH = 8
 """Numbers in a species' vector."""
@@ -116,30 +120,35 @@ class DeepSetX(nn.Module):
         """What Gaussians are functions of: the distance, or x = exp(-b d) of it."""
         return torch.exp(-self.decay * d) if self.decay else d
 
-    def forward(self, A: Tensor, numbers: Tensor, species: Tensor) -> Tensor:
+    def forward(
+        self, A: Tensor, numbers: Tensor, species: Tensor, sum_over: Sum | None = None
+    ) -> Tensor:
         """Dimensionless atomic energies.
 
         Args:
             A: (M, N, s K) the sums over neighbours of each of s species.
             numbers: (N,) atomic numbers.
             species: (s,) the species of the neighbours.
+            sum_over: how neighbours are summed over again, where a network does so.
 
         Returns:
             (N,) e_i; the potential energy is their scaled sum plus the reference.
         """
         B, pair_energies = self.expand(A, numbers, species)
-        return self.energies(B, numbers, pair_energies)
+        return self.energies(B, numbers, pair_energies, sum_over)
 
     def expand(self, A: Tensor, numbers: Tensor, species: Tensor) -> tuple[Tensor, Tensor]:
-        """(M, N, F) B_i before its scales and (N,) pair energies; the arguments of `forward`."""
+        """(M, N, F) B_i before its scales and (N,) pair energies; arguments as in `forward`."""
         R = (self.source(species) @ self.radial).view(
             self.degree + 1, -1, self.width
         )  # (., s K, F)
         of_own = (numbers[:, None] == species).to(A.dtype) @ self.pairs  # (N, s K)
         return linear(A, R), (of_own * A[0]).sum(-1) / 2
 
-    def energies(self, B: Tensor, numbers: Tensor, pair_energies: Tensor) -> Tensor:
-        """(N,) e_i of what `expand` returns."""
+    def energies(
+        self, B: Tensor, numbers: Tensor, pair_energies: Tensor, sum_over: Sum | None = None
+    ) -> Tensor:
+        """(N,) e_i of what `expand` returns; `sum_over` as in `forward`."""
         return self.finish(*self.begin(B, numbers), pair_energies)
 
     def finish(self, x: Tensor, B: Tensor, pair_energies: Tensor) -> Tensor:

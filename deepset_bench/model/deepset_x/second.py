@@ -1,6 +1,6 @@
 """DeepSet X with a second sum over neighbours, of what each of them knows of its own neighbours.
 
-After one block x_j depends on all that is near atom j. Every atom sends it, and sums what it is sent
+After one block x_j depends on all that is near atom j. Every atom sends it, and sums what it gets,
 with filters of the distance (Schuett et al. 2017, arXiv 1706.08566) and in directions, as MACE does
 in its second layer (Batatia et al. 2022, arXiv 2206.07697):
 
@@ -11,15 +11,13 @@ in its second layer (Batatia et al. 2022, arXiv 2206.07697):
 Blocks and readout follow as in `deepset_bench.model.deepset_x.network`. An atom sees others up to
 twice the cutoff away, through those between.
 
-L = 3, and Gaussians of x = exp(-d/2), d in angstrom, lie closer and are narrower at short distances,
-where energies are steep:
+L = 3, and Gaussians of x = exp(-d/2), d in angstrom, lie closer and are narrower where d is short
+and energies are steep:
 
     phi_k(d)     = f(d) exp(-(x(d) - x_k)^2 / (2 w^2))
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -29,15 +27,13 @@ from deepset_bench.model.deepset_x.network import (
     NEGLIGIBLE,
     Block,
     DeepSetX,
+    Sum,
     linear,
     normal,
     scaled,
 )
 from deepset_bench.model.deepset_x.sphere import summed
 from deepset_bench.variants import model
-
-Sum = Callable[[Tensor], Tensor]
-"""(N, F) h -> (M, N, F) A'."""
 
 
 @model("deepset_x_2", forms=("fused",), reads=("pairs",))
@@ -53,18 +49,16 @@ class DeepSetX2(DeepSetX):
         self.first = Block(width, self.degree, last=False)
         self.sent = nn.Sequential(nn.LayerNorm(width, eps=NEGLIGIBLE), nn.Linear(width, width))
         # About half of the Gaussians are of some size at any one distance.
-        self.filters = normal(basis_size, degrees * width, terms=basis_size / 2)
-        self.second_scale = nn.Linear(self.target.embedding_dim, degrees * width)
+        self.filters = normal(basis_size, degrees * width, terms=basis_size // 2)
         self.kept = normal(degrees, width, width, terms=2 * width)
         self.second = normal(degrees, width, width, terms=2 * width)
+        self.second_scale = nn.Linear(self.target.embedding_dim, degrees * width)
 
-    def forward(self, A: Tensor, numbers: Tensor, species: Tensor, sum_over: Sum) -> Tensor:
-        """As DeepSetX's; `sum_over` is the second sum over neighbours."""
-        B, pair_energies = self.expand(A, numbers, species)
-        return self.energies(B, numbers, pair_energies, sum_over)
-
-    def energies(self, B: Tensor, numbers: Tensor, pair_energies: Tensor, sum_over: Sum) -> Tensor:
-        """(N,) e_i of what `expand` returns; `sum_over` is the second sum over neighbours."""
+    def energies(
+        self, B: Tensor, numbers: Tensor, pair_energies: Tensor, sum_over: Sum | None = None
+    ) -> Tensor:
+        """See DeepSetX; `sum_over` is not to be left out."""
+        assert sum_over is not None
         x, B = self.first(*self.begin(B, numbers))
         A = scaled(sum_over(self.sent(x)), self.second_scale(self.target(numbers)))
         B = linear(B, self.kept) + linear(A, self.second)
