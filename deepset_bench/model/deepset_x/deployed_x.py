@@ -2,14 +2,14 @@
 
     B_i[lm,f] = (T_l t_i)[f] sum_j Y_lm(u_ij) r_lf(d_ij),   r_lf(d) = sum_k (s_z R_l)[k,f] phi_k(d)
 
-with z the neighbour's species; and the pair potential is one more function for each pair of them.
-Filters of a second sum are splines, too.
+with z the neighbour's species. The pair potential is a spline for each pair of species, and the
+filters of a second sum are the same for all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +38,9 @@ class DeployedDeepSetX(nn.Module):
         super().__init__()
         self.model, self.n_species = model, len(species)
         self.register_buffer("kind", kinds_of(species))
-        radial = (model.source(species) @ model.radial).double()  # (L + 1, s, K F)
-        radial = radial.unflatten(-1, (-1, model.width))
-        pairs = model.pairs.double().view(self.n_species, self.n_species, -1)  # (s, s, K)
-        functions = [
-            partial(self._functions, radial[:, other], pairs[one, other, :, None])
-            for one, other in product(range(self.n_species), repeat=2)
-        ]
-        dtype = model.radial.dtype
-        self.splines = Splines(functions, model.cutoff, tolerance_of(dtype), dtype)
+        radial = (model.source(species) @ model.radial).unflatten(-1, (-1, model.width))
+        self.radial = splines(model, radial.permute(1, 2, 0, 3).flatten(2))  # (s, K, (L + 1) F)
+        self.pairs = splines(model, model.pairs.view(self.n_species**2, -1, 1))
 
     def forward(
         self, numbers: Tensor, centres: Tensor, neighbours: Tensor, vectors: Tensor, pair: Tensor
@@ -57,17 +51,11 @@ class DeployedDeepSetX(nn.Module):
             pair[..., None], harmonics(vectors / d[..., None], self.model.degree), 0.0
         )  # (N, J, M)
         kind = self.kind[numbers]
-        found = self.splines(kind[centres][:, None] * self.n_species + kind[neighbours], d)
-        terms = (self.model.degree + 1) * self.model.width
-        r, own, more = found.tensor_split([terms, terms + 1], dim=-1)
-        pair_energies = torch.where(pair, own.squeeze(-1), 0.0).sum(-1) / 2
-        B = summed(Y, r.unflatten(-1, (-1, self.model.width)))
-        return self._energies(B, numbers[centres], pair_energies, Y, more, neighbours)
-
-    def _functions(self, radial: Tensor, pairs: Tensor, d: Tensor) -> Tensor:
-        """(n, ...) r_lf and the pair potential at (n,) distances, of (L + 1, K, F), (K, 1)."""
-        phi = self.model.basis(d)
-        return torch.cat([(phi @ radial).movedim(0, 1).flatten(1), phi @ pairs], dim=-1)
+        one, other = kind[centres][:, None], kind[neighbours]
+        own = self.pairs(one * self.n_species + other, d).squeeze(-1)
+        r = self.radial(other, d).unflatten(-1, (-1, self.model.width))
+        pair_energies = torch.where(pair, own, 0.0).sum(-1) / 2
+        return self._energies(summed(Y, r), numbers[centres], pair_energies, Y, neighbours, d)
 
     def _energies(self, *given: Tensor) -> Tensor:
         B, numbers, pair_energies, *_ = given
@@ -75,20 +63,32 @@ class DeployedDeepSetX(nn.Module):
 
 
 class DeployedDeepSetX2(DeployedDeepSetX):
-    """The same of a network with a second sum, whose filters are splines, too."""
+    """The same of a network with a second sum."""
 
     local = False
     model: DeepSetX2
 
-    def _functions(self, radial: Tensor, pairs: Tensor, d: Tensor) -> Tensor:
-        filters = self.model.basis(d) @ self.model.filters.double()
-        return torch.cat([super()._functions(radial, pairs, d), filters], dim=-1)
+    def __init__(self, model: DeepSetX2, species: Tensor) -> None:
+        super().__init__(model, species)
+        self.filters = splines(model, model.filters[None])
 
     def _energies(self, *given: Tensor) -> Tensor:
-        B, numbers, pair_energies, Y, more, neighbours = given
-        r = more.unflatten(-1, (-1, self.model.width))
+        B, numbers, pair_energies, Y, neighbours, d = given
+        r = self.filters(torch.zeros_like(neighbours), d).unflatten(-1, (-1, self.model.width))
 
         def sum_over(h: Tensor) -> Tensor:
             return summed(Y, r * h[neighbours][..., None, :])
 
         return self.model.energies(B, numbers, pair_energies, sum_over)
+
+
+def splines(model: DeepSetX, weights: Iterable[Tensor]) -> Splines:
+    """Of sum_k phi_k(d) W_kc, of a (K, C) W for each kind."""
+    functions = [partial(_expanded, model, W.double()) for W in weights]
+    dtype = model.radial.dtype
+    return Splines(functions, model.cutoff, tolerance_of(dtype), dtype)
+
+
+def _expanded(model: DeepSetX, W: Tensor, d: Tensor) -> Tensor:
+    """(n,) -> (n, C)."""
+    return model.basis(d) @ W
