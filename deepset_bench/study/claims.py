@@ -242,7 +242,8 @@ def _row(
         words += ["--rounds", str(more)] if more else []
     else:
         fill = study.comparison(claim.fill, "claims")
-        takes = needed(effects, _of_effects(claim), study.margin, fill, runs)
+        there = runs if claim.fill == claim.runs else collect(fill, [condition], where)
+        takes = needed(effects, _of_effects(claim), study.margin, fill, there)
         words = ["sweep", *words, *under(condition), *where.dir]
         words += ["--until", "decided"] if rule else ["--seeds", str(takes.seeds)]
         needs = str(takes)

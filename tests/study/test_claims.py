@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -207,6 +208,20 @@ def test_runs_that_are_missing_leave_it_open_with_a_command(frame):
     assert row.evidence == "no seed with both runs"
     assert "bench sweep sweeps/moe.yaml condition=corrected" in row.command
     assert row.command.endswith("--seeds 3")
+
+
+def test_the_hours_are_of_the_runs_that_a_claim_compares(tmp_path):
+    """Of table 7, whose row without an extended basis is another table's x3 sqrt."""
+    for run in asked_for("report").runs:
+        for seed in range(3):
+            energy = 0.02 + 0.001 * ((seed + len(run.label)) % 3)
+            lines = [*run.overrides, "condition=corrected"]
+            write(tmp_path, lines, seed, energy, wall_seconds=3600.0)
+    row = verdict(claims(REPORT, ["corrected"], Where((), tmp_path)), "Every RBF", "corrected")
+    assert row.verdict == UNDECIDED
+    assert row.command.startswith("bench sweep sweeps/table_7.yaml condition=corrected")
+    seeds, hours = re.fullmatch(r"\w+ (\d+) seeds, (\d+) core-hours", row.needs).groups()
+    assert int(hours) == 5 * (int(seeds) - 3)
 
 
 def test_offset_follows_from_the_reference_alone(frame):
