@@ -37,7 +37,7 @@ from deepset_bench.training.step import SingleOptimisation, with_targets
 from tests import toy
 
 from .test_train import Killed, stop_at
-from .tiny import DEEPSET_X, OVERRIDES, SCHNET, assert_same_run, run, run_seeds
+from .tiny import DEEPSET_X, DEEPSET_X_2, OVERRIDES, SCHNET, assert_same_run, run, run_seeds
 
 ROUNDING = 1e-11
 """Of sums of some hundred terms in float64 that cancel by three digits at most."""
@@ -51,6 +51,7 @@ VARIANTS = {
     "edge": ("gnn=edge",),
     "reference": ("form=reference",),
     "deepset_x": DEEPSET_X,
+    "deepset_x_2": DEEPSET_X_2,
     "schnet": SCHNET,
 }
 SPECIES = torch.tensor([1, 6])
@@ -202,7 +203,9 @@ def check_one_graph_of_edges(*overrides: str) -> None:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(("variant", "dense"), [("baseline", True), ("deepset_x", False)])
+@pytest.mark.parametrize(
+    ("variant", "dense"), [("baseline", True), ("deepset_x", False), ("deepset_x_2", False)]
+)
 def test_one_graph_for_any_size(variant, dense):
     """A variant that could not be traced so would be computed as it is: see below."""
     check_one_graph(Case(*VARIANTS[variant]), lambda part: part if part.dense == dense else None)

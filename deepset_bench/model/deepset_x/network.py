@@ -226,7 +226,7 @@ class DeepSetX(nn.Module):
         z = torch.where(batch.pair[..., None], batch.features[..., phi.shape[-1] :], 0.0)
         Yz = Y[..., None] * z[..., None, :]  # (N, J, M, s)
         A = Yz.flatten(2).transpose(1, 2) @ phi
-        return A.view(len(A), Y.shape[-1], -1).transpose(0, 1)
+        return A.view(A.shape[0], Y.shape[-1], -1).transpose(0, 1)
 
 
 class Block(nn.Module):
