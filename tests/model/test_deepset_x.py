@@ -11,7 +11,6 @@ import torch
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.build import build_model
 from deepset_bench.model.deepset_x.network import DeepSetX
-from deepset_bench.model.deepset_x.second import DeepSetX2
 from deepset_bench.model.deepset_x.sphere import harmonics, size
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.radial import quintic_cutoff
@@ -79,9 +78,8 @@ def pair_by_pair(potential: Potential, frame) -> tuple[torch.Tensor, torch.Tenso
             sums[i] = sums[i] + Y[:, None] * of_m * h[j]
         return torch.stack(sums, dim=1)
 
-    more = (sum_over,) if isinstance(model, DeepSetX2) else ()
     A = torch.stack([row.flatten(1) for row in rows], dim=1)
-    energy = SCALE * model(A, numbers, species, *more).sum()
+    energy = SCALE * model(A, numbers, species, sum_over).sum()
     (gradient,) = torch.autograd.grad(energy, r, create_graph=True)
     return energy, -gradient
 

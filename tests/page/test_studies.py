@@ -259,7 +259,7 @@ def test_the_shipped_studies_hold_together(folder, monkeypatch):
     """But for sets that a person has to fetch."""
     monkeypatch.setenv(STUDY, str(folder))
     found = list(problems(studies.read(folder)))
-    assert [line for line in found if "are not here" not in line] == []
+    assert [line for line in found if "says where from" not in line] == []
     assert not found or (folder / "conf" / "data").is_dir()
 
 

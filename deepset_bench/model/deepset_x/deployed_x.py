@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from deepset_bench.model.deepset_x.network import DeepSetX
+from deepset_bench.model.deepset_x.network import DeepSetX, Sum
 from deepset_bench.model.deepset_x.second import DeepSetX2
 from deepset_bench.model.deepset_x.sphere import harmonics, summed
 from deepset_bench.model.splines import Splines, kinds_of, tolerance_of
@@ -55,31 +55,26 @@ class DeployedDeepSetX(nn.Module):
         own = self.pairs(one * self.n_species + other, d).squeeze(-1)
         r = self.radial(other, d).unflatten(-1, (-1, self.model.width))
         pair_energies = torch.where(pair, own, 0.0).sum(-1) / 2
-        return self._energies(summed(Y, r), numbers[centres], pair_energies, Y, neighbours, d)
+        again = self._sum_over(Y, neighbours, d)
+        return self.model.energies(summed(Y, r), numbers[centres], pair_energies, again)
 
-    def _energies(self, *given: Tensor) -> Tensor:
-        B, numbers, pair_energies, *_ = given
-        return self.model.energies(B, numbers, pair_energies)
+    def _sum_over(self, Y: Tensor, neighbours: Tensor, d: Tensor) -> Sum | None:
+        """How neighbours are summed over again, where the network does so."""
+        return None
 
 
 class DeployedDeepSetX2(DeployedDeepSetX):
     """The same of a network with a second sum."""
 
     local = False
-    model: DeepSetX2
 
     def __init__(self, model: DeepSetX2, species: Tensor) -> None:
         super().__init__(model, species)
         self.filters = splines(model, model.filters[None])
 
-    def _energies(self, *given: Tensor) -> Tensor:
-        B, numbers, pair_energies, Y, neighbours, d = given
+    def _sum_over(self, Y: Tensor, neighbours: Tensor, d: Tensor) -> Sum:
         r = self.filters(torch.zeros_like(neighbours), d).unflatten(-1, (-1, self.model.width))
-
-        def sum_over(h: Tensor) -> Tensor:
-            return summed(Y, r * h[neighbours][..., None, :])
-
-        return self.model.energies(B, numbers, pair_energies, sum_over)
+        return lambda h: summed(Y, r * h[neighbours][..., None, :])
 
 
 def splines(model: DeepSetX, weights: Iterable[Tensor]) -> Splines:
