@@ -54,6 +54,8 @@ def terminal(page: Page, console: Console) -> None:
         anything = console.options.update(max_width=10_000)
         fits = Measurement.get(console, anything, drawn).maximum <= console.width
         for part in [block] if fits or block.wraps else block.narrow():
+            if part.heading:  # not the table's own title, which breaks where the table ends
+                console.print(Text(part.heading, style="italic"))
             console.print(terminal_block(part))
     for note in page.notes:
         console.print(Text(note, style="dim"))
@@ -69,11 +71,9 @@ _SHORT = ("condition", "verdict", "stated")
 
 
 def terminal_block(block: Section) -> RichTable:
-    """One block; numbers stand to the right, texts that may wrap to the left."""
+    """Its rows; numbers stand to the right, texts that may wrap to the left."""
     drawn = RichTable(
         box=SIMPLE_HEAD,
-        title=block.heading or None,
-        title_justify="left",
         pad_edge=False,
         collapse_padding=True,
         show_lines=block.wraps,
@@ -88,8 +88,7 @@ def terminal_block(block: Section) -> RichTable:
             heading,
             justify="left" if position == 0 or block.wraps else "right",
             # Where the terminal is too narrow, labels have more lines; numbers are never cut.
-            no_wrap=not (block.wraps or position == 0)
-            or name in ("condition", "verdict", "stated"),
+            no_wrap=not (block.wraps or position == 0) or name in _SHORT,
             vertical="top" if block.wraps else "bottom",
             ratio=ratios.get(name),
         )
