@@ -38,11 +38,11 @@ def of_study(study: Study) -> Offer:
         UserError: see `entries.read`.
     """
     if not study.whole:
-        named = {sheet.name: sheet for sheet in (*study.tables, *study.unseen)}
+        named = {sheet.name: sheet for sheet in study.shown}
         return Offer(named, None, study.conditions)
     path = study.file(entries.FILE)
     listed = entries.read(path) if path else None
-    shown = {sheet.name: sheet for sheet in (*study.tables, *study.unseen)}
+    shown = {sheet.name: sheet for sheet in study.shown}
     return Offer(study.comparisons if listed else shown, listed, study.conditions)
 
 

@@ -98,7 +98,7 @@ def page(
     if not any((one.runs.state == "done").any() for one in tables) and not (
         unseen and unseen.blocks
     ):
-        first = next(iter([*study.tables, *study.unseen]))
+        first = study.shown[0]
         fill = shlex.join(["bench", "sweep", *first.file, *where.overrides, *where.dir])
         raise UserError(f"{where.runs.root}: no finished run of {study.title!r}; {fill} makes some")
     there = [one for one in tables if one.sweep.table or (one.runs.state == "done").any()]
@@ -176,7 +176,7 @@ def examinations(study: Study, conditions: Sequence[str], where: Where) -> list[
     Of a set that is not here, as results may be read without it, there are no `frames` (None).
     """
     wanted: dict[tuple[str, str], list[str]] = {}
-    for one in study.tables or study.unseen:
+    for one in study.shown:
         for condition in conditions_of(one, conditions):
             for run in one.runs:
                 try:

@@ -151,7 +151,7 @@ def _mean(
 def _check_tasks(study: Study, path: Path, asked: tuning.Tuning) -> None:
     """Refuse tasks with frames to judge by, and those that the study reports on."""
     reported = {}
-    for one in (*study.tables, *study.unseen):
+    for one in study.shown:
         for row in one.runs:  # of networks that may not be tuned yet
             config = experiment([o for o in row.overrides if not is_network(o)]).config
             reported[config.data.name, repr(config.task)] = one.name

@@ -58,7 +58,7 @@ def export(words: Sequence[str], file: Path, runs_dir: Path | None) -> None:
 
 
 def _sweeps(study: Study) -> Iterable[Comparison]:
-    return study.comparisons.values() if study.whole else (*study.tables, *study.unseen)
+    return study.comparisons.values() if study.whole else study.shown
 
 
 def _runs(studies: Sequence[Study], where: Where) -> list[RunRecord]:

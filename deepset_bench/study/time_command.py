@@ -42,7 +42,7 @@ def measure(wanted: Sequence[str], conditions: Sequence[str], how: How, where: W
     console = Console()
     for study in studies:
         shown = conditions_shown(study, conditions)
-        sweeps = [(one, conditions_of(one, shown)) for one in (*study.tables, *study.unseen)]
+        sweeps = [(one, conditions_of(one, shown)) for one in study.shown]
         rows = [
             (run.label, condition, row_of(run, condition, where))
             for sweep, those in sweeps

@@ -172,7 +172,7 @@ def _listed(
     """What is asked of each row, by where it is from: of a study, under each of its conditions."""
     chosen = [text for text in overrides if text.lstrip("+").startswith("condition=")]
     found = {}
-    for one in [comparison] if comparison else [*study.tables, *study.unseen]:
+    for one in [comparison] if comparison else study.shown:
         each = [""] if comparison or chosen or one.condition else study.conditions or [""]
         for condition in each:
             added = [*one.seeds, *overrides, *([f"condition={condition}"] if condition else [])]

@@ -77,10 +77,15 @@ class Study:
         path = self.folder / name if self.folder else None
         return path if path is not None and path.is_file() else None
 
+    @property
+    def shown(self) -> tuple[Comparison, ...]:
+        """Those of its page, each once, though its errors may be shown in both ways."""
+        return tuple({one.name: one for one in (*self.tables, *self.unseen)}.values())
+
     @cached_property
     def comparisons(self) -> dict[str, Comparison]:
         """Every comparison by its name, shown or not."""
-        shown = {one.name: one for one in (*self.tables, *self.unseen)}
+        shown = {one.name: one for one in self.shown}
         if self.folder is None:
             return shown
         return (
@@ -227,8 +232,8 @@ def read(folder: Path) -> Study:
         mistakes += [
             f"{path}: {key}: there is no {name}.yaml; {nearest(name, names)}" for name in missing
         ]
-    tables = lists["tables"] if "tables" in content else names
-    tables = [name for name in tables if name not in lists["unseen"]]
+    others = [name for name in names if name not in lists["unseen"]]
+    tables = lists["tables"] if "tables" in content else others
 
     def shown(chosen: Sequence[str]) -> tuple[Comparison, ...]:
         each = (tried(_comparison, folder, n, lists["common"], otherwise=None) for n in chosen)
@@ -282,10 +287,14 @@ def _of_file(path: Path) -> tuple[Study, Comparison | None]:
 def _narrowed(study: Study, one: Comparison, other: Study | None = None) -> Study:
     """The study with one comparison alone, and with those of `other`."""
     unseen = one.name in {each.name for each in study.unseen}
-    before = (other.tables, other.unseen) if other else ((), ())
-    tables = before[0] if unseen else (*before[0], one)
-    others = (*before[1], one) if unseen else before[1]
-    return replace(study, tables=tables, unseen=others, whole=False)
+    changes = not unseen or one.name in {each.name for each in study.tables}
+    tables, others = (other.tables, other.unseen) if other else ((), ())
+    return replace(
+        study,
+        tables=(*tables, one) if changes else tables,
+        unseen=(*others, one) if unseen else others,
+        whole=False,
+    )
 
 
 def _file(word: str) -> Path | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data.tasks import divide
 from deepset_bench.files import resource
 from deepset_bench.study import choosing
 from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep import folders, studies, tuning
+from tests.study.folders import write_unseen
 
 FOLDER = resource("sweeps") / "peers"
 
@@ -48,3 +51,19 @@ def test_every_network_is_tuned_and_none_is_left_as_another_was():
     rows = studies.read(FOLDER).comparisons["peers_molecules"].runs
     assert [row.overrides[-1] for row in rows] == [f"tuned={name}" for name in chosen]
     assert {experiment(row.overrides).config.cutoff for row in rows} == {5.0}
+
+
+@pytest.mark.parametrize("wanted", ["peers", "peers_molecules"])
+def test_changes_are_shown_and_errors_by_what_was_seen(wanted, tmp_path):
+    """One comparison in both ways, and of each run once."""
+    study = studies.read(FOLDER)
+    (molecules,) = study.shown
+    assert (*study.tables, *study.unseen) == (molecules, molecules)
+    for row in molecules.runs[:2]:
+        write_unseen(tmp_path, molecules, row.label, 0, 0.01)
+    arguments = ["tables", wanted, "--runs-dir", str(tmp_path), "--format", "markdown"]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.exception
+    changes, _, errors = result.stdout.partition("| ood: seen | ood: unseen |")
+    assert "| DeepSet X | 0.01000 | 1 | baseline |" in changes
+    assert "| DeepSet X | 1 | 0.00100" in errors
