@@ -60,7 +60,7 @@ bench: $(VENV)/ready  ## Measure speed: fast forms against the reference form
 	$(BIN)/python -m benchmarks
 
 RESULTS = --results docs/results.csv
-results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.md, results.md, report_trajectory.md and generalisation.md
+results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.md, results.md, generalisation.md, report_trajectory.md and peers.md
 	for page in results generalisation; do \
 		awk '{ print } /<!-- tables -->/ { exit }' docs/$$page.md > docs/$$page.tmp \
 		&& $(BIN)/bench tables --format markdown $(RESULTS) $${page#results} >> docs/$$page.tmp \
@@ -69,11 +69,17 @@ results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.
 	$(BIN)/bench report $(RESULTS) --out docs/words.md
 	awk '{ print } /<!-- words -->/ { exit }' docs/findings.md > docs/findings.tmp
 	cat docs/words.md >> docs/findings.tmp && mv docs/findings.tmp docs/findings.md && rm docs/words.md
-	$(BIN)/bench report report_trajectory $(RESULTS) --out docs/words.md
-	awk '{ print } /<!-- words -->/ { exit }' docs/report_trajectory.md > docs/page.tmp
+	$(call words_and_tables,report_trajectory,)
+	$(call words_and_tables,peers,--unit mev)
+
+# The words and tables of a study, into a page of its name.
+define words_and_tables
+	$(BIN)/bench report $(1) $(2) $(RESULTS) --out docs/words.md
+	awk '{ print } /<!-- words -->/ { exit }' docs/$(1).md > docs/page.tmp
 	cat docs/words.md >> docs/page.tmp && rm docs/words.md && echo '\n<!-- tables -->' >> docs/page.tmp
-	$(BIN)/bench tables report_trajectory --format markdown $(RESULTS) >> docs/page.tmp
-	mv docs/page.tmp docs/report_trajectory.md
+	$(BIN)/bench tables $(1) $(2) --format markdown $(RESULTS) >> docs/page.tmp
+	mv docs/page.tmp docs/$(1).md
+endef
 
 clean:  ## Remove the virtual environment and caches, not the runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

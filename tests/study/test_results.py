@@ -25,12 +25,13 @@ from tests.study.shipped import GENERALISATION, REPORT
 
 ROOT = Path(__file__).parents[2]
 TABLE = stored.read(ROOT / "docs" / "results.csv")
+RESULTS = ("--results", "docs/results.csv")
 
 
 def printed(monkeypatch, path: str, *wanted: str) -> str:
     """A page whose tables are what the command prints."""
     monkeypatch.chdir(ROOT)
-    arguments = ["tables", *wanted, "--format", "markdown", "--results", "docs/results.csv"]
+    arguments = ["tables", *wanted, "--format", "markdown", *RESULTS]
     result = CliRunner().invoke(cli.app, arguments)
     page = Path(path).read_text(encoding="utf-8")
     assert page.partition("<!-- tables -->\n")[2] == result.stdout
@@ -51,11 +52,12 @@ def test_so_is_that_of_generalisation(monkeypatch):
     assert sum(f"**{table.title}: MAE" in page for table in tables) >= 6
 
 
-def test_so_is_that_of_the_reports_own_data(monkeypatch, tmp_path):
-    monkeypatch.setenv(STUDY, str(ROOT / "sweeps" / "report_trajectory"))
-    page = printed(monkeypatch, "docs/report_trajectory.md", "report_trajectory")
+@pytest.mark.parametrize("wanted", [("report_trajectory",), ("peers", "--unit", "mev")])
+def test_so_are_words_and_tables_of_other_studies(wanted, monkeypatch, tmp_path):
+    monkeypatch.setenv(STUDY, str(ROOT / "sweeps" / wanted[0]))
+    page = printed(monkeypatch, f"docs/{wanted[0]}.md", *wanted)
     words = tmp_path / "words.md"
-    arguments = ["report", "report_trajectory", "--results", "docs/results.csv", "--out"]
+    arguments = ["report", *wanted, *RESULTS, "--out"]
     assert CliRunner().invoke(cli.app, [*arguments, str(words)]).exit_code == 0
     said = page.partition("<!-- words -->\n")[2].partition("\n<!-- tables -->\n")[0]
     assert said == words.read_text(encoding="utf-8")
@@ -64,7 +66,7 @@ def test_so_is_that_of_the_reports_own_data(monkeypatch, tmp_path):
 def test_so_are_the_words_of_the_findings(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     words = tmp_path / "words.md"
-    arguments = ["report", "--results", "docs/results.csv", "--out", str(words)]
+    arguments = ["report", *RESULTS, "--out", str(words)]
     assert CliRunner().invoke(cli.app, arguments).exit_code == 0
     page = Path("docs/findings.md").read_text(encoding="utf-8")
     assert page.partition("<!-- words -->\n")[2] == words.read_text(encoding="utf-8")
