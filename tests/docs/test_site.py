@@ -245,7 +245,7 @@ def test_what_a_page_says_to_type_is_understood(path, tree, followed, monkeypatc
                 if folder != folders.usual() and folder.name in shlex.split(line):
                     monkeypatch.setenv(STUDY, str(folder))
             # Pages of tables are written by the program: dozens of sweeps.
-            if path.name not in ("results.md", "generalisation.md", "report_trajectory.md"):
+            if path.stem not in ("results", "generalisation", "report_trajectory", "peers"):
                 compose(*found)
         except Exception as error:
             if "says where from" in str(error):  # a study on sets that a person has to fetch
