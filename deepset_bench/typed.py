@@ -53,6 +53,8 @@ def exactly(kind: Any, value: Any) -> Any:
     """
     if is_dataclass(kind):
         return _object(kind, value)
+    if kind is Any:
+        return value
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
         for option in inner:
