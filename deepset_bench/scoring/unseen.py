@@ -33,15 +33,25 @@ class Scorer:
         forces: (A, 3) eV/angstrom, the labels; NaN in frames that have an energy alone.
         identified: (M,) whether the energy reference says anything about absolute energies.
         seen: (A,) whether an atom with the same first shell was in training.
+        each: whether molecules are scored one by one, too.
     """
 
     frames: Frames
     forces: FloatArray
     identified: NDArray[np.bool_]
     seen: NDArray[np.bool_]
+    each: bool = True
 
     @classmethod
-    def after(cls, train: Frames | Selected, frames: Frames, reference: str, labels: str) -> Scorer:
+    def after(
+        cls,
+        train: Frames | Selected,
+        frames: Frames,
+        reference: str,
+        labels: str,
+        *,
+        each: bool = True,
+    ) -> Scorer:
         """What training on `train` with a kind of reference leaves unseen of `frames`."""
         compositions = (part.composition(train.species) for part in (train, frames))
         known = np.unique(np.concatenate([np.unique(environments(p)) for p in train.pieces()]))
@@ -50,6 +60,7 @@ class Scorer:
             frames.labelled_forces(labels),
             identified(reference, *compositions),
             np.isin(environments(frames), known),
+            each,
         )
 
     @property
@@ -93,12 +104,13 @@ class Scorer:
                 **about_mean,
             }
 
+        one_by_one = {
+            str(name): {**of(molecule == m), "energy_offset_ev": float(offset[m])}
+            for m, name in enumerate(names if self.each else ())
+        }
         return {
             **of(np.ones(len(energy), dtype=bool)),
-            "molecules": {
-                str(name): {**of(molecule == m), "energy_offset_ev": float(offset[m])}
-                for m, name in enumerate(names)
-            },
+            **({"molecules": one_by_one} if self.each else {}),
             "environments": {
                 name: {"atoms": int(mask.sum()), "forces_mae_ev_per_angstrom": _mae(forces[mask])}
                 for name, mask in (

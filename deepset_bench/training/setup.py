@@ -235,12 +235,15 @@ def prepare(config: Config, start: Start | None = None) -> Setup:
     drawn = config.cutoff, config.trainer.batch_size, device.type
     shapes = dict.fromkeys(("train", *scored), table_shapes(pool, *drawn))
 
-    def scorer(part: Frames) -> Scorer:
-        return Scorer.after(train, part, config.reference.kind, labels)
+    def scorer(part: Frames, *, each: bool = True) -> Scorer:
+        return Scorer.after(train, part, config.reference.kind, labels, each=each)
 
     others = [name for name in ("ood", "val_unseen") if name in scored]
     shapes |= {name: table_shapes(scored[name], *drawn) for name in others}
-    scorers = {name: scorer(scored[name]) for name in (["test", *others] if others else [])}
+    scorers: dict[str, Scorer] = {name: scorer(scored[name]) for name in others}
+    if others:  # held_out mostly has all frames of test: each molecule is scored there, once
+        again = np.isin(division.test, division.held_out).all()
+        scorers["test"] = scorer(scored["test"], each=not again)
     relative = {"train": residual} | {n: p.energy - reference(p) for n, p in scored.items()}
     parts = {
         name: label(part, relative[name], shapes[name], config, potential, stress=learn_stress)

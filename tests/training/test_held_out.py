@@ -190,3 +190,14 @@ def test_with_a_task_it_is_of_what_the_run_is_trained_on(many):
     scores = outcome.result["metrics"]["held_out"]
     assert scores["frames_scored"] == scores["frames"] == LEFT
     assert set(scores["molecules"]) == {"c2h4", "c3h6"}
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_molecules_are_scored_one_by_one_where_all_frames_of_test_are(size, many):
+    lines = ("data=many", "task.ood.carbons=[5,5]", "task.ood_size=10", *SHORT)
+    for most, where in ((size, "test"), (10_000, "held_out")):
+        result = run(*lines, f"data.held_out_size={most}").result
+        for of in (result["metrics"], result["baselines"]):
+            assert "molecules" in of[where]
+            assert ("molecules" in of["test"]) == (where == "test")
+            assert of["test"]["environments"]["unseen"]["atoms"] == 0
