@@ -129,7 +129,8 @@ class Analysis:
         """Errors of all frames, of each molecule if there are several, and by `seen` if mixed.
 
         `energy` errors are None where the reference is not identified; `relative` are about the
-        mean of each molecule and `offset` is what that takes off, None over several molecules;
+        mean of each molecule with several frames (one frame is its own mean) and `offset` is what
+        that takes off, None over several molecules;
         `trivial` is what the molecule's own mean and zero force score.
         """
         frames, table = self.selection.frames, self.series.sort_values("row")
@@ -150,8 +151,8 @@ class Analysis:
         forces = self.predictions.forces[of_atom] - self.forces[of_atom]
         chosen = table[mask]
         scored = chosen[chosen["identified"]]
-        relative = chosen["energy_error_relative_ev"].to_numpy()
-        about_mean = errors(relative, forces)
+        several = chosen[(table.groupby("molecule")["row"].transform("size") > 1)[mask]]
+        about_mean = errors(several["energy_error_relative_ev"].to_numpy(), forces)
         of_forces = about_mean.as_dict()
         result: dict[str, Any] = {
             "frames": int(mask.sum()),
@@ -166,9 +167,9 @@ class Analysis:
             "energy_mae_ev": absolute.energy_mae_ev if absolute else None,
             "energy_rmse_ev": absolute.energy_rmse_ev if absolute else None,
             "energy_offset_ev": float(chosen["energy_error_ev"].mean()) if one else None,
-            "relative_energy_mae_ev": about_mean.energy_mae_ev,
-            "relative_energy_rmse_ev": about_mean.energy_rmse_ev,
-            "trivial_relative_energy_mae_ev": float(chosen["energy_relative_ev"].abs().mean()),
+            "relative_energy_mae_ev": _known(about_mean.energy_mae_ev),
+            "relative_energy_rmse_ev": _known(about_mean.energy_rmse_ev),
+            "trivial_relative_energy_mae_ev": _known(several["energy_relative_ev"].abs().mean()),
             "forces_mae_ev_per_angstrom": of_forces["forces_mae_ev_per_angstrom"],
             "forces_rmse_ev_per_angstrom": of_forces["forces_rmse_ev_per_angstrom"],
             "trivial_forces_mae_ev_per_angstrom": _known(mean_absolute(self.forces[of_atom])),

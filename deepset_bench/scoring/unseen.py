@@ -81,26 +81,31 @@ class Scorer:
 
         Returns:
             Keys as in `Errors`; energies None where no frame is identified, forces None where no
-            frame is labelled with any, `relative_` ones about
-            each molecule's mean; `energy_offset_ev` of a molecule is the mean of its errors.
+            frame is labelled with any, `relative_` ones about each molecule's mean, of molecules
+            with several frames (None where there is none: one frame is its own mean);
+            `energy_offset_ev` of a molecule is the mean of its errors.
         """
         names, molecule = np.unique(self.frames.molecule, return_inverse=True)
-        offset = np.bincount(molecule, energy) / np.bincount(molecule)
-        relative = energy - offset[molecule]
+        count = np.bincount(molecule)
+        offset = np.bincount(molecule, energy) / count
+        relative, several = energy - offset[molecule], count[molecule] > 1
         frame, labelled = self.frames.frame_of_atom, ~np.isnan(self.forces).all(axis=1)
 
         def of(mask: NDArray[np.bool_]) -> dict[str, Any]:
             scored = mask & self.identified
             inside = forces[mask[frame] & labelled]
             absolute = errors(energy[scored], inside).as_dict() if scored.any() else {}
-            about_mean = errors(relative[mask], inside).as_dict()
+            compared = mask & several
+            about_mean = errors(relative[compared], inside).as_dict()
+            own = (about_mean.pop(f"energy_{of}_ev") for of in ("mae", "rmse"))
+            mae, rmse = own if compared.any() else (None, None)
             return {
                 "frames": int(mask.sum()),
                 "frames_scored": int(scored.sum()),
                 "energy_mae_ev": absolute.get("energy_mae_ev"),
                 "energy_rmse_ev": absolute.get("energy_rmse_ev"),
-                "relative_energy_mae_ev": about_mean.pop("energy_mae_ev"),
-                "relative_energy_rmse_ev": about_mean.pop("energy_rmse_ev"),
+                "relative_energy_mae_ev": mae,
+                "relative_energy_rmse_ev": rmse,
                 **about_mean,
             }
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from deepset_bench import file_version
 from deepset_bench.config import experiment
+from deepset_bench.data.tasks import divide
 from deepset_bench.errors import UserError
 from deepset_bench.files import write_text
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.replicate import Replicate
+from deepset_bench.schema import Config
 from deepset_bench.study.collect import Where, collect
 from deepset_bench.sweep import tuning
 from deepset_bench.sweep.folders import TUNING
@@ -69,12 +72,14 @@ def choose(study: Study, where: Where) -> dict[str, list[Trial]]:
             f"{path}: {len(undone)} of {len(runs)} runs are missing, the first "
             f"{undone.label.iloc[0]}: {undone.state.iloc[0]}; bench sweep {comparison.file[0]}"
         )
-    scores = {
-        (label, replicate): score(result) if state == "done" else math.inf
-        for label, replicate, state, result in zip(
-            runs.label, runs.replicate, runs.state, _results(runs), strict=True
-        )
-    }
+    scores = {}
+    for label, replicate, state, result in zip(
+        runs.label, runs.replicate, runs.state, _results(runs), strict=True
+    ):
+        try:
+            scores[label, replicate] = score(result) if state == "done" else math.inf
+        except UserError as error:
+            raise UserError(f"{path}: {label}: {error}") from None
     each = sorted(set(runs.replicate))
     return {
         network: sorted(
@@ -93,14 +98,22 @@ def score(result: Mapping[str, Any]) -> float:
 
     Args:
         result: of a run; of it, `metrics` and `baselines` of the parts in ERRORS are read.
+
+    Raises:
+        UserError: one of these is zero, or there is none.
     """
     metrics, trivial = result["metrics"], result["baselines"]
-    terms = [
-        math.log(metrics[part][key] / trivial[part][key])
-        for part, keys in ERRORS.items()
-        if part in metrics
-        for key in keys
-    ]
+    terms = []
+    for part, keys in ERRORS.items():
+        for key in keys if part in metrics else ():
+            error, of_nothing = metrics[part].get(key), trivial[part].get(key)
+            if not (error and of_nothing):  # zero, as of labels that are all equal, or none
+                raise UserError(
+                    f"{part}: {key} is {error}, and {of_nothing} of knowing nothing: settings "
+                    "cannot be chosen by it; take validation frames with energies that differ "
+                    "within a molecule, and with forces"
+                )
+            terms.append(math.log(error / of_nothing))
     return sum(terms) / len(terms)
 
 
@@ -149,18 +162,30 @@ def _mean(
 
 
 def _check_tasks(study: Study, path: Path, asked: tuning.Tuning) -> None:
-    """Refuse tasks with frames to judge by, and those that the study reports on."""
-    reported = {}
+    """Refuse tasks with frames to judge by, and those that the study reports on, or frames of."""
+    reported: dict[tuple[str, str], tuple[str, Config]] = {}
     for one in study.shown:
         for row in one.runs:  # of networks that may not be tuned yet
             config = experiment([o for o in row.overrides if not is_network(o)]).config
-            reported[config.data.name, repr(config.task)] = one.name
+            reported[config.data.name, repr(config.task)] = one.name, config
     for name, lines in asked.tasks.items():
+        where = f"{path}: tasks.{name}"
         config = experiment([*study.common, *asked.common, *lines]).config
         if config.task.has_ood:
             raise UserError(
-                f"{path}: tasks.{name}: has ood frames; settings may be chosen by "
-                "task.val_unseen alone"
+                f"{where}: has ood frames; settings may be chosen by task.val_unseen alone"
             )
         if other := reported.get((config.data.name, repr(config.task))):
-            raise UserError(f"{path}: tasks.{name}: {other} reports results on this task")
+            raise UserError(f"{where}: {other[0]} reports results on this task")
+        tuned_on = divide(config.data.name, config.task)
+        seen = np.union1d(tuned_on.pool, tuned_on.val_unseen)
+        for comparison, judged in reported.values():
+            if judged.task.has_ood and (judged.task.data or judged.data.name) == config.data.name:
+                every = replace(judged.task, ood_size=len(tuned_on.frames))
+                asks = divide(judged.data.name, every)
+                if len(both := np.intersect1d(seen, asks.ood)):
+                    raise UserError(
+                        f"{where}: {len(both)} of its frames, the first of "
+                        f"{tuned_on.frames.molecule[both[0]]}, are among those that {comparison} "
+                        "judges by; leave them out by task.train and task.val_unseen"
+                    )

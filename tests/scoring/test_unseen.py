@@ -58,5 +58,11 @@ def test_molecules_that_the_reference_says_nothing_about():
     assert found["frames_scored"] == 6
     assert found["molecules"]["c3h6"]["energy_mae_ev"] is None
     assert found["molecules"]["c3h6"]["relative_energy_mae_ev"] == 0.0
+    one_frame = Scorer.after(TRAIN, FRAMES.select(slice(3, 10)), "composition", "potential")
+    forces = np.zeros((9 + 6 * 6, 3))
+    found = one_frame.scores(np.array([3.0, *[1.0, 2.0] * 3]), forces)
+    assert found["molecules"]["c3h6"]["relative_energy_mae_ev"] is None  # it is its own mean
+    assert found["molecules"]["c3h6"]["energy_offset_ev"] == pytest.approx(3.0)
+    assert found["relative_energy_mae_ev"] == pytest.approx(0.5)
     nothing = Scorer.after(TRAIN, FRAMES.select(slice(0, 4)), "molecule_mean", "potential")
     assert nothing.scores(np.ones(4), np.zeros((36, 3)))["energy_mae_ev"] is None

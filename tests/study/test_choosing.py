@@ -29,8 +29,8 @@ networks:
   deepset: []
   schnet: [model=schnet]
 tasks:
-  three: [data=two, "task.val_unseen.molecules=[C3H6]"]
-  two: [data=two, "task.val_unseen.molecules=[C2H4]"]
+  three: [data=two, "task.val_unseen.molecules=[c3h6]"]
+  two: [data=two, "task.val_unseen.molecules=[c2h4]"]
 space:
   trainer.learning_rate: [0.01, 0.003]
   trainer.batch_size: [5, 10]
@@ -157,8 +157,8 @@ def test_the_score_is_of_errors_over_those_of_knowing_nothing():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("task.val_unseen.molecules=[C3H6]", "task.ood.molecules=[C3H6]", "three: has ood frames"),
-        ('[data=two, "task.val_unseen.molecules=[C3H6]"]', "[data=tiny]", "networks reports"),
+        ("task.val_unseen.molecules=[c3h6]", "task.ood.molecules=[c3h6]", "three: has ood frames"),
+        ('[data=two, "task.val_unseen.molecules=[c3h6]"]', "[data=tiny]", "networks reports"),
         ("trials: 3", "trials: 10", "trials: 10, and space has 8 combinations"),
         ("trials: 3", "trials: none", "trials must be a whole number from 1"),
         ("trials: 3", "trails: 3", "trails"),
@@ -175,6 +175,24 @@ def test_mistakes_are_one_line(study, runs, old, new, said):
         found(study, runs)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_molecules_that_are_judged_by_are_not_chosen_by(study, runs):
+    judged = SHEET.replace("data=tiny", "data=two, 'task.ood.molecules=[c3h6]'")
+    (study / "networks.yaml").write_text(judged)
+    with pytest.raises(UserError, match=r"three: \d+ of its frames, .* c3h6, .* networks judges"):
+        found(study, runs)
+
+
+@pytest.mark.parametrize("error", [0.0, None])
+def test_an_error_that_says_nothing_chooses_nothing(study, runs, error):
+    path = folder(study, runs, "schnet, trial 2, three") / "result.json"
+    result = json.loads(path.read_text())
+    for of in ("metrics", "baselines"):
+        result[of]["val_unseen"]["relative_energy_mae_ev"] = error
+    path.write_text(json.dumps(result))
+    with pytest.raises(UserError, match=r"schnet, trial 2, three: val_unseen: relative_energy"):
+        found(study, runs)
 
 
 def folder(study: Path, runs: Path, label: str) -> Path:
