@@ -167,7 +167,7 @@ def test_tables_pair_within_a_split(tmp_path):
     (row,) = table.frame[(table.frame.row == "scalars=all") & (table.frame.part == "mean")].to_dict(
         "records"
     )
-    assert row["n_shared"] == 2  # the runs of a split are one value
+    assert row["energy_n_shared"] == 2  # the runs of a split are one value
     assert row["energy_change"] == pytest.approx(-0.1)
     assert row["energy_change_high"] == pytest.approx(-0.1)  # the same in every pair
     assert any("over 5 of its 6 seeds" in note for note in table.notes)

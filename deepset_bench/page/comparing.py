@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
@@ -12,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from deepset_bench.study.blocks import factors_of
+from deepset_bench.study.draws import independent
 from deepset_bench.study.effect import change_text, effect
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.sections import PART_WORDS
@@ -81,7 +83,8 @@ class Facts:
 
         Returns:
             `who`, in words; `energy` and `forces`, as in `12 to 30 %`; `worse`, how many variants
-            have an energy error that is no smaller than the trivial one.
+            have an energy error that is no smaller than the trivial one. None where runs lack
+            either, as where absolute energies are undetermined.
         """
         runs = self._compared(condition)
         if runs.empty:
@@ -92,6 +95,8 @@ class Facts:
             .mean()
             for m in METRICS
         }
+        if any(share.isna().any() for share in shares.values()):
+            return None
         worse = int((shares["energy"] >= 1).sum())
         return {**self._who(runs), "worse": worse, **{m: _span(s) for m, s in shares.items()}}
 
@@ -102,7 +107,8 @@ class Facts:
             `who`, in words; `rows` with a `label` each, `energy` and `forces` in eV and
             eV/angstrom, `of_energy` and `of_forces`, of what the trivial prediction scores, and
             `energy_change` and `forces_change` against the baseline, in words with the interval;
-            empty for the baseline itself, and where an error is zero.
+            empty for the baseline itself, and where an error is zero. Numbers are None where runs
+            have none, as where absolute energies are undetermined.
         """
         runs, baseline = self._compared(self._table.conditions[0]), self._table.sweep.baseline
         if runs.label.nunique() < SEVERAL or baseline not in set(runs.label):
@@ -110,8 +116,11 @@ class Facts:
         means = runs.groupby("label", sort=False).mean(numeric_only=True)
         rows = [
             {"label": label}
-            | {m: row[self._column(m)] for m in METRICS}
-            | {f"of_{m}": row[self._column(m)] / row[self._column(f"trivial_{m}")] for m in METRICS}
+            | {m: _known(row[self._column(m)]) for m in METRICS}
+            | {
+                f"of_{m}": _known(row[self._column(m)] / row[self._column(f"trivial_{m}")])
+                for m in METRICS
+            }
             | {f"{m}_change": self._change(runs, str(label), baseline, m) for m in METRICS}
             for label, row in means.iterrows()
         ]
@@ -123,7 +132,7 @@ class Facts:
         column = self._column(metric)
         values = (by_seed(runs[runs.label == one], column) for one in (label, baseline))
         found = effect(label, *values)
-        return change_text(found.change(), relative=True) if found.relative else ""
+        return change_text(found.change(), relative=True) if found.n and found.relative else ""
 
     def factors(self) -> dict[str, Any] | None:
         """What each factor changes, where the rows are every combination of several axes.
@@ -150,23 +159,27 @@ class Facts:
 
         Returns:
             `before` and `after` in eV or eV/angstrom; `times` smaller, the mean of log ratios with
-            its 95 % t-interval; `seeds`, in words.
+            its 95 % t-interval; `seeds`, in words, or splits where several runs are of one.
         """
         runs = self._table.runs
         runs = runs[(runs.label == row) & (runs.state == "done")]
         column = self._column(metric)
         pair = [by_seed(runs[runs.condition == name], column) for name in (one, other)]
-        both = sorted(pair[0].keys() & pair[1].keys())
-        before, after = (np.array([values[seed] for seed in both]) for values in pair)
-        if len(both) < SEVERAL or not (after > 0).all():
+        both = pair[0].keys() & pair[1].keys()
+        found = effect(row, *pair)
+        if found.n < SEVERAL or not found.relative:
             return None
-        found = estimate(np.log(before / after).tolist())
-        mean, low, high = np.exp([found.mean, found.low, found.high])
+        before, after = (
+            estimate(independent({seed: values[seed] for seed in both})).mean for values in pair
+        )
+        change = found.change()
+        mean, low, high = (_times(1 + one) for one in (change.mean, change.low, change.high))
+        what = "seed" if found.n == len(both) else "split"
         return {
-            "before": float(before.mean()),
-            "after": float(after.mean()),
-            "times": f"{mean:.0f} [{low:.0f}, {high:.0f}]",
-            "seeds": many(len(both), "seed"),
+            "before": before,
+            "after": after,
+            "times": f"{mean} [{low}, {high}]",
+            "seeds": many(found.n, what),
         }
 
     def ranking(self, condition: str) -> dict[str, Any] | None:
@@ -202,6 +215,15 @@ class Facts:
         apart = several.energy_sure.sum()
         counts = sorted(set(ours.n))
         return {"seeds": _range(counts), "differences": len(several), "apart": int(apart)}
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else float(number)
+
+
+def _times(ratio: float) -> str:
+    """`1.3`, `23`: two digits, and no fewer than there are in front of the point."""
+    return f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
 
 
 def _signed(number: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -66,10 +66,7 @@ def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
     found = {column.name: _effects(table, runs, rows, column) for column in table.columns}
     measured = [e for effects in found.values() for e in effects if e.n > 1]
     if not measured:
-        return (
-            "Not known yet: one seed of each tells no difference from chance; "
-            "give several with --seeds 5."
-        )
+        return f"Not known yet: {_why_not(runs, rows, base, found)}; give several with --seeds 5."
     several = {name: [e for e in effects if e.n > 1] for name, effects in found.items()}
     clauses = [
         _clause(c, several[c.name], _sure(table, c, several[c.name], condition))
@@ -79,6 +76,20 @@ def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
     counts = sorted({e.n for e in measured})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     return f"Against {base}: {'; '.join(clauses)} ({seeds} seeds)."
+
+
+def _why_not(
+    runs: pd.DataFrame, rows: Sequence[str], base: str, found: Mapping[str, Sequence[Effect]]
+) -> str:
+    """Why no change has an interval."""
+    others = runs[runs.label.isin(rows)]
+    if others.empty:
+        return f"no run is done of what is compared with {base}"
+    if not any(e.n for effects in found.values() for e in effects):
+        own = set(runs[runs.label == base].replicate)
+        if not own & set(others.replicate):
+            return f"no other row has a seed in common with {base}"
+    return "one seed of each tells no difference from chance"
 
 
 def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Column) -> list[Effect]:

@@ -37,7 +37,8 @@ class Claim:
         source: where it is said; may be empty.
         runs: name of the comparison whose runs decide.
         fill: name of the comparison that makes just these runs.
-        column: how the columns of `collect`'s frame begin that it is about.
+        column: how the columns of `collect`'s frame begin that it is about: of one member of a
+            metric that is several numbers, METRIC.MEMBER.
         pairs: (variant, baseline), labels of the comparison; none where each row is compared with
             a share of what a trivial prediction scores.
         claimed: what it says that the variant does, or that every row has of the trivial error.
@@ -113,7 +114,7 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
     metric = _text(entry, "metric", where)
     column = _column(metric, f"{where}: metric")
     if keys is _OF_TRIVIAL:
-        if metric == SECONDS or chosen([metric])[0].of_run:
+        if metric == SECONDS or chosen([metric.partition(".")[0]])[0].of_run:
             raise UserError(f"{where}: metric: no trivial prediction has a {metric}")
         name = _named(study, entry, where, [])
         found = _SHARE.fullmatch(str(entry["of_trivial"]))
@@ -166,8 +167,9 @@ def _fill(study: Study, entry: Mapping[str, Any], runs: str, where: str) -> str:
 def _column(metric: str, where: str) -> str:
     if metric == SECONDS:
         return SECONDS
+    name, dot, member = metric.partition(".")
     try:
-        return chosen([metric])[0].column
+        return f"{chosen([name])[0].column}{dot}{member}"
     except (UserError, IndexError) as error:
         raise UserError(f"{where}: {error}") from None
 

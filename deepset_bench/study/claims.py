@@ -18,13 +18,13 @@ from deepset_bench.scoring.table import metrics
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
-from deepset_bench.study.columns import Column, added, judged_on
+from deepset_bench.study.columns import Column, added, judged_on, of_runs
 from deepset_bench.study.effect import Effect, effect
-from deepset_bench.study.gaps import LEFT_OUT, left_out
+from deepset_bench.study.gaps import LEFT_OUT, lacking, left_out
 from deepset_bench.study.looks import judge_at, looks_of, planned
 from deepset_bench.study.needed import needed
 from deepset_bench.study.published import published
-from deepset_bench.study.stated import AFTER, behind, stated
+from deepset_bench.study.stated import AFTER, behind, has_gap, stated
 from deepset_bench.study.tables import by_seed
 from deepset_bench.study.time_effects import timed_effect
 from deepset_bench.study.times import timings
@@ -85,8 +85,8 @@ def claims(
     """
     wanted = claimed(study)
     named = dict.fromkeys(one.runs for one in wanted if isinstance(one, Claim))
-    columns = {one.column for one in wanted if isinstance(one, Claim)}
-    shown = [Column(one) for one in metrics() if one.column in columns]
+    columns = {one.column for one in wanted if isinstance(one, Claim)} - {SECONDS}
+    shown = [_column(name) for name in sorted(columns)]
     runs = {}
     for name in named:
         frame = collect(study.comparison(name, "claims"), conditions, where)
@@ -110,20 +110,50 @@ def claims(
                 on = part or judged_on(here)
                 results = behind(one, here)
                 rule, when = looks or looks_of(results), stated(results, decides)
-                if on != judged_on(here) or condition not in (study.conditions or ("",)):
-                    when = AFTER if when else ""  # chosen by who looks
+                chosen = on != judged_on(here) or condition not in (study.conditions or ("",))
+                if chosen or has_gap(one, here):  # by who looks
+                    when = AFTER if when else ""
                 decide = _decide if one.pairs else _of_trivial
                 found = decide(study, one, here, on, judge_at(rule) if rule else judge)
                 fixed = planned(results)
                 fixed = fixed if {e.n for e in found[-1]} - {fixed} else 0
             row = _row(study, one, condition, where, here, rule, *found)
+            if reason := _unmeasured(study, one, here, found[-1], where):
+                row |= {"evidence": reason[0], "needs": "", "command": reason[1]}
             looked = ", ".join(map(str, rule))
             rows.append({**row, "part": on, "stated": when, "looks": looked, "planned": fixed})
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
-    if SECONDS in columns:
+    if any(isinstance(one, Claim) and one.column == SECONDS for one in wanted):
         table.attrs[LEFT_OUT] += timings(where.runs)[1]
     return table
+
+
+def _column(name: str) -> Column:
+    """The one whose name a claim has."""
+    of, _, member = name.partition(".")
+    return Column(next(one for one in metrics() if one.column == of), member)
+
+
+def _unmeasured(
+    study: Study, claim: Claim, runs: pd.DataFrame, effects: Sequence[Effect], where: Where
+) -> tuple[str, str] | None:
+    """Why no effect has a number though the runs of some are there, and the command that helps.
+
+    No command helps where the metric has none on these frames. None where runs are what is missing.
+    """
+    done = runs[runs.state == "done"]
+    if claim.column == SECONDS or any(e.n for e in effects):
+        return None
+    if done.empty or not behind(claim, runs):
+        return None
+    column = _column(claim.column)
+    each = [one.member for one in of_runs(done, [column.metric]) if one.member]
+    name = column.metric.name
+    if each and column.member not in each:
+        return f"{name} is several numbers; take one, as in {name}.{each[0]}", ""
+    missing = lacking(study.comparison(claim.runs, "claims"), done, [column.metric], where)
+    return missing[0] if missing else (f"no run has a number of {name} on these frames", "")
 
 
 def _decide(

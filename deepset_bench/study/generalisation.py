@@ -13,10 +13,11 @@ from deepset_bench.reading import is_number
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of, named
+from deepset_bench.study.draws import independent
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
 from deepset_bench.study.layout import DASH, Cell, Page, Section, number
 from deepset_bench.study.published import UNSEEN, Published, published
-from deepset_bench.study.statistics import NOTHING, estimate
+from deepset_bench.study.statistics import NOTHING, Estimate, estimate
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
@@ -138,14 +139,11 @@ def _block(sweep: Comparison, runs: pd.DataFrame, unit: str, condition: str) -> 
         members = done[done.label == run.label].to_dict("records")
         cells = [Cell(run.label), Cell(str(len(members)))]
         for column, (metric, keys) in COLUMNS.items():
-            values = [_at(member["metrics"], keys) for member in members]
-            known = [value for value in values if value is not None]
-            found = estimate(known) if known else NOTHING
-            at = [_at(member["baselines"], keys) for member in members]
-            nothing = estimate([value for value in at if value is not None]).mean
+            found = _estimate(members, "metrics", keys)
+            nothing = _estimate(members, "baselines", keys).mean
             cell = _cell(found.mean, found.half, metric, unit)
             cells.append(replace(cell, text=NO_BETTER) if found.mean >= nothing else cell)
-            if known:
+            if not math.isnan(found.mean):
                 means.setdefault(column, []).append(found.mean)
             if (own_tasks or run is sweep.runs[0]) and not math.isnan(nothing):
                 trivial.setdefault(column, []).append(nothing)
@@ -176,9 +174,7 @@ def _of_molecule(
         members = done[done.label == run.label].to_dict("records")
         cells = [Cell(run.label), Cell(str(len(members)))]
         for metric, key in _OF_MOLECULE.values():
-            at = [_at(one["metrics"], (_NEW, "molecules", molecule, key)) for one in members]
-            known = [value for value in at if value is not None]
-            found = estimate(known) if known else NOTHING
+            found = _estimate(members, "metrics", (_NEW, "molecules", molecule, key))
             cells.append(_cell(found.mean, found.half, metric, unit))
         drawn.append(cells)
     for column in table.get("columns", ()):
@@ -201,6 +197,13 @@ def _sets_task(overrides: Sequence[str]) -> bool:
 def _cell(mean: float, half: float, metric: str, unit: str) -> Cell:
     size, _, digits = UNITS[unit][metric]
     return number(mean, half, size, digits, DASH)
+
+
+def _estimate(members: Sequence[Mapping[Any, Any]], source: str, keys: tuple[str, ...]) -> Estimate:
+    """Mean over runs with its interval, those of one split as one; NaN where none has a number."""
+    values = {one["replicate"]: _at(one[source], keys) for one in members}
+    known = {which: value for which, value in values.items() if value is not None}
+    return estimate(independent(known)) if known else NOTHING
 
 
 def _at(content: Mapping[str, Any], keys: tuple[str, ...]) -> float | None:

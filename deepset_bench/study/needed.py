@@ -100,24 +100,31 @@ def _ways(
 
 
 def _core_hours(rows: Comparison, runs: pd.DataFrame, seeds: int) -> float:
-    """Time on one core of the runs of a comparison that are not done; NaN where none tells.
+    """Core-hours of the runs of a comparison that are not done; NaN where none tells.
 
-    A run is taken to need the `usual` time of those done.
+    A run is taken to need the `usual` time of those done, on as many threads. What a GPU did in an
+    hour says nothing of cores: of runs on one there are none.
 
     Args:
         rows: the comparison.
         runs: of one condition, from `collect`.
         seeds: each row is to have.
     """
-    done = runs[runs.state == "done"]
+    ended = runs[runs.state == "done"]
+    if not len(ended):
+        return math.nan
+    done = ended[[result.get("device", "cpu") == "cpu" for result in ended.result]]
     if not len(done):
         return math.nan
     total = 0.0
     for row in rows.runs:
         own = done[done.label == row.label]
         those = own if len(own) else done
+        there = (ended.label == row.label).sum()
         started = [result.get(STARTED, "") for result in those.result]
-        total += usual(zip(started, those.seconds, strict=True)) * max(seeds - len(own), 0)
+        threads = [result.get("threads", 1) for result in those.result]
+        core_seconds = [s * n for s, n in zip(those.seconds, threads, strict=True)]
+        total += usual(zip(started, core_seconds, strict=True)) * max(seeds - there, 0)
     return total / 3600
 
 

@@ -55,7 +55,8 @@ def show(
         for one in found:
             words = [*one.comparison.file, *where.overrides, *where.dir]
             words += [] if one.comparison.condition else under(one.condition)
-            runs = plan(words, looks[-1]).runs
+            listed = one.comparison.seeds  # which it has itself: no others are asked for
+            runs = plan(words, None if listed else looks[-1]).runs
             chosen, paces = make(runs), paces_of(runs, where)
             takes = {
                 n: estimate.seconds(

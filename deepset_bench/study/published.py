@@ -130,6 +130,8 @@ def _read(path: Path, *_: Path | int) -> Published:
     if not isinstance(data, str):
         raise UserError(f"{path}: data must be the name of a set")
     for name, table in content.items():
+        if not isinstance(name, str):
+            raise UserError(f"{path}: {name!r} must be text: table_{name}, or COMPARISON/MOLECULE")
         table = mapping(table, f"{path}: {name}", _OF_TABLES)
         columns = table.get("columns", [] if "rows" in table else None)
         if not isinstance(columns, list) or not all(

@@ -183,7 +183,7 @@ def _ours(
     at: Mapping[Any, Any] | None, metric: str, size: float, digits: int, base: bool
 ) -> list[Cell]:
     """Mean, number of seeds and difference of one condition."""
-    n = 0 if at is None else int(at.get(f"{metric}_n", at["n"]))
+    n = 0 if at is None else int(at[f"{metric}_n"])
     if at is None or n == 0:
         return [DASH, Cell("0"), Cell("baseline") if base else DASH]
     mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
@@ -197,9 +197,8 @@ def _change(at: Mapping[Any, Any], metric: str, size: float, digits: int) -> Cel
     """What a row changes, and how sure that is."""
     if at["kind"] == "floor":
         return Cell()
-    n = int(at["n_shared"])
     mean, low, high = (at[f"{metric}_{name}"] for name in CHANGES)
-    found = Change(mean, low, high, n)
+    found = Change(mean, low, high, int(at[f"{metric}_n_shared"]))
     if math.isnan(found.mean):
         return DASH
     relative = bool(at[f"{metric}_relative"])

@@ -10,14 +10,15 @@ import pandas as pd
 
 from deepset_bench.stamps import before_its_start, rule_text
 from deepset_bench.study.claimed import Claim
-from deepset_bench.sweep.registered import hash_of
+from deepset_bench.sweep.registered import hashes_of
 
 BEFORE, AFTER = "before", "after"
 STATED_RULE = (
     "Stated before: the study was registered (bench study register) before the first run of a "
-    "verdict started, and its claims, margin, metrics, conditions and rows are as they were then. "
-    "After: a run of the verdict started earlier, something of these was changed since, or the "
-    "person who looks chose other frames (--part) or another condition."
+    "verdict started, its claims, margin, metrics, conditions, rows and the files that say what "
+    "these mean are as they were then, and seeds are counted from 0 without a gap. After: a run of "
+    "the verdict started earlier, something of these was changed since, a seed before the last has "
+    "no run, or the person who looks chose other frames (--part) or another condition."
 )
 
 
@@ -31,8 +32,24 @@ def stated(results: Sequence[Mapping[str, Any]], decides: Mapping[str, Any]) -> 
     if not results:
         return ""
     each = [before_its_start(result) for result in results]
-    known = all(any(one["hash"] == hash_of(decides, one["rule"]) for one in s) for s in each)
+    known = all(any(one["hash"] in hashes_of(decides, one["rule"]) for one in s) for s in each)
     return BEFORE if known else AFTER
+
+
+def has_gap(claim: Claim, runs: pd.DataFrame) -> bool:
+    """Whether a seed before the last of a row has no run: who looks may have chosen the others.
+
+    Args:
+        claim: about runs.
+        runs: see `behind`. A run that diverged is there.
+    """
+    rows = {label for pair in claim.pairs for label in pair} or set(runs.label)
+    ended = runs[runs.state.isin(("done", "diverged")) & runs.label.isin(rows)]
+    for _, of in ended.groupby("label"):
+        seeds = {one.seed for one in of.replicate if one.split is None}
+        if len(seeds) <= max(seeds, default=-1):
+            return True
+    return False
 
 
 def behind(claim: Claim, runs: pd.DataFrame) -> list[Mapping[str, Any]]:

@@ -57,9 +57,9 @@ class Table:
             energy of the training frames, zero force) or `floor` (true forces against the labels).
             `n` seeds in the folder `runs`; `defect`; `parameters`; the numbers of `RowTime`; for
             the METRIC of each column and in its unit, such as eV, METRIC_printed, METRIC_mean and
-            METRIC_half (its 95 % t-interval); METRIC_n seeds where it is no usual one. Against the
-            baseline, paired over `n_shared` seeds: METRIC_change with the ends of its 95 %
-            interval, METRIC_change_low and METRIC_change_high, fractions of the baseline where
+            METRIC_half (its 95 % t-interval) of METRIC_n seeds. Against the baseline, paired over
+            METRIC_n_shared seeds: METRIC_change with the ends of its 95 % interval,
+            METRIC_change_low and METRIC_change_high, fractions of the baseline where
             METRIC_relative and differences in the unit else; METRIC_p of no change and
             METRIC_p_holm among the rows of the table; METRIC_sign, see `verdict.sign`, and
             METRIC_sure, whether it is a change beyond chance among the rows of the table.
@@ -219,7 +219,6 @@ def _rows(
             "part": part,
             "condition": condition,
             "n": len(runs),
-            "n_shared": 0,
             "runs": str(runs[0]["folder"].parent) if runs else "",
             "defect": any(run["defect"] != "" for run in runs),
             "parameters": runs[0]["parameters"] if runs and kind == "run" else math.nan,
@@ -229,11 +228,9 @@ def _rows(
             values = numbers(runs, f"{prefix}{column.name}_{part}")
             others = compared[column.name]
             against = effect(name, values, {} if name == sweep.baseline else others)
-            content["n_shared"] = against.n
             content |= _numbers(column.name, estimate(independent(values)))
             content |= _changes(column.name, against)
-            if not column.usual:
-                content[f"{column.name}_n"] = len(values)
+            content |= {f"{column.name}_n": len(values), f"{column.name}_n_shared": against.n}
         return content
 
     rows = []
@@ -248,7 +245,8 @@ def _rows(
     floor = numbers(typical, "floor") if part == "mean" else {}
     if floor and any(column.name == _OF_FLOOR for column in columns):
         content = row("floor", "floor", [])
-        content |= {"n": len(floor), "defect": rows[-1]["defect"], "runs": rows[-1]["runs"]}
+        content |= {"n": len(floor), f"{_OF_FLOOR}_n": len(floor)}
+        content |= {key: rows[-1][key] for key in ("defect", "runs")}
         rows.append(content | _numbers(_OF_FLOOR, estimate(independent(floor))))
     return rows
 

@@ -146,8 +146,9 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
         raise UserError(f"{path}: needs runs or axes")
     common = _lines(content.get("common", []), f"{path}: common")
     runs = _runs(content, path) if "runs" in content else {"": []}
+    usual = next(iter(runs))
     if "runs_of" in content:
-        common, runs = _of_another(content, common, path)
+        common, runs, usual = _of_another(content, common, path)
     common = [*shared, *common]
     axes = _axes(content, path)
     seeds, _ = _seeds([*common, *axes])
@@ -159,7 +160,7 @@ def read(path: Path, shared: Sequence[str] = (), file: str = "") -> Comparison:
                 raise UserError(f"{path}: two runs would be called {row.label!r}")
             rows[row.label] = row
             first.setdefault(label, row.label)
-    baseline = content.get("baseline", next(iter(runs)))
+    baseline = content.get("baseline", usual)
     if baseline not in first and baseline not in rows:
         raise UserError(f"{path}: no run has the label of the baseline, {baseline!r}")
     return Comparison(
@@ -242,8 +243,8 @@ def _runs(content: dict[str, Any], path: Path) -> dict[str, list[str]]:
 
 def _of_another(
     content: dict[str, Any], common: list[str], path: Path
-) -> tuple[list[str], dict[str, list[str]]]:
-    """What is common to the runs of the sweep `runs_of` here, and its runs."""
+) -> tuple[list[str], dict[str, list[str]], str]:
+    """What is common to the runs of the sweep `runs_of` here, its runs and its baseline."""
     if "runs" in content:
         raise UserError(f"{path}: has both runs and runs_of; give one of them")
     other = path.parent / f"{content['runs_of']}.yaml"
@@ -252,10 +253,10 @@ def _of_another(
         raise UserError(
             f"{path}: runs_of={content['runs_of']} takes its runs from another sweep; name that one"
         )
-    read(other)  # its mistakes in its own name
+    its = read(other)  # its mistakes in its own name
     runs = _runs(there, other) if "runs" in there else {"": []}
     lines = [*_lines(there.get("common", []), f"{other}: common"), *_axes(there, other)]
-    return [*lines, *common], runs
+    return [*lines, *common], runs, its.baseline
 
 
 def _axes(content: dict[str, Any], path: Path) -> list[str]:

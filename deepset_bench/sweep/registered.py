@@ -34,6 +34,7 @@ _KINDS: Kinds = {
     **dict.fromkeys(("time", "hash", "version", "torch"), str),
     **dict.fromkeys(("rule", "decides"), dict),
 }
+_FILES = "files"
 _HEADING = "# Written by bench study register, which adds entries and changes none.\n"
 
 
@@ -72,8 +73,9 @@ def _meant(overrides: Sequence[str]) -> list[str]:
 def what_decides(study: Study, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """What the verdicts on a study depend on beside the numbers, as plain values.
 
-    `claims` without their sources, `margin`, `metrics`, `conditions`, and `rows`: of each
-    comparison its baseline, its seeds if it lists some, and the overrides of each row.
+    `claims` without their sources, `margin`, `metrics`, `conditions`, `rows`: of each comparison
+    its baseline, its seeds if it lists some, and the overrides of each row, and `files`: a hash of
+    each that says what these overrides mean, in its folder `conf` and `variants.py`.
 
     Args:
         study: with its files as they stand now.
@@ -102,7 +104,30 @@ def what_decides(study: Study, overrides: Sequence[str] = ()) -> dict[str, Any]:
         "metrics": sorted(study.metrics),
         "conditions": sorted(study.conditions),
         "rows": rows,
+        _FILES: _hashes(study.folder),
     }
+
+
+def _hashes(folder: Path | None) -> dict[str, str]:
+    """Path in a study's folder -> hash of what the file holds; comments in YAML are no part of it.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    if folder is None:
+        return {}
+    found = {}
+    for path in sorted([*folder.glob("conf/**/*.yaml"), *folder.glob("variants.py")]):
+        content = path.read_bytes()
+        if path.suffix == ".yaml":
+            content = json.dumps(_plain(read_yaml(path)), sort_keys=True).encode()
+        found[path.relative_to(folder).as_posix()] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def hashes_of(decides: Mapping[str, Any], rule: Rule) -> set[str]:
+    """Under which hashes this may have been registered: earlier versions left the files out."""
+    return {hash_of(decides, rule), hash_of(_without(decides, _FILES), rule)}
 
 
 def hash_of(decides: Mapping[str, Any], rule: Rule) -> str:
@@ -208,7 +233,10 @@ def changed(entry: Registration, study: Study) -> list[str]:
     Raises:
         UserError: a file of the study cannot be read.
     """
-    return [key for key, now in what_decides(study).items() if entry.decides.get(key) != now]
+    now = what_decides(study)
+    if _FILES not in entry.decides:  # of an earlier version, which left them out
+        del now[_FILES]
+    return [key for key, value in now.items() if entry.decides.get(key) != value]
 
 
 def standing(study: Study, runs_dir: str | Path | None) -> str:

@@ -32,6 +32,7 @@ from deepset_bench.study.verdict import (
     is_equal,
     judge,
 )
+from deepset_bench.sweep import studies
 from tests.study.folders import write, write_times
 from tests.study.shipped import PRINTED, REPORT, asked_for
 
@@ -296,3 +297,35 @@ def test_runs_without_a_trivial_error_leave_a_claim_open(tmp_path):
     frame = claims(REPORT, ["report"], Where((), tmp_path), "held_out")
     row = verdict(frame, "The force error", "report")
     assert (row.verdict, row.evidence) == (UNDECIDED, "no run")
+
+
+def test_a_number_that_runs_lack_is_said_and_no_seed_asked_for(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "study.yaml").write_text("title: t\n")
+    runs = ", ".join(f"{{label: w{w}, overrides: [width={w}]}}" for w in (8, 16))
+    (folder / "widths.yaml").write_text(f"title: t\nruns: [{runs}]\n")
+    asked = ("forces_mae_by_element", "forces_mae_by_element.H", "energy_rmse")
+    (folder / "claims.yaml").write_text(
+        "".join(
+            f"- {{claim: {name}, compare: {{w16: w8}}, metric: {name}, change: less}}\n"
+            for name in asked
+        )
+    )
+    for width in (8, 16):
+        for seed in range(3):
+            made = write(tmp_path, [f"width={width}"], seed, 0.01 + seed / 1000)
+            result = made.result()
+            for part in result["metrics"].values():
+                by = {"C": 0.1, "H": (1 + seed / 10) / width}
+                part["forces_mae_by_element_ev_per_angstrom"] = by
+            made.write_result(result)
+    found = claims(studies.read(folder), [""], Where((), tmp_path))
+    whole, member, lacking = found.to_dict("records")
+    assert whole["evidence"].endswith("several numbers; take one, as in forces_mae_by_element.C")
+    assert (whole["needs"], whole["command"]) == ("", "")
+    assert member["verdict"] == HOLDS
+    assert "w16 against w8 −50.0 % [−50.0, −50.0] (n=3)" in member["evidence"]
+    assert lacking["evidence"].endswith("energy_rmse; without a checkpoint it is trained anew, "
+                                        "each run as the first")  # fmt: skip
+    assert "--seeds" not in lacking["command"]

@@ -65,7 +65,7 @@ def test_a_table_says_what_runs_of_one_split_count_as(tmp_path):
     table = build(of_axes(lines), [""], Where((), tmp_path))
     row = table.frame[(table.frame.row == "gnn=sage") & (table.frame.part == "mean")].iloc[0]
     means = [0.01 * (1.005 + 0.1 * split) for split in range(3)]
-    assert (row.n, row.n_shared) == (6, 3)
+    assert (row.n, row.energy_n_shared) == (6, 3)
     assert row.energy_mean == pytest.approx(sum(means) / 3 * HARTREE)
     assert row.energy_half == pytest.approx(estimate(means).half * HARTREE)
     assert any(note.startswith("Some runs share their split.") for note in table.notes)

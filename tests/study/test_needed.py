@@ -95,6 +95,10 @@ def test_time_is_of_the_runs_that_are_missing():
     )
     other_work = needed([of(0.1)], Claimed(1), MARGIN, ROWS, of_one)
     assert other_work.core_hours == 3  # row b's; the last run had not the machine for itself
+    for result, hours in (({"threads": 8}, 8 * 3), ({"device": "cuda"}, math.nan)):
+        elsewhere = of_one.assign(result=[one | result for one in of_one.result])
+        takes = needed([of(0.1)], Claimed(1), MARGIN, ROWS, elsewhere)
+        assert takes.core_hours == pytest.approx(hours, nan_ok=True)
     assert str(Needed(40, "about", 0.5)) == "about 40 seeds, 30 core-minutes"
     assert str(Needed(200, "over", 1234.0)) == "over 200 seeds, 1,234 core-hours"
     assert str(Needed(200, "over")) == "over 200 seeds"

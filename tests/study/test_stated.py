@@ -133,3 +133,40 @@ def test_fewer_seeds_than_were_registered_are_another_look(study, tmp_path):
         assert any(n.startswith(line) for n in claims_page(study, frame).notes) == note
         table = build(study.comparisons["widths"], [""], Where((), tmp_path))
         assert any(n.startswith("3 seeds a row were registered") for n in table.notes) == note
+
+
+def test_seeds_that_may_have_been_chosen_are_chosen_after(study, tmp_path):
+    mark = {"registered": [stamp(study)], "started": LATER}
+    for seed in (0, 1, 3):
+        for width in (8, 16):
+            write(tmp_path, [f"width={width}"], seed, 0.01 + seed / 1000, **mark)
+    assert said(study, tmp_path) == ["after", "after"]
+    write(tmp_path, ["width=8"], 2, 0.01, **mark)
+    write(tmp_path, ["width=16"], 2, 0.01, status="diverged", metrics=None, **mark)  # it is there
+    assert said(study, tmp_path) == ["before", "before"]
+
+
+def test_what_a_row_means_is_registered_too(study, tmp_path):
+    task = study.folder / "conf" / "task" / "mine.yaml"
+    task.parent.mkdir(parents=True)
+    task.write_text("ood: {molecules: [C3H6]}\n")
+    first = what_decides(study)
+    mark = {"registered": [stamp(study)], "started": LATER}
+    for width in (8, 16):
+        write(tmp_path, [f"width={width}"], 0, 0.01, **mark)
+    assert said(study, tmp_path) == ["before", "before"]
+    task.write_text("# a remark\nood: {molecules: [C3H6]}\n")
+    assert what_decides(study) == first
+    task.write_text("ood: {molecules: [C2H4]}\n")
+    assert said(study, tmp_path) == ["after", "after"]
+    (study.folder / "variants.py").write_text("")
+    assert what_decides(study)["files"].keys() == {"conf/task/mine.yaml", "variants.py"}
+
+
+def test_an_entry_of_a_version_that_left_the_files_out_stands(study, tmp_path):
+    earlier = what_decides(study)
+    del earlier["files"]
+    mark = {"registered": [stamp(study, hash=hash_of(earlier, RULE))], "started": LATER}
+    for width in (8, 16):
+        write(tmp_path, [f"width={width}"], 0, 0.01, **mark)
+    assert said(study, tmp_path) == ["before", "before"]

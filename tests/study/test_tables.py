@@ -47,7 +47,7 @@ def runs(tmp_path):
 def test_mean_over_seeds_and_paired_change_over_shared_ones(runs):
     found = cell(table(runs), "All scalars")
     mean = estimate([energy * HARTREE for energy in ALL.values()])
-    assert (found["n"], found["n_shared"]) == (3, 2)
+    assert (found["n"], found["energy_n_shared"]) == (3, 2)
     assert found["energy_mean"] == pytest.approx(mean.mean)
     assert found["energy_half"] == pytest.approx(mean.half)
     logs = [math.log(ALL[s] / NONE[s]) for s in (1, 2)]
