@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray, lowest_multiplicity
 from deepset_bench.molecules.mapped import Passing
 from deepset_bench.readers.arrays import (
     Arrays,
@@ -23,7 +23,7 @@ from deepset_bench.readers.arrays import (
 )
 from deepset_bench.readers.lattices import Lattice, cell_of
 from deepset_bench.readers.methods import GRADIENTS, check_methods
-from deepset_bench.readers.options import Options, Reading
+from deepset_bench.readers.options import Options, Reading, StatedLaterError
 from deepset_bench.readers.plausible import Where, check_one_unit, check_plausible
 from deepset_bench.readers.states import check_electrons, stated
 from deepset_bench.readers.xyz import shown
@@ -106,6 +106,9 @@ class Collector:
         self._blocks: list[Arrays] = []
         self._places: list[tuple[Where, int]] = []
         self._energies = False  # whether any energy is not 0
+        self._states: set[str] = set()  # of charge and spin what any frame states
+        self._silent: set[str] = set()  # and what any frame was taken without
+        self._impossible: UserError | None = None  # unless a later frame states what was asked for
         self._forced = 0  # frames in blocks with any force that is not 0
         self._biased: set[bool] = set()  # whether blocks have a bias
         self._stress: dict[tuple[str, str], Lattice] = {}  # one for each way of reading it
@@ -135,16 +138,22 @@ class Collector:
         Raises:
             UserError: a label is missing, of another shape or not finite, energy and forces are of
                 two methods, or charge or spin is impossible or contradicts itself.
+            StatedLaterError: see there.
         """
         m, n = len(found.index), len(found.numbers)
         self._total += m
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
-        spin = self._state("spin", found, kept)
+        protons = int(found.numbers.sum())
+        spin = self._state("spin", found, kept, lowest_multiplicity(protons - charge))
         rows = np.flatnonzero(kept).tolist()
-        check_electrons(
-            int(found.numbers.sum()), charge[kept], spin[kept], lambda k: found.where(rows[k], None)
-        )
+        try:
+            check_electrons(protons, charge[kept], spin[kept], lambda k: found.where(rows[k], None))
+        except UserError as error:
+            if not any(getattr(self._options, quantity) for quantity in self._silent):
+                raise
+            self._impossible = self._impossible or error
+            return
 
         keys = self.keys(found.stored)
         if n == 1 and found.cell is None and keys[1] not in found.stored:
@@ -268,6 +277,8 @@ class Collector:
         Raises:
             UserError: nothing is left; see `check_plausible`.
         """
+        if self._impossible is not None:
+            raise self._impossible
         blocks = self._blocks
         if not blocks and self._spilled is None:
             raise self._reason
@@ -300,7 +311,10 @@ class Collector:
         ]
         stress = " and ".join(cell.note(units) for cell in self._stress.values())
         all_units = dict(notes) | ({"stress": stress} if stress else {})
-        return Reading(read, {"units": all_units} | ({"left_out": left_out} if left_out else {}))
+        said = {"left_out": left_out, "states": sorted(self._states)}
+        return Reading(
+            read, {"units": all_units} | {key: text for key, text in said.items() if text}
+        )
 
     def _put_together(self, spilled: Passing, units: Units) -> Frames:
         if self._blocks:
@@ -313,14 +327,29 @@ class Collector:
         check_one_unit(read, kind, np.concatenate(self._nearest), where)
         return read
 
-    def _state(self, quantity: str, found: Found, kept: NDArray[np.bool_]) -> IntArray:
-        """(m,) charges or spins; frames of another one than was asked for are no longer kept."""
+    def _state(
+        self, quantity: str, found: Found, kept: NDArray[np.bool_], lowest: IntArray | int = 0
+    ) -> IntArray:
+        """(m,) charges or spins; frames of another one than was asked for are no longer kept.
+
+        Where some frames state it, those that do not are of the lowest: `--charge 1` is no
+        statement about them.
+        """
         m = len(found.index)
         asked = getattr(self._options, quantity)
         said = stated(quantity, found.about, m, lambda row: found.where(row, None))
-        if asked is None or said is None:
-            return np.full(m, asked or 0) if said is None else said
-        said = np.where(said == 0, asked, said) if quantity == "spin" else said
+        if said is not None and (quantity == "charge" or said.any()):
+            if asked is not None and quantity in self._silent:
+                raise StatedLaterError(quantity)
+            self._states.add(quantity)
+        elif asked is None or quantity not in {*self._states, *self._options.states}:
+            self._silent.add(quantity)
+            return np.full(m, asked or 0)
+        if asked is None:
+            return np.zeros(m, dtype=np.int64) if said is None else said
+        said = np.zeros(m, dtype=np.int64) if said is None else said
+        if quantity == "spin":
+            said = np.where(said == 0, lowest, said)
         other = np.unique(said[kept & (said != asked)])
         if len(other):
             problem = UserError(

@@ -27,6 +27,8 @@ class Options:
         elements: `LABEL=ELEMENT,...` for labels of atoms that are no chemical symbols.
         formula: of HDF5 files only these, as C4H8,C5H10.
         energies_only: take frames that have an energy alone, too; their forces are NaN.
+        states: of `charge` and `spin` what the files are known to state; frames without it are of
+            the lowest. No option: readers find it out.
 
     Raises:
         UserError: an unknown unit.
@@ -46,6 +48,7 @@ class Options:
     elements: str | None = None
     formula: str | None = None
     energies_only: bool = False
+    states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for quantity in VALID_UNITS:
@@ -58,8 +61,11 @@ class Options:
     @property
     def given(self) -> dict[str, Any]:
         """Those that say something."""
-        options = asdict(self).items()
-        return {key: value for key, value in options if value is not None and value is not False}
+        options = asdict(self)
+        del options["states"]
+        return {
+            k: value for k, value in options.items() if value is not None and value is not False
+        }
 
     @property
     def words(self) -> list[str]:
@@ -79,8 +85,20 @@ class Reading:
     Attributes:
         frames: in eV, angstrom and eV/angstrom.
         notes: `units` by quantity, as `kcal/mol (assumed)`; `left_out`, a list of
-            `40 of 120 frames have no labels`; for datasheets and the line after an import.
+            `40 of 120 frames have no labels`; `states`, which of charge and spin the file states;
+            for datasheets and the line after an import.
     """
 
     frames: Frames
     notes: dict[str, Any]
+
+
+class StatedLaterError(Exception):
+    """A frame states a charge or spin that frames before it, taken as was asked, do not.
+
+    The file is to be read again with the quantity among `Options.states`.
+    """
+
+    def __init__(self, quantity: str) -> None:
+        super().__init__(quantity)
+        self.quantity = quantity
