@@ -24,7 +24,6 @@ from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import IntArray
 from deepset_bench.molecules.mapped import room
 from deepset_bench.readers.arrays import elements_array
-from deepset_bench.readers.elements import AmbiguousLabelError, element
 from deepset_bench.readers.isolated import CELLS, PERIODIC, check_isolated
 from deepset_bench.readers.labels import SPILL, Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
@@ -260,31 +259,14 @@ def _found(group: _Group, numbers: IntArray, index: IntArray) -> Found:
 
 
 def _numbers(group: _Group) -> IntArray:
-    """(n,) atomic numbers, which ANI-1 writes as symbols."""
+    """(n,) atomic numbers."""
     keys = [key for key in _NUMBERS_KEYS if key in group]
     if not keys:
         raise UserError(f"{group.place}: has neither {' nor '.join(_NUMBERS_KEYS)}")
-    found = []
-    for key in keys:
-        value = group[key]
-        if value.dtype.kind in "SO":
-            value = np.array(
-                [_element(as_text(label), key, group.place) for label in value.ravel()]
-            )
-        found.append(elements_array(value, key, group.place))
+    found = [elements_array(group[key], key, group.place) for key in keys]
     if not np.array_equal(found[0], found[-1]):
         raise UserError(f"{group.place}: {' and '.join(keys)} are different elements")
     return found[0]
-
-
-def _element(label: str, key: str, place: str) -> int:
-    try:
-        found = element(label)
-    except AmbiguousLabelError as error:
-        raise UserError(f"{place}: '{key}': {error}") from None
-    if found is None:
-        raise UserError(f"{place}: '{key}' holds '{shown(label)}', which is not an element")
-    return found
 
 
 def _agreed(

@@ -66,8 +66,10 @@ class Found:
         stored: labels by name, along the first axis one for each frame.
         index: (m,) numbers of the frames in the file.
         where: says where a row is.
+        where_forces: the same of forces, where they are in another file.
         about: what may state charge and spin, by name.
         gap: what is said of a number that is not finite, where the reader knows the line.
+        energy_hint: what to do where there is no energy, if the reader knows better.
         cell: of all m, if they are periodic.
     """
 
@@ -77,7 +79,9 @@ class Found:
     index: IntArray
     where: Where
     about: Mapping[str, Any] = field(default_factory=dict)
+    where_forces: Where | None = None
     gap: UserError | None = None
+    energy_hint: str = ""
     positions_key: str = "positions"
     cell: Lattice | None = None
 
@@ -104,6 +108,7 @@ class Collector:
         self._left_out: dict[str, int] = {}
         self._reason = UserError(f"{path}: holds no frames")  # why nothing is left, if so
         self._blocks: list[Arrays] = []
+        self._where_forces: Where | None = None
         self._places: list[tuple[Where, int]] = []
         self._energies = False  # whether any energy is not 0
         self._states: set[str] = set()  # of charge and spin what any frame states
@@ -141,6 +146,7 @@ class Collector:
             StatedLaterError: see there.
         """
         m, n = len(found.index), len(found.numbers)
+        self._where_forces = found.where_forces
         self._total += m
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
@@ -185,11 +191,9 @@ class Collector:
         incomplete = np.flatnonzero(kept & ~whole)
         if len(incomplete):
             row = int(incomplete[0])
-            problem = found.gap or UserError(
-                f"{found.where(row, None)}: "
-                f"'{_not_finite(row, positions, shapes, labels)}' is not finite "
-                "(--skip-incomplete leaves such frames out)"
-            )
+            named = {found.positions_key: positions}
+            named |= {key: label for (key, _), label in zip(shapes, labels, strict=True)}
+            problem = found.gap or _not_finite(found, row, named)
             if absent and not self._unlabelled:
                 problem = _no_label(found, absent[0], absent[0] == keys[0])
             gaps = self._layout.gaps and not absent
@@ -263,7 +267,6 @@ class Collector:
         self,
         units: Units,
         notes: Mapping[str, Any],
-        where_forces: Where | None = None,
         hint: str = "",
     ) -> Reading:
         """All of them as one set; mapped, where some were put aside.
@@ -271,7 +274,6 @@ class Collector:
         Args:
             units: of the file.
             notes: how they were chosen.
-            where_forces: as `Found.where`, of forces in another file.
             hint: see `check_plausible`.
 
         Raises:
@@ -296,6 +298,8 @@ class Collector:
                 replace(b, energy=np.zeros(len(b.index)), forces=np.zeros_like(b.forces), bias=None)
                 for b in blocks
             ]
+
+        where_forces = self._where_forces
 
         def of_forces(frame: int, atom: int | None) -> str:
             assert where_forces is not None
@@ -374,26 +378,44 @@ def _no_label(found: Found, key: str, energy: bool) -> UserError:
         hint = f"'{gradients[0]}' is there: --gradients takes it, with its sign turned"
     else:
         option = "--energy-key" if energy else "--forces-key"
-        names = [shown(name) for name in list(found.stored)[:_MANY]]
-        hint = (
-            f"{nearest(key, names)} (choose with {option}, compute energies and forces with "
-            "--relabel gfn1, or leave such frames out with --skip-incomplete)"
-        )
-        if not energy:
-            hint = f"{hint[:-1]}; --energies-only takes such frames, to score them)"
+        names = [name for name in found.stored if not energy or _one_number(found, name)]
+        near = nearest(key, [shown(name) for name in names[:_MANY]])
+        ways = [f"choose with {option}"] * bool(names)
+        ways += ["compute energies and forces with --relabel gfn1"]
+        ways += ["leave such frames out with --skip-incomplete"]
+        hint = f"{near} ({', '.join(ways[:-1])}, or {ways[-1]}"
+        hint += ")" if energy else "; --energies-only takes such frames, to score them)"
+        if energy and found.energy_hint:
+            hint = found.energy_hint
     return UserError(f"{found.where(0, None)}: has no '{key}'; {hint}")
 
 
-def _not_finite(
-    row: int, positions: FloatArray, shapes: list[tuple[str, tuple[int, ...]]], labels: list[Any]
-) -> str:
-    named = zip((key for key, _ in shapes), labels, strict=True)
-    return next((key for key, label in named if not _finite(label[row : row + 1])), "positions")
+def _not_finite(found: Found, row: int, named: Mapping[str, FloatArray]) -> UserError:
+    """One line for the first number of a frame that is none, or beyond all measure."""
+    key = next(key for key, array in named.items() if not _finite(array[row : row + 1]))
+    numbers = named[key][row]
+    wrong = np.argwhere(~(np.abs(numbers) < _INFINITE))[0]
+    gone = np.isnan(numbers).all()  # a whole label, and no atom's
+    value = numbers[tuple(wrong)]
+    what = f"of {value:.3g} is beyond any molecule" if np.isfinite(value) else "is not finite"
+    of_forces = found.where_forces if list(named).index(key) > 1 else None
+    place = (of_forces or found.where)(row, None if gone or not wrong.size else int(wrong[0]))
+    return UserError(f"{place}: '{key}' {what} (--skip-incomplete leaves such frames out)")
 
 
 def _finite(array: FloatArray) -> NDArray[np.bool_]:
     """(m,) whether all numbers of a frame are finite, in whatever unit."""
     return np.asarray((np.abs(array) < _INFINITE).reshape(len(array), -1).all(axis=1))
+
+
+def _one_number(found: Found, name: str) -> bool:
+    """Whether something may be an energy: one number for each frame, as far as is known."""
+    try:
+        value = found.stored[name]
+    except UserError:  # what is no array of numbers
+        return False
+    array = np.asarray(value)
+    return value is None or (array.dtype.kind in "iuf" and array.size == len(found.index))
 
 
 def _nothing(array: FloatArray) -> NDArray[np.bool_]:

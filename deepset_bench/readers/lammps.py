@@ -13,13 +13,12 @@ import numpy as np
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.readers.elements import elements_table
-from deepset_bench.readers.extxyz import where_of
 from deepset_bench.readers.labels import Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units
 from deepset_bench.readers.rows import AtomRows, number, table
 from deepset_bench.readers.sources import check_range, frame_range, read_text
-from deepset_bench.readers.xyz import Record, count, damaged, shown
+from deepset_bench.readers.xyz import Record, count, damaged, line_of, shown
 from deepset_bench.variants import reader
 
 LAYOUT = Layout()
@@ -95,7 +94,7 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 positions=_vectors(rows, xyz, order),
                 stored=forces,
                 index=np.array([record.frame]),
-                where=partial(where_of, place),
+                where=partial(line_of, path, record.frame, record.line, order=order),
                 gap=rows.gap,
                 cell=collector.cell(place, box, {}),
             )

@@ -167,3 +167,11 @@ def test_h5py_is_an_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UserError, match=r"h5py is not installed; .*deepset-bench\[hdf5\]"):
         read_file(path, "ani")
+
+
+@pytest.mark.parametrize("change", [lambda z: np.array(["O", "H", "H"]), lambda z: z.astype(float)])
+def test_elements_are_numbers_of_any_type_or_symbols(tmp_path, change):
+    arrays = md17()
+    arrays["z"] = change(arrays["z"])
+    frames = read_file(save(tmp_path / "water.npz", arrays), "water")
+    assert frames.numbers.tolist() == [8, 1, 1] * 4

@@ -216,7 +216,7 @@ FILES: dict[str, tuple[Content, list[str]]] = {
         line(7, f"{HEAD} energy=-5.6 energy=-7\n")(XYZ),
         ["frame 2", "line 7", "'energy' is given twice"],
     ),
-    "no energy": (line(7, f"{HEAD}\n")(XYZ), ["frame 2", "line 7", "energy", "--energy-key"]),
+    "no energy": (line(7, f"{HEAD}\n")(XYZ), ["frame 2", "line 7", "energy", "--relabel"]),
     "no forces": (
         XYZ.replace(":forces:", ":velo:"),
         ["frame 1", "line 2", "'forces'", "--forces-key"],
@@ -236,7 +236,7 @@ FILES: dict[str, tuple[Content, list[str]]] = {
     "CP2K": (POS, ["frame 1", "line 2", "--positions"]),
     "atoms on top of each other": (
         line(9, "H 0.01 0.01 0.01 0 0 0\n")(XYZ),
-        ["frame 2", "line 7", "atom 1"],
+        ["frame 2", "line 8", "atom 1"],
     ),
     "position beyond measure": (line(9, "H 1e9 0 0 0 0 0\n")(XYZ), ["frame 2", "atom 2", "1e+09"]),
     "force beyond measure": (line(9, "H 1 0 0 1e9 0 0\n")(XYZ), ["frame 2", "atom 2", "forces"]),
@@ -296,9 +296,15 @@ ARRAYS: dict[str, tuple[bytes, list[str]]] = {
     "words": (npz(changed("energies", np.array(list("abcd")))), ["'energies'", "not a number"]),
     "NaN": (npz(changed("forces", put((2, 1, 0), np.nan))), ["frame 3", "'forces'", "not finite"]),
     "infinity": (npz(changed("energies", put((1,), np.inf))), ["frame 2", "'energies'"]),
-    "no element": (npz(changed("nuclear_charges", put((1,), 0))), ["'nuclear_charges'", "0"]),
+    "ghost": (npz(changed("nuclear_charges", put((1,), 0))), ["'nuclear_charges'", "0", "ghost"]),
     "element 200": (npz(changed("z", put((1,), 200), md17)), ["'z'", "200"]),
-    "charges of every frame": (npz(changed("z", lambda a: np.tile(a, (4, 1)), md17)), ["'z'"]),
+    "charges of every frame": (
+        npz(changed("z", lambda a: np.tile(a, (4, 1)), md17)),
+        ["'z'", "(4, 3)", "uint8"],
+    ),
+    "charges between": (npz(changed("z", lambda a: a + 0.5, md17)), ["'z'", "(3,)", "float64"]),
+    "unknown symbol": (npz(changed("z", np.array(["O", "Qq", "H"]), md17)), ["'z'", "'Qq'"]),
+    "ghost symbol": (npz(changed("z", np.array(["O", "H:", "H"]), md17)), ["'z'", "'H:'", "ghost"]),
     "unit that is none": (npz(md17() | {"e_unit": np.array("mHa")}), ["mHa", "valid"]),
     "atoms on top of each other": (
         npz(changed("coords", put((1, 1), 0.01))),
