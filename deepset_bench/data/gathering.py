@@ -149,6 +149,19 @@ def _read(request: Request, name: str, unlabelled: bool) -> list[Reading]:
 
 
 def _read_one(source: Path, name: str, options: Options, unlabelled: bool) -> Reading:
+    reading = _read_source(source, name, options, unlabelled)
+    periodic = reading.frames.periodic
+    if unlabelled and periodic.any():
+        frame = reading.frames.index[np.argmax(periodic)] + 1
+        raise UserError(
+            f"{source}: frame {frame}: is periodic, and GFN-xTB computes labels of isolated "
+            'molecules alone here; if it is one, write pbc="F F F", or ff ff ff behind BOX BOUNDS '
+            "in a LAMMPS dump; else give a file with energies and forces"
+        )
+    return reading
+
+
+def _read_source(source: Path, name: str, options: Options, unlabelled: bool) -> Reading:
     if is_set(source):
         return _read_set(source, options)
     if not source.exists():

@@ -16,7 +16,7 @@ from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.readers.elements import GHOST, LabelError, element
 from deepset_bench.readers.lattices import Lattice
-from deepset_bench.readers.plausible import Where
+from deepset_bench.readers.one_unit import Where
 from deepset_bench.readers.rows import no_value
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units

@@ -141,7 +141,8 @@ def _energy_in(comment: str) -> str:
     text = found.pop()
     return (
         f"the second line is '{shown(comment)}'; if {text} is the energy, write it as "
-        f"energy={text} and say its unit, as --energy-unit hartree (ORCA, xtb)"
+        f"energy={text} and say its unit, as --energy-unit hartree (ORCA, xtb); or compute "
+        "energies and forces with --relabel gfn1"
     )
 
 

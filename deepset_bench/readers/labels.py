@@ -23,8 +23,9 @@ from deepset_bench.readers.arrays import (
 )
 from deepset_bench.readers.lattices import Lattice, cell_of
 from deepset_bench.readers.methods import GRADIENTS, check_methods
+from deepset_bench.readers.one_unit import Where, check_one_unit
 from deepset_bench.readers.options import Options, Reading, StatedLaterError
-from deepset_bench.readers.plausible import Where, check_one_unit, check_plausible
+from deepset_bench.readers.plausible import check_plausible
 from deepset_bench.readers.states import check_electrons, stated
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
@@ -45,6 +46,7 @@ class Layout:
         energy_unit, length_unit, force_unit: as in `Units`.
         convention: whose units they are, if the format has no others; else they are assumed.
         gaps: whether NaN says that a label was not computed, which is no mistake then.
+        gradients: whether what it calls forces are gradients of the energy, of the other sign.
     """
 
     energy_keys: tuple[str, ...] = ("energy",)
@@ -54,6 +56,7 @@ class Layout:
     force_unit: str = ""
     convention: str = ""
     gaps: bool = False
+    gradients: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +207,7 @@ class Collector:
                 problem = UserError(f"{self._path}: holds no labelled geometries")
             self._leave_out(kept, whole, "have no labels", problem)
         if kept.any():
-            sign = -1.0 if self._options.gradients else 1.0
+            sign = -1.0 if self._gradients(keys[1]) else 1.0
             energy, forces, *bias = (label[kept] for label in labels)
             self._energies |= bool(energy.any())
             self._forced += len(energy) * bool(np.nan_to_num(forces).any())
@@ -363,6 +366,11 @@ class Collector:
             self._leave_out(kept, said == asked, f"have another {quantity}", problem)
         return said
 
+    def _gradients(self, key: str) -> bool:
+        """Whether what is stored under this name is of the other sign."""
+        usual = self._layout.gradients and key in self._layout.forces_keys
+        return usual or self._options.gradients
+
     def _leave_out(
         self, kept: NDArray[np.bool_], good: NDArray[np.bool_], what: str, problem: UserError
     ) -> None:
@@ -380,11 +388,14 @@ def _no_label(found: Found, key: str, energy: bool) -> UserError:
         option = "--energy-key" if energy else "--forces-key"
         names = [name for name in found.stored if not energy or _one_number(found, name)]
         near = nearest(key, [shown(name) for name in names[:_MANY]])
-        ways = [f"choose with {option}"] * bool(names)
-        ways += ["compute energies and forces with --relabel gfn1"]
-        ways += ["leave such frames out with --skip-incomplete"]
-        hint = f"{near} ({', '.join(ways[:-1])}, or {ways[-1]}"
-        hint += ")" if energy else "; --energies-only takes such frames, to score them)"
+        hint = (
+            "compute energies and forces with --relabel gfn1, or leave such frames out with "
+            "--skip-incomplete"
+        )
+        if not energy:
+            hint += "; --energies-only takes such frames, to score them"
+        if names:
+            hint = f"{near} (choose with {option}, {hint})"
         if energy and found.energy_hint:
             hint = found.energy_hint
     return UserError(f"{found.where(0, None)}: has no '{key}'; {hint}")

@@ -25,6 +25,12 @@ LAYOUT = Layout()
 _PLACES = (("x", "y", "z"), ("xu", "yu", "zu"))
 _FORCES = ("fx", "fy", "fz")
 _ITEM = re.compile(r"ITEM: (TIMESTEP|TIME|UNITS|NUMBER OF ATOMS|BOX BOUNDS|ATOMS)(?![A-Z])([ -~]*)")
+_REMEDY = {
+    False: "compute energies and forces with --relabel gfn1",
+    True: "write extended XYZ or an ASE trajectory with energies and forces; or, if the molecule "
+    "is isolated, ff ff ff behind BOX BOUNDS, and compute them with --relabel gfn1",
+}
+"""What to do without an energy, by whether the frame is periodic."""
 _STYLES = {  # of LAMMPS's command `units`: energy, length
     "real": ("kcal/mol", "angstrom"),
     "metal": ("eV", "angstrom"),
@@ -83,6 +89,11 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
             stated = dict(
                 zip(("energy", "length"), (("UNITS", u) for u in _STYLES[style]), strict=True)
             )
+        lattice = collector.cell(place, box, {})
+        if not unlabelled:
+            raise UserError(
+                f"{place}: has no 'energy', as a dump never has; {_REMEDY[bool(lattice)]}"
+            )
         order = np.arange(record.count)
         if "id" in names:
             order = np.argsort(rows.values["id"][:, 0], kind="stable")
@@ -96,7 +107,7 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 index=np.array([record.frame]),
                 where=partial(line_of, path, record.frame, record.line, order=order),
                 gap=rows.gap,
-                cell=collector.cell(place, box, {}),
+                cell=lattice,
             )
         )
     check_range(path, chosen, frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.readers.lattices import known_stress_unit
 from deepset_bench.units import VALID_UNITS, known_unit
@@ -93,12 +94,15 @@ class Reading:
     notes: dict[str, Any]
 
 
-class StatedLaterError(Exception):
+class StatedLaterError(UserError):
     """A frame states a charge or spin that frames before it, taken as was asked, do not.
 
     The file is to be read again with the quantity among `Options.states`.
     """
 
     def __init__(self, quantity: str) -> None:
-        super().__init__(quantity)
+        super().__init__(
+            f"only some frames state a {quantity}, the first of them after others that do not; "
+            f"leave --{quantity} out, or write it for all"
+        )
         self.quantity = quantity
