@@ -83,7 +83,7 @@ def read_pair(
 ) -> Reading:
     """Read the two files of a CP2K run, or the positions alone; see `read_cp2k`."""
     if "formula" in options.given:
-        raise UserError("--formula is for HDF5 of ANI-1 or ANI-1x, not for a CP2K pair")
+        raise UserError("--formula is for HDF5 of ANI-1, ANI-1x or SPICE, not for a CP2K pair")
     pair = [path for path in (positions, forces) if path is not None]
     from deepset_bench.readers.cp2k import read_cp2k
 
