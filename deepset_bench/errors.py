@@ -54,4 +54,4 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"valid: {', '.join(options)}"
+    return f"valid: {', '.join(options)}" if options else "there are none"

@@ -149,5 +149,10 @@ def length_ratios() -> list[float]:
     return _ratios(_LENGTH)
 
 
+def force_ratios() -> list[float]:
+    """Every ratio of two different units of force."""
+    return _ratios({name: _ENERGY[e] / _LENGTH[length] for name, (e, length) in _FORCE.items()})
+
+
 def _ratios(table: Mapping[str, float]) -> list[float]:
     return [a / b for a, b in permutations(table.values(), 2)]

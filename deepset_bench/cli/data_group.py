@@ -23,9 +23,9 @@ Sources = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Files (XYZ and extended XYZ, ASE's .traj, .db and .json, SchNetPack's .db, npz of "
-        "MD17 or rMD17, HDF5 of ANI-1 or ANI-1x, LAMMPS dumps with elements; plain or packed by "
-        "xz, gz, bz2, zst) and names of sets, joined into one set. Files are recognised by their "
-        "content, not by their names.",
+        "MD17 or rMD17, HDF5 of ANI-1, ANI-1x or SPICE, LAMMPS dumps with elements; plain or "
+        "packed by xz, gz, bz2, zst) and names of sets, joined into one set. Files are recognised "
+        "by their content, not by their names.",
         show_default=False,
     ),
 ]

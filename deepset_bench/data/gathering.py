@@ -15,7 +15,7 @@ import numpy as np
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import digest
-from deepset_bench.molecules.frames import Frames
+from deepset_bench.molecules.frames import Frames, lowest_multiplicity
 from deepset_bench.molecules.mapped import LARGE, passing
 from deepset_bench.readers import read, read_pair
 from deepset_bench.readers.arrays import name_molecules
@@ -103,7 +103,7 @@ def gather(request: Request, unlabelled: bool = False) -> Gathered:
     first = (*request.sources, request.positions or Path("unnamed"))[0]
     name = request.name or (first.name if is_set(first) else _ENDINGS.sub("", first.name))
     parts = _read(request, name, unlabelled)
-    frames = _joined([part.frames for part in parts], name)
+    frames = _joined([part.frames for part in parts if len(part.frames)], name)
     sheet: dict[str, Any] = {"method": catalogue.METHOD_UNKNOWN}
     if len(request.sources) == 1 and is_set(first):
         sheet = catalogue.datasheet(str(first))
@@ -136,7 +136,12 @@ def _read(request: Request, name: str, unlabelled: bool) -> list[Reading]:
     if not request.sources and positions is not None and (forces is not None or unlabelled):
         return [read_pair(positions, forces, name, options, unlabelled)]
     if request.sources and positions is None and forces is None:
-        return [_read_one(source, name, options, unlabelled) for source in request.sources]
+        parts = [_read_one(source, name, options, unlabelled) for source in request.sources]
+        for quantity in ("charge", "spin"):
+            parts = _of_one_state(parts, quantity, getattr(options, quantity))
+        if not any(len(part.frames) for part in parts):
+            raise UserError("no geometry has the charge and spin that are asked for")
+        return parts
     raise UserError(
         "give either files or sets, or both --positions and --forces (a CP2K pair; one in many "
         "files as patterns in quotes), or --positions alone to compute labels with --relabel gfn1"
@@ -144,6 +149,19 @@ def _read(request: Request, name: str, unlabelled: bool) -> list[Reading]:
 
 
 def _read_one(source: Path, name: str, options: Options, unlabelled: bool) -> Reading:
+    reading = _read_source(source, name, options, unlabelled)
+    periodic = reading.frames.periodic
+    if unlabelled and periodic.any():
+        frame = reading.frames.index[np.argmax(periodic)] + 1
+        raise UserError(
+            f"{source}: frame {frame}: is periodic, and GFN-xTB computes labels of isolated "
+            'molecules alone here; if it is one, write pbc="F F F", or ff ff ff behind BOX BOUNDS '
+            "in a LAMMPS dump; else give a file with energies and forces"
+        )
+    return reading
+
+
+def _read_source(source: Path, name: str, options: Options, unlabelled: bool) -> Reading:
     if is_set(source):
         return _read_set(source, options)
     if not source.exists():
@@ -159,6 +177,7 @@ def _read_set(source: Path, options: Options) -> Reading:
     chosen, frames = frame_range(options.frames), catalogue.load(str(source))
     check_range(source, chosen, len(frames))
     frames = frames.select(chosen)
+    states = [quantity for quantity in ("charge", "spin") if getattr(frames, quantity).any()]
     left_out = []
     for quantity in ("charge", "spin"):
         asked, has = getattr(options, quantity), getattr(frames, quantity)
@@ -174,7 +193,27 @@ def _read_set(source: Path, options: Options) -> Reading:
             what = f"{len(frames) - len(mine):,} of {len(frames):,} geometries"
             left_out.append(f"{what} have another {quantity}")
         frames = frames.select(mine)
-    return Reading(frames, {"left_out": left_out} if left_out else {})
+    notes = {"left_out": left_out, "states": states}
+    return Reading(frames, {key: text for key, text in notes.items() if text})
+
+
+def _of_one_state(parts: list[Reading], quantity: str, asked: int | None) -> list[Reading]:
+    """Where some sources state a charge or spin, frames of the others are of the lowest one."""
+    states = [quantity in part.notes.get("states", ()) for part in parts]
+    if asked is None or all(states) or not any(states):
+        return parts
+    found = []
+    for part, known in zip(parts, states, strict=True):
+        if not known:
+            electrons = part.frames.electrons
+            has = lowest_multiplicity(electrons) if quantity == "spin" else 0 * electrons
+            mine = np.flatnonzero(has == asked)
+            if len(mine) < len(has):
+                what = f"{len(has) - len(mine):,} of {len(has):,} geometries"
+                left_out = [*part.notes.get("left_out", ()), f"{what} have another {quantity}"]
+                part = Reading(part.frames.select(mine), {**part.notes, "left_out": left_out})
+        found.append(part)
+    return found
 
 
 def _joined(parts: Sequence[Frames], name: str) -> Frames:

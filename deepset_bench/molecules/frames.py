@@ -186,7 +186,7 @@ class Frames:
     @property
     def multiplicity(self) -> IntArray:
         """(M,) `spin`, or the lowest that the electrons allow where it is not known."""
-        return np.where(self.spin == 0, 1 + self.electrons % 2, self.spin)
+        return np.where(self.spin == 0, lowest_multiplicity(self.electrons), self.spin)
 
     @cached_property
     def offsets(self) -> IntArray:
@@ -362,6 +362,11 @@ def _sums(values: NDArray[Any], offsets: IntArray) -> IntArray:
     """(M,) sums of (A,) whole numbers over the atoms of each frame."""
     total = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
     return np.asarray(total[offsets[1:]] - total[offsets[:-1]])
+
+
+def lowest_multiplicity(electrons: IntArray) -> IntArray:
+    """The lowest multiplicity of molecules of so many electrons."""
+    return np.asarray(1 + electrons % 2)
 
 
 def impossible_spins(electrons: IntArray | int, spin: IntArray) -> NDArray[np.bool_]:

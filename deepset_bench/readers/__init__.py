@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from deepset_bench import registry
 from deepset_bench.definition import Variant
 from deepset_bench.errors import UserError
 from deepset_bench.readers.cache import cached
-from deepset_bench.readers.options import Options, Reading
+from deepset_bench.readers.options import Options, Reading, StatedLaterError
 from deepset_bench.readers.sources import Source
 from deepset_bench.readers.xyz import shown
 
@@ -33,12 +35,20 @@ def read(path: Path, name: str, options: Options, unlabelled: bool = False) -> R
             raise UserError(
                 f"{path}: --{option} is for {' and '.join(takers)}; this is {found.name}"
             )
-    if found.ours and found.traits["slow"]:
-        return cached(found.load(), [path], name, options, unlabelled)
-    reading = found.apply(path, name, options, unlabelled, file=path)
+    try:
+        reading = _apply(found, path, name, options, unlabelled)
+    except StatedLaterError as later:
+        states = (*options.states, later.quantity)
+        return read(path, name, replace(options, states=states), unlabelled)
     if not isinstance(reading, Reading):
         raise UserError(f"{found.file}: {found} returns {type(reading).__name__}, not a Reading")
     return reading
+
+
+def _apply(found: Variant, path: Path, name: str, options: Options, unlabelled: bool) -> Any:
+    if found.ours and found.traits["slow"]:
+        return cached(found.load(), [path], name, options, unlabelled)
+    return found.apply(path, name, options, unlabelled, file=path)
 
 
 def recognised(path: Path) -> Variant:
@@ -73,7 +83,7 @@ def read_pair(
 ) -> Reading:
     """Read the two files of a CP2K run, or the positions alone; see `read_cp2k`."""
     if "formula" in options.given:
-        raise UserError("--formula is for HDF5 of ANI-1 or ANI-1x, not for a CP2K pair")
+        raise UserError("--formula is for HDF5 of ANI-1, ANI-1x or SPICE, not for a CP2K pair")
     pair = [path for path in (positions, forces) if path is not None]
     from deepset_bench.readers.cp2k import read_cp2k
 

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.distinct import distinct_rows
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.readers.elements import GHOST, LabelError, element
 from deepset_bench.readers.lattices import Lattice
-from deepset_bench.readers.plausible import Where
+from deepset_bench.readers.one_unit import Where
+from deepset_bench.readers.rows import no_value
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
 
@@ -143,8 +145,14 @@ def numbers_array(value: ArrayLike, key: str, shape: tuple[int, ...], where: Whe
         UserError: no numbers, or another shape.
     """
     array = np.asarray(value)
+    if array.dtype.kind in "OSU":
+        array = _gaps(array)
     if array.dtype.kind not in "iuf":
-        raise UserError(f"{where(0, None)}: '{key}' is not a number but {shown(str(array))}")
+        one = array.item() if array.size == 1 else array
+        raise UserError(
+            f"{where(0, None)}: '{key}' is not a number but '{shown(str(one))}'; correct it, or "
+            "write nan where there is none"
+        )
     if len(shape) == 1 and array.shape[:1] == shape and array.size == shape[0]:
         array = array.reshape(shape)
     if array.shape != shape:
@@ -156,16 +164,48 @@ def numbers_array(value: ArrayLike, key: str, shape: tuple[int, ...], where: Whe
         return array.astype(np.float64)
 
 
+def _gaps(array: NDArray[Any]) -> NDArray[Any]:
+    """The same as numbers, NaN for `None`, `null` and nothing; or as it is where it holds words."""
+    values: list[float] = []
+    for item in array.ravel().tolist():
+        word = item.decode("latin-1") if isinstance(item, bytes) else item
+        if word is None or (isinstance(word, str) and no_value(word.strip() or "nan")):
+            values.append(np.nan)
+        elif isinstance(word, int | float):
+            values.append(float(word))
+        else:
+            return array
+    return np.array(values).reshape(array.shape)
+
+
 def elements_array(value: ArrayLike, key: str, where: str) -> IntArray:
-    """(n,) atomic numbers from 1 to 118.
+    """(n,) atomic numbers from 1 to 118, of numbers or of symbols.
 
     Raises:
-        UserError: none, not whole numbers along one axis, or of no element.
+        UserError: none, neither whole numbers nor symbols along one axis, or of no element.
     """
     array = np.asarray(value)
-    if array.dtype.kind not in "iu" or array.ndim != 1 or not len(array):
-        raise UserError(f"{where}: '{key}' is not a list of atomic numbers")
+    if array.dtype.kind in "SUO" and array.ndim == 1:
+        array = np.array([_element(label, key, where) for label in array.tolist()], dtype=np.int64)
+    whole = array.dtype.kind in "iu" or (array.dtype.kind == "f" and bool((array % 1 == 0).all()))
+    if not whole or array.ndim != 1 or not len(array):
+        raise UserError(
+            f"{where}: '{key}' has shape {array.shape} and type {array.dtype}, expected one atomic "
+            "number for each atom of the molecule; write it so"
+        )
     if array.min() < 1 or array.max() > 118:
         wrong = array[(array < 1) | (array > 118)][0]
-        raise UserError(f"{where}: '{key}' holds {wrong}, which is not an element")
+        what = f", which {GHOST}" if wrong == 0 else ", which is not an element; correct it"
+        raise UserError(f"{where}: '{key}' holds {wrong:.0f}{what}")
     return array.astype(np.int64)
+
+
+def _element(label: Any, key: str, where: str) -> int:
+    text = label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
+    try:
+        found = element(text)
+    except LabelError as error:
+        raise UserError(f"{where}: '{key}': {error}") from None
+    if found is None:
+        raise UserError(f"{where}: '{key}' holds '{shown(text)}', which is not an element")
+    return found

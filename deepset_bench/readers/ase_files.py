@@ -18,7 +18,6 @@ from ase.io import iread
 
 from deepset_bench.errors import UserError
 from deepset_bench.readers.arrays import elements_array
-from deepset_bench.readers.extxyz import where_of
 from deepset_bench.readers.labels import Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import as_text, file_units, stated_units
@@ -122,6 +121,11 @@ def from_images(
         if unit:
             units[quantity] = key, unit
     return collector.reading(*file_units(path, layout, options, units))
+
+
+def where_of(place: str, frame: int, atom: int | None) -> str:
+    """Where an atom of the one frame at `place` is."""
+    return place if atom is None else f"{place}, atom {atom + 1}"
 
 
 def _images(path: Path, kind: str, stop: int | None, metadata: dict[str, Any]) -> Iterator[Atoms]:

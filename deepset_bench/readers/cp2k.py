@@ -124,13 +124,12 @@ def read_cp2k(
             stored=stored,
             index=index,
             where=where,
+            where_forces=where_forces,
             gap=gaps[0] if gaps else None,
         )
     )
     units, notes = file_units(positions, LAYOUT, options, {})
-    read = collector.reading(
-        units, notes, where_forces=where_forces, hint="are --positions and --forces exchanged?"
-    )
+    read = collector.reading(units, notes, hint="are --positions and --forces exchanged?")
     if net_torque(read.frames):
         raise UserError(
             f"{force.at(index[0], 0)}: the forces cancel but would spin the molecule: they are not "

@@ -8,6 +8,7 @@ from functools import lru_cache
 from ase.data import atomic_names, atomic_numbers, chemical_symbols
 
 from deepset_bench.errors import UserError
+from deepset_bench.readers.xyz import shown
 
 _SYMBOLS = {symbol: number for symbol, number in atomic_numbers.items() if number > 0}
 _SYMBOLS |= {"D": 1, "T": 1}  # deuterium and tritium: their forces are hydrogen's
@@ -16,11 +17,20 @@ _NAMES = {name.lower(): number for number, name in enumerate(atomic_names) if nu
 _KINDS = ("H", "C", "N", "O", "F", "P", "S")
 # Two capitals that nobody writes for a kind of C, B or S.
 _CAPITALS = ("CL", "BR", "SI")
+GHOST = "is a ghost or dummy atom, not a real one; leave its line out of the file"
+_LONGEST = 60
+# Basis functions without a nucleus (ORCA's `H:`, Q-Chem's `@H`, Gaussian's `H-Bq`, Psi4's `Gh(H)`)
+# and points without either. To read them as atoms would be to invent some.
+_GHOST = re.compile(
+    r"(?:bq|gh|@).*|(?:x|xx|du|dummy|vac)(?:[^a-z].*)?|0+"
+    r"|[a-z]{1,2}[0-9]*[:@].*|.*[^a-z](?:bq|gh|ghost|dummy)[^a-z]*",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"([A-Za-z]{1,20})([^A-Za-z].{0,40})?")
 
 
-class AmbiguousLabelError(Exception):
-    """A label that could be two elements; the message says which."""
+class LabelError(Exception):
+    """A label that could be two elements or is no atom's; the message says which."""
 
 
 @lru_cache(maxsize=10_000)
@@ -31,8 +41,10 @@ def element(label: str) -> int | None:
     the symbol of the element that the label is a kind of.
 
     Raises:
-        AmbiguousLabelError: `CA` may be calcium or a kind of carbon.
+        LabelError: `CA` may be calcium or a kind of carbon; `H:` and `Bq` are no atoms.
     """
+    if len(label) <= _LONGEST and _GHOST.fullmatch(label):
+        raise LabelError(f"'{shown(label)}' {GHOST}")
     if re.fullmatch(r"[0-9]{1,3}", label):
         return int(label) if 0 < int(label) < len(chemical_symbols) else None
     found = _LABEL.fullmatch(label)
@@ -50,7 +62,7 @@ def element(label: str) -> int | None:
     two, one = _SYMBOLS.get(letters[:2].capitalize()), _SYMBOLS.get(letters[0].upper())
     if two and one:
         first, second = chemical_symbols[two], chemical_symbols[one]
-        raise AmbiguousLabelError(
+        raise LabelError(
             f"'{label}' may be {first}, or a kind of {second}; say which, as --elements "
             f"{label}={first} or {label}={second}"
         )

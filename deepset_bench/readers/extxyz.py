@@ -17,14 +17,16 @@ from deepset_bench.readers.isolated import CELLS, PERIODIC
 from deepset_bench.readers.labels import BIAS_KEY, Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units, stated_units
-from deepset_bench.readers.rows import ELEMENT_COLUMNS, Columns, table
+from deepset_bench.readers.rows import ELEMENT_COLUMNS, NUMBER, Columns, table
 from deepset_bench.readers.sources import check_range, frame_range, read_blocks
 from deepset_bench.readers.states import ATOMS, STATE_KEYS
-from deepset_bench.readers.xyz import Record, damaged, records, shown
+from deepset_bench.readers.xyz import Record, damaged, line_of, records, shown
 from deepset_bench.variants import reader
 
 LAYOUT = Layout()
 _PLAIN: Columns = (("species", 1), ("pos", 3))
+# Alone in the second line, or behind `E` or `energy`.
+_ENERGY = re.compile(rf"^\s*({NUMBER})\s*$|(?<!\S)(?i:energy|E):?\s+({NUMBER})(?!\S)")
 _PROPERTY = re.compile(r"([^:]+):[SRIL]:([1-9][0-9]{0,3})")
 
 
@@ -74,9 +76,12 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
         if units not in (None, stated_units(info)):
             raise UserError(f"{place}: is in other units than the frame before")
         units = stated_units(info)
-        stored: dict[str, Any] = {**dict.fromkeys(names), **rows.values}
+        # Of the rest only what is one number, which could be meant for the energy.
+        stored: dict[str, Any] = dict.fromkeys(names, "")
+        stored |= {key: value for key, value in values.items() if isinstance(value, float)}
+        stored |= rows.values
         if energy_key in info:
-            stored[energy_key] = value_of(info[energy_key])
+            stored[energy_key] = value_of(info[energy_key] or "nan")
         about = {key: value_of(text) for key, text in info.items() if key.lower() in STATE_KEYS}
         collector.add(
             Found(
@@ -84,9 +89,10 @@ def read_extxyz(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 positions=rows.values["pos"][None],
                 stored={key: np.asarray(value)[None] for key, value in stored.items()},
                 index=np.array([record.frame]),
-                where=partial(where_of, place),
+                where=partial(line_of, path, record.frame, record.line),
                 about=about | {key: rows.values[key] for key in (ATOMS,) if key in rows.values},
                 gap=rows.gap,
+                energy_hint=_energy_in(record.comment),
                 cell=own_cell,
             )
         )
@@ -113,11 +119,6 @@ def second_line(path: Path, record: Record) -> dict[str, str]:
         raise damaged(path, record.frame, record.line + 1, what) from None
 
 
-def where_of(place: str, frame: int, atom: int | None) -> str:
-    """Where an atom of the one frame at `place` is."""
-    return place if atom is None else f"{place}, atom {atom + 1}"
-
-
 def cell(path: Path, record: Record, info: Mapping[str, str]) -> dict[str, Any]:
     """The cell and whether it is periodic, where the second line says so."""
     found: dict[str, Any] = {}
@@ -132,6 +133,19 @@ def cell(path: Path, record: Record, info: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def _energy_in(comment: str) -> str:
+    """What to do with an energy that the second line has in words, as ORCA and xtb write it."""
+    found = {first or second for first, second in _ENERGY.findall(comment[:1000])}
+    if len(found) != 1:
+        return ""
+    text = found.pop()
+    return (
+        f"the second line is '{shown(comment)}'; if {text} is the energy, write it as "
+        f"energy={text} and say its unit, as --energy-unit hartree (ORCA, xtb); or compute "
+        "energies and forces with --relabel gfn1"
+    )
+
+
 def _comment(path: Path, record: Record) -> tuple[dict[str, str], Columns]:
     """What the second line says, of the frame and of the columns."""
     info = second_line(path, record)
@@ -140,6 +154,11 @@ def _comment(path: Path, record: Record) -> tuple[dict[str, str], Columns]:
         return damaged(path, record.frame, record.line + 1, what)
 
     if "Properties" not in info:
+        if all(len(row.split()) == 7 for row in record.rows):  # as sGDML writes forces
+            raise wrong(
+                "the lines of atoms have seven columns, which are not named; if they are x y z and "
+                "forces, write energy=... and Properties=species:S:1:pos:R:3:forces:R:3 here"
+            )
         return info, _PLAIN
     parts = info["Properties"].split(":")
     triplets = [_PROPERTY.fullmatch(":".join(parts[i : i + 3])) for i in range(0, len(parts), 3)]
@@ -148,7 +167,8 @@ def _comment(path: Path, record: Record) -> tuple[dict[str, str], Columns]:
         raise wrong("expected Properties=name:type:columns:..., as species:S:1:pos:R:3:forces:R:3")
     widths = dict(columns)
     if widths.get("pos") != 3 or {widths[k] for k in ELEMENT_COLUMNS if k in widths} != {1}:
-        raise wrong("Properties without species:S:1 or pos:R:3")
+        found = shown(info["Properties"])
+        raise wrong(f"Properties without species:S:1 or pos:R:3, but with '{found}'")
     if len(widths) < len(columns):
         raise wrong("Properties names a column twice")
     return info, columns

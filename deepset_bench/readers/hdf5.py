@@ -1,14 +1,19 @@
-"""ANI-1 and ANI-1x: many molecules in one HDF5 file, hartree and angstrom.
+"""ANI-1, ANI-1x and SPICE: many molecules in one HDF5 file.
 
 ANI-1x (https://doi.org/10.1038/s41597-020-0473-z) has a group for each formula with
 `atomic_numbers` (n,), `coordinates` (m, n, 3), `wb97x_dz.energy` (m,), `wb97x_dz.forces` (m, n, 3)
 in hartree/angstrom and more; what was not computed is NaN. ANI-1
-(https://doi.org/10.1038/sdata.2017.193) has `species`, `coordinates`, `energies` and no forces.
+(https://doi.org/10.1038/sdata.2017.193) has `species`, `coordinates`, `energies` and no forces,
+hartree and angstrom. SPICE (https://doi.org/10.1038/s41597-022-01882-6) has a group for each
+molecule with `atomic_numbers` (n,), `conformations` (m, n, 3), `dft_total_energy` (m,) and
+`dft_total_gradient` (m, n, 3), of the other sign than forces: hartree and bohr. Its charges are in
+`smiles` alone.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,7 +29,6 @@ from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import IntArray
 from deepset_bench.molecules.mapped import room
 from deepset_bench.readers.arrays import elements_array
-from deepset_bench.readers.elements import AmbiguousLabelError, element
 from deepset_bench.readers.isolated import CELLS, PERIODIC, check_isolated
 from deepset_bench.readers.labels import SPILL, Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
@@ -37,22 +41,38 @@ from deepset_bench.units import unit_name
 from deepset_bench.variants import reader
 
 _NUMBERS_KEYS = ("atomic_numbers", "species")
-LAYOUT = Layout(
-    energy_keys=("wb97x_dz.energy", "energies"),
-    forces_keys=("wb97x_dz.forces", "forces"),
-    energy_unit="hartree",
-    gaps=True,
-)
+_LAYOUTS = {
+    "coordinates": Layout(
+        energy_keys=("wb97x_dz.energy", "energies"),
+        forces_keys=("wb97x_dz.forces", "forces"),
+        energy_unit="hartree",
+        gaps=True,
+    ),
+    "conformations": Layout(
+        energy_keys=("dft_total_energy",),
+        forces_keys=("dft_total_gradient",),
+        energy_unit="hartree",
+        length_unit="bohr",
+        gaps=True,
+        gradients=True,
+    ),
+}
+"""Name of the positions -> what else a group has."""
+_CHARGES = re.compile(r"\[[^\]]*?(?:([-+])([0-9]{1,2})|([-+]+))(?::[0-9]+)?\]")
 _MOST_ATOMS = 30_000_000  # where they are not put into files: a few GB in memory
 _LARGEST_CHUNK = 2**27  # bytes
+_FEW = 8  # names in a message
 _UNIT_ATTRIBUTES = ("units", "unit")
 
 
-@reader("HDF5 of ANI-1 or ANI-1x", begins=rb"\x89HDF\r\n\x1a\n", takes=("formula",), slow=False)
+@reader(
+    "HDF5 of ANI-1, ANI-1x or SPICE", begins=rb"\x89HDF\r\n\x1a\n", takes=("formula",), slow=False
+)
 def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False) -> Reading:
     """Read labelled molecules into eV, angstrom and eV/angstrom, group after group.
 
     A geometry with NaN in its energy or forces is left out: so ANI-1x marks what was not computed.
+    SPICE's gradients are turned into forces.
     For the names of molecules see `name_molecules`. Nothing is followed out of the file, and no
     array is read before its size is known.
 
@@ -68,17 +88,19 @@ def read_hdf5(path: Path, name: str, options: Options, unlabelled: bool = False)
     """
     h5py = require("h5py", "hdf5")
     chosen = frame_range(options.frames)
-    collector = Collector(path, name, LAYOUT, options, unlabelled)
     with Source.open(path).plain() as plain:
         try:
             with h5py.File(plain, "r") as file:
-                counted, units = _collect(path, _Group(file, str(path)), collector, chosen, options)
+                root = _Group(file, str(path))
+                layout = _LAYOUTS[_positions(root)]
+                collector = Collector(path, name, layout, options, unlabelled)
+                counted, units = _collect(path, root, collector, chosen, options)
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"{path}: not a readable HDF5 file ({reason(path, error)}); copy it again"
             ) from None
     check_range(path, chosen, counted)
-    return collector.reading(*file_units(path, LAYOUT, options, units))
+    return collector.reading(*file_units(path, layout, options, units))
 
 
 def _collect(
@@ -87,6 +109,7 @@ def _collect(
     """Take what is chosen of all groups; how many geometries there were, and their units."""
     wanted = _formulas(options.formula)
     units = stated_units(dict(root.group.attrs))
+    positions = _positions(root)
     found: set[str] = set()
     counted = taken = atoms = 0
     most, where = (_MOST_ATOMS, "in memory") if collector.keeps else (room(), "on the disk")
@@ -98,10 +121,15 @@ def _collect(
         found.add(composition)
         if wanted and composition not in wanted:
             continue
-        shape, n = group.shape("coordinates"), len(numbers)
+        if positions not in group:
+            raise UserError(
+                f"{group.place}: has no '{positions}' as the groups before; split the file into "
+                "one for each layout"
+            )
+        shape, n = group.shape(positions), len(numbers)
         if shape[1:] != (n, 3):
             expected = (shape[0] if shape else 0, n, 3)
-            what = f"'coordinates' has shape {shape}, expected {expected}"
+            what = f"'{positions}' has shape {shape}, expected {expected}"
             raise UserError(f"{group.place}: {what}")
         stop = shape[0] if chosen.stop is None else chosen.stop - counted
         rows = range(shape[0])[max(chosen.start - counted, 0) : stop]
@@ -116,10 +144,10 @@ def _collect(
         for first in range(0, len(rows), at_once):
             some = np.array(rows[first : first + at_once])
             part = group.part(some, shape[0])
-            units = _agreed(units, part, collector.keys(part))
+            units = _agreed(units, part, positions, collector.keys(part))
             check_isolated(part.place, part.some((*CELLS, PERIODIC)))
-            collector.add(_found(part, numbers, counted + some))
-            collector.spill(partial(file_units, path, LAYOUT, options, units))
+            collector.add(_found(part, positions, numbers, counted + some))
+            collector.spill(partial(file_units, path, _LAYOUTS[positions], options, units))
         counted += shape[0]
     if wanted and not counted:
         what = f"no labelled geometry of {options.formula}; {nearest('', found)}"
@@ -231,7 +259,7 @@ def _molecules(group: _Group, seen: frozenset[Any] = frozenset()) -> Iterator[_G
     """Every group with molecules, however deep, in the order of names."""
     import h5py
 
-    if "coordinates" in group:
+    if any(key in group for key in _LAYOUTS):
         yield group
     for key in group:
         item = group.item(key)
@@ -243,56 +271,73 @@ def _molecules(group: _Group, seen: frozenset[Any] = frozenset()) -> Iterator[_G
             yield from _molecules(_Group(item, place), seen | {address})
 
 
-def _found(group: _Group, numbers: IntArray, index: IntArray) -> Found:
+def _positions(root: _Group) -> str:
+    """What the positions of a file are called.
+
+    Raises:
+        UserError: there are none; names what there is.
+    """
+    for group in _molecules(root):
+        return next(key for key in _LAYOUTS if key in group)
+    names: list[str] = []
+
+    def take(name: str) -> bool | None:
+        names.append(printable(name))
+        return True if len(names) == _FEW else None  # enough
+
+    root.group.visit(take)
+    raise UserError(
+        f"{root.place}: holds no {' (ANI) or '.join(_LAYOUTS)} (SPICE), but "
+        f"{', '.join(names) or 'nothing'}; write extended XYZ of it"
+    )
+
+
+def _charge(smiles: str) -> int:
+    """The sum of the charges of the atoms in brackets, as `[NH3+:1]` and `[Ca+2]` have them."""
+    found = _CHARGES.findall(smiles)
+    return sum(
+        int(f"{sign}{size}") if sign else signs.count("+") - signs.count("-")
+        for sign, size, signs in found
+    )
+
+
+def _found(group: _Group, positions: str, numbers: IntArray, index: IntArray) -> Found:
     def where(row: int, atom: int | None) -> str:
         place = f"{group.place}, frame {index[row] + 1}"
         return place if atom is None else f"{place}, atom {atom + 1}"
 
+    about = group.some(STATE_KEYS)
+    smiles = as_text(group.some(("smiles",)).get("smiles")) if positions == "conformations" else ""
+    if smiles:
+        about.setdefault("charge", _charge(smiles))
     return Found(
         numbers=numbers,
-        positions=group["coordinates"],
+        positions=group[positions],
         stored=group,
         index=index,
         where=where,
-        positions_key="coordinates",
-        about=group.some(STATE_KEYS),
+        positions_key=positions,
+        about=about,
     )
 
 
 def _numbers(group: _Group) -> IntArray:
-    """(n,) atomic numbers, which ANI-1 writes as symbols."""
+    """(n,) atomic numbers."""
     keys = [key for key in _NUMBERS_KEYS if key in group]
     if not keys:
         raise UserError(f"{group.place}: has neither {' nor '.join(_NUMBERS_KEYS)}")
-    found = []
-    for key in keys:
-        value = group[key]
-        if value.dtype.kind in "SO":
-            value = np.array(
-                [_element(as_text(label), key, group.place) for label in value.ravel()]
-            )
-        found.append(elements_array(value, key, group.place))
+    found = [elements_array(group[key], key, group.place) for key in keys]
     if not np.array_equal(found[0], found[-1]):
         raise UserError(f"{group.place}: {' and '.join(keys)} are different elements")
     return found[0]
 
 
-def _element(label: str, key: str, place: str) -> int:
-    try:
-        found = element(label)
-    except AmbiguousLabelError as error:
-        raise UserError(f"{place}: '{key}': {error}") from None
-    if found is None:
-        raise UserError(f"{place}: '{key}' holds '{shown(label)}', which is not an element")
-    return found
-
-
 def _agreed(
-    units: dict[str, tuple[str, str]], group: _Group, keys: tuple[str, str]
+    units: dict[str, tuple[str, str]], group: _Group, positions: str, keys: tuple[str, str]
 ) -> dict[str, tuple[str, str]]:
     """Units that were stated so far, and those of a group; which may not contradict each other."""
     stated = stated_units(dict(group.group.attrs))
-    for quantity, key in (("length", "coordinates"), ("energy", keys[0]), ("force", keys[1])):
+    for quantity, key in (("length", positions), ("energy", keys[0]), ("force", keys[1])):
         attributes = dict(group.data(key).attrs) if key in group else {}
         for name in _UNIT_ATTRIBUTES:
             if text := as_text(attributes.get(name)):

@@ -28,8 +28,8 @@ def check_isolated(where: str, found: Mapping[str, Any]) -> None:
     if PERIODIC in named:
         if np.any(named[PERIODIC][1]):
             raise UserError(
-                f"{where}: is periodic, and cells are read of extended XYZ, ASE's files and LAMMPS "
-                'dumps alone; write it as one, or with pbc="F F F" if its molecule is isolated'
+                f"{where}: is periodic, and cells are read of extended XYZ and ASE's files alone; "
+                'write it as one, or with pbc="F F F" if its molecule is isolated'
             )
         return
     for key, value in (named[name] for name in CELLS if name in named):
@@ -37,6 +37,6 @@ def check_isolated(where: str, found: Mapping[str, Any]) -> None:
         if cell.dtype.kind not in "iuf" or cell.any():
             raise UserError(
                 f"{where}: has '{key}', as periodic systems do, and cells are read of extended "
-                "XYZ, ASE's files and LAMMPS dumps alone; write it as one, or say in the file with "
+                "XYZ and ASE's files alone; write it as one, or say in the file with "
                 'pbc="F F F" that its molecule is isolated'
             )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepset_bench.errors import UserError, nearest
-from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray, lowest_multiplicity
 from deepset_bench.molecules.mapped import Passing
 from deepset_bench.readers.arrays import (
     Arrays,
@@ -23,8 +23,9 @@ from deepset_bench.readers.arrays import (
 )
 from deepset_bench.readers.lattices import Lattice, cell_of
 from deepset_bench.readers.methods import GRADIENTS, check_methods
-from deepset_bench.readers.options import Options, Reading
-from deepset_bench.readers.plausible import Where, check_one_unit, check_plausible
+from deepset_bench.readers.one_unit import Where, check_one_unit
+from deepset_bench.readers.options import Options, Reading, StatedLaterError
+from deepset_bench.readers.plausible import check_plausible
 from deepset_bench.readers.states import check_electrons, stated
 from deepset_bench.readers.xyz import shown
 from deepset_bench.units import Units
@@ -45,6 +46,7 @@ class Layout:
         energy_unit, length_unit, force_unit: as in `Units`.
         convention: whose units they are, if the format has no others; else they are assumed.
         gaps: whether NaN says that a label was not computed, which is no mistake then.
+        gradients: whether what it calls forces are gradients of the energy, of the other sign.
     """
 
     energy_keys: tuple[str, ...] = ("energy",)
@@ -54,6 +56,7 @@ class Layout:
     force_unit: str = ""
     convention: str = ""
     gaps: bool = False
+    gradients: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +69,10 @@ class Found:
         stored: labels by name, along the first axis one for each frame.
         index: (m,) numbers of the frames in the file.
         where: says where a row is.
+        where_forces: the same of forces, where they are in another file.
         about: what may state charge and spin, by name.
         gap: what is said of a number that is not finite, where the reader knows the line.
+        energy_hint: what to do where there is no energy, if the reader knows better.
         cell: of all m, if they are periodic.
     """
 
@@ -77,7 +82,9 @@ class Found:
     index: IntArray
     where: Where
     about: Mapping[str, Any] = field(default_factory=dict)
+    where_forces: Where | None = None
     gap: UserError | None = None
+    energy_hint: str = ""
     positions_key: str = "positions"
     cell: Lattice | None = None
 
@@ -104,8 +111,12 @@ class Collector:
         self._left_out: dict[str, int] = {}
         self._reason = UserError(f"{path}: holds no frames")  # why nothing is left, if so
         self._blocks: list[Arrays] = []
+        self._where_forces: Where | None = None
         self._places: list[tuple[Where, int]] = []
         self._energies = False  # whether any energy is not 0
+        self._states: set[str] = set()  # of charge and spin what any frame states
+        self._silent: set[str] = set()  # and what any frame was taken without
+        self._impossible: UserError | None = None  # unless a later frame states what was asked for
         self._forced = 0  # frames in blocks with any force that is not 0
         self._biased: set[bool] = set()  # whether blocks have a bias
         self._stress: dict[tuple[str, str], Lattice] = {}  # one for each way of reading it
@@ -135,16 +146,23 @@ class Collector:
         Raises:
             UserError: a label is missing, of another shape or not finite, energy and forces are of
                 two methods, or charge or spin is impossible or contradicts itself.
+            StatedLaterError: see there.
         """
         m, n = len(found.index), len(found.numbers)
+        self._where_forces = found.where_forces
         self._total += m
         kept = np.ones(m, dtype=bool)
         charge = self._state("charge", found, kept)
-        spin = self._state("spin", found, kept)
+        protons = int(found.numbers.sum())
+        spin = self._state("spin", found, kept, lowest_multiplicity(protons - charge))
         rows = np.flatnonzero(kept).tolist()
-        check_electrons(
-            int(found.numbers.sum()), charge[kept], spin[kept], lambda k: found.where(rows[k], None)
-        )
+        try:
+            check_electrons(protons, charge[kept], spin[kept], lambda k: found.where(rows[k], None))
+        except UserError as error:
+            if not any(getattr(self._options, quantity) for quantity in self._silent):
+                raise
+            self._impossible = self._impossible or error
+            return
 
         keys = self.keys(found.stored)
         if n == 1 and found.cell is None and keys[1] not in found.stored:
@@ -176,11 +194,9 @@ class Collector:
         incomplete = np.flatnonzero(kept & ~whole)
         if len(incomplete):
             row = int(incomplete[0])
-            problem = found.gap or UserError(
-                f"{found.where(row, None)}: "
-                f"'{_not_finite(row, positions, shapes, labels)}' is not finite "
-                "(--skip-incomplete leaves such frames out)"
-            )
+            named = {found.positions_key: positions}
+            named |= {key: label for (key, _), label in zip(shapes, labels, strict=True)}
+            problem = found.gap or _not_finite(found, row, named)
             if absent and not self._unlabelled:
                 problem = _no_label(found, absent[0], absent[0] == keys[0])
             gaps = self._layout.gaps and not absent
@@ -191,7 +207,7 @@ class Collector:
                 problem = UserError(f"{self._path}: holds no labelled geometries")
             self._leave_out(kept, whole, "have no labels", problem)
         if kept.any():
-            sign = -1.0 if self._options.gradients else 1.0
+            sign = -1.0 if self._gradients(keys[1]) else 1.0
             energy, forces, *bias = (label[kept] for label in labels)
             self._energies |= bool(energy.any())
             self._forced += len(energy) * bool(np.nan_to_num(forces).any())
@@ -254,7 +270,6 @@ class Collector:
         self,
         units: Units,
         notes: Mapping[str, Any],
-        where_forces: Where | None = None,
         hint: str = "",
     ) -> Reading:
         """All of them as one set; mapped, where some were put aside.
@@ -262,12 +277,13 @@ class Collector:
         Args:
             units: of the file.
             notes: how they were chosen.
-            where_forces: as `Found.where`, of forces in another file.
             hint: see `check_plausible`.
 
         Raises:
             UserError: nothing is left; see `check_plausible`.
         """
+        if self._impossible is not None:
+            raise self._impossible
         blocks = self._blocks
         if not blocks and self._spilled is None:
             raise self._reason
@@ -286,6 +302,8 @@ class Collector:
                 for b in blocks
             ]
 
+        where_forces = self._where_forces
+
         def of_forces(frame: int, atom: int | None) -> str:
             assert where_forces is not None
             return where_forces(self._places[frame][1], atom)
@@ -300,7 +318,10 @@ class Collector:
         ]
         stress = " and ".join(cell.note(units) for cell in self._stress.values())
         all_units = dict(notes) | ({"stress": stress} if stress else {})
-        return Reading(read, {"units": all_units} | ({"left_out": left_out} if left_out else {}))
+        said = {"left_out": left_out, "states": sorted(self._states)}
+        return Reading(
+            read, {"units": all_units} | {key: text for key, text in said.items() if text}
+        )
 
     def _put_together(self, spilled: Passing, units: Units) -> Frames:
         if self._blocks:
@@ -313,14 +334,29 @@ class Collector:
         check_one_unit(read, kind, np.concatenate(self._nearest), where)
         return read
 
-    def _state(self, quantity: str, found: Found, kept: NDArray[np.bool_]) -> IntArray:
-        """(m,) charges or spins; frames of another one than was asked for are no longer kept."""
+    def _state(
+        self, quantity: str, found: Found, kept: NDArray[np.bool_], lowest: IntArray | int = 0
+    ) -> IntArray:
+        """(m,) charges or spins; frames of another one than was asked for are no longer kept.
+
+        Where some frames state it, those that do not are of the lowest: `--charge 1` is no
+        statement about them.
+        """
         m = len(found.index)
         asked = getattr(self._options, quantity)
         said = stated(quantity, found.about, m, lambda row: found.where(row, None))
-        if asked is None or said is None:
-            return np.full(m, asked or 0) if said is None else said
-        said = np.where(said == 0, asked, said) if quantity == "spin" else said
+        if said is not None and (quantity == "charge" or said.any()):
+            if asked is not None and quantity in self._silent:
+                raise StatedLaterError(quantity)
+            self._states.add(quantity)
+        elif asked is None or quantity not in {*self._states, *self._options.states}:
+            self._silent.add(quantity)
+            return np.full(m, asked or 0)
+        if asked is None:
+            return np.zeros(m, dtype=np.int64) if said is None else said
+        said = np.zeros(m, dtype=np.int64) if said is None else said
+        if quantity == "spin":
+            said = np.where(said == 0, lowest, said)
         other = np.unique(said[kept & (said != asked)])
         if len(other):
             problem = UserError(
@@ -329,6 +365,11 @@ class Collector:
             )
             self._leave_out(kept, said == asked, f"have another {quantity}", problem)
         return said
+
+    def _gradients(self, key: str) -> bool:
+        """Whether what is stored under this name is of the other sign."""
+        usual = self._layout.gradients and key in self._layout.forces_keys
+        return usual or self._options.gradients
 
     def _leave_out(
         self, kept: NDArray[np.bool_], good: NDArray[np.bool_], what: str, problem: UserError
@@ -345,26 +386,47 @@ def _no_label(found: Found, key: str, energy: bool) -> UserError:
         hint = f"'{gradients[0]}' is there: --gradients takes it, with its sign turned"
     else:
         option = "--energy-key" if energy else "--forces-key"
-        names = [shown(name) for name in list(found.stored)[:_MANY]]
+        names = [name for name in found.stored if not energy or _one_number(found, name)]
+        near = nearest(key, [shown(name) for name in names[:_MANY]])
         hint = (
-            f"{nearest(key, names)} (choose with {option}, compute energies and forces with "
-            "--relabel gfn1, or leave such frames out with --skip-incomplete)"
+            "compute energies and forces with --relabel gfn1, or leave such frames out with "
+            "--skip-incomplete"
         )
         if not energy:
-            hint = f"{hint[:-1]}; --energies-only takes such frames, to score them)"
+            hint += "; --energies-only takes such frames, to score them"
+        if names:
+            hint = f"{near} (choose with {option}, {hint})"
+        if energy and found.energy_hint:
+            hint = found.energy_hint
     return UserError(f"{found.where(0, None)}: has no '{key}'; {hint}")
 
 
-def _not_finite(
-    row: int, positions: FloatArray, shapes: list[tuple[str, tuple[int, ...]]], labels: list[Any]
-) -> str:
-    named = zip((key for key, _ in shapes), labels, strict=True)
-    return next((key for key, label in named if not _finite(label[row : row + 1])), "positions")
+def _not_finite(found: Found, row: int, named: Mapping[str, FloatArray]) -> UserError:
+    """One line for the first number of a frame that is none, or beyond all measure."""
+    key = next(key for key, array in named.items() if not _finite(array[row : row + 1]))
+    numbers = named[key][row]
+    wrong = np.argwhere(~(np.abs(numbers) < _INFINITE))[0]
+    gone = np.isnan(numbers).all()  # a whole label, and no atom's
+    value = numbers[tuple(wrong)]
+    what = f"of {value:.3g} is beyond any molecule" if np.isfinite(value) else "is not finite"
+    of_forces = found.where_forces if list(named).index(key) > 1 else None
+    place = (of_forces or found.where)(row, None if gone or not wrong.size else int(wrong[0]))
+    return UserError(f"{place}: '{key}' {what} (--skip-incomplete leaves such frames out)")
 
 
 def _finite(array: FloatArray) -> NDArray[np.bool_]:
     """(m,) whether all numbers of a frame are finite, in whatever unit."""
     return np.asarray((np.abs(array) < _INFINITE).reshape(len(array), -1).all(axis=1))
+
+
+def _one_number(found: Found, name: str) -> bool:
+    """Whether something may be an energy: one number for each frame, as far as is known."""
+    try:
+        value = found.stored[name]
+    except UserError:  # what is no array of numbers
+        return False
+    array = np.asarray(value)
+    return value is None or (array.dtype.kind in "iuf" and array.size == len(found.index))
 
 
 def _nothing(array: FloatArray) -> NDArray[np.bool_]:

@@ -13,19 +13,24 @@ import numpy as np
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.readers.elements import elements_table
-from deepset_bench.readers.extxyz import where_of
 from deepset_bench.readers.labels import Collector, Found, Layout
 from deepset_bench.readers.options import Options, Reading
 from deepset_bench.readers.own_units import file_units
 from deepset_bench.readers.rows import AtomRows, number, table
 from deepset_bench.readers.sources import check_range, frame_range, read_text
-from deepset_bench.readers.xyz import Record, count, damaged, shown
+from deepset_bench.readers.xyz import Record, count, damaged, line_of, shown
 from deepset_bench.variants import reader
 
 LAYOUT = Layout()
 _PLACES = (("x", "y", "z"), ("xu", "yu", "zu"))
 _FORCES = ("fx", "fy", "fz")
 _ITEM = re.compile(r"ITEM: (TIMESTEP|TIME|UNITS|NUMBER OF ATOMS|BOX BOUNDS|ATOMS)(?![A-Z])([ -~]*)")
+_REMEDY = {
+    False: "compute energies and forces with --relabel gfn1",
+    True: "write extended XYZ or an ASE trajectory with energies and forces; or, if the molecule "
+    "is isolated, ff ff ff behind BOX BOUNDS, and compute them with --relabel gfn1",
+}
+"""What to do without an energy, by whether the frame is periodic."""
 _STYLES = {  # of LAMMPS's command `units`: energy, length
     "real": ("kcal/mol", "angstrom"),
     "metal": ("eV", "angstrom"),
@@ -84,6 +89,11 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
             stated = dict(
                 zip(("energy", "length"), (("UNITS", u) for u in _STYLES[style]), strict=True)
             )
+        lattice = collector.cell(place, box, {})
+        if not unlabelled:
+            raise UserError(
+                f"{place}: has no 'energy', as a dump never has; {_REMEDY[bool(lattice)]}"
+            )
         order = np.arange(record.count)
         if "id" in names:
             order = np.argsort(rows.values["id"][:, 0], kind="stable")
@@ -95,9 +105,9 @@ def read_lammps(path: Path, name: str, options: Options, unlabelled: bool = Fals
                 positions=_vectors(rows, xyz, order),
                 stored=forces,
                 index=np.array([record.frame]),
-                where=partial(where_of, place),
+                where=partial(line_of, path, record.frame, record.line, order=order),
                 gap=rows.gap,
-                cell=collector.cell(place, box, {}),
+                cell=lattice,
             )
         )
     check_range(path, chosen, frames)

@@ -164,6 +164,8 @@ def _with_stress(
     if not wanted or abs(np.linalg.det(cell.vectors)) == 0:
         return cell
     key = names[wanted[0]]
+    if isinstance(labels[key], float) and np.isnan(labels[key]):  # as `stress=None` is read
+        return cell
     matrix = _matrix(where, key, labels[key])
     if not np.isfinite(matrix).all():
         return cell

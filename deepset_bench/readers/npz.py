@@ -25,7 +25,7 @@ from deepset_bench.readers.own_units import KEYS as UNIT_KEYS
 from deepset_bench.readers.own_units import file_units, stated_units
 from deepset_bench.readers.sources import Source, check_range, frame_range
 from deepset_bench.readers.states import STATE_KEYS
-from deepset_bench.readers.xyz import reason
+from deepset_bench.readers.xyz import reason, shown
 from deepset_bench.variants import reader
 
 # Keys of positions and atomic numbers.
@@ -58,7 +58,13 @@ def read_npz(path: Path, name: str, options: Options, unlabelled: bool = False) 
     positions_key, numbers_key = found
     layout = _LAYOUTS[found]
     numbers = elements_array(arrays[numbers_key], numbers_key, str(path))
-    M = len(np.atleast_1d(arrays[positions_key]))
+    shape = arrays[positions_key].shape
+    if shape[1:] != (len(numbers), 3):
+        raise UserError(
+            f"{path}: '{positions_key}' has shape {shape}, expected (geometries, {len(numbers)}, 3)"
+            + "; write one geometry as such an array, too" * (shape == (len(numbers), 3))
+        )
+    M = shape[0]
     check_range(path, chosen, M)
     index = np.arange(M)[chosen]
     collector = Collector(path, name, layout, options, unlabelled)
@@ -110,13 +116,33 @@ def _load(path: Path, options: Options) -> tuple[list[str], dict[str, NDArray[An
         try:
             bound = bounds.unpacked(plain.stat().st_size)
             with zipfile.ZipFile(plain) as archive:
+                listed = [info.filename for info in archive.infolist()]
+                if listed and not any(name.endswith(".npy") for name in listed):
+                    raise UserError(
+                        f"{path}: is a zip archive with {shown(listed[0])}, not an npz; unpack it "
+                        "and give the files in it"
+                    )
                 members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
                 chosen = [
                     key for key in members if key in wanted or key.lower() in wanted or key in asked
                 ]
                 return list(members), {
-                    key: bounds.array(archive, members[key], bound) for key in chosen
+                    key: _array(path, archive, members[key], bound) for key in chosen
                 }
+        except UserError:
+            raise
         except Exception as error:
             what = f"not a readable npz ({reason(path, error)})"
             raise UserError(f"{path}: {what}; copy the file again") from None
+
+
+def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, bound: int) -> Any:
+    try:
+        return bounds.array(archive, member, bound)
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise UserError(
+            f"{path}: '{shown(member.filename.removesuffix('.npy'))}' holds Python objects, which "
+            "are not read; save it as an array of numbers or text"
+        ) from None

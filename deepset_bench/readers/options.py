@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.readers.lattices import known_stress_unit
 from deepset_bench.units import VALID_UNITS, known_unit
@@ -27,6 +28,8 @@ class Options:
         elements: `LABEL=ELEMENT,...` for labels of atoms that are no chemical symbols.
         formula: of HDF5 files only these, as C4H8,C5H10.
         energies_only: take frames that have an energy alone, too; their forces are NaN.
+        states: of `charge` and `spin` what the files are known to state; frames without it are of
+            the lowest. No option: readers find it out.
 
     Raises:
         UserError: an unknown unit.
@@ -46,6 +49,7 @@ class Options:
     elements: str | None = None
     formula: str | None = None
     energies_only: bool = False
+    states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for quantity in VALID_UNITS:
@@ -58,8 +62,11 @@ class Options:
     @property
     def given(self) -> dict[str, Any]:
         """Those that say something."""
-        options = asdict(self).items()
-        return {key: value for key, value in options if value is not None and value is not False}
+        options = asdict(self)
+        del options["states"]
+        return {
+            k: value for k, value in options.items() if value is not None and value is not False
+        }
 
     @property
     def words(self) -> list[str]:
@@ -79,8 +86,23 @@ class Reading:
     Attributes:
         frames: in eV, angstrom and eV/angstrom.
         notes: `units` by quantity, as `kcal/mol (assumed)`; `left_out`, a list of
-            `40 of 120 frames have no labels`; for datasheets and the line after an import.
+            `40 of 120 frames have no labels`; `states`, which of charge and spin the file states;
+            for datasheets and the line after an import.
     """
 
     frames: Frames
     notes: dict[str, Any]
+
+
+class StatedLaterError(UserError):
+    """A frame states a charge or spin that frames before it, taken as was asked, do not.
+
+    The file is to be read again with the quantity among `Options.states`.
+    """
+
+    def __init__(self, quantity: str) -> None:
+        super().__init__(
+            f"only some frames state a {quantity}, the first of them after others that do not; "
+            f"leave --{quantity} out, or write it for all"
+        )
+        self.quantity = quantity

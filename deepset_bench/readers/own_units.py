@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,13 @@ def file_units(
                 against
             )
         elif text and said is None:
+            valid = ", ".join(VALID_UNITS[quantity])
+            remedy = f"say which it is with --{quantity}-unit; valid: {valid}"
+            if re.search(r"nm\b|nanomet", text, re.IGNORECASE):
+                remedy = f"convert it, 1 nm being 10 angstrom; valid: {valid}"
             raise UserError(
-                f"{path}: '{key}' says {shown(text)}, which is not a known unit of {quantity}; say "
-                f"which it is with --{quantity}-unit; valid: {', '.join(VALID_UNITS[quantity])}"
+                f"{path}: '{key}' says {shown(text)}, which is not a known unit of {quantity}; "
+                + remedy
             )
         elif said:
             units[quantity], sources[quantity] = said, "as the file says"

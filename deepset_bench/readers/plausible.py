@@ -6,7 +6,7 @@ What is refused here is a damaged or misread file; whether good files hold good 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +15,16 @@ from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.neighbours import neighbour_pairs
 from deepset_bench.readers.lattices import check_stress
-from deepset_bench.units import energy_ratios, length_ratios
-
-Where = Callable[[int, int | None], str]
-"""(frame of the set, atom of that frame or None), both from 0, to file, frame and line."""
+from deepset_bench.readers.one_unit import Where, check_one_unit
 
 _TOO_CLOSE = 0.3  # angstrom: shorter than any bond by far, longer than forces are apart
+_SAME = 1e-6  # angstrom: the same numbers
+_SHORTEST_CELL = 1.0  # angstrom: shorter than any crystal's by far
 _LARGEST = {
     "positions": (1e5, "angstrom"),
     "forces": (1e6, "eV/angstrom"),
     "energy": (1e9, "eV"),
 }
-_COST = 1.0  # eV that a bond of twice or half its length takes at least
 _MANY = 60  # atoms of a frame from which on neighbours are searched for
 _NEAR = 6.0  # angstrom within which images are looked for
 _CHUNK = 1000  # frames whose distances are in memory together
@@ -71,8 +69,8 @@ def check_plausible(
         row = int(np.argmax(nearest < _TOO_CLOSE))
         frame = int(frames.frame_of_atom[row])
         raise UserError(
-            f"{where(frame, row - int(offsets[frame]))}: {nearest[row]:.3f} angstrom from another "
-            f"atom; these are not positions in angstrom: {hint or 'are they in another unit?'}"
+            f"{where(frame, row - int(offsets[frame]))}: "
+            + _too_near(frames.select([frame]), float(nearest[row]), hint)
         )
     mean_nearest: FloatArray = np.add.reduceat(nearest, offsets[:-1]) / frames.n_atoms
     kind = np.unique(frames.molecule, return_inverse=True)[1]
@@ -80,33 +78,24 @@ def check_plausible(
     return mean_nearest
 
 
-def check_one_unit(frames: Frames, kind: IntArray, distances: FloatArray, where: Where) -> None:
-    """Refuse energies or distances of frames of one kind that are in another unit than those before
-
-    Args:
-        frames: what was read.
-        kind: (M,) number of the molecule that each frame is of.
-        distances: (M,) as `check_plausible` returns.
-        where: says where a frame is.
-
-    Raises:
-        UserError: one line.
-    """
-    order = np.argsort(kind, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1):
-        for name, values, factors in (
-            ("energies", frames.energy, energy_ratios()),
-            ("distances", distances, length_ratios()),
-        ):
-            jump = _other_unit(values[members], factors)
-            if jump is not None and not (
-                name == "distances" and _stretched(frames, members, distances[members])
-            ):
-                first, factor = jump
-                raise UserError(
-                    f"{where(int(members[first]), None)}: the {name} are {factor:.4g} times those "
-                    "of the frames before, as in another unit; write all frames in one unit"
-                )
+def _too_near(frame: Frames, distance: float, hint: str) -> str:
+    """What is said of an atom of one frame that is closer to another than atoms can be."""
+    far = f"{distance:.3f} angstrom from another atom"
+    if frame.pbc.any():
+        lengths = np.linalg.norm(frame.cell[0], axis=1)[frame.pbc[0]]
+        if lengths.min() < _SHORTEST_CELL:
+            return (
+                f"a vector of the cell is {lengths.min():.3g} angstrom long, shorter than any "
+                "crystal's; correct the cell, or say its unit with --length-unit"
+            )
+        if distance > _SAME and np.ptp(frame.positions, axis=0).max() <= 1:
+            return (
+                f"{far}, and all within 1 angstrom, as fractional coordinates are; write positions "
+                "in angstrom"
+            )
+    if distance <= _SAME and not hint:
+        return "lies in the place of another atom; is its line there twice? leave one out"
+    return f"{far}; these are not positions in angstrom: {hint or 'are they in another unit?'}"
 
 
 def nearest_distance(frames: Frames) -> FloatArray:
@@ -161,35 +150,3 @@ def _alike(frames: Frames, wanted: NDArray[np.bool_]) -> Iterator[IntArray]:
         members = np.flatnonzero((frames.n_atoms == n) & wanted)
         for start in range(0, len(members), _CHUNK):
             yield offsets[members[start : start + _CHUNK], None] + np.arange(n)
-
-
-def _stretched(frames: Frames, members: IntArray, distances: FloatArray) -> bool:
-    """Whether the atoms are further apart in some frames because bonds are longer there.
-
-    Another unit leaves the energies where they are; to stretch every bond of a molecule to twice
-    its length costs much. Two atoms have one distance, which tells nothing.
-    """
-    bonds = int(frames.n_atoms[members[0]]) - 1
-    far = distances > np.sqrt(distances.min() * distances.max())
-    energy = frames.energy[members]
-    gaps = energy[far].min() - energy[~far].max(), energy[~far].min() - energy[far].max()
-    return bonds < 2 or bool(max(gaps) > _COST * bonds)
-
-
-def _other_unit(values: FloatArray, factors: list[float]) -> tuple[int, float] | None:
-    """The first of `values` that is a unit's factor away from those before it, and the factor.
-
-    Only where every value is within 5 % of the one level or of the other: a scan that passes by
-    the factor has values between.
-    """
-    reference = np.sort(values)[(len(values) - 1) // 2]
-    if len(values) < 3 or reference == 0 or not np.isfinite(reference):
-        return None
-    ratio = values / reference
-    near = np.abs(ratio - 1) < 0.05
-    for factor in factors:
-        other = np.abs(ratio / factor - 1) < 0.05
-        if other.any() and (near | other).all():
-            first = int(np.argmax(other != other[0]))
-            return first, float(values[first] / values[0])
-    return None

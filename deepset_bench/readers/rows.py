@@ -11,7 +11,7 @@ import numpy as np
 
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import FloatArray, IntArray
-from deepset_bench.readers.elements import AmbiguousLabelError, element
+from deepset_bench.readers.elements import LabelError, element
 from deepset_bench.readers.xyz import Record, damaged, shown
 
 # Fortran writes 1.0D+00, too. Bounded: a line of any length takes no longer than reading it.
@@ -19,7 +19,7 @@ NUMBER = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eEdD][-+]?[0-
 _NUMBER = re.compile(NUMBER)
 _NUMBERS = re.compile(rf"(?:{NUMBER} )*+")
 # What programs write where there is not a number.
-_NO_VALUE = re.compile(r"[-+]?(?:nan|inf(?:inity)?)|\*+", re.IGNORECASE)
+_NO_VALUE = re.compile(r"[-+]?(?:nan|inf(?:inity)?)|none|null|n/a|\*+", re.IGNORECASE)
 
 Columns = tuple[tuple[str, int], ...]
 """(name, number of columns) in the order of the file."""
@@ -47,6 +47,11 @@ def number(word: str) -> float | None:
         value = float(word.replace("D", "e").replace("d", "e"))
         return value if np.isfinite(value) else np.nan
     return np.nan if _NO_VALUE.fullmatch(word) else None
+
+
+def no_value(word: str) -> bool:
+    """Whether a word is what programs write where there is not a number."""
+    return _NO_VALUE.fullmatch(word) is not None
 
 
 def table(
@@ -130,7 +135,7 @@ def _elements(
     for a, label in enumerate(labels):
         try:
             Z = known.get(label) or element(label)
-        except AmbiguousLabelError as error:
+        except LabelError as error:
             raise wrong(a, str(error)) from None
         if Z is None:
             what = f"unknown element symbol '{shown(label)}'"

@@ -48,6 +48,8 @@ _PACKED: dict[bytes, Any] = {
     b"\x28\xb5\x2f\xfd": _zstd,
 }
 """First bytes -> how to open what they begin."""
+_ARCHIVES = {"tar": (257, b"ustar"), "7z": (0, b"7z\xbc\xaf\x27\x1c"), "rar": (0, b"Rar!")}
+"""Files of several files: where in it which bytes are. A zip may be an npz, see there."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,16 @@ class Source:
         """Look at the beginning of a file.
 
         Raises:
-            UserError: it is absent, unreadable, empty, a pipe or a device, or packed twice.
+            UserError: it is absent, unreadable, empty, a pipe or a device, packed twice, or an
+                archive of several files.
         """
         with _opened(path) as (stream, packed):
             head = stream.read(4096)
         if not head:
             raise UserError(f"{path}: the file is empty")
+        for kind, (at, mark) in _ARCHIVES.items():
+            if head.startswith(mark, at):
+                raise UserError(f"{path}: is a {kind} archive; unpack it and give the files in it")
         return cls(path, head, packed)
 
     @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepset_bench.errors import UserError
+from deepset_bench.molecules.frames import IntArray
 from deepset_bench.surroundings import of_file
 
 DROPPED = 50_000
@@ -124,6 +125,23 @@ def damaged(path: Path, frame: int, line: int, what: str, sound: int | None = No
     return UserError(
         f"{path}: frame {frame + 1}, line {line + 1}: {what}; write the file again, {remedy}"
     )
+
+
+def line_of(
+    path: Path, frame: int, line: int, row: int, atom: int | None, order: IntArray | None = None
+) -> str:
+    """Where an atom of the one frame is whose count is on a line, or where its second line is.
+
+    Args:
+        frame, line: of the `Record`; no more of it, so that its text need not be kept.
+        row: there is one.
+        atom: in the order of the frame.
+        order: which line of the file each atom is from, if they were sorted.
+    """
+    if atom is None:
+        return f"{path}: frame {frame + 1}, line {line + 2}"
+    at = line + 3 + (atom if order is None else int(order[atom]))
+    return f"{path}: frame {frame + 1}, line {at}, atom {atom + 1}"
 
 
 def miscounted(

@@ -256,7 +256,7 @@ def test_formulas_are_of_hdf5(pair, tmp_path):
         (["import", "h2", "{0}", "{1}"], "either files or sets, or both"),
         (["import", "h2", "file", "{0}", "{1}", "{2}", "{3}"], "either files or sets, or both"),
         (["import", "h2", "{0}", "{1}", "{2}", "{3}", "--formula", "H2"], "not for a CP2K pair"),
-        (["import", "h2", "none.xyz"], "none.xyz: no such file, and no such set; valid: "),
+        (["import", "h2", "none.xyz"], "none.xyz: no such file, and no such set; there are none"),
         (["import", "h2", "{1}", "--energy-unit", "mHa"], "valid: eV"),
         (["import", "h2", "{1}"], "line 2: a CP2K trajectory, without forces"),
         (["import", "h2", "{2}", "{3}", "--positions", "{3}"], "the same numbers"),

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepset_bench.errors import UserError
-from deepset_bench.readers.elements import AmbiguousLabelError, element
+from deepset_bench.readers.elements import LabelError, element
 from tests.readers.dialects import (
     ENERGIES,
     FORCES,
@@ -167,17 +167,59 @@ def test_cp2k_with_kinds_for_elements(tmp_path_factory, data):
     [
         *(("C1", 6), ("C_a", 6), ("cl", 17), ("CL", 17), ("Cl2", 17), ("BR", 35), ("6", 6)),
         *(("Ca", 20), ("D", 1), ("T", 1), ("OW", 8), ("Fe3", 26), ("li", 3), ("sodium", 11)),
-        *(("X", None), ("Bq", None), ("Xx", None), ("0", None), ("119", None), ("No", 102)),
-        *(("dummy", None), ("C" * 99, None), ("", None), ("-", None)),
+        *(("119", None), ("No", 102), ("Qq", None), ("C" * 99, None), ("", None), ("-", None)),
+        *(("Xe", 54), ("Xe1", 54), ("xenon", 54), ("H_bg", 1), ("C-gauche", 6), ("B", 5)),
     ],
 )
 def test_labels_and_their_elements(label, number):
     assert element(label) == number
 
 
+GHOSTS = [
+    "H:",
+    "H@",
+    "@H",
+    "H-Bq",
+    "H_Bq",
+    "H(Bq)",
+    "H_ghost",
+    "C1:",
+    "Cl:",
+    "O1-gh2",
+    "Gh(H)",
+    "GhO",
+]
+GHOSTS += [
+    "X",
+    "Xx",
+    "XX",
+    "Bq",
+    "bq1",
+    "BqO",
+    "Gh",
+    "ghost",
+    "dummy",
+    "Du",
+    "0",
+    "X1",
+    "X-H",
+    "X_a",
+]
+
+
+@pytest.mark.parametrize("label", GHOSTS)
+def test_ghost_and_dummy_atoms_are_no_atoms(tmp_path, label):
+    path = tmp_path / "w.xyz"
+    path.write_text(XYZ.replace("O ", f"{label} "))
+    with pytest.raises(UserError, match=r"frame 1, line 3: .* ghost or dummy atom") as caught:
+        read_file(path, "water")
+    assert "--elements" not in str(caught.value)
+    assert f"'{label}'" in str(caught.value)
+
+
 @pytest.mark.parametrize("label", ["CA", "ca", "NA", "HE2", "os", "CAB"])
 def test_what_may_be_two_elements_is_said_by_a_person(tmp_path, label):
-    with pytest.raises(AmbiguousLabelError, match=f"--elements {label}="):
+    with pytest.raises(LabelError, match=f"--elements {label}="):
         element(label)
     path = tmp_path / "w.xyz"
     path.write_text(XYZ.replace("O ", f"{label} "))

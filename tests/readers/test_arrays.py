@@ -167,3 +167,71 @@ def test_h5py_is_an_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UserError, match=r"h5py is not installed; .*deepset-bench\[hdf5\]"):
         read_file(path, "ani")
+
+
+@pytest.mark.parametrize("change", [lambda z: np.array(["O", "H", "H"]), lambda z: z.astype(float)])
+def test_elements_are_numbers_of_any_type_or_symbols(tmp_path, change):
+    arrays = md17()
+    arrays["z"] = change(arrays["z"])
+    frames = read_file(save(tmp_path / "water.npz", arrays), "water")
+    assert frames.numbers.tolist() == [8, 1, 1] * 4
+
+
+def spice() -> dict[str, dict[str, np.ndarray]]:
+    """SPICE's groups: bohr, hartree and gradients; charges in SMILES alone."""
+    hydroxide = {
+        "atomic_numbers": np.array([8, 1], dtype=np.int16),
+        "conformations": PLACES[:2, :2].astype(np.float32) / units.Bohr,
+        "dft_total_energy": np.array([-75.1, -75.2]),
+        "dft_total_gradient": np.ones((2, 2, 3), dtype=np.float32) * [[[0.1], [-0.1]]],
+        "smiles": np.array([b"[O-:1][H:2]"]),
+    }
+    water = {
+        "atomic_numbers": np.array([8, 1, 1], dtype=np.int16),
+        "conformations": PLACES.astype(np.float32) / units.Bohr,
+        "dft_total_energy": np.array(ENERGIES) - 70,
+        "dft_total_gradient": -FORCES.astype(np.float32),
+        "smiles": np.array([b"[O:1]([H:2])[H:3]"]),
+    }
+    return {"103147721": hydroxide, "water": water}
+
+
+def test_spice_has_gradients_in_atomic_units(tmp_path):
+    pytest.importorskip("h5py")
+    path = write_hdf5(tmp_path / "spice.h5", spice())
+    frames = read_file(path, "spice")
+    assert frames.charge.tolist() == [-1, -1, 0, 0, 0, 0]
+    water = frames.select([2, 3, 4, 5])
+    np.testing.assert_allclose(water.positions, PLACES.reshape(-1, 3), atol=1e-6)
+    np.testing.assert_allclose(water.energy, (np.array(ENERGIES) - 70) * units.Hartree)
+    force = units.Hartree / units.Bohr
+    np.testing.assert_allclose(water.forces, FORCES.reshape(-1, 3) * force, atol=1e-6)
+    asked = read_file(path, "spice", gradients=True, forces_key="dft_total_gradient")
+    np.testing.assert_array_equal(asked.forces, frames.forces)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "charge"),
+    [
+        ("C[NH3+:1]", 1),
+        ("[Ca+2:3].[O-]C", 1),
+        ("[Fe++]", 2),
+        ("[C@@H:4](C)(O)[O--]", -2),
+        ("C-C", 0),
+    ],
+)
+def test_charges_of_smiles(smiles, charge):
+    pytest.importorskip("h5py")
+    from deepset_bench.readers.hdf5 import _charge
+
+    assert _charge(smiles) == charge
+
+
+def test_hdf5_without_positions_says_what_it_has(tmp_path):
+    pytest.importorskip("h5py")
+    path = write_hdf5(tmp_path / "other.h5", {"a": {"geometry": np.zeros(3)}})
+    with pytest.raises(UserError, match=r"holds no coordinates \(ANI\) or .*, but a, a/geometry"):
+        read_file(path, "other")
+    mixed = spice() | {"xenon": ani1x()["H2O1"]}
+    with pytest.raises(UserError, match="group /xenon: has no 'conformations' as the groups"):
+        read_file(write_hdf5(tmp_path / "mixed.h5", mixed), "mixed")

@@ -168,6 +168,42 @@ def test_one_composition_in_two_states_is_refused_with_the_way_out(tmp_path):
         bench("import", "other", str(path))
 
 
+@pytest.mark.parametrize(
+    ("silent", "stated"), [(slice(0, 2), slice(2, 4)), (slice(2, 4), slice(0, 2))]
+)
+def test_frames_that_state_no_charge_are_neutral_where_others_do(tmp_path, silent, stated):
+    words = np.full(4, "charge=1", dtype=object)
+    words[silent] = "step=1"
+    path = extxyz(tmp_path, each=words.tolist())
+    order = np.arange(4)
+    cations = read(path, "water", Options(charge=1))
+    assert cations.frames.index.tolist() == order[stated].tolist()
+    assert cations.notes["left_out"] == ["2 of 4 geometries have another charge"]
+    neutral = read(path, "water", Options(charge=0)).frames
+    assert neutral.index.tolist() == order[silent].tolist()
+    assert not neutral.charge.any()
+    # A radical's spin is not one of the neutral frames, which are no mistake for that.
+    words = np.where(words == "step=1", words, "charge=1 spin=2")
+    path = extxyz(tmp_path, each=words.tolist())
+    radicals = read(path, "water", Options(spin=2)).frames
+    assert radicals.index.tolist() == order[stated].tolist()
+    singlets = read(path, "water", Options(spin=1, charge=0)).frames
+    assert singlets.index.tolist() == order[silent].tolist()
+
+
+def test_files_that_state_no_charge_are_neutral_beside_those_that_do(tmp_path):
+    paths = []
+    for name, keys in (("silent", ""), ("stated", "charge=1 spin=2")):
+        (tmp_path / name).mkdir()
+        paths.append(str(extxyz(tmp_path / name, keys)))
+    for words in (paths, paths[::-1]):
+        output = bench("import", "mine", *words, "--charge", "1", "--force")
+        assert "4 frames in" in output
+        assert "silent/water.xyz: 4 of 4 geometries have another charge: left out" in output
+    bench("import", "mine", paths[0], "--charge", "1", "--force")
+    assert catalogue.load("mine").charge.tolist() == [1] * M
+
+
 def test_a_set_takes_the_charge_that_nothing_stated(tmp_path):
     bench("import", "one", str(extxyz(tmp_path)))
     bench("import", "two", "one", "--charge", "-1", "--spin", "2")

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from deepset_bench.cli.data_group import app
 from deepset_bench.errors import UserError
 from tests.readers.dialects import FORCES, PLACES, WATER, M, read_file
 
@@ -44,8 +46,13 @@ def test_types_are_no_elements(tmp_path, columns):
 
 
 def test_elements_are_read_and_energies_missed(tmp_path):
-    with pytest.raises(UserError, match=r"frame 1, line 9: has no 'energy'.*--relabel"):
+    with pytest.raises(
+        UserError, match=r"frame 1, line 9: has no 'energy', as .*; compute .*--rel"
+    ):
         read(tmp_path, dump())
+    periodic = dump(box="pp pp pp")
+    with pytest.raises(UserError, match=r"frame 1, line 9: has no 'energy'.*isolated, ff ff ff"):
+        read(tmp_path, periodic)
     frames = read(tmp_path, dump(), unlabelled=True)
     assert frames.numbers.tolist() == [8, 1, 1] * M
     np.testing.assert_array_equal(frames.positions, PLACES.reshape(-1, 3))
@@ -87,3 +94,13 @@ TEXT = dump()
 def test_damage_is_one_line(tmp_path, text, expected):
     with pytest.raises(UserError, match=expected):
         read(tmp_path, text, unlabelled=True)
+
+
+def test_periodic_frames_are_not_relabelled(tmp_path):
+    path = tmp_path / "water.dump"
+    path.write_text(dump() + dump(box="pp pp pp"))
+    bench = CliRunner().invoke(app, ["import", "water", str(path), "--relabel", "gfn1"])
+    message = str(bench.exception)
+    assert message.startswith(f"{path}: frame 5: is periodic, and GFN-xTB")
+    assert "ff ff ff" in message
+    assert "labels ━" not in bench.output

@@ -85,6 +85,11 @@ def test_stress_is_of_the_method_of_the_energy(tmp_path):
     np.testing.assert_allclose(frames.stress[0], 2 * STRESS)
 
 
+@pytest.mark.parametrize("gap", ["None", "nan", "null"])
+def test_a_stress_that_says_there_is_none_is_none(tmp_path, gap):
+    assert read_text(tmp_path, text(f"{CELL} stress={gap}")).frames.stress is None
+
+
 def test_a_slab_and_a_molecule_beside_a_crystal(tmp_path):
     """Frames without stress have none; the cell of an isolated molecule is forgotten."""
     parts = [
@@ -109,7 +114,7 @@ def test_a_slab_and_a_molecule_beside_a_crystal(tmp_path):
         ('pbc="T T T" Lattice="cubic"', "expected three vectors"),
         (f'Lattice="{words(LATTICE)}"', '\'Lattice\', as periodic .* pbc="T T T" .* pbc="F F F"'),
         (f'{CELL} stress="1 2 3"', "'stress' has 3 numbers, expected nine, or six"),
-        (f"{CELL} stress=none", "'stress' has 'none', expected nine, or six"),
+        (f"{CELL} stress=low", "'stress' has 'low', expected nine, or six"),
         (f'{CELL} stress="{words(STRESS / GPa)}" stress_unit=psi', "unit of stress is 'psi'"),
         (f'{CELL} stress="{words(2e3 * VOIGT)}"', "60 eV/angstrom.3 is 9,613 GPa.*--stress-unit"),
     ],

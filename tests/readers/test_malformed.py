@@ -4,8 +4,11 @@ Every case goes through `bench data import`, and leaves nothing behind.
 """
 
 import gzip
+import io
 import lzma
 import re
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +82,15 @@ def check(message: str, folder: Path, expected: list[str]) -> None:
         assert part in message.replace(str(folder), "")
 
 
+def periodic(lattice: str, scale: float) -> str:
+    """The first frame of water in a cell, its positions multiplied."""
+    head = (
+        f'3\nLattice="{lattice}" pbc="T T T" energy=-1 Properties=species:S:1:pos:R:3:forces:R:3\n'
+    )
+    rows = [" ".join(map(str, [*row, 0, 0, 0])) for row in PLACES[0] * scale]
+    return head + "".join(f"{a} {row}\n" for a, row in zip(WATER, rows, strict=True))
+
+
 # Frame m of a CP2K file has lines 5 m - 4 (count), 5 m - 3 (comment) and three of atoms.
 COMMENT_2 = " i = 100, time = 20.000, E = {}\n"
 PAIRS: dict[str, tuple[Content, Content, list[str]]] = {
@@ -114,6 +126,11 @@ PAIRS: dict[str, tuple[Content, Content, list[str]]] = {
     "NaN": (POS, line(9, "H 0 NaN 0\n")(FRC), ["frc", "frame 2", "line 9", "NaN"]),
     "infinity": (POS, line(9, "H 0 -inf 0\n")(FRC), ["frc", "frame 2", "line 9", "-inf"]),
     "no float64": (POS, line(9, "H 0 1e999 0\n")(FRC), ["frc", "frame 2", "line 9", "1e999"]),
+    "beyond all": (
+        POS,
+        line(9, "H 0 1e200 0\n")(FRC),
+        ["frc", "frame 2, line 9: 'forces' of 1e+200"],
+    ),
     "underscore": (line(8, "O 0 1_0 0\n")(POS), FRC, ["pos", "frame 2", "line 8", "1_0"]),
     "Fortran exponent": (line(8, "O 0 1.0D 0\n")(POS), FRC, ["pos", "line 8", "1.0D"]),
     "decimal comma": (line(8, "O 0 1,0 0\n")(POS), FRC, ["pos", "frame 2", "line 8", "1,0"]),
@@ -209,14 +226,41 @@ FILES: dict[str, tuple[Content, list[str]]] = {
     "NaN position": (line(9, "H NaN 0 0 0 0 0\n")(XYZ), ["frame 2", "line 9", "NaN"]),
     "infinite force": (line(9, "H 1 0 0 0 inf 0\n")(XYZ), ["frame 2", "line 9", "inf"]),
     "NaN energy": (line(7, f"{HEAD} energy=nan\n")(XYZ), ["frame 2", "line 7", "'energy'"]),
-    "energy is a word": (line(7, f"{HEAD} energy=low\n")(XYZ), ["frame 2", "line 7", "low"]),
+    "energy is a word": (
+        line(7, f"{HEAD} energy=low\n")(XYZ),
+        ["frame 2", "line 7", "not a number but 'low'; correct it"],
+    ),
+    "force beyond all": (
+        line(9, "H 1 0 0 0 1e300 0\n")(XYZ),
+        ["frame 2, line 9, atom 2: 'forces' of 1e+300 is beyond any molecule (--skip"],
+    ),
+    "ORCA": (
+        "1\nCoordinates from ORCA-job water E -115.5\nH 0 0 0\n",
+        ["frame 1, line 2: has no 'energy'; the second line is 'Coordinates", "energy=-115.5"],
+    ),
+    "xtb": (
+        "1\n energy: -115.5 gnorm: 0.000312 xtb: 6.5.1\nH 0 0 0\n",
+        ["frame 1, line 2: has no 'energy'", "energy=-115.5 and say its unit, as --energy-unit h"],
+    ),
+    "two energies": (
+        "1\nenergy: -115.5 E -114.2\nH 0 0 0\n",
+        ["has no 'energy'; compute energies and forces with --relabel gfn1, or leave"],
+    ),
+    "sGDML": (
+        "1\n-115.5\nH 0 0 0 0 0 0\n",
+        ["frame 1, line 2", "write energy=... and Properties=species:S:1:pos:R:3:forces:R:3 here"],
+    ),
+    "what may be an energy": (
+        "1\nE=-5 note=low step=3 list=[1,2]\nH 0 0 0\n",
+        ["frame 1, line 2: has no 'energy'; valid: E, step (choose with --energy-key, compute"],
+    ),
     "energy without a value": (line(7, f"{HEAD} energy\n")(XYZ), ["frame 2", "line 7"]),
     "energy with a comma": (line(7, f"{HEAD} energy=-5,6\n")(XYZ), ["frame 2", "line 7"]),
     "energy twice": (
         line(7, f"{HEAD} energy=-5.6 energy=-7\n")(XYZ),
         ["frame 2", "line 7", "'energy' is given twice"],
     ),
-    "no energy": (line(7, f"{HEAD}\n")(XYZ), ["frame 2", "line 7", "energy", "--energy-key"]),
+    "no energy": (line(7, f"{HEAD}\n")(XYZ), ["frame 2", "line 7", "energy", "--relabel"]),
     "no forces": (
         XYZ.replace(":forces:", ":velo:"),
         ["frame 1", "line 2", "'forces'", "--forces-key"],
@@ -224,7 +268,7 @@ FILES: dict[str, tuple[Content, list[str]]] = {
     "broken Properties": (line(7, "Properties=species:S:1:pos:R energy=1\n")(XYZ), ["line 7"]),
     "Properties without positions": (
         line(7, "Properties=species:S:1:dir:R:3:forces:R:3 energy=1\n")(XYZ),
-        ["frame 2", "line 7", "pos:R:3"],
+        ["frame 2", "line 7", "pos:R:3, but with 'species:S:1:dir:R:3:forces:R:3'"],
     ),
     "unknown element": (line(9, "Qq 1 0 0 0 0 0\n")(XYZ), ["frame 2", "line 9", "Qq"]),
     "dummy atom": (line(9, "X 1 0 0 0 0 0\n")(XYZ), ["frame 2", "line 9", "'X'"]),
@@ -236,8 +280,18 @@ FILES: dict[str, tuple[Content, list[str]]] = {
     "CP2K": (POS, ["frame 1", "line 2", "--positions"]),
     "atoms on top of each other": (
         line(9, "H 0.01 0.01 0.01 0 0 0\n")(XYZ),
-        ["frame 2", "line 7", "atom 1"],
+        ["frame 2", "line 8", "atom 1: lies in the place of another atom"],
     ),
+    "atoms close to each other": (
+        line(9, "H 0.01 0.01 0.11 0 0 0\n")(XYZ),
+        ["frame 2", "line 8", "atom 1: 0.100 angstrom from", "another unit"],
+    ),
+    "an atom twice": (
+        "".join(XYZ.splitlines(True)[:5]).replace("3\n", "4\n", 1) + XYZ.splitlines(True)[4],
+        ["frame 1, line 5, atom 3: lies in the place of another atom; is its line there twice?"],
+    ),
+    "short cell": (periodic("0.1 0 0 0 9 0 0 0 9", 1.0), ["a vector of the cell is 0.1 angstrom"]),
+    "fractional": (periodic("9 0 0 0 9 0 0 0 9", 0.1), ["frame 1, line 3", "as fractional coord"]),
     "position beyond measure": (line(9, "H 1e9 0 0 0 0 0\n")(XYZ), ["frame 2", "atom 2", "1e+09"]),
     "force beyond measure": (line(9, "H 1 0 0 1e9 0 0\n")(XYZ), ["frame 2", "atom 2", "forces"]),
     "energies in two units": (
@@ -274,6 +328,30 @@ def put(at: tuple[int, ...], value: float) -> Callable[[np.ndarray], np.ndarray]
     return change
 
 
+def zipped(name: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, XYZ)
+    return stream.getvalue()
+
+
+def tarred(name: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(XYZ)
+        archive.addfile(member, io.BytesIO(XYZ.encode()))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["run.tar", "run.tar.gz", "run.xyz.tar.gz"])
+def test_archives_are_to_be_unpacked(tmp_path, name):
+    path = tmp_path / name
+    content = tarred("run.xyz")
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert "is a tar archive; unpack it and give the files in it" in refused(tmp_path, str(path))
+
+
 ARRAYS: dict[str, tuple[bytes, list[str]]] = {
     "empty": (b"", ["npz"]),
     "cut short": (npz(rmd17())[:-30], ["npz", "copy"]),
@@ -282,7 +360,7 @@ ARRAYS: dict[str, tuple[bytes, list[str]]] = {
     "other arrays": (npz({"x": np.zeros(3)}), ["has x", "R and z"]),
     "Python objects": (
         npz(changed("coords", lambda a: a.astype(object))),
-        ["npz", "allow_pickle"],
+        ["npz: 'coords' holds Python objects", "save it as an array of numbers"],
     ),
     "no energies": (npz(changed("energies", None)), ["'energies'", "--energy-key"]),
     "no forces": (npz(changed("F", None, md17)), ["'F'", "--forces-key", "--relabel"]),
@@ -292,17 +370,32 @@ ARRAYS: dict[str, tuple[bytes, list[str]]] = {
         ["'forces'", "(4, 2, 3)"],
     ),
     "positions in a plane": (npz(changed("coords", lambda a: a[..., :2])), ["'coords'"]),
+    "one geometry": (
+        npz({**md17(), "R": PLACES[0], "E": np.array(-1.0), "F": FORCES[0]}),
+        ["'R' has shape (3, 3), expected (geometries, 3, 3); write one geometry as such"],
+    ),
+    "nanometres": (
+        npz(md17() | {"r_unit": np.array("nm")}),
+        ["'r_unit' says nm, which", "convert it, 1 nm being 10 angstrom"],
+    ),
+    "zip of a file": (zipped("run.xyz"), ["is a zip archive with run.xyz", "unpack it"]),
     "one axis": (npz(changed("coords", lambda a: a.ravel())), ["'coords'"]),
     "words": (npz(changed("energies", np.array(list("abcd")))), ["'energies'", "not a number"]),
     "NaN": (npz(changed("forces", put((2, 1, 0), np.nan))), ["frame 3", "'forces'", "not finite"]),
     "infinity": (npz(changed("energies", put((1,), np.inf))), ["frame 2", "'energies'"]),
-    "no element": (npz(changed("nuclear_charges", put((1,), 0))), ["'nuclear_charges'", "0"]),
+    "ghost": (npz(changed("nuclear_charges", put((1,), 0))), ["'nuclear_charges'", "0", "ghost"]),
     "element 200": (npz(changed("z", put((1,), 200), md17)), ["'z'", "200"]),
-    "charges of every frame": (npz(changed("z", lambda a: np.tile(a, (4, 1)), md17)), ["'z'"]),
+    "charges of every frame": (
+        npz(changed("z", lambda a: np.tile(a, (4, 1)), md17)),
+        ["'z'", "(4, 3)", "uint8"],
+    ),
+    "charges between": (npz(changed("z", lambda a: a + 0.5, md17)), ["'z'", "(3,)", "float64"]),
+    "unknown symbol": (npz(changed("z", np.array(["O", "Qq", "H"]), md17)), ["'z'", "'Qq'"]),
+    "ghost symbol": (npz(changed("z", np.array(["O", "H:", "H"]), md17)), ["'z'", "'H:'", "ghost"]),
     "unit that is none": (npz(md17() | {"e_unit": np.array("mHa")}), ["mHa", "valid"]),
     "atoms on top of each other": (
         npz(changed("coords", put((1, 1), 0.01))),
-        ["frame 2", "atom 1", "from another"],
+        ["frame 2", "atom 1: lies in the place of another"],
     ),
     "energies in two units": (
         npz(changed("energies", lambda a: a * [1, 1, 1, 4.184])),

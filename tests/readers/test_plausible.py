@@ -11,7 +11,7 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.readers.plausible import check_plausible, nearest_distance, net_torque
-from deepset_bench.units import energy_ratios
+from deepset_bench.units import HARTREE, HARTREE_PER_BOHR, energy_ratios
 from tests import toy
 
 
@@ -110,6 +110,78 @@ def test_total_energies_are_left_alone(spread, total):
 def test_energies_relative_to_a_mean_are_left_alone(seed):
     energies = np.random.default_rng(seed).normal(size=30)
     check_plausible(chain(3, [1.0] * 30, list(energies)), where)
+
+
+def scaled(frames: Frames, factor: float, which: np.ndarray) -> Frames:
+    """The same with the forces of some frames in another unit."""
+    return replace(
+        frames, forces=frames.forces * np.where(which, factor, 1)[frames.frame_of_atom, None]
+    )
+
+
+UNITS_OF_FORCE = [HARTREE_PER_BOHR, HARTREE, 23.0605, 96.485, 1000.0, 1.889726 * 23.0605]
+
+
+@pytest.mark.parametrize("factor", [*UNITS_OF_FORCE, *(1 / f for f in UNITS_OF_FORCE)])
+@pytest.mark.parametrize("first", [5, 30, 55])
+def test_forces_in_two_units(factor, first):
+    frames = scaled(toy.frames(3, 60), factor, np.arange(60) >= first)
+    with pytest.raises(
+        UserError, match=rf"^frame {first}, atom None: the forces are .* times those"
+    ):
+        check_plausible(frames, where)
+
+
+def test_a_small_factor_shows_where_forces_are_alike():
+    frames = scaled(toy.frames(8, 40, noise=0.05), 4.184, np.arange(40) % 2 == 1)
+    with pytest.raises(UserError, match=r"^frame 1, atom None: the forces are"):
+        check_plausible(frames, where)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(2, 4),
+    st.floats(-4, -1),
+    st.floats(-4, -1),
+    st.floats(0, 2),
+    st.integers(0, 99),
+)
+def test_temperatures_may_be_mixed(n_carbons, one, other, shift, seed):
+    """Minima, cold and hot runs, of conformers whose energies are as far apart as it may be."""
+    cold = toy.frames(n_carbons, 20, seed, noise=10**one)
+    hot = toy.frames(n_carbons, 20, seed + 1, noise=10**other)
+    cold = replace(cold, energy=cold.energy + shift * np.random.default_rng(seed).random(20))
+    check_plausible(Frames.concatenate([cold, hot]), where)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 4), st.floats(0.05, 0.95), st.integers(0, 99))
+def test_relaxations_fall_by_orders_of_magnitude(n_carbons, rate, seed):
+    numbers, rest, bonds = toy.chain(n_carbons)
+    far = np.random.default_rng(seed).normal(0, 0.1, rest.shape)
+    places = rest + far * rate ** np.arange(60)[:, None, None]
+    labels = [toy.energy_and_forces(numbers, place, rest, bonds) for place in places]
+    # Of an exact minimum no force is left.
+    rest_forces = toy.energy_and_forces(numbers, rest, rest, bonds)[1]
+    frames = toy.frames(n_carbons, 60)
+    forces = np.concatenate([force - rest_forces for _, force in labels])
+    energy = np.array([energy for energy, _ in labels])
+    check_plausible(
+        replace(frames, positions=places.reshape(-1, 3), energy=energy, forces=forces), where
+    )
+
+
+def test_a_scan_of_many_forces_is_left_alone():
+    stretch = np.linspace(0.95, 1.6, 40)[:, None, None]
+    numbers, rest, bonds = toy.chain(3)
+    labels = [toy.energy_and_forces(numbers, rest * s, rest, bonds) for s in stretch[:, 0, 0]]
+    frames = replace(
+        toy.frames(3, 40),
+        positions=(rest * stretch).reshape(-1, 3),
+        energy=np.array([energy for energy, _ in labels]),
+        forces=np.concatenate([force for _, force in labels]),
+    )
+    check_plausible(frames, where)
 
 
 def test_forces_have_no_torque():

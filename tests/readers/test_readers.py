@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import re
 from pathlib import Path
 
 import ase.io
@@ -216,6 +217,32 @@ def test_labels_of_another_kind_are_refused(tmp_path):
         read_file(path, "water", energy_key="forces")
     with pytest.raises(UserError, match="did you mean energy"):
         read_file(path, "water", energy_key="enrgy")
+
+
+@pytest.mark.parametrize(
+    "gap", ["energy=", "energy=None", 'energy=""', "energy=null", "energy=nan"]
+)
+def test_an_energy_that_says_there_is_none_is_a_gap(tmp_path, gap):
+    path = tmp_path / "water.xyz"
+    lines = text(path, images()).splitlines()
+    lines[6] = re.sub(r"energy=\S+", gap, lines[6])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=r"frame 2, line 7: 'energy' is not finite \(--skip-incom"):
+        read_file(path, "water")
+    assert read_file(path, "water", skip_incomplete=True).index.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("gap", [None, "None", "null", "", "NaN"])
+def test_so_it_is_in_a_database(tmp_path, gap):
+    path = tmp_path / "water.db"
+    with connect(path) as database:
+        for energy in (-1.5, gap, -1.6):
+            data = {"dft_energy": energy, "dft_forces": np.ones((2, 3))}
+            database.write(Atoms("H2", np.eye(3)[:2]), data=data)
+    keys = {"energy_key": "dft_energy", "forces_key": "dft_forces"}
+    with pytest.raises(UserError, match="frame 2: 'dft_energy' is not finite"):
+        read_file(path, "h2", **keys)
+    assert read_file(path, "h2", **keys, skip_incomplete=True).index.tolist() == [0, 2]
 
 
 @settings(max_examples=30, deadline=None)
