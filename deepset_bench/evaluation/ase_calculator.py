@@ -124,7 +124,10 @@ class DeepSetCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
-        before, new = self._before, None
+        # Until this has ended well, no structure is known: what is refused is refused again.
+        before, self._before = self._before, None
+        self.results: dict[str, Any] = {}
+        new = None
         if before is None or atoms is None or not GEOMETRY.issuperset(system_changes):
             super().calculate(atoms, properties, system_changes)
             assert self.atoms is not None
@@ -137,9 +140,8 @@ class DeepSetCalculator(Calculator):
         predicted = self._predict(self.atoms)
         if new is not None:
             self._warn(new)
-            self._before = self.atoms
         energy = float(predicted.energies.sum())
-        self.results: dict[str, Any] = {
+        self.results = {
             "energy": energy,
             "free_energy": energy,
             "energies": predicted.energies,
@@ -151,6 +153,7 @@ class DeepSetCalculator(Calculator):
         if predicted.energy_uncertainty is not None:
             self.results["energy_uncertainty"] = float(predicted.energy_uncertainty[0])
             self.results["forces_uncertainty"] = predicted.forces_uncertainty
+        self._before = self.atoms
 
     def _predict(self, atoms: Atoms) -> PredictedSystems:
         if self.deployed is None:
