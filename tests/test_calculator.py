@@ -20,6 +20,7 @@ from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.evaluation import ensemble
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.scoring.metrics import predict
@@ -430,6 +431,18 @@ def test_a_run_of_cations_takes_cations(make_run, atoms):
     atoms.info["charge"] = 0
     with pytest.raises(UserError, match=r"charge 0, and .* on charge \+1 only"):
         atoms.get_potential_energy()
+
+
+def test_mps_is_not_chosen_and_is_refused(runs, atoms, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    calculator = DeepSetCalculator(runs[0])
+    assert calculator.ensemble.members[0].potential.species.device.type == "cpu"
+    with pytest.raises(UserError, match="device=mps has no float64"):
+        DeepSetCalculator(runs[0], device="mps")
+    monkeypatch.setattr(ensemble, "INEXACT", ("cpu",))
+    with pytest.raises(UserError, match="device=cpu has no float64"):
+        ensemble.Ensemble(runs, "cpu", "float64")
 
 
 def test_runs_must_be_seeds_of_one_experiment(make_run, runs):
