@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms, units
+from ase.filters import FrechetCellFilter
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
 
 from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
+from deepset_bench.evaluation import ensemble
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.scoring.metrics import predict
@@ -224,6 +227,123 @@ def test_a_run_with_every_second_edge_knows_no_cells(make_run, atoms):
         atoms.get_potential_energy()
 
 
+def crowd(pbc: bool) -> Atoms:
+    """16 units of CH2 at random in a cube, or 4 in a cell; atoms come and go at the cutoff."""
+    n = 4 if pbc else 16
+    side = 6.0 if pbc else 12.0
+    positions = toy.random_molecule(3 * n, seed=5, box=side - 0.9, apart=1.1).positions
+    return Atoms(np.repeat([6, 1], [n, 2 * n]), positions, cell=side * np.eye(3) * pbc, pbc=pbc)
+
+
+def assert_is_what_a_new_calculator_says(run: Path, atoms: Atoms) -> None:
+    new = atoms.copy()
+    new.calc = DeepSetCalculator(run, device="cpu", precision="float64", compile=False)
+    # In float64 sums in another order differ by far less.
+    assert atoms.get_potential_energy() == pytest.approx(new.get_potential_energy(), abs=1e-8)
+    np.testing.assert_allclose(atoms.get_forces(), new.get_forces(), atol=1e-8)
+    if atoms.pbc.all():
+        np.testing.assert_allclose(atoms.get_stress(), new.get_stress(), atol=1e-8)
+
+
+@pytest.mark.parametrize("pbc", [False, True], ids=["48 atoms", "a cell"])
+def test_atoms_that_are_changed_in_place_get_other_neighbours(runs, pbc):
+    atoms = crowd(pbc)
+    atoms.calc = DeepSetCalculator(runs[0], device="cpu", precision="float64", compile=False)
+    atoms.get_potential_energy()
+    atoms.positions *= 0.8
+    assert_is_what_a_new_calculator_says(runs[0], atoms)
+    for scale in (1.2, 0.9, 0.7):
+        if pbc:
+            atoms.set_cell(scale * atoms.cell, scale_atoms=True)
+        else:
+            atoms.positions *= scale
+        assert_is_what_a_new_calculator_says(runs[0], atoms)
+    atoms.rattle(0.5, seed=1)
+    assert_is_what_a_new_calculator_says(runs[0], atoms)
+    atoms.pbc = [pbc, False, False]
+    assert_is_what_a_new_calculator_says(runs[0], atoms)
+
+
+@pytest.mark.parametrize("pbc", [False, True], ids=["48 atoms", "a cell"])
+def test_dynamics_and_relaxation_meet_new_neighbours(runs, pbc):
+    atoms = crowd(pbc)
+    atoms.calc = DeepSetCalculator(runs[0], device="cpu", precision="float64", compile=False)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=3000, rng=np.random.default_rng(0))
+    begun = atoms.positions.copy()
+    for _ in range(3):
+        VelocityVerlet(atoms, timestep=units.fs).run(15)
+        assert_is_what_a_new_calculator_says(runs[0], atoms)
+    assert np.linalg.norm(atoms.positions - begun, axis=1).max() > 2  # farther than SKIN
+    if pbc:
+        BFGS(FrechetCellFilter(atoms), logfile=None).run(steps=5)
+    else:
+        BFGS(atoms, logfile=None).run(steps=5)
+    assert_is_what_a_new_calculator_says(runs[0], atoms)
+
+
+def test_a_molecule_after_a_crystal_of_as_many_atoms_has_pairs_of_its_own(runs):
+    calculator = DeepSetCalculator(runs[0], device="cpu", precision="float64", compile=False)
+    crystal = crowd(pbc=True)
+    molecule = crystal.copy()
+    molecule.pbc, molecule.cell = False, None
+    for atoms in (molecule, crystal, molecule, crystal):
+        atoms.calc = calculator
+        assert_is_what_a_new_calculator_says(runs[0], atoms)
+
+
+def refused(atoms: Atoms, how: str) -> Atoms:
+    """The atoms, made such as no run of theirs knows."""
+    if how == "charge":
+        atoms.info["charge"] = 1
+    elif how == "charges":
+        atoms.set_initial_charges([1 / 9] * 9)
+    elif how == "spin":
+        atoms.info["spin"] = 1.5
+    elif how == "element":
+        atoms.numbers[-1] = 9
+    elif how == "fewer":
+        del atoms[-1]
+        atoms.numbers[-1] = 9
+    elif how == "none":
+        del atoms[:]
+    elif how == "two places":
+        atoms.positions[1] = atoms.positions[0]
+    else:
+        atoms.positions[1, 1] = float(how)
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "how", ["charge", "charges", "spin", "element", "fewer", "none", "two places", "nan", "inf"]
+)
+def test_what_is_refused_is_refused_again(runs, atoms, how):
+    calculator = DeepSetCalculator(runs[0], device="cpu", compile=False)
+    energy = calculator.get_potential_energy(atoms)
+    other = refused(atoms.copy(), how)
+    for _ in range(3):
+        with pytest.raises(UserError):
+            calculator.get_potential_energy(other)
+        with pytest.raises(UserError):
+            calculator.calculate(other)
+        assert calculator.results == {}
+    assert calculator.get_potential_energy(atoms) == energy
+
+
+@pytest.mark.parametrize("pbc", [False, True], ids=["48 atoms", "a cell"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_places_that_are_no_numbers_leave_no_neighbours_behind(runs, pbc, value):
+    atoms, calculator = crowd(pbc), DeepSetCalculator(runs[0], precision="float64", compile=False)
+    atoms.calc = calculator
+    atoms.get_potential_energy()
+    positions = atoms.positions.copy()
+    for _ in range(2):
+        atoms.positions[3] = value
+        with pytest.raises(UserError, match="finite"):
+            atoms.get_potential_energy()
+    atoms.positions[:] = positions
+    assert_is_what_a_new_calculator_says(runs[0], atoms)
+
+
 def ch5() -> Atoms:
     """A composition that is no multiple of C3H6, with an odd number of electrons."""
     directions = np.vstack([np.eye(3), -np.eye(3)])[:5]
@@ -311,6 +431,18 @@ def test_a_run_of_cations_takes_cations(make_run, atoms):
     atoms.info["charge"] = 0
     with pytest.raises(UserError, match=r"charge 0, and .* on charge \+1 only"):
         atoms.get_potential_energy()
+
+
+def test_mps_is_not_chosen_and_is_refused(runs, atoms, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    calculator = DeepSetCalculator(runs[0])
+    assert calculator.ensemble.members[0].potential.species.device.type == "cpu"
+    with pytest.raises(UserError, match="device=mps has no float64"):
+        DeepSetCalculator(runs[0], device="mps")
+    monkeypatch.setattr(ensemble, "INEXACT", ("cpu",))
+    with pytest.raises(UserError, match="device=cpu has no float64"):
+        ensemble.Ensemble(runs, "cpu", "float64")
 
 
 def test_runs_must_be_seeds_of_one_experiment(make_run, runs):

@@ -7,14 +7,13 @@ can be traced, compiled and exported.
 
 from __future__ import annotations
 
-import copy
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.energy_reference import EnergyReference
-from deepset_bench.model.potential import Potential
+from deepset_bench.model.potential import Potential, on_the_cpu
 from deepset_bench.schema import MAX_ATOMIC_NUMBER
 
 
@@ -56,7 +55,7 @@ class Deployed(nn.Module):
     """Energies, forces and strain derivative of some atoms among many.
 
     Args:
-        potential: trained; what is made of it is in its precision.
+        potential: trained; what is made of it is in its precision and on its device.
         reference: of its energies.
         cutoff: in angstrom.
 
@@ -70,7 +69,10 @@ class Deployed(nn.Module):
 
     def __init__(self, potential: Potential, reference: EnergyReference, cutoff: float) -> None:
         super().__init__()
-        model = copy.deepcopy(potential.model).eval().requires_grad_(False)
+        device = potential.species.device
+        # Splines are made of numbers that are looked at one by one; then all of it moves.
+        potential = on_the_cpu(potential)
+        model = potential.model
         self.cutoff = cutoff
         made = getattr(model, "pair_form", lambda species: None)(potential.species)
         self.energies: nn.Module = made if made is not None else EdgeByEdge(model)
@@ -81,6 +83,7 @@ class Deployed(nn.Module):
         self.register_buffer("atomic_reference", of_elements)
         self.register_buffer("scale", potential.scale.detach().clone())
         self.dtype = next(potential.parameters()).dtype
+        self.to(device)
 
     def forward(
         self,

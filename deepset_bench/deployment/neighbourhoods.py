@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -59,47 +60,33 @@ class Neighbourhoods:
 
     def __init__(self, cutoff: float, device: torch.device, *, local: bool) -> None:
         self.cutoff, self.local, self.device = cutoff, local, device
-        self._of: Systems | None = None
-        self._pairs: Pairs | None = None
-        self._parts: list[CentreTable] = []
+        self._searched: tuple[Systems, Pairs] | None = None
+        self._everybody: tuple[IntArray, list[CentreTable]] | None = None
 
     def __call__(self, systems: Systems) -> list[CentreTable]:
         """Tables in which each atom is a centre once."""
-        if not systems.pbc.any() and systems.n_atoms.max() <= ALL_PAIRS:
-            if self._of is None or not np.array_equal(self._of.n_atoms, systems.n_atoms):
-                i, j = _everybody(systems.n_atoms)
-                self._parts = self._tables(i, j, None, len(systems.numbers))
-                self._pairs = None
-        else:
-            if self._moved(systems):
-                self._pairs = neighbour_pairs(_frames(systems), self.cutoff + SKIN)
-                self._of = systems
-            assert self._pairs is not None
-            pairs, positions = self._pairs, systems.positions
-            vectors = positions[pairs.i] - positions[pairs.j]
-            shifts = pairs.shifts if systems.pbc.any() else None
-            if shifts is not None:
-                vectors -= shifts
-            near = np.flatnonzero(np.einsum("ex,ex->e", vectors, vectors) < self.cutoff**2)
-            kept = None if shifts is None else shifts[near]
-            self._parts = self._tables(pairs.i[near], pairs.j[near], kept, len(systems.numbers))
-            return self._parts
-        self._of = systems
-        return self._parts
+        if systems.pbc.any() or systems.n_atoms.max() > ALL_PAIRS:
+            return self._within_cutoff(systems)
+        if self._everybody is None or not np.array_equal(self._everybody[0], systems.n_atoms):
+            i, j = _everybody(systems.n_atoms)
+            tables = self._tables(i, j, None, len(systems.numbers))
+            self._everybody = systems.n_atoms.copy(), tables
+        return self._everybody[1]
 
-    def _moved(self, systems: Systems) -> bool:
-        """Whether pairs may be within the cutoff now that are not among those kept."""
-        before = self._of
-        if self._pairs is None or before is None:
-            return True
-        same = all(
-            np.array_equal(getattr(before, name), getattr(systems, name))
-            for name in ("n_atoms", "cell", "pbc")
-        )
-        if not same:
-            return True
-        moved = systems.positions - before.positions
-        return bool(np.einsum("ax,ax->a", moved, moved).max() >= (SKIN / 2) ** 2)
+    def _within_cutoff(self, systems: Systems) -> list[CentreTable]:
+        """Tables of those kept pairs that are within the cutoff now."""
+        if self._searched is None or _moved(self._searched[0], systems):
+            pairs = neighbour_pairs(_frames(systems), self.cutoff + SKIN)
+            # The caller overwrites its arrays where its atoms move.
+            self._searched = copy.deepcopy(systems), pairs
+        pairs, positions = self._searched[1], systems.positions
+        vectors = positions[pairs.i] - positions[pairs.j]
+        shifts = pairs.shifts if systems.pbc.any() else None
+        if shifts is not None:
+            vectors -= shifts
+        near = np.flatnonzero(np.einsum("ex,ex->e", vectors, vectors) < self.cutoff**2)
+        kept = None if shifts is None else shifts[near]
+        return self._tables(pairs.i[near], pairs.j[near], kept, len(systems.numbers))
 
     def _tables(
         self, i: IntArray, j: IntArray, shifts: FloatArray | None, n_atoms: int
@@ -125,6 +112,16 @@ class Neighbourhoods:
             part = centres, neighbours, shift
             parts.append(CentreTable(*(torch.from_numpy(of).to(self.device) for of in part)))
         return parts
+
+
+def _moved(before: Systems, now: Systems) -> bool:
+    """Whether pairs may be within the cutoff now that were not kept before."""
+    for name in ("n_atoms", "cell", "pbc"):
+        if not np.array_equal(getattr(before, name), getattr(now, name)):
+            return True
+    moved = now.positions - before.positions
+    near = np.einsum("ax,ax->a", moved, moved) < (SKIN / 2) ** 2  # false of NaN
+    return not bool(near.all())
 
 
 def _everybody(n_atoms: IntArray) -> tuple[IntArray, IntArray]:

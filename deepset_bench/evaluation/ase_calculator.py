@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -25,6 +26,7 @@ from deepset_bench.evaluation.deployed_runs import (
     of_run,
 )
 from deepset_bench.evaluation.ensemble import Ensemble
+from deepset_bench.model.potential import INEXACT
 from deepset_bench.molecules.frames import Frames
 
 CHARGE, SPIN = ("charge", "total_charge"), ("spin", "spin_multiplicity", "multiplicity")
@@ -56,7 +58,8 @@ class DeepSetCalculator(Calculator):
     Args:
         runs: a run folder or a file of `bench export`, or several of one experiment that differ in
             their seeds.
-        device: `auto`, `cpu`, `cuda` or `mps`; exported files are computed on the CPU.
+        device: `cpu`, `cuda`, or `auto` for CUDA where there is one; exported files are computed on
+            the CPU.
         precision: `float32`, as in training; `float64` for finite differences and vibrations. None:
             `float32`, and for an exported file that of the file.
         compile: True to compile at the first calculation, False never to; None for as soon as it
@@ -94,6 +97,10 @@ class DeepSetCalculator(Calculator):
             self.deployed = DeployedRuns(of_files(paths, precision, compile, self._once))
             self._domains = [member.domain for member in self.deployed.members]
             return
+        if device in INEXACT:
+            raise UserError(f"device={device} has no float64, as positions are; use device=cpu")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.ensemble = Ensemble(paths, device, precision or "float32")
         members = self.ensemble.members
         self._domains = [member.domain for member in members]
@@ -124,7 +131,10 @@ class DeepSetCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Compute everything in `results` for `atoms`; ASE calls this when something changed."""
-        before, new = self._before, None
+        # Until this has ended well, no structure is known: what is refused is refused again.
+        before, self._before = self._before, None
+        self.results: dict[str, Any] = {}
+        new = None
         if before is None or atoms is None or not GEOMETRY.issuperset(system_changes):
             super().calculate(atoms, properties, system_changes)
             assert self.atoms is not None
@@ -137,9 +147,8 @@ class DeepSetCalculator(Calculator):
         predicted = self._predict(self.atoms)
         if new is not None:
             self._warn(new)
-            self._before = self.atoms
         energy = float(predicted.energies.sum())
-        self.results: dict[str, Any] = {
+        self.results = {
             "energy": energy,
             "free_energy": energy,
             "energies": predicted.energies,
@@ -151,6 +160,7 @@ class DeepSetCalculator(Calculator):
         if predicted.energy_uncertainty is not None:
             self.results["energy_uncertainty"] = float(predicted.energy_uncertainty[0])
             self.results["forces_uncertainty"] = predicted.forces_uncertainty
+        self._before = self.atoms
 
     def _predict(self, atoms: Atoms) -> PredictedSystems:
         if self.deployed is None:

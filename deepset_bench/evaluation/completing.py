@@ -77,9 +77,7 @@ def _completed(
                 f"{folder.path}: an earlier version drew other frames for it; "
                 "bench train ... --fresh trains it again"
             )
-        setup.potential.load_state_dict(
-            checkpoint.load_best(folder.best, setup.device)["potential"]
-        )
+        setup.potential.load_state_dict(best["potential"])
         steps = result["epochs"] * config.steps_an_epoch
         seconds = result["wall_seconds"] / steps
         if "held_out" not in result["metrics"]:  # of an earlier version

@@ -58,8 +58,12 @@ class DeployedRuns:
         """Predict systems whose elements are known.
 
         Raises:
-            UserError: two atoms are at one place, or a prediction is not finite.
+            UserError: two atoms are at one place, or a position, the cell or a prediction is not
+                finite.
         """
+        # An atom at NaN would be none of its neighbours', and the energy a number all the same.
+        if not (np.isfinite(systems.positions).all() and np.isfinite(systems.cell).all()):
+            raise UserError("a position or a lattice vector is NaN or infinite")
         answers = []
         for member in self.members:
             energies, forces, strain = member.runner(systems)

@@ -1,8 +1,9 @@
 """Metrics of a trained potential that moves a molecule: how fast a step is, what energy is lost.
 
-Both start from the run's first test frame, with velocities of 300 K that a fixed seed draws and
-without a motion or rotation of the whole, and go on by velocity Verlet in steps of 0.5 fs (Swope et
-al., J. Chem. Phys. 1982, 76, 637), through the calculator that anybody's own dynamics would use.
+Both start from the run's first test frame of several atoms, with velocities of 300 K that a fixed
+seed draws and without a motion or rotation of the whole, and go on by velocity Verlet in steps of
+0.5 fs (Swope et al., J. Chem. Phys. 1982, 76, 637), through the calculator that anybody's own
+dynamics would use.
 """
 
 from __future__ import annotations
@@ -51,13 +52,21 @@ def nve_drift(predictions: Predictions, labels: Labels, run: ScoredRun) -> float
 
 
 def moving(frames: Frames, calculator: Calculator) -> Atoms:
-    """The first frame with velocities of KELVIN.
+    """The first frame of several atoms, with velocities of KELVIN.
+
+    A lone atom, as some sets hold them, has no motion but that of the whole.
 
     Args:
-        frames: at least one.
+        frames: among which one is looked for.
         calculator: that is to move it.
+
+    Raises:
+        UserError: there is none.
     """
-    first = frames.select([0])
+    several = np.flatnonzero(frames.n_atoms > 1)
+    if not len(several):
+        raise UserError("no test frame has more than one atom, so that there are no dynamics")
+    first = frames.select(several[:1])
     atoms = Atoms(
         first.numbers, first.positions, cell=first.cell[0], pbc=first.pbc[0], calculator=calculator
     )

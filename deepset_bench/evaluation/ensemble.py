@@ -12,6 +12,7 @@ import torch
 from deepset_bench.config_file import determinants
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
+from deepset_bench.model.potential import INEXACT
 from deepset_bench.molecules.frames import FloatArray, Frames
 from deepset_bench.replicate import KEYS
 from deepset_bench.schema import flat
@@ -56,7 +57,8 @@ class Ensemble:
         precision: a key of PRECISIONS.
 
     Raises:
-        UserError: a folder cannot be used, or the runs are not seeds of one experiment.
+        UserError: a folder cannot be used, the runs are not seeds of one experiment, or the device
+            has no float64 and is to compute in it.
     """
 
     def __init__(
@@ -67,6 +69,9 @@ class Ensemble:
         if precision not in PRECISIONS:
             raise UserError(f"precision={precision}: choose from {', '.join(PRECISIONS)}")
         self.members = [load_trained(run, device) for run in runs]
+        on = self.members[0].potential.species.device.type
+        if precision == "float64" and on in INEXACT:
+            raise UserError(f"device={on} has no float64; use device=cpu")
         for run, member in zip(runs, self.members, strict=True):
             difference = _difference(self.members[0], member)
             if difference:
@@ -127,9 +132,9 @@ class Ensemble:
         stated, atomic, forces, stress = [], [], [], []
         for member in self.members:
             found = predict(member.potential, tables, batch)
-            e, f, a = (x.double().cpu().numpy() for x in found[:3])
+            e, f, a = (x.cpu().double().numpy() for x in found[:3])
             none = np.zeros((len(frames), 3, 3))
-            stress.append(none if found.stress is None else found.stress.double().cpu().numpy())
+            stress.append(none if found.stress is None else found.stress.cpu().double().numpy())
             stated.append(e + member.reference(frames))
             atomic.append(a + member.reference.per_atom(frames))
             forces.append(f)

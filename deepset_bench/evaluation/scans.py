@@ -95,7 +95,7 @@ def cause(trained: Trained, along: Path, one: Break) -> str:
     if trained.config.gating.top_k is None or not isinstance(model, DeepSet):
         return "unexplained"
     d = np.linalg.norm(frames.positions[i] - frames.positions[j], axis=1).reshape(2, -1)
-    kept = model.gate(torch.from_numpy(d)) > 0
+    kept = model.gate(torch.from_numpy(d).to(trained.potential.species.device)) > 0
     return "gate" if (kept[0] != kept[1]).any() else "unexplained"
 
 

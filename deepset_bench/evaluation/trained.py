@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from deepset_bench.config import Experiment
 from deepset_bench.config_file import load_config
 from deepset_bench.data import catalogue
@@ -117,7 +119,7 @@ def load_trained(
     start_threads()
     folder, place = RunFolder(run), choose_device(device)
     config = load_config(folder.config, without)
-    best = checkpoint.load(folder.best, place)
+    best = checkpoint.load(folder.best, torch.device("cpu"))  # the reference is in float64
     try:
         if folder.identity() not in ("", best.get("run", folder.identity())):
             raise ValueError("it is of another run")

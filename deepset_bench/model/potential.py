@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 
 from deepset_bench.errors import chosen
 from deepset_bench.model.batches import Batch, Tables
+
+INEXACT = ("mps",)
+"""Devices without float64 and complex numbers, in which functions of distances are tabulated."""
 
 
 class Prediction(NamedTuple):
@@ -77,6 +81,10 @@ class Potential(nn.Module):
         """
         if self.form == "reference":
             return tables
+        device = self.species.device
+        if device.type in INEXACT:
+            tables = on_the_cpu(self).prepare(tables.to(torch.device("cpu")), again=again)
+            return tables.to(device)
         if again and hasattr(self.model, "study"):
             tables = cast("Any", self.model).study(tables)
         with torch.no_grad():
@@ -116,6 +124,11 @@ class Potential(nn.Module):
             if of_edges:
                 stress = batch.stress(batch.of_slots(of_edges[0]))
         return energies, -gradient.to(energies.dtype), stress
+
+
+def on_the_cpu(potential: Potential) -> Potential:
+    """A copy there, with nothing to be learned."""
+    return copy.deepcopy(potential).cpu().eval().requires_grad_(False)
 
 
 _COMPUTE = {"fused": Potential._fused, "reference": Potential._reference}

@@ -102,7 +102,7 @@ def compare(
 ) -> tuple[Predictions, Labels]:
     """Predictions for frames and their labels, as metrics are given them."""
     energy, forces, labelled, *stress = _compared(potential, labels, batch_size)
-    truth = Labels(labels.energy.double().cpu().numpy(), labelled, frames)
+    truth = Labels(labels.energy.cpu().double().numpy(), labelled, frames)
     # From the differences, so that they are the loss's to the last bit.
     return Predictions(truth.energy + energy, truth.forces + forces, *stress), truth
 
@@ -116,4 +116,4 @@ def _compared(potential: Potential, labels: Labelled, batch_size: int) -> list[F
         wrong = predicted.energy - part.energy, predicted.forces - labelled
         stress = [] if predicted.stress is None else [predicted.stress]
         found.append([*wrong, labelled, *stress])
-    return [torch.cat(parts).double().cpu().numpy() for parts in zip(*found, strict=True)]
+    return [torch.cat(parts).cpu().double().numpy() for parts in zip(*found, strict=True)]

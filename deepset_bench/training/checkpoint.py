@@ -54,13 +54,16 @@ def save_together(contents: Mapping[Path, dict[str, Any]]) -> None:
 def settle(paths: Sequence[Path]) -> None:
     """End a `save_together` that was killed: where every run has the epoch, all get it, else none.
 
+    The epoch is told by the optimiser's steps: of a run that has diverged they go on with the
+    others', and its epochs do not.
+
     Args:
         paths: of the checkpoints of the runs that go on.
     """
     new = [path for path in paths if waiting(path).exists()]
-    epochs = {_epochs(waiting(path) if path in new else path) for path in paths if new}
+    steps = {_steps(waiting(path) if path in new else path) for path in paths if new}
     for path in new:
-        if len(epochs) == 1 and None not in epochs:
+        if len(steps) == 1 and None not in steps:
             _come_in(path)
         else:
             waiting(path).unlink()
@@ -76,11 +79,11 @@ def _come_in(path: Path) -> None:
     sync(path.parent)
 
 
-def _epochs(path: Path) -> int | None:
-    """Of a checkpoint; None where there is none."""
+def _steps(path: Path) -> int | None:
+    """Of the optimiser in a checkpoint; None where there is none."""
     try:
-        return int(load_last(path, torch.device("cpu"))["epochs"])
-    except UserError:
+        return int(load_last(path, torch.device("cpu"))["optimizer"]["state"][0]["step"])
+    except (UserError, LookupError, TypeError, ValueError, RuntimeError):
         return None
 
 

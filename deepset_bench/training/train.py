@@ -316,7 +316,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
     baselines = setup.baselines
     of_frames: dict[str, Any] = {}
     if not member.diverged:
-        best = checkpoint.load_best(folder.best, setup.device)
+        best = checkpoint.load_best(folder.best, torch.device("cpu"))  # its reference is in float64
         try:
             setup.potential.load_state_dict(best["potential"])
         except RuntimeError:

@@ -96,6 +96,30 @@ def test_pairs_are_right_while_atoms_move(monkeypatch, pbc: bool) -> None:
     assert within_cutoff(find(other), other.positions) == brute_force(other)
 
 
+@pytest.mark.parametrize("pbc", [False, True])
+def test_arrays_that_are_overwritten_are_other_places(pbc: bool) -> None:
+    rng = np.random.default_rng(4)
+    of = systems(rng, [40], pbc)
+    find = Neighbourhoods(CUTOFF, torch.device("cpu"), local=True)
+    find(of)
+    for _ in range(3):
+        of.positions[:] = systems(rng, [40], pbc).positions
+        assert within_cutoff(find(of), of.positions) == brute_force(of)
+        of.positions[:] *= 0.9
+        of.cell[:] *= 0.9
+        assert within_cutoff(find(of), of.positions) == brute_force(of)
+
+
+def test_systems_of_one_size_in_turn() -> None:
+    """A cell, a molecule in open space that needs no search, both at once, and again."""
+    rng = np.random.default_rng(5)
+    cell, molecule = (systems(rng, [8], pbc) for pbc in (True, False))
+    both = Systems(*(np.concatenate(arrays) for arrays in zip(cell, molecule, strict=True)))
+    find = Neighbourhoods(CUTOFF, torch.device("cpu"), local=True)
+    for of in (molecule, cell, molecule, both, molecule, cell, both):
+        assert within_cutoff(find(of), of.positions) == brute_force(of)
+
+
 def test_tables_of_a_large_system_are_of_atoms_with_as_many_neighbours() -> None:
     rng = np.random.default_rng(0)
     of = systems(rng, [300], pbc=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from ase.build import bulk
 
 from deepset_bench.config import experiment
-from deepset_bench.deployment import packages, program, runner
+from deepset_bench.deployment import function, packages, program, runner
 from deepset_bench.deployment.function import Deployed
 from deepset_bench.deployment.neighbourhoods import Systems
 from deepset_bench.deployment.runner import Runner
@@ -18,6 +19,7 @@ from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.splines import Splines
+from tests.training.tiny import DEEPSET_X, DEEPSET_X_2
 
 SPECIES = torch.tensor([1, 6])
 NARROW = ("width=8", "rbf.size=8", "gating.experts=2", "envelope=message")
@@ -138,6 +140,24 @@ def test_two_atoms_at_one_place_have_no_energy() -> None:
     energies, _, _ = Runner(deployed(), SPECIES, compile_it=False)(system)
     assert np.isnan(energies[:2]).all()
     assert np.isfinite(energies[2:]).all()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [NARROW, (*NARROW, "gnn=sage"), (*NARROW, "envelope=none"), SCHNET, DEEPSET_X, DEEPSET_X_2],
+    ids=["deepset", "layers", "no envelope", "schnet", "deepset_x", "deepset_x_2"],
+)
+def test_all_of_it_is_where_the_potential_is(monkeypatch, overrides) -> None:
+    """Elsewhere is where tensors have shapes alone, so that the copy on the CPU is handed in."""
+    potential, reference = made(*overrides)
+    elsewhere = copy.deepcopy(potential).to("meta")
+    monkeypatch.setattr(function, "on_the_cpu", {elsewhere: potential}.get)
+    there = Deployed(elsewhere, reference, 4.0)
+    state = dict([*there.named_parameters(), *there.named_buffers()])
+    assert len(state) > 3
+    assert {tensor.device.type for tensor in state.values()} == {"meta"}
+    found = there(*program.example(there, SPECIES, torch.device("meta")))
+    assert {tensor.device.type for tensor in found} == {"meta"}
 
 
 def test_splines_of_a_function_that_jumps_are_refused() -> None:

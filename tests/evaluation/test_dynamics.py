@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
 
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation import dynamics
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.function_calculator import FunctionCalculator
 from tests import toy
 
@@ -42,6 +45,19 @@ def test_starts_from_the_first_frame_at_300_kelvin_without_a_motion_of_the_whole
     np.testing.assert_allclose(atoms.get_momenta().sum(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(atoms.get_angular_momentum(), 0, atol=1e-12)
     np.testing.assert_array_equal(atoms.get_momenta(), moving().get_momenta())
+
+
+def test_a_lone_atom_is_passed_over():
+    """It has no motion but that of the whole, and would be given a velocity of 0 / 0."""
+    alone, molecule = toy.geometry(np.array([6]), np.zeros((1, 3))), toy.frames(3, 1)
+    crystal = replace(alone, cell=2.5 * np.eye(3)[None], pbc=np.ones((1, 3), dtype=bool))
+    atoms = dynamics.moving(
+        Frames.concatenate([alone, crystal, molecule]), FunctionCalculator(Springs())
+    )
+    np.testing.assert_array_equal(atoms.positions, molecule.positions)
+    assert np.isfinite(atoms.get_momenta()).all()
+    with pytest.raises(UserError, match="no test frame has more than one atom"):
+        dynamics.moving(Frames.concatenate([alone, crystal]), FunctionCalculator(Springs()))
 
 
 def test_springs_keep_their_energy():

@@ -8,6 +8,7 @@ import torch
 
 from deepset_bench.data import catalogue
 from deepset_bench.evaluation import scans
+from deepset_bench.evaluation.continuity import Break
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import path, starting_molecule
 from tests import toy
@@ -90,6 +91,25 @@ def test_only_a_top_k_gate_breaks_where_experts_change(molecule, gating):
             x = along.build(np.array([one.before]))[0]
             d = np.linalg.norm(x[:n, None] - x[None, n:], axis=-1)
             assert np.abs(d - 2.4).min() < 1e-6
+
+
+def test_a_gate_is_asked_on_the_device_of_the_run(molecule):
+    """Another device is here one where tensors have shapes alone."""
+    overrides = (*BRIEF, "gating.top_k=1", "cutoff=8")
+    (trained,) = Ensemble([run(*overrides).folder.path], "cpu", "float64").members
+    asked = []
+
+    class Gate(torch.nn.Module):
+        def forward(self, d):
+            asked.append(d.device.type)
+            return torch.ones(d.shape)
+
+    trained.potential.model.gate = Gate()
+    trained.potential.species = trained.potential.species.to("meta")
+    along = path("bond", molecule, 8.0)
+    at = Break(*along.grid[:2], energy=1.0, force=0.0)
+    assert scans.cause(trained, along, at) == "unexplained"
+    assert asked == ["meta"]
 
 
 def test_halved_edges_are_those_of_a_frame_alone(molecule):

@@ -5,11 +5,14 @@ That it equals the reference form is tested with every variant's physics.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from deepset_bench.denormals import TAIL
+from deepset_bench.model import potential
 from deepset_bench.model.batches import Tables
 from deepset_bench.model.deepset.fused import pair_features
 from tests import toy
@@ -27,13 +30,13 @@ CHOICES = [
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_slopes_are_the_derivatives_of_the_features(overrides, dtype):
     config = configuration(*overrides)
-    potential = make_potential(config)
+    made = make_potential(config)
     frames = stack([toy.random_molecule(n, seed=n, box=7.0) for n in (8, 3)])
     tables = Tables.build(frames, config.cutoff, dtype=dtype)
-    batch = potential.prepare(tables).gather(torch.tensor([0, 1]))
+    batch = made.prepare(tables).gather(torch.tensor([0, 1]))
 
     d = batch.distances.double().requires_grad_()
-    features = pair_features(potential.model, d)
+    features = pair_features(made.model, d)
     slopes = torch.stack(
         [torch.autograd.grad(f.sum(), d, retain_graph=True)[0] for f in features.unbind(-1)], dim=-1
     )
@@ -46,6 +49,21 @@ def test_slopes_are_the_derivatives_of_the_features(overrides, dtype):
         right = expected.detach().numpy()
         bound = tolerance * np.abs(right).max(axis=(0, 1)) + TAIL
         assert (np.abs(found.double().numpy() - right) <= bound).all()
+
+
+@pytest.mark.parametrize("overrides", [(), ("gnn=sage",), ("rbf=x2_x4_log",)])
+def test_a_device_without_float64_gets_what_the_cpu_computed(monkeypatch, overrides):
+    """Such a device is here one where tensors have shapes alone, so that the copy is handed in."""
+    config = configuration(*overrides)
+    here = make_potential(config)
+    there = copy.deepcopy(here).to("meta")
+    monkeypatch.setattr(potential, "INEXACT", ("meta",))
+    monkeypatch.setattr(potential, "on_the_cpu", {there: here}.get)
+    tables = Tables.build(toy.frames(2, 3), config.cutoff)
+    expected, found = (of.prepare(tables, again=True) for of in (here, there))
+    for name in expected._tensor_fields():
+        one, other = getattr(expected, name), getattr(found, name)
+        assert (other.device.type, other.dtype, other.shape) == ("meta", one.dtype, one.shape)
 
 
 @pytest.mark.usefixtures("float64")

@@ -189,9 +189,8 @@ def test_what_cannot_be_stacked_is_trained_one_after_another(overrides, stacks, 
     assert "not stacked: " in together[1].folder.log.read_text()
 
 
-@pytest.mark.parametrize(("does", "times"), [("save", 2), ("_come_in", 1), ("_come_in", 2)])
-def test_killed_between_two_runs_checkpoints_of_an_epoch(does, times, whole, stacks, monkeypatch):
-    """Then all runs have the checkpoint, or none: they go on as the stack, bit for bit."""
+def killed_between_checkpoints(does: str, times: int, *overrides: str) -> None:
+    """Train and be killed once so many of three runs' checkpoints of epoch 2 are there."""
     do, done = getattr(checkpoint, does), []
 
     def die(path, *content):
@@ -201,10 +200,19 @@ def test_killed_between_two_runs_checkpoints_of_an_epoch(does, times, whole, sta
                 raise Killed
         do(path, *content)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, does, die)
         with pytest.raises(Killed):
-            run_seeds(EVEN, seeds=SEEDS)
+            run_seeds(EVEN, *overrides, seeds=SEEDS)
+
+
+BETWEEN = [("save", 2), ("_come_in", 1), ("_come_in", 2)]
+
+
+@pytest.mark.parametrize(("does", "times"), BETWEEN)
+def test_killed_between_two_runs_checkpoints_of_an_epoch(does, times, whole, stacks):
+    """Then all runs have the checkpoint, or none: they go on as the stack, bit for bit."""
+    killed_between_checkpoints(does, times)
     cut = run_seeds(EVEN, seeds=SEEDS)
     assert stacks == [3, 3]
     for a, b in zip(whole, cut, strict=True):
@@ -242,8 +250,9 @@ def test_killed_while_results_are_written(whole, monkeypatch):
         assert_same_run(a.folder, b.folder)
 
 
-def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch, tmp_path):
-    """A NaN in one run's labels never reaches another's parameters, nor does it after a kill."""
+@pytest.fixture
+def second_diverges(monkeypatch) -> None:
+    """A NaN in the labels of the run of seed 1."""
     prepare = training.prepare
 
     def spoil(config, start=None):
@@ -253,6 +262,11 @@ def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch,
         return setup
 
     monkeypatch.setattr(training, "prepare", spoil)
+
+
+@pytest.mark.usefixtures("second_diverges")
+def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, tmp_path):
+    """A NaN in one run's labels never reaches another's parameters, nor does it after a kill."""
     spoilt = run_seeds(EVEN, seeds=SEEDS)
     assert stacks == [3]
     assert [o.result["status"] for o in spoilt] == ["done", "diverged", "done"]
@@ -266,3 +280,15 @@ def test_a_run_that_diverges_leaves_the_others_alone(whole, stacks, monkeypatch,
     assert stacks == [3, 3, 3]
     for a, b in zip(spoilt, cut, strict=True):
         assert untimed(a.result) == untimed(b.result)
+
+
+@pytest.mark.usefixtures("second_diverges")
+@pytest.mark.parametrize(("does", "times"), BETWEEN)
+def test_killed_between_checkpoints_with_a_run_that_has_diverged(does, times, whole, stacks):
+    """Its epochs stay behind, and the others go on as the stack all the same."""
+    killed_between_checkpoints(does, times)
+    cut = run_seeds(EVEN, seeds=SEEDS)
+    assert stacks == [3, 3]
+    assert [outcome.result["status"] for outcome in cut] == ["done", "diverged", "done"]
+    for number in (0, 2):
+        assert_same_run(whole[number].folder, cut[number].folder)
