@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from deepset_bench.checks.subject import Subject
 from deepset_bench.checks.work import robust_slope, works
-from tests.checks import toy
+from deepset_bench.readers import read
+from deepset_bench.readers.options import Options
+from tests.cases.case import FILES
 from tests.checks.cases import bias, clean, cubes, find, turned
 
 CHECK, SINGLE = "work and energy", "labels of single frames"
@@ -73,12 +75,11 @@ def test_the_energy_of_one_frame(data: st.DataObject, shift: float, seed: int) -
 
 @pytest.mark.parametrize(("energy", "force"), [(0.0, 1.0), (1.0, 0.0), (1.0, 51.0)])
 def test_what_is_wrong_in_one_frame_is_not_said_of_all(energy: float, force: float) -> None:
-    positions = toy.geometries(60)
-    energies, forces = toy.labels(positions)
-    energies -= 243.0
+    frames = read(FILES / "C3" / "ok.extxyz", "methanol", Options(), False).frames
+    energies, forces = frames.energy.copy(), frames.forces.reshape(60, -1, 3).copy()
     energies[20] *= energy
     forces[20] *= force
-    flawed = toy.frames(positions, energies, forces)
+    flawed = replace(frames, energy=energies, forces=forces.reshape(-1, 3))
     assert find(flawed, CHECK).verdict == "ok"
     assert find(flawed, SINGLE).frames == (20,)
 
