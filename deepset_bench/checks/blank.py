@@ -63,10 +63,8 @@ def _forceless(subject: Subject) -> NDArray[np.bool_]:
 
 
 def _far(energy: FloatArray, n_atoms: int) -> bool:
-    """Whether a zero is further above some energies than they are apart, and than bonds are worth."""
-    if not len(energy):
-        return False
-    return bool(-energy.max() > max(np.ptp(energy), _APART * n_atoms))
+    """Whether a zero is above some energies by more than they are apart, or may be."""
+    return len(energy) > 0 and bool(-energy.max() > max(np.ptp(energy), _APART * n_atoms))
 
 
 def _bonded(frames: Frames, row: int) -> bool:

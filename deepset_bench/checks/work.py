@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from deepset_bench.checks.bond_sizes import units_advice
 from deepset_bench.checks.finding import VERDICTS, Finding, graded, listed
 from deepset_bench.checks.mistakes import energy_mistake
 from deepset_bench.checks.subject import FEW, Subject
@@ -181,14 +182,14 @@ def conservative(subject: Subject) -> list[Finding]:
         why = f"fewer than {FEW} pairs of frames within {CLOSE[1]} angstrom of each other"
         return [Finding(check, "not run", why), Finding(single, "not run", why)]
     odd = [_misfits(one) if one.error <= _SUSPECT else None for one in found]
-    verdicts = [_verdict(check, *each) for each in zip(found, odd, strict=True)]
+    verdicts = [_verdict(check, subject, *each) for each in zip(found, odd, strict=True)]
     grave = max(
         verdicts, key=lambda finding: (VERDICTS.index(finding.verdict), finding.number or 0)
     )
     return [grave, _single(single, found, odd)]
 
 
-def _verdict(check: str, found: Works, odd: Misfits | None) -> Finding:
+def _verdict(check: str, subject: Subject, found: Works, odd: Misfits | None) -> Finding:
     name, error = found.group.molecule, found.error
     mistake = energy_mistake(found.slope)
     measured = (
@@ -197,7 +198,7 @@ def _verdict(check: str, found: Works, odd: Misfits | None) -> Finding:
     )
     if error <= _SUSPECT and mistake:
         text = f"{measured} after a factor of {found.slope:.4g}: {mistake}"
-        advice = "import again with the right --energy-unit and --length-unit; see the force unit"
+        advice = units_advice(subject, found.slope)
         return Finding(check, "defect", text, found.slope, "", (), (), advice)
     # One frame of a wrong label passes for a term that all frames have: it has to be there without.
     single = odd.rows if odd and single_failures(odd.rows, found.group) else []
@@ -224,6 +225,12 @@ def agree(subject: Subject) -> bool:
     """Whether energies and work agree, in size too, in some molecule of the set and in none not."""
     found = [w for w in map(works, subject.large) if w is not None]
     return bool(found) and all(w.error < _SUSPECT and not energy_mistake(w.slope) for w in found)
+
+
+def slope(subject: Subject) -> float | None:
+    """Of the energies on the work of the forces, in the largest molecule where they agree else."""
+    found = [w for w in map(works, subject.large) if w is not None]
+    return next((w.slope for w in found if w.error < _SUSPECT), None)
 
 
 def follows(group: Group, rows: IntArray) -> NDArray[np.bool_]:
