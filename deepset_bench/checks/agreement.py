@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -21,7 +21,7 @@ from deepset_bench.checks.surface import (
     energies_given_forces,
 )
 from deepset_bench.checks.terms import Term, explaining_term
-from deepset_bench.checks.work import MOST, descriptors
+from deepset_bench.checks.work import MOST, descriptors, single_failures
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.one_molecule import Group
 
@@ -31,7 +31,7 @@ _SCATTER, _SOME, _MUCH = 15.0, 0.04, 0.25  # squared errors a frame; of the ener
 _ROUGH, _ROUGHER = 0.02, 0.09  # noise over the root mean square force
 _PAIR, _KIND, _ENERGY, _CHI = 10.0, 6.0, 8.0, 25.0  # standard errors; squared for the last
 _ODD, _ODDER, _ALONE, _ODDEST, _SEVERAL = 2.0, 2.5, 4.0, 10.0, 3  # times these; frames
-_ROUNDS, _MOST_OUT, _FEW_ODD = 3, 0.45, 0.1
+_ROUNDS, _MOST_OUT = 3, 0.45
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,20 @@ class Agreement:
 
     Attributes:
         group: the frames.
+        usual: those that the next four are of: all, or all but a few odd ones.
         noise: of the forces about any smooth surface, eV/angstrom.
+        term: what explains most of the energies' misfit.
         scatter: squared misfit of the energies in units of the surface's error, a frame.
         misfit: standard deviation of the energies about the surface of the forces, eV.
-        term: what explains most of it.
         odd: frames that do not fit after it was taken out, the first the worst.
     """
 
     group: Group
+    usual: Group
     noise: float
+    term: Term
     scatter: float
     misfit: float
-    term: Term
     odd: tuple[Odd, ...]
 
 
@@ -118,26 +120,27 @@ def patches(group: Group) -> list[Group]:
 def agreement(group: Group) -> Agreement:
     """Lay the surface, find what explains the energies' misfit, and look for odd frames.
 
-    A few odd frames may pass for a term that all have: it has to be there without them.
+    A few odd frames may pass for a term or a scatter that all have: it has to be there without
+    them.
     """
     surface, energy = Surface(group), group.energy - np.median(group.energy)
     prior = surface.prior(energy, np.arange(surface.m))
     factor = surface.factor(prior)
     term, scatter, misfit = _misfit(surface, factor, energy)
     noise, odd = _noise_and_odd(surface, prior, factor, energy)
-    few = [frame.row for frame in odd]
-    if term.harmful(energy) and 0 < len(few) <= max(1, _FEW_ODD * len(group)):
+    few = sorted(frame.row for frame in odd)
+    if single_failures(few, group) and (term.harmful(energy) or _graded(odd) != "ok"):
         rest = np.setdiff1d(np.arange(len(group)), few)
         part = Surface(group.select(rest))
         factor = part.factor(part.prior(energy[rest], np.arange(part.m)))
         without = _misfit(part, factor, energy[rest])
         if not without[0].harmful(energy[rest]):
-            return Agreement(group, noise, without[1], without[2], without[0], odd)
+            return Agreement(group, part.group, noise, *without, odd)
     if term.harmful(energy) and term.energy is not None:
         energy = energy - term.energy
         prior = surface.prior(energy, np.arange(surface.m))
         noise, odd = _noise_and_odd(surface, prior, surface.factor(prior), energy)
-    return Agreement(group, noise, scatter, misfit, term, odd)
+    return Agreement(group, group, noise, term, scatter, misfit, odd)
 
 
 def _misfit(surface: Surface, factor: FloatArray, energy: FloatArray) -> tuple[Term, float, float]:
@@ -193,22 +196,32 @@ def _odd(labels: LeftOut) -> tuple[Odd, ...]:
         what = int(times[:, row].argmax())
         if times[what, row] < 1:
             break
+        label = labels.wrong(row)
         size = residues.force[row] / surface.scale
-        if what == 0:
+        if label == "energy":
             size = abs(residues.energy_ev[row]) / spread
         pair = int(apart[row, :pairs].argmax())
         atoms = int(surface.i[pair]), int(surface.j[pair])
-        label = "forces" if what else "energy"
         found.append(Odd(row, label, float(times[what, row]), float(size), atoms))
         labels.take_out(row)
     found = [replace(frame, times=frame.times / usual) for frame in found]
     return tuple(frame for frame in found if frame.times > 1)
 
 
+def _graded(odd: Iterable[Odd]) -> str:
+    """The verdict on odd frames."""
+    times = sorted((frame.times for frame in odd if frame.size > _HARMLESS), reverse=True)
+    worst = times[0] if times else 0.0
+    several = times[_SEVERAL - 1] if len(times) >= _SEVERAL else 0.0
+    if several > _ODDER or worst > _ODDEST:
+        return "defect"
+    return "suspect" if several > _ODD or worst > _ALONE else "ok"
+
+
 def _whole(found: Agreement) -> Finding:
     """Verdict on the energies of all frames of one surface."""
     check = "smooth surface"
-    group, term = found.group, found.term
+    group, term = found.usual, found.term
     spread = float(group.energy.std())
     scale = float(np.sqrt((group.forces**2).mean()))
     share = found.misfit / max(spread, 1e-12)
@@ -250,15 +263,9 @@ def _single(found: list[Agreement]) -> Finding:
         for row, index in enumerate(one.group.index.tolist()):
             odd = [frame for frame in one.odd if frame.row == row and frame.size > _HARMLESS]
             looked.setdefault((one.group.molecule, index), []).extend(odd)
-    worst = {where: max(odd, key=lambda o: o.times) for where, odd in looked.items() if odd}
-    bad = {where: odd for where, odd in worst.items() if odd.times > 1}
+    bad = {where: max(odd, key=lambda o: o.times) for where, odd in looked.items() if odd}
     most = max((odd.times for odd in bad.values()), default=0.0)
-    odder = sum(odd.times > _ODDER for odd in bad.values())
-    verdict = "ok"
-    if most > _ALONE or sum(odd.times > _ODD for odd in bad.values()) >= _SEVERAL:
-        verdict = "suspect"
-    if odder >= _SEVERAL or most > _ODDEST:
-        verdict = "defect"
+    verdict = _graded(bad.values())
     if verdict == "ok":
         text = f"the other frames contradict the labels of none of {len(looked):,} frames"
         return Finding(check, verdict, text, most)

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from deepset_bench.checks.coordinates import explaining_coordinate
 from deepset_bench.checks.finding import Finding, energy_text, force_text, graded, listed
-from deepset_bench.checks.mistakes import Mistake, energy_mistake, force_mistake
+from deepset_bench.checks.mistakes import Mistake, energy_mistake, force_mistake, mending
 from deepset_bench.checks.sample import Level, Sample, computed, odd
 from deepset_bench.checks.subject import Subject
 from deepset_bench.checks.terms import explaining_term
@@ -133,7 +133,11 @@ def units_against_method(subject: Subject, found: Sample) -> list[Finding]:
             both.append(Finding(check, "ok", text, slope))
             continue
         text += f": {mistake}" if mistake is not None else ": no unit, but a factor"
-        advice = "import again with the right --energy-unit and --length-unit"
+        both_known = math.isfinite(best.energy_slope) and abs(best.force_slope) > 0
+        ratio = best.energy_slope / best.force_slope if both_known else None
+        advice = mending(subject.read, ratio, best.force_slope)
+        if mistake is None:
+            advice = "compute the labels again"
         both.append(Finding(check, verdict, text, slope, "", (), (), advice))
     return both
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepset_bench.checks import (
     agreement,
+    blank,
     composition,
     digits,
     duplicates,
@@ -27,6 +28,7 @@ Check = Callable[[Subject], Finding | list[Finding] | None]
 
 CHEAP: tuple[Check, ...] = (
     labels.known_bias,
+    blank.blank,
     work.conservative,
     labels.net_force,
     labels.net_torque,
@@ -60,6 +62,7 @@ class Verdict:
 
 OF_ANY: tuple[Check, ...] = (
     labels.known_bias,
+    blank.blank,
     labels.net_force,
     kinds.one_charge,
     digits.digits,

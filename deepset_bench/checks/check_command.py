@@ -68,6 +68,7 @@ def check(request: Request, options: CheckOptions) -> bool:
         options.smiles,
         catalogue.load(options.against) if options.against else None,
         request.words,
+        gathered.units,
     )
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("GFN-xTB labels of a sample", total=options.sample)

@@ -72,6 +72,10 @@ def broken(subject: Subject) -> Finding:
     advice = "leave these frames out"
     if first and len(subject.groups) == 1 and (subject.groups[0].index < first).any():
         advice += f": --frames {subject.groups[0].index.min() + 1}-{first} has those before them"
+    fell_apart = first > 0 and len(frames) == total - first  # from some frame on, for good
+    if 2 * torn > total and not fell_apart:
+        advice = "were the molecules wrapped into a cell? write them whole; or say in the file "
+        advice += 'that the set is periodic: pbc="T T T"'
     verdict = "defect" if torn else "suspect"
     return Finding(check, verdict, text, len(frames) / total, "", tuple(sorted(frames)), (), advice)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 from deepset_bench.units import Units
 
@@ -11,6 +12,14 @@ _TOLERANCE = 1.25  # a scale within this factor of 1 is no other unit
 _NEAR = 1.2  # a scale within this factor of a unit's may be that unit
 _ENERGIES = {name: Units(name).energy for name in ("eV", "hartree", "kcal/mol", "kJ/mol")}
 _LENGTHS = {name: Units(length_unit=name).length for name in ("angstrom", "bohr")}
+_USUAL = {
+    "angstrom": [(e, f"{e}/angstrom") for e in _ENERGIES] + [("hartree", "hartree/bohr")],
+    "bohr": [("hartree", "hartree/bohr")],
+}
+"""Unit of length -> units of energies and forces that programs write beside it."""
+_OF_FORCES = (tuple(_ENERGIES), tuple(_LENGTHS))
+_ROUGHLY = 1.35  # bonds are as long and as stiff as others within this factor
+_CHANGE, _UNUSUAL = 0.05, 0.3  # what speaks against another unit, and an unusual one of forces
 _ATOMIC = Units("hartree", "bohr").force  # eV/angstrom
 
 
@@ -23,6 +32,59 @@ class Mistake:
 
     def __str__(self) -> str:
         return f"{self.what} makes {self.factor:.4g}" if self.factor > 0 else self.what
+
+
+def mending(
+    read: Units,
+    slope: float | None = None,
+    stiffness: float | None = None,
+    length: float | None = None,
+) -> str:
+    """What to import again with: the options of the units that explain all that is known best.
+
+    Args:
+        read: the units that the frames were read in.
+        slope: of the energies on the work of the forces.
+        stiffness: of bonds, over what it should be.
+        length: of bonds, over what it should be.
+    """
+    best, words = math.inf, ""
+    for energy_unit, length_unit, forces in product(_ENERGIES, _LENGTHS, product(*_OF_FORCES)):
+        units = Units(energy_unit, length_unit, "/".join(forces))
+        longer, stronger = read.length / units.length, read.force / units.force
+        off = [
+            math.log(abs(known / expected)) / math.log(near)
+            if known and math.isfinite(known)
+            else 0.0
+            for known, expected, near in (
+                (slope, read.energy / units.energy / stronger / longer, _NEAR),
+                (stiffness, stronger / longer, _ROUGHLY),
+                (length, longer, _ROUGHLY),
+            )
+        ]
+        changed = _changed(read, units)
+        usual = (units.energy_unit, units.force_unit) in _USUAL[units.length_unit]
+        cost = sum(map(abs, off)) + _CHANGE * len(changed) + (0.0 if usual else _UNUSUAL)
+        if max(map(abs, off)) < 1 and cost < best:
+            best, words = cost, " ".join(changed)
+    # Where the bonds pull the right way it is the energies that have another sign.
+    if (stiffness is not None and stiffness < 0) or (stiffness is None and (slope or 0) < 0):
+        words += " --gradients"
+    if words:
+        return f"it seems that the file has to be imported with {words.strip()}"
+    return "import again with the right --energy-unit, --length-unit and --force-unit"
+
+
+def _changed(read: Units, units: Units) -> list[str]:
+    """The options that are to be given for these units instead of those that were read."""
+    options = [
+        f"--{quantity}-unit {getattr(units, f'{quantity}_unit')}"
+        for quantity in ("energy", "length")
+        if getattr(units, f"{quantity}_unit") != getattr(read, f"{quantity}_unit")
+    ]
+    if options or units.force_unit != read.force_unit:
+        options.append(f"--force-unit {units.force_unit}")
+    return options
 
 
 _UNEXPLAINED = Mistake("no unit explains it", math.nan)

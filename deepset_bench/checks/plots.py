@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from deepset_bench.checks.bond_sizes import STIFFNESS, hydrogen_bonds
 from deepset_bench.checks.duplicates import own_nearest
 from deepset_bench.checks.full import Report
 from deepset_bench.checks.leakage import nearness
 from deepset_bench.checks.series import BLOCKS, temperature_along
 from deepset_bench.checks.subject import FEW
-from deepset_bench.checks.unit_sizes import STIFFNESS, hydrogen_bonds
 from deepset_bench.checks.work import idle_atoms, works
 from deepset_bench.html import svg
 from deepset_bench.molecules.bias import torsion

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from ase.units import kB
 
+from deepset_bench.checks.bond_sizes import hydrogen_bonds
 from deepset_bench.checks.finding import Finding, energy_text, graded
 from deepset_bench.checks.subject import Subject
-from deepset_bench.checks.unit_sizes import hydrogen_bonds
 from deepset_bench.molecules.frames import FloatArray
 from deepset_bench.molecules.one_molecule import Group
 

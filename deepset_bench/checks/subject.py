@@ -11,6 +11,7 @@ import numpy as np
 
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.one_molecule import Group, groups
+from deepset_bench.units import Units
 
 FEW = 30
 """Frames or pairs of frames below which no statistics are made."""
@@ -28,6 +29,7 @@ class Subject:
         smiles: what its owner takes the molecule for, a SMILES string or a name.
         against: another set that a model of this one is meant for.
         source: the words that name it on the command line.
+        read: the units that its files were read in.
     """
 
     frames: Frames
@@ -37,6 +39,7 @@ class Subject:
     smiles: str | None = None
     against: Frames | None = None
     source: str = "NAME"
+    read: Units = field(default_factory=Units)
 
     @cached_property
     def in_open_space(self) -> Subject:

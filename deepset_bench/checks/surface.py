@@ -246,10 +246,25 @@ class LeftOut:
         energy_ev[self.left] = weights / precision
         return Residues(stretch, force, chi, energy, energy_ev)
 
+    def wrong(self, row: int) -> str:
+        """Which label of a frame those of the other frames contradict more: `energy` or `forces`.
+
+        An energy that does not fit the forces of its own frame does not tell.
+        """
+        own = self._own(row)
+        covariance = np.linalg.inv(self._inverse[np.ix_(own, own)])
+        off = covariance @ self._weights[own]
+        forces = off[:-1] @ np.linalg.solve(covariance[:-1, :-1], off[:-1]) / (len(own) - 1)
+        return "energy" if off[-1] ** 2 / covariance[-1, -1] > forces else "forces"
+
+    def _own(self, row: int) -> IntArray:
+        """Where the labels of a frame are: its forces, then its energy."""
+        q = self.surface.q
+        return np.r_[row * q : (row + 1) * q, len(self.surface.forces) + row]
+
     def take_out(self, row: int) -> None:
         """Forget the labels of one frame."""
-        q = self.surface.q
-        own = np.r_[row * q : (row + 1) * q, len(self.surface.forces) + row]
+        own = self._own(row)
         columns = self._inverse[:, own]
         block = np.linalg.inv(columns[own])
         self._weights = self._weights - columns @ (block @ self._weights[own])

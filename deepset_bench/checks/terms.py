@@ -82,7 +82,10 @@ def _scale(slope: float) -> tuple[str, str, tuple[int, ...]]:
     mistake = energy_mistake(slope)
     if mistake is not None and mistake.factor > 0:
         text += f": {mistake}"
-    return text, "import again with the right units, or compute the labels again", ()
+    advice = (
+        "import again with the right --energy-unit and --force-unit, or compute the labels again"
+    )
+    return text, advice, ()
 
 
 def explaining_term(

@@ -20,8 +20,9 @@ from deepset_bench.molecules.mapped import LARGE, passing
 from deepset_bench.readers import read, read_pair
 from deepset_bench.readers.arrays import name_molecules
 from deepset_bench.readers.options import Options, Reading
-from deepset_bench.readers.own_units import units_text
+from deepset_bench.readers.own_units import noted_units, units_text
 from deepset_bench.readers.sources import check_range, expand, frame_range
+from deepset_bench.units import Units
 
 _ENDINGS = re.compile(
     r"(-(pos|frc)(-\d+)?)?(\.(xyz|extxyz|traj|db|json|npz|h5|hdf5|dump|lammpstrj))?"
@@ -75,6 +76,14 @@ class Gathered:
     sheet: dict[str, Any]
     facts: dict[str, Any]
     sources: list[dict[str, Any]]
+
+    @property
+    def units(self) -> Units:
+        """Those that all files were read in, or that the files of a set were; else the usual."""
+        notes = [*self.sources, *self.sheet.get("sources", ())]
+        read = [note["units"] for note in notes if isinstance(note, dict) and "units" in note]
+        units = {noted_units(each) for each in read}
+        return units.pop() if len(units) == 1 else Units()
 
     @property
     def remarks(self) -> list[str]:

@@ -92,6 +92,11 @@ def file_units(
     }
 
 
+def noted_units(units: Mapping[str, str]) -> Units:
+    """The units that `file_units` noted."""
+    return Units(*(units[name].partition(" (")[0] for name in ("energy", "positions", "forces")))
+
+
 def units_text(units: Mapping[str, str]) -> str:
     """What `file_units` noted, in words: `eV, angstrom and eV/angstrom (assumed)`."""
     names, sources = zip(*(text.partition(" (")[::2] for text in units.values()), strict=True)

@@ -95,6 +95,20 @@ def test_one_frame_that_was_moved() -> None:
     assert single.frames == (7,)
 
 
+@pytest.mark.parametrize("wrong", ["energy", "forces"])
+def test_the_wrong_label_of_one_frame_is_not_said_of_all(wrong: str) -> None:
+    positions = geometries()
+    energy, forces = labels(positions)
+    if wrong == "energy":
+        energy[7] += 100.0
+    else:
+        forces[7] = 0.0
+    whole, single = examined(positions, energy, forces)
+    assert whole.verdict == "ok"
+    assert (single.verdict, single.frames) == ("defect", (7,))
+    assert single.text.startswith(f"{wrong} of 1 of 40 frames")
+
+
 def test_nothing_is_said_of_few_frames() -> None:
     assert {found.verdict for found in smooth(Subject(clean(10)))} == {"not run"}
 

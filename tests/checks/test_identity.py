@@ -20,7 +20,7 @@ from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.names import name_of, named
 from deepset_bench.molecules.smiles import read_smiles
 from tests import toy
-from tests.checks.cases import A, clean, joined, of_smiles, permuted, reordered, turned
+from tests.checks.cases import A, clean, cubes, joined, of_smiles, permuted, reordered, turned
 
 
 @pytest.mark.parametrize(
@@ -250,3 +250,16 @@ def test_one_charge_and_one_multiplicity(
 def test_a_lone_atom_may_have_an_odd_number_of_electrons() -> None:
     hydrogen = toy.geometry(np.array([1]), np.zeros((1, 3)))
     assert one_charge(Subject(joined(clean(20), hydrogen))).verdict == "ok"
+
+
+def test_molecules_wrapped_into_a_cell_are_not_to_be_left_out() -> None:
+    frames = clean(60)
+    move = np.where(np.arange(60) % 5 == 0, 0.0, 4.0).repeat(12)[:, None]  # a fifth is whole
+    centred = frames.positions - cubes(frames.positions).mean(axis=1).repeat(12, axis=0) + 4
+    found = broken(Subject(replace(frames, positions=(centred + move) % 8)))
+    assert found.verdict == "defect"
+    assert found.advice.startswith("were the molecules wrapped")
+    assert 'pbc="T T T"' in found.advice
+    move[: 12 * 20], move[12 * 20 :] = 0.0, 4.0  # it falls apart and stays so
+    found = broken(Subject(replace(frames, positions=(centred + move) % 8)))
+    assert found.advice == "leave these frames out: --frames 1-20 has those before them"

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepset_bench.checks.mistakes import energy_mistake, force_mistake, length_mistake
+from deepset_bench.checks import unit_sizes, work
+from deepset_bench.checks.bond_sizes import stretches
+from deepset_bench.checks.cheap import examine
+from deepset_bench.checks.mistakes import energy_mistake, force_mistake, length_mistake, mending
 from deepset_bench.checks.subject import Subject
-from deepset_bench.checks.unit_sizes import stretches
 from deepset_bench.units import HARTREE, HARTREE_PER_BOHR, Units
 from tests.checks.cases import clean, find, turned
 
 BOHR = HARTREE / HARTREE_PER_BOHR
+UNITS = (work.conservative, unit_sizes.bond_lengths, unit_sizes.force_scale)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,72 @@ def test_force_constants_of_but_2_ene() -> None:
         assert z == 6
         assert 27 < k < 34
         assert correlation < -0.9
+
+
+@pytest.mark.parametrize(
+    ("read", "true", "words"),
+    [
+        (
+            Units(),
+            Units("hartree", "angstrom", "hartree/bohr"),
+            "--energy-unit hartree --force-unit hartree/bohr",
+        ),
+        (
+            Units("hartree", "bohr"),
+            Units("hartree", "angstrom", "hartree/bohr"),
+            "--length-unit angstrom --force-unit hartree/bohr",
+        ),
+        (
+            Units("hartree"),
+            Units("hartree", "angstrom", "hartree/bohr"),
+            "--force-unit hartree/bohr",
+        ),
+        (
+            Units(),
+            Units("kcal/mol"),
+            "--energy-unit kcal/mol --force-unit kcal/mol/angstrom",
+        ),
+        (
+            Units(),
+            Units("hartree", "angstrom", "eV/angstrom"),
+            "--energy-unit hartree --force-unit eV/angstrom",
+        ),
+        (Units("kJ/mol"), Units(), "--energy-unit eV --force-unit eV/angstrom"),
+        (
+            Units(),
+            Units("hartree", "bohr"),
+            "--energy-unit hartree --length-unit bohr --force-unit hartree/bohr",
+        ),
+    ],
+)
+def test_the_options_that_mend_a_unit_are_named_by_every_check(
+    read: Units, true: Units, words: str
+) -> None:
+    frames = clean(100)
+    mistaken = replace(
+        frames,
+        positions=frames.positions * read.length / true.length,
+        energy=frames.energy * read.energy / true.energy,
+        forces=frames.forces * read.force / true.force,
+    )
+    findings = examine(Subject(mistaken, read=read), UNITS)
+    advice = [found.advice for found in findings if found.verdict == "defect"]
+    assert advice
+    assert {text.partition(" with ")[2] for text in advice} == {words}
+
+
+def test_gradients_are_named_for_the_sign() -> None:
+    frames = clean(100)
+    findings = examine(Subject(replace(frames, forces=-frames.forces)), UNITS)
+    advice = [found.advice for found in findings if found.verdict == "defect"]
+    assert len(advice) == 2
+    assert {text.partition(" with ")[2] for text in advice} == {"--gradients"}
+
+
+def test_without_bonds_the_usual_units_are_named() -> None:
+    words = "--energy-unit hartree --force-unit hartree/bohr"
+    assert mending(Units(), HARTREE_PER_BOHR / HARTREE).endswith(words)
+    assert "--force-unit" in mending(Units(), 7.7)
 
 
 @pytest.mark.parametrize("mistake", [energy_mistake, force_mistake, length_mistake])

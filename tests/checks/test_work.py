@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from deepset_bench.checks.subject import Subject
 from deepset_bench.checks.work import robust_slope, works
+from deepset_bench.readers import read
+from deepset_bench.readers.options import Options
+from tests.cases.case import FILES
 from tests.checks.cases import bias, clean, cubes, find, turned
 
 CHECK, SINGLE = "work and energy", "labels of single frames"
@@ -70,6 +73,17 @@ def test_the_energy_of_one_frame(data: st.DataObject, shift: float, seed: int) -
     assert found.frames == (frames.index[row],) or alone
 
 
+@pytest.mark.parametrize(("energy", "force"), [(0.0, 1.0), (1.0, 0.0), (1.0, 51.0)])
+def test_what_is_wrong_in_one_frame_is_not_said_of_all(energy: float, force: float) -> None:
+    frames = read(FILES / "C3" / "ok.extxyz", "methanol", Options(), False).frames
+    energies, forces = frames.energy.copy(), frames.forces.reshape(60, -1, 3).copy()
+    energies[20] *= energy
+    forces[20] *= force
+    flawed = replace(frames, energy=energies, forces=forces.reshape(-1, 3))
+    assert find(flawed, CHECK).verdict == "ok"
+    assert find(flawed, SINGLE).frames == (20,)
+
+
 def test_single_frames_are_not_blamed_for_a_bias_in_all() -> None:
     frames = clean(400)
     assert find(replace(frames, forces=frames.forces + bias(400)), SINGLE).verdict == "not run"
@@ -105,4 +119,6 @@ def test_the_slope_is_robust(slope: float, seed: int) -> None:
     x = rng.normal(size=200)
     y = slope * x + 0.01 * abs(slope) * rng.normal(size=200)
     y[:40] += rng.normal(0, 100 * abs(slope), 40)
+    assert robust_slope(x, y) == pytest.approx(slope, rel=0.02)
+    x[100:105] *= 50
     assert robust_slope(x, y) == pytest.approx(slope, rel=0.02)
