@@ -72,7 +72,8 @@ def broken(subject: Subject) -> Finding:
     advice = "leave these frames out"
     if first and len(subject.groups) == 1 and (subject.groups[0].index < first).any():
         advice += f": --frames {subject.groups[0].index.min() + 1}-{first} has those before them"
-    fell_apart = first > 0 and len(frames) == total - first  # from some frame on, for good
+    index = subject.frames.index
+    fell_apart = (index < first).any() and len(frames) == (index >= first).sum()  # for good
     if 2 * torn > total and not fell_apart:
         advice = "were the molecules wrapped into a cell? write them whole; or say in the file "
         advice += 'that the set is periodic: pbc="T T T"'

@@ -62,7 +62,8 @@ def test_sentences(root):
     assert "10 % of that of predicting zero force" in text
     text = found["The same network on sound labels"].text
     assert "0.00066 instead of 0.02345 Ha (36 [35, 36] times smaller, with" in text
-    assert "over 2 seeds) and a force error of 0.00298 instead of 0.02700 Ha/bohr (9 [9, 9]" in text
+    assert "over 2 seeds) and a force error of 0.00298 instead of 0.02700 Ha/bohr" in text
+    assert "(9.1 [9.1, 9.1] times smaller)" in text
     text = found["Does the report's ranking come back?"].text
     assert "τ = +1.00 (p = 0.08)" in text
     assert "τ = −1.00" in text
