@@ -132,12 +132,12 @@ def units_against_method(subject: Subject, found: Sample) -> list[Finding]:
         if verdict == "ok":
             both.append(Finding(check, "ok", text, slope))
             continue
-        text += f": {mistake}" if mistake is not None else ": no unit, but a factor"
-        both_known = math.isfinite(best.energy_slope) and abs(best.force_slope) > 0
-        ratio = best.energy_slope / best.force_slope if both_known else None
-        advice = mending(subject.read, ratio, best.force_slope)
         if mistake is None:
-            advice = "compute the labels again"
+            text, advice = f"{text}: no unit, but a factor", "compute the labels again"
+        else:
+            both_known = math.isfinite(best.energy_slope) and abs(best.force_slope) > 0
+            ratio = best.energy_slope / best.force_slope if both_known else None
+            text, advice = f"{text}: {mistake}", mending(subject.read, ratio, best.force_slope)
         both.append(Finding(check, verdict, text, slope, "", (), (), advice))
     return both
 

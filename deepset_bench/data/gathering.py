@@ -15,7 +15,7 @@ import numpy as np
 from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import digest
-from deepset_bench.molecules.frames import Frames, lowest_multiplicity
+from deepset_bench.molecules.frames import Frames, IntArray, lowest_multiplicity
 from deepset_bench.molecules.mapped import LARGE, passing
 from deepset_bench.readers import read, read_pair
 from deepset_bench.readers.arrays import name_molecules
@@ -187,7 +187,7 @@ def _read_set(source: Path, options: Options) -> Reading:
     check_range(source, chosen, len(frames))
     frames = frames.select(chosen)
     states = [quantity for quantity in ("charge", "spin") if getattr(frames, quantity).any()]
-    left_out = []
+    left_out: list[str] = []
     for quantity in ("charge", "spin"):
         asked, has = getattr(options, quantity), getattr(frames, quantity)
         if asked is None:
@@ -198,9 +198,7 @@ def _read_set(source: Path, options: Options) -> Reading:
         mine = np.flatnonzero(has == asked)
         if not len(mine):
             raise UserError(f"{source}: no geometry has the {quantity} {asked}, but {has[0]}")
-        if len(mine) < len(frames):
-            what = f"{len(frames) - len(mine):,} of {len(frames):,} geometries"
-            left_out.append(f"{what} have another {quantity}")
+        left_out += _left_out(mine, frames, quantity)
         frames = frames.select(mine)
     notes = {"left_out": left_out, "states": states}
     return Reading(frames, {key: text for key, text in notes.items() if text})
@@ -217,12 +215,19 @@ def _of_one_state(parts: list[Reading], quantity: str, asked: int | None) -> lis
             electrons = part.frames.electrons
             has = lowest_multiplicity(electrons) if quantity == "spin" else 0 * electrons
             mine = np.flatnonzero(has == asked)
-            if len(mine) < len(has):
-                what = f"{len(has) - len(mine):,} of {len(has):,} geometries"
-                left_out = [*part.notes.get("left_out", ()), f"{what} have another {quantity}"]
+            if remark := _left_out(mine, part.frames, quantity):
+                left_out = [*part.notes.get("left_out", ()), *remark]
                 part = Reading(part.frames.select(mine), {**part.notes, "left_out": left_out})
         found.append(part)
     return found
+
+
+def _left_out(kept: IntArray, frames: Frames, quantity: str) -> list[str]:
+    """What is said where not all frames have the charge or spin that is asked for."""
+    if len(kept) == len(frames):
+        return []
+    what = f"{len(frames) - len(kept):,} of {len(frames):,} geometries"
+    return [f"{what} have another {quantity}"]
 
 
 def _joined(parts: Sequence[Frames], name: str) -> Frames:

@@ -109,13 +109,14 @@ class Scorer:
                 **about_mean,
             }
 
-        one_by_one = {
-            str(name): {**of(molecule == m), "energy_offset_ev": float(offset[m])}
-            for m, name in enumerate(names if self.each else ())
-        }
+        found = of(np.ones(len(energy), dtype=bool))
+        if self.each:
+            found["molecules"] = {
+                str(name): {**of(molecule == m), "energy_offset_ev": float(offset[m])}
+                for m, name in enumerate(names)
+            }
         return {
-            **of(np.ones(len(energy), dtype=bool)),
-            **({"molecules": one_by_one} if self.each else {}),
+            **found,
             "environments": {
                 name: {"atoms": int(mask.sum()), "forces_mae_ev_per_angstrom": _mae(forces[mask])}
                 for name, mask in (

@@ -10,6 +10,7 @@ from typing import Any
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.reading import is_number, mapping, read_yaml
 from deepset_bench.scoring.table import chosen
+from deepset_bench.study.columns import Column
 from deepset_bench.study.verdict import Claimed
 from deepset_bench.sweep.studies import Study
 
@@ -114,7 +115,7 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
     metric = _text(entry, "metric", where)
     column = _column(metric, f"{where}: metric")
     if keys is _OF_TRIVIAL:
-        if metric == SECONDS or chosen([metric.partition(".")[0]])[0].of_run:
+        if metric == SECONDS or _measured(metric).metric.of_run:
             raise UserError(f"{where}: metric: no trivial prediction has a {metric}")
         name = _named(study, entry, where, [])
         found = _SHARE.fullmatch(str(entry["of_trivial"]))
@@ -167,11 +168,16 @@ def _fill(study: Study, entry: Mapping[str, Any], runs: str, where: str) -> str:
 def _column(metric: str, where: str) -> str:
     if metric == SECONDS:
         return SECONDS
-    name, dot, member = metric.partition(".")
     try:
-        return f"{chosen([name])[0].column}{dot}{member}"
+        return _measured(metric).name
     except (UserError, IndexError) as error:
         raise UserError(f"{where}: {error}") from None
+
+
+def _measured(text: str) -> Column:
+    """What `METRIC`, or `METRIC.MEMBER` of one that is several numbers, stands for."""
+    name, _, member = text.partition(".")
+    return Column(chosen([name])[0], member)
 
 
 def _change(content: Any, where: str) -> Claimed:

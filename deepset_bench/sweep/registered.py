@@ -118,9 +118,10 @@ def _hashes(folder: Path | None) -> dict[str, str]:
         return {}
     found = {}
     for path in sorted([*folder.glob("conf/**/*.yaml"), *folder.glob("variants.py")]):
-        content = path.read_bytes()
         if path.suffix == ".yaml":
             content = json.dumps(_plain(read_yaml(path)), sort_keys=True).encode()
+        else:
+            content = path.read_bytes()
         found[path.relative_to(folder).as_posix()] = hashlib.sha256(content).hexdigest()
     return found
 
