@@ -45,7 +45,8 @@ class Molecule:
         """Seeded distance-geometry embedding, relaxed with MMFF94, or UFF for elements it lacks.
 
         Raises:
-            UserError: RDKit is missing, or cannot read, embed or relax the molecule.
+            UserError: RDKit is missing, or cannot read, embed or relax the molecule; or it holds an
+                isotope, whose mass nothing here would know of.
         """
         Chem = require("rdkit.Chem", "generate")
         AllChem = require("rdkit.Chem.AllChem", "generate")
@@ -55,6 +56,11 @@ class Molecule:
             molecule = Chem.MolFromSmiles(smiles)
             if molecule is None or not molecule.GetNumAtoms():
                 raise UserError(f"{smiles!r} is not a SMILES string that RDKit can read")
+            if any(atom.GetIsotope() for atom in molecule.GetAtoms()):
+                raise UserError(
+                    f"{smiles}: isotopes are not simulated, every atom has the standard mass of "
+                    "its element; leave their numbers out"
+                )
             molecule = Chem.AddHs(molecule)
             if molecule.GetNumAtoms() < 2 or len(Chem.GetMolFrags(molecule)) > 1:
                 raise UserError(f"{smiles}: it takes one molecule of two atoms or more")
