@@ -20,7 +20,7 @@ IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a 
 
 @dataclass(frozen=True)
 class Molecule:
-    """A geometry made from SMILES; hydrogens follow the heavy atoms, in the order of the SMILES.
+    """A geometry; of one made from SMILES hydrogens follow the heavy atoms, in the order of the SMILES.
 
     Attributes:
         numbers: (A,) atomic numbers.
@@ -29,7 +29,8 @@ class Molecule:
         double_bonds: carbon-carbon double bonds outside rings.
         formula: sum formula, Hill order.
         charge: total, in units of e.
-        spin: multiplicity 2S + 1 of its radical electrons, all parallel; 0 where there are none.
+        spin: multiplicity 2S + 1 of its radical electrons, all parallel; 0 where there are none, or
+            it is not known.
     """
 
     numbers: IntArray
