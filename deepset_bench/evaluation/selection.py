@@ -165,10 +165,16 @@ def _seen(frames: Frames, histories: Sequence[History | None]) -> NDArray[np.str
 
 
 def _keys(frames: Frames) -> list[int]:
-    """What tells one geometry from another, in 64 bits."""
-    positions = np.round(frames.positions, _DIGITS) + 0.0  # -0 is 0
-    ends = frames.offsets
-    written = (frames.numbers[a:b].tobytes() + positions[a:b].tobytes() for a, b in pairwise(ends))
+    """What tells one geometry from another, in 64 bits: elements, positions, and a cell's vectors.
+
+    Atoms of a crystal may stay where they are while it is strained.
+    """
+    lengths = (frames.positions, frames.cell * frames.pbc[..., None])
+    positions, cells = (np.round(values, _DIGITS) + 0.0 for values in lengths)  # -0 is 0
+    written = (
+        frames.numbers[a:b].tobytes() + positions[a:b].tobytes() + cell.tobytes()
+        for (a, b), cell in zip(pairwise(frames.offsets), cells, strict=True)
+    )
     return list(map(hash, written))
 
 

@@ -10,7 +10,7 @@ import pytest
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.selection import select
+from deepset_bench.evaluation.selection import _keys, select
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.model.energy_reference import identified
 from deepset_bench.molecules.frames import Frames
@@ -73,6 +73,22 @@ def test_the_same_geometry_counts_under_any_name(tiny, seed_0):
     chosen = choose(seed_0, overrides=["data=copy"])
     train = Split.load(seed_0.split).train
     np.testing.assert_array_equal(chosen.seen == "train", np.isin(np.arange(30), train))
+
+
+def test_a_strained_crystal_is_not_the_frame_of_training(tiny, seed_0):
+    """Its atoms may be where they were; vectors that are not repeated are nothing to it."""
+    frames = tiny.select(slice(0, 30))
+    cell = np.tile(10 * np.eye(3), (30, 1, 1))
+    catalogue.register("box", replace(frames, cell=cell), {})
+    catalogue.register("crystal", replace(frames, cell=cell, pbc=np.ones((30, 3), bool)), {})
+    assert (choose(seed_0, overrides=["data=box"]).seen == "train").any()
+    assert set(choose(seed_0, overrides=["data=crystal"]).seen) == {"held out"}
+    volumes = replace(
+        frames.select([0] * 3),
+        cell=np.stack([size * np.eye(3) for size in (9.0, 10.0, 11.0)]),
+        pbc=np.ones((3, 3), bool),
+    )
+    assert len(set(_keys(volumes))) == 3
 
 
 @pytest.mark.usefixtures("tiny")
