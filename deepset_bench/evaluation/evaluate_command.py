@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.text import Text
 
 from deepset_bench.config import experiment
@@ -192,7 +193,7 @@ def _write(
         "errors": analysis.errors(),
         "metrics": measured,
         "elements": analysis.elements(),
-        "largest": {name: rows.drop(columns="row").to_dict("records") for name, rows in largest},
+        "largest": {name: _records(rows.drop(columns="row")) for name, rows in largest},
         "uncertainty": analysis.uncertainty(),
         "sum_of_atomic_energies_error_ev": analysis.predictions.sum_error,
     }
@@ -202,3 +203,8 @@ def _write(
         "neighbours": analysis.neighbours(request.steps).drop(columns="row", errors="ignore"),
     }
     return write(target, "evaluation", request.folders, content, tables)
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """For JSON, which has no NaN: None where nothing was labelled."""
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
