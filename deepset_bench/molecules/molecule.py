@@ -20,7 +20,7 @@ IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a 
 
 @dataclass(frozen=True)
 class Molecule:
-    """A geometry; of one made from SMILES hydrogens follow the heavy atoms, in the order of the SMILES.
+    """A geometry. Made from SMILES, its hydrogens follow the heavy atoms, in the SMILES' order.
 
     Attributes:
         numbers: (A,) atomic numbers.
