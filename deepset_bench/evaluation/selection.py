@@ -35,7 +35,8 @@ class Selection:
         title: for people.
         data: name of the set.
         frames: M of them.
-        seen: (M,) of SEEN: `train` or `val` where any run had the same geometry in that part.
+        seen: (M,) of SEEN: `train` or `val` where any run, or one whose weights it started from,
+            had the same geometry in that part.
         identified: (M,) whether the runs' energy reference says anything about absolute energies.
         notes: what a reader has to know, one line each.
     """
@@ -78,9 +79,14 @@ def select(
     else:
         name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
         frames = _own(folders, histories, "test")
-    seen = _seen(frames, histories)
+    seen = _seen(frames, [past for member in members for past in member.pasts])
     known = np.all([member.domain.identified(frames) for member in members], axis=0)
-    notes = [_overlap(seen, len(folders)), unidentified(frames, known), _electrons(frames, members)]
+    begun = any(member.config.init is not None for member in members)
+    notes = [
+        _overlap(seen, len(folders), begun),
+        unidentified(frames, known),
+        _electrons(frames, members),
+    ]
     notes = [note for note in notes if note]
     return Selection(name, title, data_name, frames, seen, known, notes)
 
@@ -194,10 +200,13 @@ def _electrons(frames: Frames, members: Sequence[Trained]) -> str:
     )
 
 
-def _overlap(seen: NDArray[np.str_], n_runs: int) -> str:
+def _overlap(seen: NDArray[np.str_], n_runs: int, begun: bool) -> str:
+    """Of frames that runs have seen; `begun` from the weights of others."""
     whose = "the run" if n_runs == 1 else "at least one of the runs"
     if (seen == "unknown").any():
-        return f"which frames {whose} was trained on is not known: the data or program changed"
+        why = "the data or program changed" + ", or a run that it started from did" * begun
+        return f"which frames {whose} was trained on is not known: {why}"
+    whose += " or of one that it started from (init=)" * begun
     counts = {part: int((seen == part).sum()) for part in ("train", "val")}
     percent = 100 * counts["train"] / len(seen)
     return (
