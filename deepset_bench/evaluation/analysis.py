@@ -144,7 +144,7 @@ class Analysis:
             rows = table.groupby(column, sort=True).indices
             if len(rows) > 1:
                 groups += [
-                    (f"{prefix}{name}" if name != "held out" else name, of)
+                    (f"{prefix}{name}" if name != "held out" else name, np.asarray(of))
                     for name, of in rows.items()
                 ]
         return [{"of": name, **self._errors(rows, table)} for name, rows in groups]

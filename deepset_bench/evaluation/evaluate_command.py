@@ -211,6 +211,6 @@ def _write(
     return write(target, "evaluation", request.folders, content, tables)
 
 
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(rows: pd.DataFrame) -> list[Any]:
     """For JSON, which has no NaN: None where nothing was labelled."""
     return rows.astype(object).where(rows.notna(), None).to_dict("records")

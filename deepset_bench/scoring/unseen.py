@@ -88,8 +88,9 @@ class Scorer:
         names, molecule = np.unique(self.frames.molecule, return_inverse=True)
         count = np.bincount(molecule)
         offset = np.bincount(molecule, energy) / count
-        relative, several = energy - offset[molecule], count[molecule] > 1
-        labelled = ~np.isnan(self.forces).all(axis=1)
+        relative = energy - offset[molecule]
+        several: NDArray[np.bool_] = (count > 1)[molecule]
+        labelled = np.asarray(~np.isnan(self.forces).all(axis=1))
 
         def of(rows: IntArray) -> dict[str, Any]:
             scored, compared = rows[self.identified[rows]], rows[several[rows]]
