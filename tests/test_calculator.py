@@ -450,6 +450,8 @@ def test_runs_must_be_seeds_of_one_experiment(make_run, runs):
         DeepSetCalculator([*runs, make_run("scalars=cub_sqrt")])
     with pytest.raises(UserError, match="differ in"):
         DeepSetCalculator([*runs, make_run(*SCHNET)])
+    with pytest.raises(UserError, match="are the same run, seed-1; name each seed once"):
+        DeepSetCalculator([*runs, runs[1]])
     with pytest.raises(UserError, match="at least one"):
         DeepSetCalculator([])
     with pytest.raises(UserError, match="float32, float64"):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from deepset_bench.evaluation.ensemble import EnsemblePredictions
 from deepset_bench.evaluation.selection import Selection
-from deepset_bench.molecules.frames import FloatArray
+from deepset_bench.molecules.frames import FloatArray, IntArray
 from deepset_bench.scoring.averages import mean_absolute, root_mean_square
 from deepset_bench.scoring.metrics import errors
 from deepset_bench.scoring.scored import ScoredRun
@@ -133,31 +133,35 @@ class Analysis:
         that takes off, None over several molecules;
         `trivial` is what the molecule's own mean and zero force score.
         """
-        frames, table = self.selection.frames, self.series.sort_values("row")
-        everything = np.ones(len(frames), dtype=bool)
-        groups: list[tuple[str, NDArray[np.bool_]]] = [("all", everything)]
-        for column, prefix in (("molecule", ""), ("seen", "in ")):
-            names = table[column].unique()
-            if len(names) > 1:
-                groups += [
-                    (f"{prefix}{name}" if name != "held out" else name, mask)
-                    for name in sorted(names)
-                    for mask in [(table[column] == name).to_numpy()]
-                ]
-        return [{"of": name, **self._errors(mask, table)} for name, mask in groups]
+        return self._of_groups
 
-    def _errors(self, mask: NDArray[np.bool_], table: pd.DataFrame) -> dict[str, Any]:
-        of_atom = mask[self.selection.frames.frame_of_atom] & self.labelled
+    @cached_property
+    def _of_groups(self) -> list[dict[str, Any]]:
+        table = self.series.sort_values("row", ignore_index=True)
+        table["several"] = table.groupby("molecule")["row"].transform("size") > 1
+        groups: list[tuple[str, IntArray]] = [("all", np.arange(len(table)))]
+        for column, prefix in (("molecule", ""), ("seen", "in ")):
+            rows = table.groupby(column, sort=True).indices
+            if len(rows) > 1:
+                groups += [
+                    (f"{prefix}{name}" if name != "held out" else name, np.asarray(of))
+                    for name, of in rows.items()
+                ]
+        return [{"of": name, **self._errors(rows, table)} for name, rows in groups]
+
+    def _errors(self, rows: IntArray, table: pd.DataFrame) -> dict[str, Any]:
+        atoms = self.selection.frames.atoms_in(rows)
+        of_atom = atoms[self.labelled[atoms]]
         forces = self.predictions.forces[of_atom] - self.forces[of_atom]
-        chosen = table[mask]
+        chosen = table.iloc[rows]
         scored = chosen[chosen["identified"]]
-        several = chosen[(table.groupby("molecule")["row"].transform("size") > 1)[mask]]
+        several = chosen[chosen["several"]]
         about_mean = errors(several["energy_error_relative_ev"].to_numpy(), forces)
         of_forces = about_mean.as_dict()
         result: dict[str, Any] = {
-            "frames": int(mask.sum()),
+            "frames": len(rows),
             "frames_scored": len(scored),
-            "atoms": int(of_atom.sum()),
+            "atoms": len(of_atom),
         }
         absolute = None
         if len(scored):
@@ -211,21 +215,27 @@ class Analysis:
     def uncertainty(self) -> dict[str, float | None] | None:
         """Whether the disagreement of seeds tells where errors are; None for one run.
 
-        Mean uncertainties in eV and eV/angstrom, the rank correlation (Spearman) of a frame's
-        uncertainty with its absolute error, None where either is the same everywhere, and the root
+        Mean uncertainties in eV and eV/angstrom (of energies, where they are scored), the rank
+        correlation (Spearman) of a scored frame's uncertainty with its absolute error, None where
+        either is the same everywhere, and the root
         mean square error over the root mean square uncertainty: about 1 if the runs scatter about
         the truth as they do about each other, 2 if errors are twice what the spread says.
         """
         if self.predictions.energy_uncertainty is None:
             return None
         result: dict[str, float | None] = {}
-        for name, error in (
-            ("energy_uncertainty_ev", self.series["energy_error_ev"].abs()),
-            ("forces_uncertainty_ev_per_angstrom", self.series["forces_mae_ev_per_angstrom"]),
+        known = self.series[self.series["identified"]]
+        for name, frames, error in (
+            ("energy_uncertainty_ev", known, known["energy_error_ev"].abs()),
+            (
+                "forces_uncertainty_ev_per_angstrom",
+                self.series,
+                self.series["forces_mae_ev_per_angstrom"].dropna(),
+            ),
         ):
-            spread = self.series[name]
+            result[f"mean_{name}"] = _known(float(frames[name].mean()))
+            spread = frames.loc[error.index, name]
             quantity = name.partition("_")[0]
-            result[f"mean_{name}"] = float(spread.mean())
             ranked = spread.nunique() > 1 and error.nunique() > 1
             rank = float(spread.rank().corr(error.rank())) if ranked else None
             result[f"{quantity}_rank_correlation"] = rank

@@ -14,7 +14,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import Trained, load_trained
 from deepset_bench.model.potential import INEXACT
 from deepset_bench.molecules.frames import FloatArray, Frames
-from deepset_bench.replicate import KEYS
+from deepset_bench.replicate import KEYS, Replicate
 from deepset_bench.schema import flat
 from deepset_bench.scoring.metrics import predict
 
@@ -57,8 +57,8 @@ class Ensemble:
         precision: a key of PRECISIONS.
 
     Raises:
-        UserError: a folder cannot be used, the runs are not seeds of one experiment, or the device
-            has no float64 and is to compute in it.
+        UserError: a folder cannot be used, the runs are not seeds of one experiment, a seed is
+            there twice, or the device has no float64 and is to compute in it.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Ensemble:
         on = self.members[0].potential.species.device.type
         if precision == "float64" and on in INEXACT:
             raise UserError(f"device={on} has no float64; use device=cpu")
+        first: dict[Replicate, Path] = {}
         for run, member in zip(runs, self.members, strict=True):
             difference = _difference(self.members[0], member)
             if difference:
@@ -85,6 +86,12 @@ class Ensemble:
                     f"{' and '.join(member.config.sets)}; name runs of one version, or train the "
                     "others again with --fresh"
                 )
+            one = Replicate.of(member.config)
+            if one in first:  # counted twice, it would make the runs agree better than they do
+                raise UserError(
+                    f"{run} and {first[one]} are the same run, {one}; name each seed once"
+                )
+            first[one] = run
             member.potential.to(PRECISIONS[precision])
 
     def __call__(self, frames: Frames, *, one_by_one: bool = False) -> EnsemblePredictions:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.text import Text
 
 from deepset_bench.config import experiment
@@ -63,7 +64,10 @@ def parse(
         if not is_override(text):
             folders.append(named_run(text, runs_dir))
         elif key == "scan":
-            scans += [name for name in value.split(",") if name]
+            names = [name for name in value.split(",") if name]
+            if not names:
+                raise UserError(f"{text}: name a scan, as in scan=torsion,bond,pair")
+            scans += names
         elif key == "device":
             device = experiment([text]).config.device
         elif key.split(".")[0] in _DATA:
@@ -77,6 +81,8 @@ def parse(
         raise UserError("name the folder of a trained run, e.g. runs/but-2-ene/.../seed-0")
     try:
         numbers = [int(word) for word in steps.split(",")] if steps else list(STEPS)
+        if min(numbers) < 0:
+            raise ValueError
     except ValueError:
         raise UserError(
             f"--steps {steps}: give whole numbers from 0, separated by commas"
@@ -168,8 +174,9 @@ def _true_forces(analysis: Analysis) -> list[str]:
     true, labels = analysis.selection.frames.forces, analysis.forces
     if np.array_equal(labels, true, equal_nan=True):
         return []
-    ours = float(np.abs(analysis.predictions.forces - true).mean())
-    floor = float(np.abs(labels - true).mean())
+    labelled = analysis.labelled
+    ours = float(np.abs(analysis.predictions.forces - true)[labelled].mean())
+    floor = float(np.abs(labels - true)[labelled].mean())
     return [
         f"the labels hold a bias: against the true forces the MAE is {ours:.4f} eV/angstrom, and "
         f"the true forces themselves have an error of {floor:.4f} against these labels"
@@ -192,7 +199,7 @@ def _write(
         "errors": analysis.errors(),
         "metrics": measured,
         "elements": analysis.elements(),
-        "largest": {name: rows.drop(columns="row").to_dict("records") for name, rows in largest},
+        "largest": {name: _records(rows.drop(columns="row")) for name, rows in largest},
         "uncertainty": analysis.uncertainty(),
         "sum_of_atomic_energies_error_ev": analysis.predictions.sum_error,
     }
@@ -202,3 +209,8 @@ def _write(
         "neighbours": analysis.neighbours(request.steps).drop(columns="row", errors="ignore"),
     }
     return write(target, "evaluation", request.folders, content, tables)
+
+
+def _records(rows: pd.DataFrame) -> list[Any]:
+    """For JSON, which has no NaN: None where nothing was labelled."""
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")

@@ -33,8 +33,9 @@ class Path:
         unit: of t, `degrees` or `angstrom`.
         numbers: (n,) atomic numbers.
         grid: (T,) equally spaced values of t, ascending.
-        from_end: whether energies are told relative to the last geometry, not to the lowest.
         build: (B,) values of t -> (B, n, 3) positions in angstrom.
+        charge, spin: of all atoms together, as `Frames` has them.
+        from_end: whether energies are told relative to the last geometry, not to the lowest.
     """
 
     title: str
@@ -42,6 +43,8 @@ class Path:
     numbers: IntArray
     grid: FloatArray
     build: Callable[[FloatArray], FloatArray]
+    charge: int = 0
+    spin: int = 0
     from_end: bool = False
 
     def slope(self, t: FloatArray, forces: FloatArray) -> FloatArray:
@@ -56,16 +59,29 @@ class Path:
 
 
 def starting_molecule(frames: Frames) -> Molecule:
-    """The first molecule of a set, in its geometry of lowest energy.
+    """The molecule of a set's first frame, in its geometry of lowest energy.
+
+    One name may stand for several molecules: those of other atoms or another charge are left out.
 
     Raises:
         UserError: it is periodic.
     """
     frames.select([0]).check_open("scans are")
-    own = np.flatnonzero(frames.molecule == frames.molecule[0])
+    composition = frames.composition(frames.species)
+    own = np.flatnonzero(
+        (frames.molecule == frames.molecule[0])
+        & (frames.charge == frames.charge[0])
+        & (frames.spin == frames.spin[0])
+        & (composition == composition[0]).all(axis=1)
+    )
     lowest = int(own[np.argmin(frames.energy[own])])
     atoms = frames.atoms_of(lowest)
-    return molecule_of(frames.numbers[atoms], frames.positions[atoms])
+    return molecule_of(
+        frames.numbers[atoms],
+        frames.positions[atoms],
+        int(frames.charge[lowest]),
+        int(frames.spin[lowest]),
+    )
 
 
 def torsion_path(molecule: Molecule, text: str = "torsion") -> Path:
@@ -101,7 +117,7 @@ def torsion_path(molecule: Molecule, text: str = "torsion") -> Path:
         "bond"
     )
     grid = np.linspace(low, high, round((high - low) / 0.1) + 1)
-    return Path(title, "degrees", molecule.numbers, grid, build)
+    return Path(title, "degrees", molecule.numbers, grid, build, molecule.charge, molecule.spin)
 
 
 def bond_path(molecule: Molecule, text: str = "bond") -> Path:
@@ -134,7 +150,7 @@ def bond_path(molecule: Molecule, text: str = "bond") -> Path:
         "side of the bond"
     )
     grid = np.linspace(low, high, round((high - low) / 0.001) + 1)
-    return Path(title, "angstrom", molecule.numbers, grid, build)
+    return Path(title, "angstrom", molecule.numbers, grid, build, molecule.charge, molecule.spin)
 
 
 def angle_path(molecule: Molecule, text: str) -> Path:
@@ -166,7 +182,7 @@ def angle_path(molecule: Molecule, text: str) -> Path:
     )
     return Path(
         title, "degrees", molecule.numbers, np.linspace(low, high, round((high - low) / 0.1) + 1),
-        build,
+        build, molecule.charge, molecule.spin,
     )  # fmt: skip
 
 
@@ -200,15 +216,23 @@ def pair_path(molecule: Molecule, cutoff: float, text: str = "pair") -> Path:
         apart = other + t[:, None, None] * direction
         return np.concatenate([np.repeat(one[None], len(t), axis=0), apart], axis=1)
 
-    ladder = np.arange(0.0, cutoff + 40.0, 0.01)
+    apart = 2 * np.linalg.norm(one, axis=1).max() + cutoff + 1.0
+    ladder = np.arange(0.0, apart, 0.01)
     closest = np.array([cdist(one, other + t * direction).min() for t in ladder])
-    start, stop = (ladder[closest < d][-1] + 0.01 for d in (CONTACT, cutoff + 0.25))
+    # Atoms far from their centre, as those of an argon dimer, need not touch at all.
+    start, stop = (
+        np.append(-0.01, ladder[closest < d])[-1] + 0.01 for d in (CONTACT, cutoff + 0.25)
+    )
+    first = max(CONTACT, round(float(closest[0]), 2))
     title = (
         f"two {molecule.formula}{which}, {start:.2f} to {stop:.2f} angstrom between their centres "
-        f"(closest atoms {CONTACT:g} to {cutoff + 0.25:g})"
+        f"(closest atoms {first:g} to {cutoff + 0.25:g})"
     )
     grid = np.linspace(start, stop, 1801)
-    return Path(title, "angstrom", np.tile(molecule.numbers, 2), grid, build, from_end=True)
+    return Path(
+        title, "angstrom", np.tile(molecule.numbers, 2), grid, build, 2 * molecule.charge,
+        2 * molecule.spin - 1 if molecule.spin else 0, from_end=True,
+    )  # fmt: skip
 
 
 KINDS: dict[str, Callable[[Molecule, float, str], Path]] = {

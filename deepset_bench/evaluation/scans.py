@@ -105,7 +105,7 @@ def gfn1_along(along: Path, electronic_temperature: float) -> Function:
     Raises:
         UserError: tblite is not installed; when called, a geometry does not converge.
     """
-    potential = XTB(along.numbers, "gfn1", electronic_temperature)
+    potential = XTB(along.numbers, "gfn1", electronic_temperature, along.charge, along.spin)
 
     def function(t: FloatArray) -> Point:
         points = [potential(positions) for positions in along.build(t)]

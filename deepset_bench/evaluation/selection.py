@@ -35,7 +35,8 @@ class Selection:
         title: for people.
         data: name of the set.
         frames: M of them.
-        seen: (M,) of SEEN: `train` or `val` where any run had the same geometry in that part.
+        seen: (M,) of SEEN: `train` or `val` where any run, or one whose weights it started from,
+            had the same geometry in that part.
         identified: (M,) whether the runs' energy reference says anything about absolute energies.
         notes: what a reader has to know, one line each.
     """
@@ -78,9 +79,14 @@ def select(
     else:
         name, title, data_name = f"{data.name}-test", f"{data.name}, test frames", data.name
         frames = _own(folders, histories, "test")
-    seen = _seen(frames, histories)
+    seen = _seen(frames, [past for member in members for past in member.pasts])
     known = np.all([member.domain.identified(frames) for member in members], axis=0)
-    notes = [_overlap(seen, len(folders)), unidentified(frames, known), _electrons(frames, members)]
+    begun = any(member.config.init is not None for member in members)
+    notes = [
+        _overlap(seen, len(folders), begun),
+        unidentified(frames, known),
+        _electrons(frames, members),
+    ]
     notes = [note for note in notes if note]
     return Selection(name, title, data_name, frames, seen, known, notes)
 
@@ -165,10 +171,16 @@ def _seen(frames: Frames, histories: Sequence[History | None]) -> NDArray[np.str
 
 
 def _keys(frames: Frames) -> list[int]:
-    """What tells one geometry from another, in 64 bits."""
-    positions = np.round(frames.positions, _DIGITS) + 0.0  # -0 is 0
-    ends = frames.offsets
-    written = (frames.numbers[a:b].tobytes() + positions[a:b].tobytes() for a, b in pairwise(ends))
+    """What tells one geometry from another, in 64 bits: elements, positions, and a cell's vectors.
+
+    Atoms of a crystal may stay where they are while it is strained.
+    """
+    lengths = (frames.positions, frames.cell * frames.pbc[..., None])
+    positions, cells = (np.round(values, _DIGITS) + 0.0 for values in lengths)  # -0 is 0
+    written = (
+        frames.numbers[a:b].tobytes() + positions[a:b].tobytes() + cell.tobytes()
+        for (a, b), cell in zip(pairwise(frames.offsets), cells, strict=True)
+    )
     return list(map(hash, written))
 
 
@@ -188,10 +200,13 @@ def _electrons(frames: Frames, members: Sequence[Trained]) -> str:
     )
 
 
-def _overlap(seen: NDArray[np.str_], n_runs: int) -> str:
+def _overlap(seen: NDArray[np.str_], n_runs: int, begun: bool) -> str:
+    """Of frames that runs have seen; `begun` from the weights of others."""
     whose = "the run" if n_runs == 1 else "at least one of the runs"
     if (seen == "unknown").any():
-        return f"which frames {whose} was trained on is not known: the data or program changed"
+        why = "the data or program changed" + ", or a run that it started from did" * begun
+        return f"which frames {whose} was trained on is not known: {why}"
+    whose += " or of one that it started from (init=)" * begun
     counts = {part: int((seen == part).sum()) for part in ("train", "val")}
     percent = 100 * counts["train"] / len(seen)
     return (

@@ -16,13 +16,14 @@ from deepset_bench.data.splits import Split
 from deepset_bench.denormals import start_threads
 from deepset_bench.deployment.domain import Domain
 from deepset_bench.errors import UserError, one_line
+from deepset_bench.files import digest
 from deepset_bench.model.buckets import Buckets, table_shapes
 from deepset_bench.model.energy_reference import EnergyReference, distinct_molecules
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames, IntArray
 from deepset_bench.molecules.selected import part
 from deepset_bench.record import DATA
-from deepset_bench.runs import RunFolder
+from deepset_bench.runs import RunFolder, named_run
 from deepset_bench.schema import Config
 from deepset_bench.training import checkpoint
 from deepset_bench.training.setup import build_potential, choose_device
@@ -66,6 +67,22 @@ class Trained:
         if self.folder.identity() != now:
             return None
         return History(catalogue.load(sets[0]), Split.load(self.folder.split))
+
+    @cached_property
+    def pasts(self) -> list[History | None]:
+        """`history`, and that of each run whose weights it started from, `init=`, the last first.
+
+        A None at its end: which weights these were, or what they were trained on, is not known.
+        """
+        if self.config.init is None:
+            return [self.history]
+        source = named_run(self.config.init, self.config.runs_dir)
+        try:
+            if digest([source.best]) != self.config.init_sha256:
+                return [self.history, None]
+            return [self.history, *load_trained(source.path, "cpu").pasts]
+        except (OSError, UserError):
+            return [self.history, None]
 
     @cached_property
     def molecules(self) -> IntArray | None:

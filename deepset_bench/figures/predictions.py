@@ -127,7 +127,7 @@ def of_one(frames: Frames, molecule: str = "") -> tuple[Group, Molecule]:
         raise UserError(f"the set holds no {molecule}; {nearest(molecule, names)}")
     chosen = next(group for group in groups(frames) if group.molecule == (molecule or names[0]))
     lowest = chosen.positions[int(np.argmin(chosen.energy))]
-    return chosen, molecule_of(chosen.numbers, lowest)
+    return chosen, molecule_of(chosen.numbers, lowest, chosen.charge, chosen.spin)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ class Recipe:
             )
         if self.torsions and "torsions" not in SAMPLING[self.sampling]:
             raise UserError(f"sampling {self.sampling} drives no torsion; leave out --torsion")
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.type == "float"}
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise UserError(f"{name} must be a finite number, not {value}")
         positive = ("frames", "timestep", "interval", "hill_width", "hill_interval")
         for name in positive:
             if getattr(self, name) <= 0:
@@ -87,7 +91,8 @@ class Recipe:
             raise UserError(f"windows must be at least 2, not {self.windows}")
         if self.seed >= 2**31:
             raise UserError(f"seed must be below {2**31}, not {self.seed}")
-        for name in ("temperature", "electronic_temperature", "friction", "seed"):
+        kelvins, springs = ("temperature", "electronic_temperature"), ("tie", "window_strength")
+        for name in (*kelvins, *springs, "hill_height", "friction", "seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} must not be negative, not {getattr(self, name)}")
         for name in ("interval", "hill_interval"):

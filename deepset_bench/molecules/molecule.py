@@ -20,7 +20,7 @@ IN_LINE = 0.2  # sine of an angle: a torsion through three atoms so nearly in a 
 
 @dataclass(frozen=True)
 class Molecule:
-    """A geometry made from SMILES; hydrogens follow the heavy atoms, in the order of the SMILES.
+    """A geometry. Made from SMILES, its hydrogens follow the heavy atoms, in the SMILES' order.
 
     Attributes:
         numbers: (A,) atomic numbers.
@@ -29,7 +29,8 @@ class Molecule:
         double_bonds: carbon-carbon double bonds outside rings.
         formula: sum formula, Hill order.
         charge: total, in units of e.
-        spin: multiplicity 2S + 1 of its radical electrons, all parallel; 0 where there are none.
+        spin: multiplicity 2S + 1 of its radical electrons, all parallel; 0 where there are none, or
+            it is not known.
     """
 
     numbers: IntArray
@@ -45,7 +46,8 @@ class Molecule:
         """Seeded distance-geometry embedding, relaxed with MMFF94, or UFF for elements it lacks.
 
         Raises:
-            UserError: RDKit is missing, or cannot read, embed or relax the molecule.
+            UserError: RDKit is missing, or cannot read, embed or relax the molecule; or it holds an
+                isotope, whose mass nothing here would know of.
         """
         Chem = require("rdkit.Chem", "generate")
         AllChem = require("rdkit.Chem.AllChem", "generate")
@@ -55,6 +57,11 @@ class Molecule:
             molecule = Chem.MolFromSmiles(smiles)
             if molecule is None or not molecule.GetNumAtoms():
                 raise UserError(f"{smiles!r} is not a SMILES string that RDKit can read")
+            if any(atom.GetIsotope() for atom in molecule.GetAtoms()):
+                raise UserError(
+                    f"{smiles}: isotopes are not simulated, every atom has the standard mass of "
+                    "its element; leave their numbers out"
+                )
             molecule = Chem.AddHs(molecule)
             if molecule.GetNumAtoms() < 2 or len(Chem.GetMolFrags(molecule)) > 1:
                 raise UserError(f"{smiles}: it takes one molecule of two atoms or more")

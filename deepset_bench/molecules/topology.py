@@ -17,8 +17,10 @@ from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.molecules.one_molecule import groups
 
 
-def molecule_of(numbers: IntArray, positions: FloatArray) -> Molecule:
-    """The molecule of a geometry, (n,) and (n, 3) in angstrom.
+def molecule_of(
+    numbers: IntArray, positions: FloatArray, charge: int = 0, spin: int = 0
+) -> Molecule:
+    """The molecule of a geometry, (n,) and (n, 3) in angstrom; charge and spin as in `Frames`.
 
     The double bond is the shortest of the carbon-carbon bonds whose ends have three neighbours each
     and which are in no ring; there may be none.
@@ -33,7 +35,7 @@ def molecule_of(numbers: IntArray, positions: FloatArray) -> Molecule:
     lengths = {b: d for b, d in lengths.items() if not side(pairs, len(numbers), b)[b[0]]}
     double = (min(lengths, key=lambda bond: lengths[bond]),) if lengths else ()
     formula = Symbols(numbers).get_chemical_formula()
-    return Molecule(numbers, positions, pairs, double, formula)
+    return Molecule(numbers, positions, pairs, double, formula, charge, spin)
 
 
 def side(pairs: IntArray, n_atoms: int, bond: tuple[int, int]) -> NDArray[np.bool_]:

@@ -122,17 +122,18 @@ def relabel(
     frames.check_open("labels of GFN-xTB are computed here")
     energy = np.empty(len(frames))
     forces = np.empty_like(frames.forces)
-    potentials: dict[tuple[bytes, int, int], XTB] = {}
+    potential, made_for = None, None  # one at a time: a set may hold 100,000 molecules
     offsets = frames.offsets
     for m in range(len(frames)):
         atoms = slice(offsets[m], offsets[m + 1])
         numbers = frames.numbers[atoms]
         charge, spin = int(frames.charge[m]), int(frames.spin[m])
         key = numbers.tobytes(), charge, spin
-        if key not in potentials:
-            potentials[key] = XTB(numbers, method, electronic_temperature, charge, spin)
+        if potential is None or key != made_for:
+            potential = XTB(numbers, method, electronic_temperature, charge, spin)
+            made_for = key
         try:
-            energy[m], forces[atoms] = potentials[key](frames.positions[atoms])
+            energy[m], forces[atoms] = potential(frames.positions[atoms])
         except UserError as error:
             raise UserError(f"{frames.molecule[m]} frame {frames.index[m]}: {error}") from None
         if progress is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepset_bench.model.energy_reference import identified
-from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.frames import FloatArray, Frames, IntArray
 from deepset_bench.molecules.selected import Selected
 from deepset_bench.molecules.topology import environments
 from deepset_bench.scoring.averages import mean_absolute
@@ -88,20 +88,21 @@ class Scorer:
         names, molecule = np.unique(self.frames.molecule, return_inverse=True)
         count = np.bincount(molecule)
         offset = np.bincount(molecule, energy) / count
-        relative, several = energy - offset[molecule], count[molecule] > 1
-        frame, labelled = self.frames.frame_of_atom, ~np.isnan(self.forces).all(axis=1)
+        relative = energy - offset[molecule]
+        several: NDArray[np.bool_] = (count > 1)[molecule]
+        labelled = np.asarray(~np.isnan(self.forces).all(axis=1))
 
-        def of(mask: NDArray[np.bool_]) -> dict[str, Any]:
-            scored = mask & self.identified
-            inside = forces[mask[frame] & labelled]
-            absolute = errors(energy[scored], inside).as_dict() if scored.any() else {}
-            compared = mask & several
+        def of(rows: IntArray) -> dict[str, Any]:
+            scored, compared = rows[self.identified[rows]], rows[several[rows]]
+            atoms = self.frames.atoms_in(rows)
+            inside = forces[atoms[labelled[atoms]]]
+            absolute = errors(energy[scored], inside).as_dict() if len(scored) else {}
             about_mean = errors(relative[compared], inside).as_dict()
             own = (about_mean.pop(f"energy_{of}_ev") for of in ("mae", "rmse"))
-            mae, rmse = own if compared.any() else (None, None)
+            mae, rmse = own if len(compared) else (None, None)
             return {
-                "frames": int(mask.sum()),
-                "frames_scored": int(scored.sum()),
+                "frames": len(rows),
+                "frames_scored": len(scored),
                 "energy_mae_ev": absolute.get("energy_mae_ev"),
                 "energy_rmse_ev": absolute.get("energy_rmse_ev"),
                 "relative_energy_mae_ev": mae,
@@ -109,11 +110,12 @@ class Scorer:
                 **about_mean,
             }
 
-        found = of(np.ones(len(energy), dtype=bool))
+        found = of(np.arange(len(energy)))
         if self.each:
+            together = np.split(np.argsort(molecule, kind="stable"), np.cumsum(count)[:-1])
             found["molecules"] = {
-                str(name): {**of(molecule == m), "energy_offset_ev": float(offset[m])}
-                for m, name in enumerate(names)
+                str(name): {**of(rows), "energy_offset_ev": float(own)}
+                for name, rows, own in zip(names, together, offset, strict=True)
             }
         return {
             **found,

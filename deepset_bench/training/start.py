@@ -11,19 +11,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
 from deepset_bench.applies import unread_keys
 from deepset_bench.config_file import load_config
+from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError, one_line
 from deepset_bench.files import digest
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.selected import Selected
-from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.record import DATA, ENERGY_MAE, FORCES_MAE
 from deepset_bench.runs import RunFolder, named_run
 from deepset_bench.schema import Config, flat
 from deepset_bench.training import checkpoint
@@ -100,6 +102,31 @@ def start_of(config: Config) -> Start:
         raise UserError(f"{source}: is being trained and has changed; wait until it is done")
     words = f"starts from the weights of {folder.path}, epoch {best['epochs']}{_val(folder)}"
     return Start(source, best["potential"], _reference(best, folder.best), words)
+
+
+def seen_before(config: Config, checksums: Mapping[str, str], split: Split) -> str:
+    """How many test frames the run that `init` names was trained on, a line; empty for none.
+
+    Args:
+        config: of the run that starts from it.
+        checksums: name -> SHA-256 of each of its sets.
+        split: of its frames; of another set, or version of it, nothing is said.
+    """
+    source, name = named_run(str(config.init), config.runs_dir), config.data.name
+    there = load_config(source.config)
+    if there.data.name != name or source.result().get(DATA, {}).get(name) != checksums[name]:
+        return ""
+    try:
+        known = int(np.isin(split.test, Split.load(source.split).train).sum())
+    except UserError:  # it is not needed to start from
+        return ""
+    if not known:
+        return ""
+    return (
+        f"{known} of {len(split.test)} test frames were training frames of init={config.init}: "
+        f"errors on them are too small; data.split_seed={there.drawing_seed} and its sizes draw "
+        "its split"
+    )
 
 
 def own_start(folder: RunFolder, saved: Mapping[str, Any]) -> Start:

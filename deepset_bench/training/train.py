@@ -33,7 +33,7 @@ from deepset_bench.training.more_epochs import begin_where_shorter_ended
 from deepset_bench.training.records import Recorder
 from deepset_bench.training.setup import Setup, prepare
 from deepset_bench.training.stacked import StackedOptimisation
-from deepset_bench.training.start import own_start, start_of
+from deepset_bench.training.start import own_start, seen_before, start_of
 from deepset_bench.training.step import Optimisation, SingleOptimisation
 
 T = TypeVar("T")
@@ -198,6 +198,8 @@ def _start(
         say(note)
     if start is not None and saved is None:
         say(start.words)
+        if note := seen_before(config, checksums, setup.split):
+            say(note)
     if begun:
         say(begun)
     if saved is not None:

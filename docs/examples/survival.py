@@ -37,9 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError(f"{given.run} has no task, whose frames the dynamics start from")
     hot = catalogue.datasheet(config.data.name).get("electronic_temperature_kelvin", 300.0)
 
+    electrons = {
+        tuple(frames.numbers[frames.atoms_of(m)].tolist()): (frames.charge[m], frames.spin[m])
+        for m in range(len(frames))
+    }
+
     @cache
     def method(numbers: tuple[int, ...]) -> XTB:
-        return XTB(numbers, electronic_temperature=float(hot))
+        return XTB(numbers, "gfn1", float(hot), *electrons[numbers])
 
     def force(systems: Systems) -> FloatArray:
         ends = np.cumsum(systems.n_atoms)[:-1]

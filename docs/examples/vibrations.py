@@ -49,7 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     molecule = starting_molecule(catalogue.load(data))
     temperature = catalogue.datasheet(data).get("electronic_temperature_kelvin", 300.0)
     tblite = require("tblite.ase", "generate")
-    gfn1 = tblite.TBLite(method="GFN1-xTB", electronic_temperature=float(temperature), verbosity=0)
+    gfn1 = tblite.TBLite(
+        method="GFN1-xTB",
+        charge=molecule.charge,
+        multiplicity=molecule.spin or None,
+        electronic_temperature=float(temperature),
+        verbosity=0,
+    )
     run, reference = (frequencies(molecule, calculator) for calculator in (ours, gfn1))
 
     print(f"{molecule.formula}; GFN1-xTB at an electronic temperature of {temperature:g} K")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -135,6 +136,34 @@ def test_neighbours_stand_next_to_a_step_in_true_energy():
             assert (place in around) == (0 <= at < 6)
             if place in around:
                 assert around[place] == energies[at]
+
+
+def test_uncertainty_of_energies_is_that_of_scored_ones():
+    """What is said of a molecule without an absolute energy has no error to rank."""
+    found = analysis(identified=False, several=True)
+    known = found.series[found.series["identified"]]
+    says = found.uncertainty()
+    assert says["mean_energy_uncertainty_ev"] == known["energy_uncertainty_ev"].mean()
+    # Where nothing is known the runs disagree most where they are right, for instance.
+    unknown = ~found.selection.identified
+    spread = found.predictions.energy_uncertainty
+    spread[unknown] = 10 - spread[unknown]
+    again = Analysis(*(getattr(found, f.name) for f in fields(found)))
+    assert again.uncertainty() == says
+
+
+def test_errors_of_many_molecules_take_memory_as_frames_do(monkeypatch):
+    """Each is looked at by its own frames alone, and once."""
+    found, sizes = analysis(), []
+    measure = Analysis._errors
+
+    def counted(self, rows, table):
+        sizes.append(len(rows))
+        return measure(self, rows, table)
+
+    monkeypatch.setattr(Analysis, "_errors", counted)
+    assert found.errors() == found.errors()
+    assert sizes == [12, 6, 6, 8, 4]  # all, both molecules, held out, train
 
 
 def test_uncertainty_beside_errors():

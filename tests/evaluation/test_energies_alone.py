@@ -42,7 +42,9 @@ def test_a_scan_without_forces_is_scored(tmp_path, monkeypatch, capsys):
 
     status, out, err = bench("evaluate", str(folder.path), "data=scan")
     assert (status, err) == (0, "")
-    found = json.loads((folder.path / "evaluation" / "scan" / "evaluation.json").read_text())
+    text = (folder.path / "evaluation" / "scan" / "evaluation.json").read_text()
+    found = json.loads(text)
+    json.loads(text, parse_constant=pytest.fail)  # NaN is not JSON
     (errors,) = (row for row in found["errors"] if row["of"] == "all")
     assert errors["frames"] == len(frames)
     assert np.isfinite(errors["relative_energy_mae_ev"])

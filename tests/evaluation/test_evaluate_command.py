@@ -203,7 +203,9 @@ def test_scans_of_several_variants(monkeypatch, capsys):
         (("RUN", "scan=torsion"), "scan=torsion needs a C=C bond outside rings; C3H6 has none"),
         (("RUN", "scan=pair", "seed=1"), "seed=1: beside scan= only data=NAME can be given"),
         (("RUN", "device=gpu"), "unknown option device=gpu"),
+        (("RUN", "scan="), "scan=: name a scan, as in scan=torsion,bond,pair"),
         (("RUN", "--steps", "a,b"), "--steps a,b: give whole numbers"),
+        (("RUN", "--steps=-1"), "--steps -1: give whole numbers from 0"),
         (("nowhere",), "nowhere/config.yaml: no such file; name the folder of a trained run"),
     ],
 )

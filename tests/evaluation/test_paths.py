@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.build import molecule as build
@@ -12,6 +14,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.paths import CONTACT, path, starting_molecule
 from deepset_bench.molecules.bias import torsion
 from deepset_bench.molecules.frames import Frames
+from tests import toy
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,42 @@ def test_without_a_double_bond_outside_rings(name):
     ):
         path("torsion", found, 5.0)
     assert path("pair", found, 5.0).grid[0] > 0
+
+
+def test_one_name_for_several_molecules_means_the_first():
+    """The lowest energy of all of them is that of the molecule with the most electrons."""
+    small, large = toy.frames(2, 3), toy.frames(3, 3, 1)
+    frames = Frames.concatenate([small, large])
+    frames = replace(frames, molecule=np.full(6, "mix"))
+    assert starting_molecule(frames).formula == "C2H4"
+    ion = replace(small, charge=np.array([-1, 0, -1]), spin=np.array([2, 0, 2]))
+    found = starting_molecule(replace(ion, energy=np.array([1.0, 0.0, 0.5])))
+    assert (found.charge, found.spin) == (-1, 2)
+    np.testing.assert_array_equal(found.positions, small.positions[12:])
+
+
+def test_two_molecules_have_twice_the_charge_and_all_spins_parallel():
+    ion = replace(of("CH3"), charge=1, spin=3)
+    both, one = path("pair", ion, 4.0), path("bond:0-1", ion, 4.0)
+    assert (both.charge, both.spin) == (2, 5)
+    assert (one.charge, one.spin) == (1, 3)
+    assert path("pair", of("CH3"), 4.0).spin == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "spacing", "text", "closest"),
+    [(2, 3.8, "pair", 2.69), (40, 1.3, "pair:0-0", 2.0)],
+    ids=["argon dimer", "long chain"],
+)
+def test_a_pair_is_moved_apart_whatever_its_size(n, spacing, text, closest):
+    positions = np.zeros((1, n, 3))
+    positions[0, :, 0] = spacing * np.arange(n)
+    one = starting_molecule(Frames.unlabelled("x", np.full(n, 18 if n == 2 else 6), positions))
+    along = path(text, one, 4.0)
+    first, last = (cdist(x[:n], x[n:]).min() for x in along.build(along.grid[[0, -1]]))
+    assert first == pytest.approx(closest, abs=0.02)
+    assert last == pytest.approx(4.25, abs=0.02)
+    assert f"(closest atoms {closest:g} to 4.25)" in along.title
 
 
 def of(name):

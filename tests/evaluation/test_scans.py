@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from deepset_bench.evaluation import scans
 from deepset_bench.evaluation.continuity import Break
 from deepset_bench.evaluation.ensemble import Ensemble
 from deepset_bench.evaluation.paths import path, starting_molecule
+from deepset_bench.molecules.frames import Frames
 from tests import toy
 from tests.training.tiny import DEEPSET_X, SCHNET, UNMOVED, VISNET, run
 
@@ -119,6 +122,19 @@ def test_halved_edges_are_those_of_a_frame_alone(molecule):
     together = ensemble(along.frames(along.grid[:7]), one_by_one=True).energy
     alone = [ensemble(along.frames(along.grid[k : k + 1])).energy[0] for k in range(7)]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
+
+
+def test_gfn1_is_of_the_ion_that_is_scanned():
+    """Not of the neutral molecule of the same atoms."""
+    xtb = pytest.importorskip("deepset_bench.molecules.xtb")
+    pytest.importorskip("tblite.interface")
+    at = np.array([[[0.0, 0.0, 0.0], [0.0, 0.0, 0.97]]])
+    ion = Frames.unlabelled("hydroxide", np.array([8, 1]), at)
+    ion = replace(ion, charge=np.array([-1]), spin=np.array([1]))
+    along = path("bond:0-1", starting_molecule(ion), 3.0)
+    t = along.grid[:1]
+    energy = scans.gfn1_along(along, 300.0)(t).energy[0]
+    assert energy == xtb.XTB([8, 1], charge=-1)(along.build(t)[0])[0]
 
 
 def test_gfn1_on_the_same_path(molecule):

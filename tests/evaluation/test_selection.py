@@ -10,7 +10,7 @@ import pytest
 from deepset_bench.data import catalogue
 from deepset_bench.data.splits import Split
 from deepset_bench.errors import UserError
-from deepset_bench.evaluation.selection import select
+from deepset_bench.evaluation.selection import _keys, select
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.model.energy_reference import identified
 from deepset_bench.molecules.frames import Frames
@@ -73,6 +73,40 @@ def test_the_same_geometry_counts_under_any_name(tiny, seed_0):
     chosen = choose(seed_0, overrides=["data=copy"])
     train = Split.load(seed_0.split).train
     np.testing.assert_array_equal(chosen.seen == "train", np.isin(np.arange(30), train))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_frames_of_the_run_that_it_started_from_are_seen(seed_0):
+    """A split of its own does not make them new to weights that were trained on them."""
+    tuned = run(*BRIEF, "seed=1", f"init={seed_0.path}").folder
+    again = run(*BRIEF, "seed=2", f"init={tuned.path}").folder
+    first, second, third = (Split.load(f.split) for f in (seed_0, tuned, again))
+    rows = set(third.test) & ({*first.train} | {*second.train})
+    assert rows  # else nothing is tested
+    chosen = choose(again)
+    assert {
+        m for m, s in zip(chosen.frames.index, chosen.seen, strict=True) if s == "train"
+    } == rows
+    assert "training frames of the run or of one that it started from (init=)" in chosen.notes[0]
+    seed_0.best.write_bytes(b"")
+    assert set(choose(again).seen) == {"unknown"}
+    assert "or a run that it started from did" in choose(again).notes[0]
+
+
+def test_a_strained_crystal_is_not_the_frame_of_training(tiny, seed_0):
+    """Its atoms may be where they were; vectors that are not repeated are nothing to it."""
+    frames = tiny.select(slice(0, 30))
+    cell = np.tile(10 * np.eye(3), (30, 1, 1))
+    catalogue.register("box", replace(frames, cell=cell), {})
+    catalogue.register("crystal", replace(frames, cell=cell, pbc=np.ones((30, 3), bool)), {})
+    assert (choose(seed_0, overrides=["data=box"]).seen == "train").any()
+    assert set(choose(seed_0, overrides=["data=crystal"]).seen) == {"held out"}
+    volumes = replace(
+        frames.select([0] * 3),
+        cell=np.stack([size * np.eye(3) for size in (9.0, 10.0, 11.0)]),
+        pbc=np.ones((3, 3), bool),
+    )
+    assert len(set(_keys(volumes))) == 3
 
 
 @pytest.mark.usefixtures("tiny")

@@ -182,6 +182,11 @@ def test_impossible_smiles(smiles: str) -> None:
         Molecule.from_smiles(smiles, 0)
 
 
+def test_an_isotope_is_refused_and_not_taken_for_the_usual_mass() -> None:
+    with pytest.raises(UserError, match="isotopes are not simulated"):
+        Molecule.from_smiles("[2H]C([2H])([2H])[2H]", 0)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -190,6 +195,14 @@ def test_impossible_smiles(smiles: str) -> None:
         ({"frames": 0}, "frames must be above 0"),
         ({"temperature": -1.0}, "temperature must not be negative"),
         ({"interval": 0.7}, "interval of 0.7 fs is not a multiple"),
+        ({"hill_height": -1.0}, "hill_height must not be negative"),
+        ({"tie": -1.0}, "tie must not be negative"),
+        ({"window_strength": -1.0}, "window_strength must not be negative"),
+        *(
+            ({name: float(value)}, f"{name} must be a finite number, not {value}")
+            for name in ("temperature", "friction", "timestep", "interval", "tie", "hill_width")
+            for value in ("nan", "inf")
+        ),
     ],
 )
 def test_impossible_recipes(change: dict, message: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
 from deepset_bench.errors import UserError
+from deepset_bench.molecules import xtb
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.molecules.xtb import XTB, relabel
+from tests import toy
 
 pytest.importorskip("tblite")
 
@@ -74,6 +78,23 @@ def test_relabel_counts_a_known_bias_once() -> None:
     bias = np.ones((6, 3))
     parts = relabel(water(forces=pure.forces, bias_forces=bias))
     np.testing.assert_allclose(parts.bias_forces, bias, atol=1e-12)
+
+
+def test_a_set_of_many_molecules_takes_the_memory_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A calculator is a tenth of a megabyte, and a set may hold 100,000 compositions."""
+    alive: weakref.WeakSet[XTB] = weakref.WeakSet()
+    most = 0
+
+    class Counted(XTB):
+        def __call__(self, positions):  # type: ignore[no-untyped-def]
+            nonlocal most
+            alive.add(self)
+            most = max(most, len(alive))
+            return super().__call__(positions)
+
+    monkeypatch.setattr(xtb, "XTB", Counted)
+    relabel(Frames.concatenate([toy.frames(n, 1) for n in (2, 3, 4, 2)]))
+    assert most <= 2  # the next is made before the last is let go
 
 
 def test_failure_names_molecule_and_frame() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.data.splits import Split
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.runs import RunFolder, with_start
 from deepset_bench.training.start import start_of
@@ -57,6 +58,19 @@ def test_a_run_starts_from_the_weights_of_another(source, monkeypatch, capsys):
     references = [load_trained(f.path).reference.energies.tolist() for f in (source, folder)]
     assert references[0] != references[1]  # fitted to its own training frames
     assert load_trained(folder.path).history is not None
+
+
+def test_test_frames_that_the_weights_were_trained_on_are_counted(source, monkeypatch, capsys):
+    """Those of another split; of its own split there are none."""
+    words = (f"init={source.path}", "trainer.epochs=1", "seed=3")
+    status, out, _ = inside(monkeypatch, capsys, "train", *asked(*words))
+    (folder,) = (RunFolder(path) for path in source.path.parents[1].glob("*/seed-3"))
+    both = set(Split.load(folder.split).test) & set(Split.load(source.split).train)
+    said = f"{len(both)} of 7 test frames were training frames of init={source.path}: "
+    assert (status, len(both) > 0, said in out) == (0, True, True)
+    assert "data.split_seed=0 and its sizes draw its split" in out
+    status, out, _ = inside(monkeypatch, capsys, "train", *asked(*words, "data.split_seed=0"))
+    assert (status, "were training frames" in out) == (0, False)
 
 
 def test_the_reference_is_kept_where_that_is_asked_for(source):
