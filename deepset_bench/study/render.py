@@ -215,17 +215,30 @@ def _text_cell(cell: Cell) -> str:
     return rf"\{style}{{{text}}}" if style else text
 
 
+def _difference(change: str) -> str:
+    """What a change is called that is no ratio."""
+    return change.replace("change", "difference")
+
+
 def csv(tables: Sequence[Table], unit: str) -> str:
-    """One line a row, part and condition of every table; units stand in the headings."""
+    """One line a row, part and condition of every table; units stand in the headings.
+
+    A change is METRIC_change, in per cent, or METRIC_difference, in the metric's unit, where an
+    error that is zero has no ratio; the other is empty.
+    """
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
     renamed = {name: f"{name} / ms" for name in IN_MS}
     for column in {c.name: c for table in tables for c in table.columns}.values():
         size, name, _ = column.metric.shown(unit)
         ratios = frame[f"{column.name}_relative"].astype(bool)
-        for number in (f"{column.name}_{of}" for of in CHANGES):
-            frame[number] *= ratios.map({True: 100.0, False: 1 / size})
-            renamed[number] = f"{number} / ({'%' if ratios.all() else name or 1})"
-        for number in (f"{column.name}_{of}" for of in NUMBERS):
+        differences = []
+        for of in CHANGES:
+            number, plain = (f"{column.name}_{word}" for word in (of, _difference(of)))
+            frame.insert(frame.columns.get_loc(number), plain, frame[number].mask(ratios))
+            frame[number] = 100 * frame[number].where(ratios)
+            renamed[number] = f"{number} / (%)"
+            differences.append(plain)
+        for number in (*differences, *(f"{column.name}_{of}" for of in NUMBERS)):
             frame[number] /= size
             renamed[number] = f"{number} / ({name})" if name else number
     return csv_text(frame.rename(columns=renamed))

@@ -15,6 +15,7 @@ from deepset_bench.console import Console
 from deepset_bench.study import disagreement, render
 from deepset_bench.study.collect import Where
 from deepset_bench.study.columns import PARTS
+from deepset_bench.study.effect import Change, change_text
 from deepset_bench.study.layout import Cell, Page, Section
 from deepset_bench.study.sections import page
 from deepset_bench.study.tables import Table, build
@@ -191,6 +192,36 @@ def test_csv_holds_every_part_of_several_tables_under_one_heading(table):
     assert {"energy_mean / (meV)", "forces_mean / (meV/Å)", "step_ratio", "step / ms"} <= set(
         frame.columns
     )
+
+
+def test_each_number_of_a_csv_file_has_the_unit_of_its_heading(tmp_path):
+    """An error of exactly zero has no ratio: its change is a difference."""
+    for seed in (0, 1):
+        write(tmp_path, ["condition=report"], seed, 0.020, forces=0.03)
+        write(tmp_path, ["condition=report", "scalars=all"], seed, 0.022, forces=0.0)
+    built = build(asked_for("1"), ["report"], Where((), tmp_path))
+    frame = pd.read_csv(io.StringIO(render.csv([built], "hartree")))
+    (row,) = frame[(frame.row == "All scalars") & (frame.part == "test")].to_dict("records")
+    assert row["energy_change / (%)"] == pytest.approx(10)
+    assert row["forces_difference / (Ha/bohr)"] == pytest.approx(-0.033)
+    empty = ["energy_difference / (Ha)", "energy_difference_low / (Ha)", "forces_change / (%)"]
+    assert all(pd.isna(row[name]) for name in empty)
+    shown = render.markdown(page(built, "mev", ["test"]))
+    assert f"−{0.033 * HARTREE_PER_BOHR * 1000:,.1f} meV/Å [" in shown
+    assert "Δ is the mean difference, without %" in shown
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ((0.0003, 0.127), "+6.2 % [+0.03, +12.7]"),
+        ((-0.0003, 0.127), "+6.2 % [−0.03, +12.7]"),
+        ((-0.127, -1e-5), "+6.2 % [−12.7, −0.001]"),
+        ((-1e-15, 0.127), "+6.2 % [+0.0, +12.7]"),
+    ],
+)
+def test_an_end_of_an_interval_says_on_which_side_of_zero_it_is(ends, shown):
+    assert change_text(Change(0.062, *ends, 3), relative=True) == shown
 
 
 def test_no_negative_zero():
