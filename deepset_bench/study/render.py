@@ -91,6 +91,8 @@ def terminal_block(block: Section) -> RichTable:
             no_wrap=not (block.wraps or position == 0) or name in _SHORT,
             vertical="top" if block.wraps else "bottom",
             ratio=ratios.get(name),
+            # Where a line breaks behind a wide character, rich's usual "…" takes a letter away.
+            overflow="fold" if block.wraps or position == 0 else "ellipsis",
         )
     for row in block.rows:
         texts = []
@@ -152,7 +154,8 @@ def latex(page: Page) -> str:
     for note in page.notes:
         lines.append(rf"\parbox{{\linewidth}}{{{latex_text(note)}}}\par")
     for what, command in page.missing:
-        fill = rf": \texttt{{{latex_text(command)}}}" if command else ""
+        typed = latex_text(command).replace("'", r"\textquotesingle{}")  # to be copied
+        fill = rf": \texttt{{{typed}}}" if command else ""
         lines.append(rf"\parbox{{\linewidth}}{{\raggedright --- {latex_text(what)}{fill}}}\par")
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
@@ -185,8 +188,10 @@ def latex_block(block: Section) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Text with everything that means something to LaTeX made plain."""
-    return re.sub(".", lambda match: _LATEX.get(match[0], match[0]), text)
+    """Text with everything that means something to LaTeX made plain: -- is two hyphens."""
+    return re.sub(
+        "(-)(?=-)|.", lambda match: "-{}" if match[1] else _LATEX.get(match[0], match[0]), text
+    )
 
 
 def _s_column(cells: Sequence[Cell]) -> str:

@@ -278,7 +278,7 @@ def _rules(
     )
     compared = frame[frame.kind != "floor"]
     if not all(compared[f"{column.name}_relative"].all() for column in columns):
-        note += " Where a value is zero or less, there is no ratio: Δ is the mean difference, without %."
+        note += " Where a value is zero or less, Δ is no ratio but the mean difference, without %."
     equal = f"=: equal within {100 * margin:.3g} % (two one-sided tests"
     rows = frame[(frame.kind == "run") & (frame.row != sweep.baseline)]
     looked = rows.groupby("condition", sort=False)[f"{columns[0].name}_at"].apply(

@@ -101,6 +101,15 @@ def test_a_long_label_has_lines_of_its_own(tmp_path):
     assert "0.03123" in text
 
 
+def test_a_line_that_ends_behind_a_wide_character_keeps_it():
+    text = "aufhört) to 1678 % (距離 | x"
+    block = Section("", [("", "claim"), ("", "evidence")], [[Cell("1."), Cell(text)]], wraps=True)
+    for width in range(26, 60):
+        stream = StringIO()
+        render.terminal(Page("x", "x", [block], [], []), Console(file=stream, width=width))
+        assert "…" not in stream.getvalue()
+
+
 def test_units_are_converted(table):
     text = plain(drawn(table, 120, "mev"))
     assert f"{0.021 * HARTREE * 1000:.1f}" in text
@@ -165,6 +174,14 @@ def test_what_no_page_holds_is_several_floats():
         assert text.count(r"\caption") == 1
 
 
+def test_a_command_in_latex_is_what_a_person_types():
+    """Two hyphens would be a dash, and a straight quote a curly one."""
+    text = render.latex(Page("x", "x", [], [], [("none", "bench sweep 'a=[1,2]' --seeds 3")]))
+    quote = r"\textquotesingle{}"
+    assert rf"\texttt{{bench sweep {quote}a=[1,2]{quote} -{{}}-seeds 3}}" in text
+    assert render.latex_text("3 — 4") == "3 --- 4"
+
+
 def test_latex_escapes():
     assert render.latex_text("A → B") == r"A $\rightarrow$ B"
     assert render.latex_text("a_b & 5 % #1 {x} ~^") == (
@@ -208,7 +225,7 @@ def test_each_number_of_a_csv_file_has_the_unit_of_its_heading(tmp_path):
     assert all(pd.isna(row[name]) for name in empty)
     shown = render.markdown(page(built, "mev", ["test"]))
     assert f"−{0.033 * HARTREE_PER_BOHR * 1000:,.1f} meV/Å [" in shown
-    assert "Δ is the mean difference, without %" in shown
+    assert "Δ is no ratio but the mean difference" in shown
 
 
 @pytest.mark.parametrize(
