@@ -47,18 +47,25 @@ _PAGE, _HEAD = 45, 5
 
 
 def terminal(page: Page, console: Console) -> None:
-    """Print; conditions side by side where the terminal is wide enough, else one by one."""
+    """Print; conditions side by side where the terminal is wide enough, else one by one.
+
+    A file or a pipe has no bold letters: a mark stands for them.
+    """
+    mark = "" if console.color_system else _BOLD
     console.print(Text(page.title, style="bold"))
     for block in page.blocks:
-        drawn = terminal_block(block)
+        drawn = terminal_block(block, mark)
         anything = console.options.update(max_width=10_000)
         fits = Measurement.get(console, anything, drawn).maximum <= console.width
         for part in [block] if fits or block.wraps else block.narrow():
             if part.heading:  # not the table's own title, which breaks where the table ends
                 console.print(Text(part.heading, style="italic"))
-            console.print(terminal_block(part))
+            console.print(terminal_block(part, mark))
     for note in page.notes:
         console.print(Text(note, style="dim"))
+    numbers = (cell for block in page.blocks if not block.wraps for r in block.rows for cell in r)
+    if mark and any(cell.bold for cell in numbers):
+        console.print(Text(f"{mark}: bold, where letters can be."))
     for what, command in page.missing:
         console.print(Text(f"— {what}"))
         if command:  # whole, to be copied: the terminal breaks it, not rich
@@ -66,12 +73,19 @@ def terminal(page: Page, console: Console) -> None:
     console.print()
 
 
+_BOLD = "*"
+"""Behind numbers that are bold, where no letters can be."""
 _SHORT = ("condition", "verdict", "stated")
 """Columns whose words stay together though others of their section may wrap."""
 
 
-def terminal_block(block: Section) -> RichTable:
-    """Its rows; numbers stand to the right, texts that may wrap to the left."""
+def terminal_block(block: Section, mark: str) -> RichTable:
+    """Its rows; numbers stand to the right, texts that may wrap to the left.
+
+    Args:
+        block: what to draw.
+        mark: behind bold numbers.
+    """
     drawn = RichTable(
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -98,7 +112,8 @@ def terminal_block(block: Section) -> RichTable:
         texts = []
         for cell in row:
             style = "bold" if cell.bold else "italic" if cell.italic else ""
-            texts.append(Text(cell.plain, style=style))
+            behind = mark if cell.bold and not block.wraps else ""
+            texts.append(Text(f"{cell.plain}{behind}", style=style))
         drawn.add_row(*texts)
     return drawn
 

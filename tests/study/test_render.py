@@ -80,6 +80,15 @@ def test_bold_where_the_change_is_beyond_chance_and_nowhere_else(table):
     assert re.search(rf"\x1b\[1m *{re.escape(CHANGE)}", drawn(table, 120))
 
 
+def test_a_file_has_a_mark_where_a_terminal_has_bold_letters(table):
+    stream = StringIO()
+    render.terminal(page(table, "hartree", ["mean"]), Console(file=stream, width=120))
+    assert f"{CHANGE}*" in stream.getvalue()
+    assert stream.getvalue().count("*") == plain(drawn(table, 120)).count(CHANGE) + 1
+    assert "*: bold, where letters can be." in stream.getvalue()
+    assert "*" not in plain(drawn(table, 120))
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("unit", ["hartree", "mev"])
 def test_the_terminal_cuts_no_number(table, width, unit):
