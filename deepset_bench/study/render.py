@@ -254,7 +254,7 @@ def csv(tables: Sequence[Table], unit: str) -> str:
         differences = []
         for of in CHANGES:
             number, plain = (f"{column.name}_{word}" for word in (of, _difference(of)))
-            frame.insert(frame.columns.get_loc(number), plain, frame[number].mask(ratios))
+            frame.insert(list(frame).index(number), plain, frame[number].mask(ratios))
             frame[number] = 100 * frame[number].where(ratios)
             renamed[number] = f"{number} / (%)"
             differences.append(plain)
