@@ -19,7 +19,7 @@ from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
 from deepset_bench.study.columns import Column, added, judged_on, of_runs
-from deepset_bench.study.effect import Effect, Shown, effect
+from deepset_bench.study.effect import NO_UNIT, Effect, Shown, effect
 from deepset_bench.study.gaps import LEFT_OUT, lacking, left_out
 from deepset_bench.study.looks import judge_at, looks_of, planned
 from deepset_bench.study.needed import needed
@@ -307,7 +307,7 @@ def _evidence(
     verdict: Judged,
     claimed: Claimed,
     margin: float,
-    shown: Shown = (1.0, "", 1),
+    shown: Shown = NO_UNIT,
 ) -> str:
     """The answers to the three questions, and what they are from; `shown` is of differences."""
     there = [e for e in effects if e.n]

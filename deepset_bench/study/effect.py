@@ -15,6 +15,8 @@ Values = Mapping[Replicate, float]
 """Replicate -> value."""
 Shown = tuple[float, str, int]
 """Of a unit: its size in eV or the like, its name, and decimals; see `Metric.shown`."""
+NO_UNIT: Shown = (1.0, "", 1)
+"""Of what has none, or is a ratio."""
 _MORE = 3
 """Digits that an end of an interval may have beside the usual ones; what is still 0 is rounding."""
 
@@ -83,7 +85,7 @@ class Effect:
             ends = _ratio(ends[0]), _ratio(ends[1]), _ratio(ends[2])
         return Change(*ends, found.n)
 
-    def text(self, shown: Shown = (1.0, "", 1)) -> str:
+    def text(self, shown: Shown = NO_UNIT) -> str:
         """For people, with its interval and the number of seeds.
 
         Args:
@@ -115,7 +117,7 @@ def _ratio(logarithm: float) -> float:
     return math.inf if logarithm > 700 else math.expm1(logarithm)
 
 
-def change_text(change: Change, *, relative: bool, shown: Shown = (1.0, "", 1)) -> str:
+def change_text(change: Change, *, relative: bool, shown: Shown = NO_UNIT) -> str:
     """An effect with its interval: `−23 % [−34, −11]`, `×310 [120, 800]`, `+0.00012 Ha [...]`.
 
     Args:
