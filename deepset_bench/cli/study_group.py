@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +50,7 @@ def new(
         )
     say("edit study.yaml (question, data), comparison.yaml (runs), claims.yaml, variants.py; then")
     say(
-        f"cd {name} && bench study check && bench study register --seeds 3 && "
+        f"cd {shlex.quote(str(name))} && bench study check && bench study register --seeds 3 && "
         "bench sweep --seeds 3 && bench report"
     )
 

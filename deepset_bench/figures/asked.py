@@ -17,7 +17,7 @@ from deepset_bench.figures.panels import Sheet
 from deepset_bench.scoring.table import Metric
 from deepset_bench.scoring.table import chosen as metrics_of
 from deepset_bench.study.collect import Where, collect, conditions_of
-from deepset_bench.study.gaps import gaps
+from deepset_bench.study.gaps import gaps, lacking
 from deepset_bench.sweep.comparisons import Comparison, Row
 from deepset_bench.units import UNITS
 
@@ -107,10 +107,14 @@ class Asked:
         """The conditions to show: the sheet's own where it has one."""
         return conditions_of(sheet, self.conditions)
 
-    def collect(self, sheet: Comparison) -> tuple[pd.DataFrame, list[Gap]]:
-        """The sheet's runs that are done, and what is missing."""
+    def collect(
+        self, sheet: Comparison, metrics: Sequence[Metric] = ()
+    ) -> tuple[pd.DataFrame, list[Gap]]:
+        """The sheet's runs that are done, and what is missing: runs, or metrics of them."""
         runs = collect(sheet, self.conditions, self.where)
-        return runs[runs.state == "done"], gaps(sheet, runs, self.conditions_of(sheet), self.where)
+        missing = gaps(sheet, runs, self.conditions_of(sheet), self.where)
+        missing += lacking(sheet, runs, metrics, self.where)
+        return runs[runs.state == "done"], missing
 
     def named(self, condition: str, rest: str = "") -> str:
         """A panel's title: the condition where the study has any, and what else there is to say."""

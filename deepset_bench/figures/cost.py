@@ -15,7 +15,7 @@ from deepset_bench.figures.asked import Asked
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, QUIET, width
-from deepset_bench.figures.words import and_, axis, comparable
+from deepset_bench.figures.words import and_, axis, comparable, in_unit
 from deepset_bench.scoring.table import USUAL
 from deepset_bench.study.columns import Column, added, judged_on, of_runs
 from deepset_bench.study.sections import PART_WORDS
@@ -51,7 +51,7 @@ def cost(
             called the best for its cost.
     """
     wanted, shown = asked.sheet(sheet, rows), asked.metrics(metrics)
-    done, lacking = asked.collect(wanted)
+    done, lacking = asked.collect(wanted, shown)
     times = times_of(wanted, asked.conditions_of(wanted), asked.where)
     costs, unit = _costs(times, asked.conditions_of(wanted))
     timed = done[[one in costs for one in zip(done.label, done.condition, strict=True)]]
@@ -60,7 +60,7 @@ def cost(
     measured = times.timing.words if times.timing else "not measured"
     return asked.figure(
         f"{wanted.title}: error against cost",
-        f"{and_([f'{m.words} in {m.shown(asked.unit)[1]}' for m in shown])} "
+        f"{and_([in_unit(metric, asked.unit) for metric in shown])} "
         f"({PART_WORDS[part]}, geometric means over seeds with their 95 % t-intervals; hollow: one "
         f"seed; {numbers}) against {unit}, all rows in turns in one process ({measured}). Line: "
         "what no other row is both faster and better than.",
@@ -133,7 +133,7 @@ def _panel(
     series = [Series("best for its cost", x, y, QUIET, dashed=True, quiet=True)] if best else []
     series += [_of_point(one, _BEST if one in best else _OTHER) for one in points]
     return Panel(
-        unit, axis(column.metric, asked.unit), series, asked.named(condition),
+        unit, axis(column, asked.unit), series, asked.named(condition),
         scales=("log", "log"),
     )  # fmt: skip
 

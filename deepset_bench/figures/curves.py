@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,15 @@ from deepset_bench.figures.style import QUIET, colours, width
 from deepset_bench.figures.words import TRIVIAL, and_, axis, comparable, quantity
 from deepset_bench.replicate import words
 from deepset_bench.scoring.table import USUAL, Metric
+from deepset_bench.study.columns import Column
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.training.records import COLUMNS, read_metrics
 
 _LAST = 1 / 6
 """Part of the training that insets show."""
 _PER = {"energy": " per molecule", "forces": " per component"}
+_FEW = 5
+"""Epochs that need no inset, and a tick each."""
 _LINES = 3
 """Variants named one by one of which something is gone."""
 _MOST = 12
@@ -53,12 +57,14 @@ def curves(
     kept = done[recorded & done.label.isin([run.label for run in drawn.runs]).to_numpy()]
     there, numbers = comparable(kept)
     units = [f"{m.words}{_PER.get(quantity(m), '')} in {m.shown(asked.unit)[1]}" for m in shown]
+    inset = any(_has_tail(len(epochs)) for epochs in there.epochs)
     left_out = len(drawn.runs) < len(wanted.runs)
     some = f" The {_MOST} rows with the least error of {len(wanted.runs)}." if left_out else ""
     return asked.figure(
         f"{wanted.title}: {and_([m.words for m in shown])} along training",
         f"Validation {and_(units)} over epochs: mean and range over seeds ({numbers}). "
-        f"Dashed: {and_(_trivial(shown))}. Insets, on paper: the last epochs.{some}",
+        f"Dashed: {and_(_trivial(shown))}."
+        f"{' Insets, on paper: the last epochs.' if inset else ''}{some}",
         lacking,
         [Path(folder) for folder in there.folder],
         partial(_sheet, asked, there, drawn, shown),
@@ -89,6 +95,11 @@ def _least(runs: pd.DataFrame, sheet: Comparison, metric: Metric) -> Comparison:
     means = runs.groupby("label")[f"{metric.column}_val"].mean()
     best = set(means.sort_values(ascending=metric.less_is_better).index[:_MOST])
     return narrowed(sheet, [run for run in sheet.runs if run.label in best])
+
+
+def _has_tail(epochs: int) -> bool:
+    """Whether an inset shows the last of so many epochs."""
+    return epochs > _FEW
 
 
 def _trivial(metrics: Sequence[Metric]) -> list[str]:
@@ -125,12 +136,14 @@ def _panel(
         values = np.stack([table[f"val_{metric.key}"].to_numpy()[:n] for table in members]) / size
         epochs = members[0]["epoch"].to_numpy()[:n]
         mean = values.mean(axis=0)
-        series.append(Series(run.label, epochs, mean, colour, ends=extremes(values)))
+        kind: Literal["line", "points"] = "line" if n > 1 else "points"  # one point is no line
+        series.append(Series(run.label, epochs, mean, colour, kind, ends=extremes(values)))
     name = ", ".join(_trivial(metrics))  # one of the legend, whichever the metric
     if series and quantity(metric) in TRIVIAL:
         trivial = np.full(2, runs[f"trivial_{metric.column}_val"].mean() / size)
         series.append(Series(name, np.array([1, last]), trivial, QUIET, dashed=True))
     return Panel(
-        "epoch", axis(metric, asked.unit), series, asked.named(condition),
-        scales=("linear", "log"), tail=last * (1 - _LAST) if last > 5 else None,
+        "epoch", axis(Column(metric), asked.unit), series, asked.named(condition),
+        scales=("linear", "log"), tail=last * (1 - _LAST) if _has_tail(last) else None,
+        ticks=() if _has_tail(last) else range(1, last + 1),  # no epoch is half
     )  # fmt: skip

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from deepset_bench.figures.asked import Asked
-from deepset_bench.figures.figure import Figure
-from deepset_bench.figures.panels import Cut, Panel, Series, Sheet
+from deepset_bench.figures.figure import Figure, Gap
+from deepset_bench.figures.panels import NAME, Cut, Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import and_, seeds
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.study.columns import Column, added, judged_on, of_runs
-from deepset_bench.study.effect import Change, effect
+from deepset_bench.study.effect import Change, Effect, effect
 from deepset_bench.study.sections import PART_WORDS
 from deepset_bench.study.tables import by_seed
 from deepset_bench.sweep.comparisons import Comparison
@@ -51,19 +50,26 @@ def effects(
     base = asked.row(whole, baseline).label if baseline else whole.baseline
     wanted = asked.sheet(sheet, [base, *(label for label in rows if label != base)] if rows else ())
     shown = asked.metrics(metrics)
-    done, lacking = asked.collect(wanted)
+    done, lacking = asked.collect(wanted, shown)
     compared = done[done.label != base]
     part = judged_on(done)
     based = not done[done.label == base].empty and not compared.empty
+    columns = of_runs(done, shown)
+    done = added(done, columns)
+    sheet_of = _sheet(asked, wanted, done, base, columns, part)
+    panels = sheet_of.rows[0]
+    one_seed = any(series.hollow for panel in panels for series in panel.series)
+    beyond = any(panel.cut for panel in panels)
     return asked.figure(
         "What each variant changes against {baseline}",
         f"Change of the {and_([metric.words for metric in shown])} ({PART_WORDS[part]}) against "
         "{baseline}, the mean of log ratios over shared seeds, in per cent, with its 95 % "
-        f"t-interval; hollow: one seed, which has none ({seeds(done)}). {_better(shown)} A number "
-        "beside an arrow is an effect beyond the axis.",
-        lacking,
+        f"t-interval{'; hollow: one seed, which has none' if one_seed else ''} ({seeds(done)}). "
+        f"{_better(shown)}"
+        f"{' A number beside an arrow is an effect beyond the axis.' if beyond else ''}",
+        [*lacking, *_no_ratio(asked, asked.conditions_of(wanted), done, base, columns, part)],
         [Path(folder) for folder in done.folder] if based else [],
-        partial(_sheet, asked, wanted, done, base, shown, part),
+        lambda: sheet_of,
         data=and_(asked.data(wanted)),
         seeds=seeds(done),
         baseline=base,
@@ -85,16 +91,15 @@ def _sheet(
     sheet: Comparison,
     done: pd.DataFrame,
     base: str,
-    metrics: Sequence[Metric],
+    columns: Sequence[Column],
     part: str,
 ) -> Sheet:
     there = set(done.label)
     labels = [r.label for r in sheet.runs if r.label != base and r.label in there]
-    columns = of_runs(done, metrics)
-    done = added(done, columns)
     conditions = asked.conditions_of(sheet)
     panels = [_panel(asked, done, labels, base, conditions, column, part) for column in columns]
-    return Sheet([panels], WIDE, 1.1 + 0.17 * len(labels), joined=True)
+    lines = max((math.ceil(len(label) / NAME) for label in labels), default=1)
+    return Sheet([panels], WIDE, 1.1 + 0.17 * lines * len(labels), joined=True)
 
 
 def _panel(
@@ -109,10 +114,8 @@ def _panel(
     found: list[tuple[int, float, Change]] = []
     for place, condition in enumerate(conditions):
         own = runs[runs.condition == condition]
-        values = by_seed(own[own.label == base], f"{column.name}_{part}")
         for row, label in enumerate(labels):
-            ours = by_seed(own[own.label == label], f"{column.name}_{part}")
-            against = effect(label, ours, values)
+            against = _against(own, label, base, column, part)
             if against.n and against.relative:
                 y = row + _APART * (2 * place - len(conditions) + 1)
                 found.append((place, y, against.change()))
@@ -145,6 +148,33 @@ def _panel(
     )  # fmt: skip
 
 
+def _against(runs: pd.DataFrame, label: str, base: str, column: Column, part: str) -> Effect:
+    """What a row changes, of runs of one condition."""
+    pair = (by_seed(runs[runs.label == one], f"{column.name}_{part}") for one in (label, base))
+    return effect(label, *pair)
+
+
+def _no_ratio(
+    asked: Asked,
+    conditions: Sequence[str],
+    runs: pd.DataFrame,
+    base: str,
+    columns: Sequence[Column],
+    part: str,
+) -> list[Gap]:
+    """Rows that have no place on an axis of per cent."""
+    found = []
+    for condition in conditions:
+        own = runs[runs.condition == condition]
+        for label in own.label[own.label != base].drop_duplicates():
+            for column in columns:
+                if not _against(own, label, base, column, part).relative:
+                    what = f"{asked.run_named(label, condition)}: {column.words}"
+                    why = "an error of zero has no ratio; the table has the difference"
+                    found.append((f"{what} not drawn: {why}", ""))
+    return found
+
+
 def _limits(changes: Sequence[Change]) -> tuple[float, float] | None:
     """Ends of an axis, in per cent, for most of some effects: those far outside are beyond them."""
     if not changes:
@@ -166,6 +196,8 @@ def _limits(changes: Sequence[Change]) -> tuple[float, float] | None:
     reach = max(2 * np.abs(middle).max(), _LARGE)
     low, high = max(lows[inside].min(), -reach), min(highs[inside].max(), reach)
     low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:  # no change at all
+        low, high = -1.0, 1.0
     room = 0.06 * (high - low)
     text = 0.3 * (high - low)  # for the numbers of what is beyond
     outside = np.array(means)[order[kept:]]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from html import escape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from deepset_bench.figures.panels import Array, Panel, Series, Sheet
+from deepset_bench.figures.panels import NAME, Array, Panel, Series, Sheet
 from deepset_bench.figures.style import QUIET, template
 
 _INCH = 115
 """Pixels for an inch of paper."""
 _ROW = 300
 """Pixels that a row of panels needs at least."""
+_LETTERS = 110
+"""Characters that a page is wide, with room for axes."""
 _ABOVE, _BELOW, _BETWEEN = 115, 55, 95
 """Pixels above the panels, for tools, legend and titles; below them; and between two rows."""
 
@@ -44,7 +48,7 @@ def draw(sheet: Sheet) -> go.Figure:
     named: set[str] = set()
     for row, panels in enumerate(sheet.rows, 1):
         for column, panel in enumerate(panels, 1):
-            add(figure, panel, row, column, named)
+            add(figure, panel, row, column, named, columns)
             if sheet.joined and column > 1:
                 figure.update_yaxes(title_text="", row=row, col=column)
     frame(figure, height)
@@ -60,7 +64,9 @@ def frame(figure: go.Figure, height: int) -> None:
     )  # fmt: skip
 
 
-def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str]) -> None:
+def add(
+    figure: go.Figure, panel: Panel, row: int, column: int, named: set[str], columns: int = 2
+) -> None:
     """Draw a panel into a figure of `make_subplots`; `named` are the legend's entries so far."""
     for series in panel.series:
         fresh = not (series.quiet or series.named) and series.name not in named
@@ -69,13 +75,15 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
             figure.add_trace(trace, row, column)
     if panel.title:
         figure.add_annotation(
-            text=panel.title, showarrow=False, xref="x domain", yref="y domain", x=0, y=1,
+            text=_lines(panel.title, _LETTERS // columns), showarrow=False,
+            xref="x domain", yref="y domain", x=0, y=1,
             xanchor="left", yanchor="bottom", yshift=4, row=row, col=column,
         )  # fmt: skip
     labels = (panel.x, panel.y)
     for axis, scale, limits, label in zip("xy", panel.scales, panel.limits, labels, strict=True):
         update = getattr(figure, f"update_{axis}axes")
-        update(title_text=label, row=row, col=column)
+        width = _LETTERS // columns if axis == "x" else _LETTERS
+        update(title_text=_lines(label, width), row=row, col=column)
         if scale == "log":
             update(type="log", row=row, col=column, **_log_ticks(panel, axis))
         if limits:
@@ -83,7 +91,8 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
             update(range=[float(end) for end in ends], row=row, col=column)
     if panel.names:
         figure.update_yaxes(
-            tickvals=list(range(len(panel.names))), ticktext=list(panel.names),
+            tickvals=list(range(len(panel.names))),
+            ticktext=[_lines(name, NAME) for name in panel.names],
             range=[len(panel.names) - 0.4, -0.6], ticks="", row=row, col=column,
         )  # fmt: skip
     if panel.ticks:
@@ -106,6 +115,11 @@ def add(figure: go.Figure, panel: Panel, row: int, column: int, named: set[str])
         figure.add_vline(x=0, line_color=QUIET, line_width=1, row=row, col=column)
 
 
+def _lines(text: str, letters: int) -> str:
+    """Text of any origin in lines of so many characters: it begins no element of HTML."""
+    return "<br>".join(escape(line, quote=False) for line in textwrap.wrap(text, letters))
+
+
 def _log_ticks(panel: Panel, axis: str) -> dict[str, Any]:
     """Decades where there are some, numbers as people write them on an axis of less than two."""
     every = [getattr(s, axis) for s in panel.series]
@@ -126,7 +140,7 @@ def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
     common: dict[str, Any] = {
         "x": s.x,
         "y": s.y,
-        "name": s.name,
+        "name": _lines(s.name, _LETTERS),
         "legendgroup": s.name,
         "showlegend": fresh,
     }
@@ -147,7 +161,7 @@ def _traces(s: Series, fresh: bool) -> list[go.Scatter | go.Scattergl]:
         bars = {"type": "data", "symmetric": False, "arrayminus": less, "array": more}
         common["error_x" if s.across else "error_y"] = {**bars, "thickness": 1.2}
     if s.named:
-        text = {"text": [s.name] * len(s.x), "textposition": "top center"}
+        text = {"text": [common["name"]] * len(s.x), "textposition": "top center"}
         return [go.Scatter(**common, mode="markers+text", marker=marker, **text)]
     return [go.Scatter(**common, mode="markers", marker=marker)]
 

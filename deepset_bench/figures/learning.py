@@ -16,9 +16,9 @@ from deepset_bench.figures.asked import Asked
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import WIDE, colours
-from deepset_bench.figures.words import and_, axis, comparable
+from deepset_bench.figures.words import and_, axis, comparable, in_unit
 from deepset_bench.scoring.table import USUAL, Metric
-from deepset_bench.study.columns import added, of_runs
+from deepset_bench.study.columns import Column, added, of_runs
 from deepset_bench.study.tables import by_seed
 from deepset_bench.sweep.comparisons import Comparison, Row
 
@@ -42,13 +42,13 @@ def learning(
     others = [line for line in asked.where.overrides if not is_size(line)]
     asked = replace(asked, where=replace(asked.where, overrides=tuple(others)))
     variants = of_size(wanted, others)
-    done, lacking = asked.collect(wanted)
+    done, lacking = asked.collect(wanted, shown)
     done, numbers = comparable(done)
     done = done.assign(
         variant=[variants[label][0] for label in done.label],
         frames=[variants[label][1] for label in done.label],
     )
-    units = and_([f"{m.words} in {m.shown(asked.unit)[1]}" for m in shown])
+    units = and_([in_unit(metric, asked.unit) for metric in shown])
     dashed = asked.named(asked.conditions[0]) if len(asked.conditions) > 1 else ""
     return asked.figure(
         wanted.title,
@@ -124,14 +124,12 @@ def _sheet(
 ) -> Sheet:
     columns = of_runs(runs, metrics)
     runs = added(runs, columns)
-    panels = [_panel(asked, runs, conditions, c.name, c.metric) for c in columns]
+    panels = [_panel(asked, runs, conditions, column) for column in columns]
     return Sheet([panels], WIDE, 2.6)
 
 
-def _panel(
-    asked: Asked, runs: pd.DataFrame, conditions: Sequence[str], column: str, metric: Metric
-) -> Panel:
-    size = metric.shown(asked.unit)[0]
+def _panel(asked: Asked, runs: pd.DataFrame, conditions: Sequence[str], column: Column) -> Panel:
+    size = column.metric.shown(asked.unit)[0]
     series = []
     variants = list(runs.variant.drop_duplicates())
     for place, condition in enumerate(conditions):
@@ -141,7 +139,7 @@ def _panel(
                 continue
             sizes = sorted(set(own.frames))
             values = [
-                np.array(list(by_seed(own[own.frames == n], f"{column}_mean").values())) / size
+                np.array(list(by_seed(own[own.frames == n], f"{column.name}_mean").values())) / size
                 for n in sizes
             ]
             x, y = np.array(sizes, dtype=float), np.array([v.mean() for v in values])
@@ -153,6 +151,6 @@ def _panel(
                 Series(name, x, y, colour, "points", ends=ends, hollow=dashed, quiet=True)
             )
     return Panel(
-        "training frames", axis(metric, asked.unit), series, scales=("log", "log"),
+        "training frames", axis(column, asked.unit), series, scales=("log", "log"),
         ticks=sorted({float(n) for n in runs.frames}),
     )  # fmt: skip

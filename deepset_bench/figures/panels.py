@@ -9,6 +9,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+NAME = 36
+"""Characters of a line of a name beside an axis; longer ones have several."""
 
 
 @dataclass(frozen=True)

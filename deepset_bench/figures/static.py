@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -14,13 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator, NullLocator
 
-from deepset_bench.figures.panels import Array, Cut, Panel, Series, Sheet
+from deepset_bench.figures.panels import NAME, Array, Cut, Panel, Series, Sheet
 from deepset_bench.figures.style import INK, PAPER, POINT, RC
 
 _BELOW, _ABOVE = (0.46, 0.1, 0.52, 0.32), (0.46, 0.65, 0.52, 0.32)
 """Left end, bottom, width and height of an inset, as parts of its axes."""
 _LABELS = 0.09
 """Height of the labels under an inset."""
+_LETTER = 0.52 * POINT / 72
+"""Inches that a character is wide: half as wide as it is high."""
+_AXES = 0.8
+"""Part of a panel's width that its axis has."""
 
 
 def draw(sheet: Sheet) -> Figure:
@@ -34,7 +39,7 @@ def draw(sheet: Sheet) -> Figure:
         )  # fmt: skip
         for axes_row, panels in zip(grid, sheet.rows, strict=True):
             for axes, panel in zip(axes_row, panels, strict=True):
-                panel_on(axes, panel)
+                panel_on(axes, panel, _width(sheet, columns))
             if sheet.joined:
                 for axes in axes_row[1:]:
                     axes.set_ylabel("")
@@ -45,6 +50,13 @@ def draw(sheet: Sheet) -> Figure:
         legend(figure, list(grid.flat), sheet.width)
         _write_names(figure, [*zip(grid.flat, (p for row in sheet.rows for p in row), strict=True)])
     return figure
+
+
+def _width(sheet: Sheet, columns: int) -> float:
+    """Inches that a panel has beside names on its axis, or on the one that all of a row share."""
+    longest = max((len(n) for row in sheet.rows for panel in row for n in panel.names), default=0)
+    names = min(longest, NAME) * _LETTER
+    return (sheet.width - names) / columns if sheet.joined else sheet.width / columns - names
 
 
 def _write_names(figure: Figure, panels: Sequence[tuple[Axes, Panel]]) -> None:
@@ -67,6 +79,7 @@ def legend(figure: Figure, every: Sequence[Axes], width: float) -> None:
     handles: dict[str, Any] = {}
     for axes in every:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            label = _lines(label, width - 0.6)
             handles.setdefault(label, _visible(handle))
     if handles:
         figure.legend(
@@ -94,16 +107,21 @@ def encoded(figure: Figure, ending: str) -> bytes:
 
 
 def _columns(labels: list[str], width: float) -> int:
-    """Columns of the legend that fit side by side: a character is half as wide as it is high."""
+    """Columns of the legend that fit side by side."""
     for n in range(len(labels), 1, -1):
         widest = [max(map(len, column)) for column in np.array_split(np.array(labels), n)]
-        if sum(0.52 * letters + 4 for letters in widest) * POINT / 72 <= width:
+        if sum(_LETTER * letters + 4 * POINT / 72 for letters in widest) <= width:
             return n
     return 1
 
 
-def panel_on(axes: Axes, panel: Panel) -> None:
-    """Draw a panel but for its inset."""
+def _lines(text: str, width: float) -> str:
+    """Text of any origin in lines of so many inches: a dollar begins no formula."""
+    return textwrap.fill(text, max(int(width / _LETTER), 8)).replace("$", r"\$")
+
+
+def panel_on(axes: Axes, panel: Panel, width: float) -> None:
+    """Draw a panel but for its inset; `width` in inches is what it has of the sheet."""
     for series in panel.series:
         _series(axes, series)
     for axis, scale in zip("xy", panel.scales, strict=True):
@@ -118,13 +136,14 @@ def panel_on(axes: Axes, panel: Panel) -> None:
         axes.set_xlim(*panel.limits[0])
     if panel.limits[1]:
         axes.set_ylim(*panel.limits[1])
-    axes.set_xlabel(panel.x)
+    axes.set_xlabel(_lines(panel.x, _AXES * width))
     axes.set_ylabel(panel.y)
-    axes.set_title(panel.title, loc="left")
+    axes.set_title(_lines(panel.title, _AXES * width), loc="left")
     if panel.zero:
         axes.axvline(0, color=INK, linewidth=0.6, zorder=0)
     if panel.names:
-        axes.set_yticks(range(len(panel.names)), panel.names)
+        names = [_lines(name, NAME * _LETTER) for name in panel.names]
+        axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(panel.names) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
     if panel.ticks:
@@ -165,8 +184,9 @@ def _names(named: Sequence[Series], axes: Axes) -> None:
         dx, dy = min(_AROUND, key=lambda place: covers[place])
         names.append(boxes[dx, dy])
         axes.annotate(
-            s.name, (s.x[0], s.y[0]), (dx * gap / inch * 72, dy * gap / inch * 72),
-            textcoords="offset points", ha={1: "left", 0: "center", -1: "right"}[dx],
+            s.name.replace("$", r"\$"), (s.x[0], s.y[0]),
+            (dx * gap / inch * 72, dy * gap / inch * 72), textcoords="offset points",
+            ha={1: "left", 0: "center", -1: "right"}[dx],
             va={1: "bottom", 0: "center", -1: "top"}[dy], fontsize=POINT - 1.5,
         ).set_in_layout(False)  # fmt: skip
 

@@ -51,7 +51,7 @@ def draw(conformers: Sequence[Conformer], energies: Panel, unit: str) -> Figure:
             axes.set_title(conformer.title, loc="center")
             axes.text(0.5, -0.04, "\n".join(lines), transform=axes.transAxes, ha="center", va="top",
                       fontsize=POINT - 1)  # fmt: skip
-        panel_on(right, energies)
+        panel_on(right, energies, WIDE / 2)
         right.locator_params(axis="x", nbins=3)
         legend(figure, [right], WIDE)
     return figure

@@ -8,6 +8,7 @@ import pandas as pd
 
 from deepset_bench import replicate
 from deepset_bench.scoring.table import Metric, with_unit
+from deepset_bench.study.columns import Column
 from deepset_bench.study.shared import shared
 from deepset_bench.units import UNITS
 
@@ -20,9 +21,14 @@ def quantity(metric: Metric) -> str:
     return metric.name.split("_")[0]
 
 
-def axis(metric: Metric, unit: str) -> str:
-    """Of an axis: `energy MAE / Ha`."""
-    return with_unit(metric.words, metric.shown(unit)[1])
+def axis(column: Column, unit: str) -> str:
+    """Of an axis: `energy MAE / Ha`, `forces MAE by element: C / (Ha/bohr)`."""
+    return with_unit(column.words, column.metric.shown(unit)[1])
+
+
+def in_unit(metric: Metric, unit: str) -> str:
+    """In a sentence: `energy MAE in Ha`; of what has no unit the name."""
+    return " in ".join(filter(None, (metric.words, metric.shown(unit)[1])))
 
 
 def and_(words: Sequence[str]) -> str:

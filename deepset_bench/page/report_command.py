@@ -118,12 +118,10 @@ def page(
     ]
     from plotly.offline import get_plotlyjs
 
-    command = ["bench", "report", *words, *where.overrides]
-    command += [] if where.runs_dir is None else ["--runs-dir", str(where.runs_dir)]
     return html.render(
         "report.html",
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        command=shlex.join(command + (["--unit", unit] if unit != "hartree" else [])),
+        command=command(words, conditions, unit, where),
         root=str(where.runs.root),
         study=study,
         answers=answered,
@@ -146,6 +144,15 @@ def page(
         plots={it["figure"].name: it["data"] for it in drawn if it["data"]},
         templates=templates(),
     )
+
+
+def command(words: Sequence[str], conditions: Sequence[str], unit: str, where: Where) -> str:
+    """What a person types for the same page; see `page`."""
+    typed = ["bench", "report", *words, *where.overrides]
+    typed += ["--condition", ",".join(conditions)] if conditions else []
+    typed += ["--unit", unit] if unit != "hartree" else []
+    typed += ["--runs-dir", str(where.runs_dir)] if where.runs_dir else []
+    return shlex.join(typed)
 
 
 def corrections(study: Study) -> dict[str, Any] | None:

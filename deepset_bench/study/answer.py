@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepset_bench.study.columns import Column, judged_on
+from deepset_bench.study.columns import Column
 from deepset_bench.study.effect import Change, Effect, change_text, effect
-from deepset_bench.study.statistics import holm
 from deepset_bench.study.tables import Table, by_seed
-from deepset_bench.study.verdict import ALPHA
 from deepset_bench.sweep.studies import Study
 
 
@@ -93,19 +91,17 @@ def _why_not(
 
 
 def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Column) -> list[Effect]:
-    name = f"{column.name}_{judged_on(table.runs)}"
+    name = f"{column.name}_{table.part}"
     base = by_seed(runs[runs.label == table.sweep.baseline], name)
     return [effect(row, by_seed(runs[runs.label == row], name), base) for row in rows]
 
 
 def _sure(table: Table, column: Column, effects: Sequence[Effect], condition: str) -> list[bool]:
-    """Which are beyond chance: where seeds were added until looks had decided, those they found."""
+    """Which are beyond chance: what the table sets in bold."""
     frame = table.frame
     here = frame[(frame.kind == "run") & (frame.condition == condition)]
-    rows = here[here.part == judged_on(table.runs)].set_index("row")
-    if rows[f"{column.name}_at"].notna().any():
-        return [bool(rows[f"{column.name}_sure"][one.name]) for one in effects]
-    return [p < ALPHA for p in holm([one.p for one in effects])]
+    rows = here[here.part == table.part].set_index("row")
+    return [bool(rows[f"{column.name}_sure"][one.name]) for one in effects]
 
 
 def _clause(column: Column, effects: Sequence[Effect], sure: Sequence[bool]) -> str:
@@ -118,18 +114,17 @@ def _clause(column: Column, effects: Sequence[Effect], sure: Sequence[bool]) -> 
     helps = [e for e, mean, is_sure in each if is_sure and mean * better > 0]
     harms = [e for e, mean, is_sure in each if is_sure and mean * better < 0]
     largest = max(helps or harms or effects, key=lambda e: abs(e.estimate().mean))
+    size, plain = _size(column, largest), _size(column, largest, unsigned=True)
     if not (helps or harms):
-        return (
-            f"no change of the {what} is beyond chance (largest: {largest.name}, {_size(largest)})"
-        )
+        return f"no change of the {what} is beyond chance (largest: {largest.name}, {size})"
     if len(effects) == 1:
-        return f"{largest.name} {lower if helps else higher}s the {what} by {_size(largest, True)}"
+        return f"{largest.name} {lower if helps else higher}s the {what} by {plain}"
     verb, those = (lower, helps) if helps else (higher, harms)
     who = f"{len(those)} of {len(effects)} changes {verb}{'s' if len(those) == 1 else ''}"
-    most = f"{largest.name} most, by {_size(largest, True)}"
+    most = f"{largest.name} most, by {plain}"
     if helps:
         return f"{who} the {what}, {most}"
-    return f"no change {lower}s the {what}; {who} it, {most}"
+    return f"no change is shown to {lower} the {what}; {who} it, {most}"
 
 
 def _named(column: Column) -> str:
@@ -137,10 +132,10 @@ def _named(column: Column) -> str:
     return usual.get(column.name, column.words)
 
 
-def _size(one: Effect, unsigned: bool = False) -> str:
+def _size(column: Column, one: Effect, unsigned: bool = False) -> str:
     """With its interval; unsigned where the verb says which way it goes."""
     found = one.change()
     if unsigned and found.mean < 0:
         found = Change(-found.mean, -found.high, -found.low, found.n)
-    text = change_text(found, relative=one.relative)
+    text = change_text(found, relative=one.relative, shown=column.metric.shown("hartree"))
     return text.replace("+", "") if unsigned else text

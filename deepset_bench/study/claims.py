@@ -19,7 +19,7 @@ from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
 from deepset_bench.study.columns import Column, added, judged_on, of_runs
-from deepset_bench.study.effect import Effect, effect
+from deepset_bench.study.effect import NO_UNIT, Effect, Shown, effect
 from deepset_bench.study.gaps import LEFT_OUT, lacking, left_out
 from deepset_bench.study.looks import judge_at, looks_of, planned
 from deepset_bench.study.needed import needed
@@ -165,7 +165,8 @@ def _decide(
         pair = (by_seed(runs[runs.label == label], column) for label in (variant, baseline))
         effects.append(effect(f"{variant} against {baseline}", *pair))
     verdict = judged(effects, _of_effects(claim), study.margin)
-    return _evidence(effects, verdict, claim.claimed, study.margin), verdict, effects
+    shown = _column(claim.column).metric.shown("hartree")
+    return _evidence(effects, verdict, claim.claimed, study.margin, shown), verdict, effects
 
 
 def _timed(
@@ -301,8 +302,14 @@ def _of_effects(claim: Claim) -> Claimed:
     return claim.claimed if claim.pairs else Claimed(claim.claimed.direction)
 
 
-def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, margin: float) -> str:
-    """The answers to the three questions, and what they are from."""
+def _evidence(
+    effects: Sequence[Effect],
+    verdict: Judged,
+    claimed: Claimed,
+    margin: float,
+    shown: Shown = NO_UNIT,
+) -> str:
+    """The answers to the three questions, and what they are from; `shown` is of differences."""
     there = [e for e in effects if e.n]
     if not there:
         return "no seed with both runs"
@@ -318,15 +325,15 @@ def _evidence(effects: Sequence[Effect], verdict: Judged, claimed: Claimed, marg
     if claimed.direction == 0:
         answers = [f"equal within ± {_percent(margin)}: {direction}"]
     if len(effects) <= 2:
-        measured = "; ".join(e.text for e in there)
+        measured = "; ".join(e.text(shown) for e in there)
     else:
         signs = [sign(e, margin) for e in there]
         counts: Mapping[str, int] = {s: signs.count(s) for s in (MORE, LESS, EQUAL, UNDECIDED)}
         each = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
         ends = sorted(there, key=lambda e: e.estimate().mean)
         measured = (
-            f"{len(there)} of {len(effects)} comparisons: {each}; from {ends[0].text} to "
-            f"{ends[-1].text}"
+            f"{len(there)} of {len(effects)} comparisons: {each}; from {ends[0].text(shown)} "
+            f"to {ends[-1].text(shown)}"
         )
     return "; ".join([*answers, measured])
 

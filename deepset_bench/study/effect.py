@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,12 @@ from deepset_bench.study.statistics import CONFIDENCE, Estimate, estimate, p_val
 
 Values = Mapping[Replicate, float]
 """Replicate -> value."""
+Shown = tuple[float, str, int]
+"""Of a unit: its size in eV or the like, its name, and decimals; see `Metric.shown`."""
+NO_UNIT: Shown = (1.0, "", 1)
+"""Of what has none, or is a ratio."""
+_MORE = 3
+"""Digits that an end of an interval may have beside the usual ones; what is still 0 is rounding."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +85,14 @@ class Effect:
             ends = _ratio(ends[0]), _ratio(ends[1]), _ratio(ends[2])
         return Change(*ends, found.n)
 
-    @property
-    def text(self) -> str:
-        """For people, with its interval and the number of seeds."""
-        return f"{self.name} {change_text(self.change(), relative=self.relative)} (n={self.n})"
+    def text(self, shown: Shown = NO_UNIT) -> str:
+        """For people, with its interval and the number of seeds.
+
+        Args:
+            shown: as of `change_text`.
+        """
+        found = change_text(self.change(), relative=self.relative, shown=shown)
+        return f"{self.name} {found} (n={self.n})"
 
 
 def effect(name: str, variant: Values, baseline: Values) -> Effect:
@@ -106,30 +117,34 @@ def _ratio(logarithm: float) -> float:
     return math.inf if logarithm > 700 else math.expm1(logarithm)
 
 
-def change_text(change: Change, *, relative: bool, size: float = 1.0, digits: int = 1) -> str:
-    """An effect with its interval: `−23 % [−34, −11]`, `×310 [120, 800]`, or in a unit.
+def change_text(change: Change, *, relative: bool, shown: Shown = NO_UNIT) -> str:
+    """An effect with its interval: `−23 % [−34, −11]`, `×310 [120, 800]`, `+0.00012 Ha [...]`.
 
     Args:
         change: of an effect.
         relative: whether it is of ratios.
-        size: of the unit that a difference is shown in.
-        digits: of a difference.
+        shown: of a difference: size of the unit to show it in, its name and decimals.
     """
     numbers = (change.mean, change.low, change.high)
     if relative and change.mean > 10:
-        each = [f"{1 + one:,.3g}" for one in numbers]
-        text = f"×{each[0]}"
-    elif relative:
-        known = [one for one in numbers if not math.isnan(one)]
-        # A second digit where it tells something, above all on which side of zero an end is.
-        small = min(map(abs, known), default=1.0) < (0.005 if len(known) > 1 else 0.1)
-        places = 1 if small or change.high - change.low < 0.2 else 0
-        each = [_signed(100 * one, places) for one in numbers]
-        text = f"{each[0]} %"
+        mean, low, high = (f"{1 + one:,.3g}" for one in numbers)
+        text = f"×{mean}"
     else:
-        each = [_signed(one / size, digits) for one in numbers]
-        text = each[0]
-    return text if math.isnan(change.low) else f"{text} [{each[1]}, {each[2]}]"
+        size, unit, places = shown
+        if relative:
+            known = [one for one in numbers if not math.isnan(one)]
+            small = min(map(abs, known), default=1.0) < (0.005 if len(known) > 1 else 0.1)
+            # A second digit where it tells something.
+            size, unit, places = 0.01, "%", int(small or change.high - change.low < 0.2)
+        text = f"{_signed(change.mean / size, places)} {unit}".rstrip()
+        low, high = (_end(one / size, places) for one in numbers[1:])
+    return text if math.isnan(change.low) else f"{text} [{low}, {high}]"
+
+
+def _end(value: float, digits: int) -> str:
+    """An end of an interval, with so many digits that one sees on which side of zero it is."""
+    more = (_signed(value, digits + n) for n in range(_MORE + 1))
+    return next((text for text in more if re.search("[1-9]", text)), _signed(value, digits))
 
 
 def _signed(value: float, digits: int) -> str:

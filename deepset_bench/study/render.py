@@ -47,18 +47,25 @@ _PAGE, _HEAD = 45, 5
 
 
 def terminal(page: Page, console: Console) -> None:
-    """Print; conditions side by side where the terminal is wide enough, else one by one."""
+    """Print; conditions side by side where the terminal is wide enough, else one by one.
+
+    A file or a pipe has no bold letters: a mark stands for them.
+    """
+    mark = "" if console.color_system else _BOLD
     console.print(Text(page.title, style="bold"))
     for block in page.blocks:
-        drawn = terminal_block(block)
+        drawn = terminal_block(block, mark)
         anything = console.options.update(max_width=10_000)
         fits = Measurement.get(console, anything, drawn).maximum <= console.width
         for part in [block] if fits or block.wraps else block.narrow():
             if part.heading:  # not the table's own title, which breaks where the table ends
                 console.print(Text(part.heading, style="italic"))
-            console.print(terminal_block(part))
+            console.print(terminal_block(part, mark))
     for note in page.notes:
         console.print(Text(note, style="dim"))
+    numbers = (cell for block in page.blocks if not block.wraps for r in block.rows for cell in r)
+    if mark and any(cell.bold for cell in numbers):
+        console.print(Text(f"{mark}: bold, where letters can be."))
     for what, command in page.missing:
         console.print(Text(f"— {what}"))
         if command:  # whole, to be copied: the terminal breaks it, not rich
@@ -66,12 +73,19 @@ def terminal(page: Page, console: Console) -> None:
     console.print()
 
 
+_BOLD = "*"
+"""Behind numbers that are bold, where no letters can be."""
 _SHORT = ("condition", "verdict", "stated")
 """Columns whose words stay together though others of their section may wrap."""
 
 
-def terminal_block(block: Section) -> RichTable:
-    """Its rows; numbers stand to the right, texts that may wrap to the left."""
+def terminal_block(block: Section, mark: str) -> RichTable:
+    """Its rows; numbers stand to the right, texts that may wrap to the left.
+
+    Args:
+        block: what to draw.
+        mark: behind bold numbers.
+    """
     drawn = RichTable(
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -91,12 +105,15 @@ def terminal_block(block: Section) -> RichTable:
             no_wrap=not (block.wraps or position == 0) or name in _SHORT,
             vertical="top" if block.wraps else "bottom",
             ratio=ratios.get(name),
+            # Where a line breaks behind a wide character, rich's usual "…" takes a letter away.
+            overflow="fold" if block.wraps or position == 0 else "ellipsis",
         )
     for row in block.rows:
         texts = []
         for cell in row:
             style = "bold" if cell.bold else "italic" if cell.italic else ""
-            texts.append(Text(cell.plain, style=style))
+            behind = mark if cell.bold and not block.wraps else ""
+            texts.append(Text(f"{cell.plain}{behind}", style=style))
         drawn.add_row(*texts)
     return drawn
 
@@ -152,7 +169,8 @@ def latex(page: Page) -> str:
     for note in page.notes:
         lines.append(rf"\parbox{{\linewidth}}{{{latex_text(note)}}}\par")
     for what, command in page.missing:
-        fill = rf": \texttt{{{latex_text(command)}}}" if command else ""
+        typed = latex_text(command).replace("'", r"\textquotesingle{}")  # to be copied
+        fill = rf": \texttt{{{typed}}}" if command else ""
         lines.append(rf"\parbox{{\linewidth}}{{\raggedright --- {latex_text(what)}{fill}}}\par")
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
@@ -185,8 +203,10 @@ def latex_block(block: Section) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Text with everything that means something to LaTeX made plain."""
-    return re.sub(".", lambda match: _LATEX.get(match[0], match[0]), text)
+    """Text with everything that means something to LaTeX made plain: -- is two hyphens."""
+    return re.sub(
+        "(-)(?=-)|.", lambda match: "-{}" if match[1] else _LATEX.get(match[0], match[0]), text
+    )
 
 
 def _s_column(cells: Sequence[Cell]) -> str:
@@ -215,17 +235,30 @@ def _text_cell(cell: Cell) -> str:
     return rf"\{style}{{{text}}}" if style else text
 
 
+def _difference(change: str) -> str:
+    """What a change is called that is no ratio."""
+    return change.replace("change", "difference")
+
+
 def csv(tables: Sequence[Table], unit: str) -> str:
-    """One line a row, part and condition of every table; units stand in the headings."""
+    """One line a row, part and condition of every table; units stand in the headings.
+
+    A change is METRIC_change, in per cent, or METRIC_difference, in the metric's unit, where an
+    error that is zero has no ratio; the other is empty.
+    """
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
     renamed = {name: f"{name} / ms" for name in IN_MS}
     for column in {c.name: c for table in tables for c in table.columns}.values():
         size, name, _ = column.metric.shown(unit)
         ratios = frame[f"{column.name}_relative"].astype(bool)
-        for number in (f"{column.name}_{of}" for of in CHANGES):
-            frame[number] *= ratios.map({True: 100.0, False: 1 / size})
-            renamed[number] = f"{number} / ({'%' if ratios.all() else name or 1})"
-        for number in (f"{column.name}_{of}" for of in NUMBERS):
+        differences = []
+        for of in CHANGES:
+            number, plain = (f"{column.name}_{word}" for word in (of, _difference(of)))
+            frame.insert(list(frame).index(number), plain, frame[number].mask(ratios))
+            frame[number] = 100 * frame[number].where(ratios)
+            renamed[number] = f"{number} / (%)"
+            differences.append(plain)
+        for number in (*differences, *(f"{column.name}_{of}" for of in NUMBERS)):
             frame[number] /= size
             renamed[number] = f"{number} / ({name})" if name else number
     return csv_text(frame.rename(columns=renamed))

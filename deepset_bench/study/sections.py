@@ -11,11 +11,11 @@ import pandas as pd
 from deepset_bench.study.blocks import below
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.columns import Column
-from deepset_bench.study.effect import Change, change_text
+from deepset_bench.study.effect import Change, Shown, change_text
 from deepset_bench.study.gaps import LEFT_OUT
 from deepset_bench.study.layout import DASH, Cell, Page, Section, number
 from deepset_bench.study.stated import STATED_RULE
-from deepset_bench.study.tables import CHANGES, OPEN, Table
+from deepset_bench.study.tables import CHANGES, OPEN, Table, of_frames
 from deepset_bench.study.time_tables import TableTimes
 from deepset_bench.study.verdict import EQUAL, EQUAL_RULE, RULE, UNDECIDED
 from deepset_bench.sweep.studies import Study
@@ -52,7 +52,8 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     found = [*found, _size(table)]
     found += [wall_time(table.times, table.conditions)] if table.times.timing else []
     missing = [*table.missing, *table.times.missing]
-    return Page(table.sweep.name, title, found, [*table.notes, *notes], missing)
+    notes = [*table.notes, *of_frames(table, parts), *notes]
+    return Page(table.sweep.name, title, found, notes, missing)
 
 
 def claims_page(study: Study, claims: pd.DataFrame) -> Page:
@@ -160,7 +161,7 @@ def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Se
                 cells.append(number(known, math.nan, size, digits, Cell()))
             for condition in conditions:
                 base = row == table.sweep.baseline
-                cells += _ours(group.get(condition), column.name, size, digits, base)
+                cells += _ours(group.get(condition), column.name, metric.shown(unit), base)
             rows.append(cells)
     heading = f"{column.words}{f' in {name}' if name else ''}"
     heading += "" if metric.of_run else f", {whose}"
@@ -179,21 +180,20 @@ def _label(row: str, kind: str, column: Column) -> str:
     return _TRIVIAL.get(column.metric.name.split("_")[0], ", ".join(_TRIVIAL.values()))
 
 
-def _ours(
-    at: Mapping[Any, Any] | None, metric: str, size: float, digits: int, base: bool
-) -> list[Cell]:
+def _ours(at: Mapping[Any, Any] | None, metric: str, shown: Shown, base: bool) -> list[Cell]:
     """Mean, number of seeds and difference of one condition."""
     n = 0 if at is None else int(at[f"{metric}_n"])
     if at is None or n == 0:
         return [DASH, Cell("0"), Cell("baseline") if base else DASH]
+    size, _, digits = shown
     mean = number(at[f"{metric}_mean"], at[f"{metric}_half"], size, digits, DASH)
     count = Cell(f"{n}{'†' if at['defect'] else ''}", source=at["runs"])
     if base:
         return [mean, count, Cell("baseline")]
-    return [mean, count, _change(at, metric, size, digits)]
+    return [mean, count, _change(at, metric, shown)]
 
 
-def _change(at: Mapping[Any, Any], metric: str, size: float, digits: int) -> Cell:
+def _change(at: Mapping[Any, Any], metric: str, shown: Shown) -> Cell:
     """What a row changes, and how sure that is."""
     if at["kind"] == "floor":
         return Cell()
@@ -202,7 +202,7 @@ def _change(at: Mapping[Any, Any], metric: str, size: float, digits: int) -> Cel
     if math.isnan(found.mean):
         return DASH
     relative = bool(at[f"{metric}_relative"])
-    text = change_text(found, relative=relative, size=size, digits=digits)
+    text = change_text(found, relative=relative, shown=shown)
     sure, look = bool(at[f"{metric}_sure"]), at[f"{metric}_at"]
     if found.excludes_zero and not sure and math.isnan(look) and at["kind"] == "run":
         text += OPEN

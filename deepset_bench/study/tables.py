@@ -276,6 +276,9 @@ def _rules(
         f"{', '.join(what)}: mean over n seeds, ± half its 95 % t-interval. Δ: change against "
         f"{sweep.baseline}, the mean of log ratios over shared seeds, with its 95 % t-interval."
     )
+    compared = frame[frame.kind != "floor"]
+    if not all(compared[f"{column.name}_relative"].all() for column in columns):
+        note += " Where a value is zero or less, Δ is no ratio but the mean difference, without %."
     equal = f"=: equal within {100 * margin:.3g} % (two one-sided tests"
     rows = frame[(frame.kind == "run") & (frame.row != sweep.baseline)]
     looked = rows.groupby("condition", sort=False)[f"{columns[0].name}_at"].apply(
@@ -300,21 +303,32 @@ def _rules(
     ]
 
 
-def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
-    done = runs[runs.state == "done"]
+def of_frames(table: Table, parts: Sequence[str]) -> list[str]:
+    """What to know of the frames that errors are of.
+
+    Args:
+        table: whose errors.
+        parts: of `columns.PARTS` that are shown.
+    """
     notes = []
-    on = judged_on(runs)
-    if on == OOD:
+    if OOD in parts:
         notes.append("ood: frames that the task asks about, the same for every seed.")
-    elif on == HELD_OUT:
-        notes.append(over_frames.note(sweep, runs))
-    else:
+    if HELD_OUT in parts:
+        notes.append(over_frames.note(table.sweep, table.runs))
+    if list(parts) == [MEAN] and judged_on(table.runs) == MEAN:
+        done = table.runs[table.runs.state == "done"]
         there = done[f"{usual()[0].name}_{HELD_OUT}"].notna()
         if there.any():
             lack = f"{len(there) - there.sum()} of {len(there)} runs"
             notes.append(
                 f"{lack} not scored on all held-out frames, so that errors are not of these."
             )
+    return notes
+
+
+def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+    done = runs[runs.state == "done"]
+    notes = []
     notes += _of_splits(done)
     for condition, group in done.groupby("condition"):
         fixed = planned(group.result)

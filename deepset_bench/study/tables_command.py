@@ -12,9 +12,9 @@ import pandas as pd
 
 from deepset_bench import replicate
 from deepset_bench.console import Console
-from deepset_bench.errors import UserError
+from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import check_writable, csv_text, write_text
-from deepset_bench.groups import is_override
+from deepset_bench.groups import groups, is_override
 from deepset_bench.overrides import parse
 from deepset_bench.runs import runs_root
 from deepset_bench.scoring.table import Metric
@@ -185,7 +185,14 @@ def asked_for(wanted: Sequence[str], where: Where) -> tuple[list[Study], Where]:
 
 
 def conditions_shown(study: Study, conditions: Sequence[str]) -> list[str]:
-    """The conditions to show: those asked for, else the study's; a usual one has no name."""
+    """The conditions to show: those asked for, else the study's; a usual one has no name.
+
+    Raises:
+        UserError: there is none of a name that is asked for.
+    """
+    known = groups()["condition"]
+    if unknown := next((name for name in conditions if name not in known), None):
+        raise UserError(f"unknown condition {unknown!r}; {nearest(unknown, known)}")
     return list(dict.fromkeys(conditions)) or list(study.conditions) or [""]
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from deepset_bench.study.collect import Where
-from deepset_bench.study.effect import Effect
+from deepset_bench.study.effect import NO_UNIT, Effect, Shown
 from deepset_bench.study.statistics import CONFIDENCE, Estimate
 from deepset_bench.study.times import TimeRatio, median, timed_ratio
 from deepset_bench.sweep.comparisons import Comparison
@@ -41,8 +41,7 @@ class TimedEffect(Effect):
         half = (found.high - found.low) / 2
         return MedianEstimate(found.value, half, self.n, (found.low, found.high))
 
-    @property
-    def text(self) -> str:
+    def text(self, shown: Shown = NO_UNIT) -> str:
         """See `Effect`."""
         return f"{self.name} {self.ratio.words}"
 

@@ -144,8 +144,14 @@ class Median:
     def text(self) -> str:
         """As in `×1.93 [1.90, 1.97]`."""
         digits = 2 if self.value < 10 else 1
-        interval = f" [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        interval = f" [{_end(self.low, digits)}, {_end(self.high, digits)}]"
         return f"×{self.value:.{digits}f}{'' if math.isnan(self.low) else interval}"
+
+
+def _end(value: float, digits: int) -> str:
+    """An end of an interval, with so many digits that one sees on which side of 1 it is."""
+    each = [f"{value:.{digits + more}f}" for more in range(3)]
+    return next((text for text in each if float(text) != 1), each[0])
 
 
 @dataclass(frozen=True)

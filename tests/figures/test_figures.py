@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shlex
+from itertools import pairwise
 
 import matplotlib.image
 import numpy as np
@@ -16,13 +17,18 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.figures import interactive, static
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.offered import build, of_study
+from deepset_bench.figures.panels import NAME, Panel, Series, Sheet
 from deepset_bench.figures.style import COLOURS, NARROW, POINT, WIDE, template
-from deepset_bench.figures.words import comparable
+from deepset_bench.figures.words import axis, comparable, in_unit
 from deepset_bench.replicate import Replicate
 from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.scoring.table import metrics
 from deepset_bench.study.collect import Where
+from deepset_bench.study.columns import Column
+from deepset_bench.training.records import COLUMNS
 from deepset_bench.units import HARTREE
 from tests.study.folders import write
 from tests.study.shipped import REPORT, asked_for
@@ -219,6 +225,58 @@ def test_effects_are_paired_differences(tmp_path):
     assert "error_x" not in hollow
     labels = [axes.get_xlabel() for axes in figure.draw().axes]
     assert labels == ["change of energy MAE / %", "change of forces MAE / %"]
+
+
+def test_an_effect_without_a_ratio_is_named_and_a_caption_explains_what_is_there(tmp_path):
+    for seed in (0, 1):
+        write(tmp_path, ["condition=corrected"], seed, 0.02)
+        write(tmp_path, ["condition=corrected", "scalars=cub_sqrt"], seed, 0.01, forces=0.0)
+    (figure,) = figures_of(Where((), tmp_path), ["corrected"], names=["effects"])
+    said = [what for what, _ in figure.missing if "not drawn" in what]
+    assert len(said) == 1
+    assert "forces MAE not drawn: an error of zero has no ratio" in said[0]
+    assert "hollow" not in figure.caption
+    assert "arrow" not in figure.caption
+
+
+def test_labels_of_any_origin_are_shown_as_they_are_and_leave_room():
+    """Long ones have lines; neither a formula nor an element begins in one; no limits coincide."""
+    title = "$x_$ and a few more words"
+    long = f"{title} " * 5
+    points = [Series(long, np.zeros(2), np.arange(2.0), COLOURS[0], "points")]
+    names = [long, "<b>a</b> $x$"]
+    panels = [Panel(f"{title} / %", "", points, names=names, title=title) for _ in range(4)]
+    sheet = Sheet([panels], WIDE, 3.0, joined=True)
+    drawn = static.draw(sheet)
+    static.encoded(drawn, "png")
+    boxes = [axes.get_tightbbox() for axes in drawn.axes]
+    assert all(axes.get_position().width > 0.08 for axes in drawn.axes)
+    assert all(one.x1 < other.x1 and other.x0 >= one.x0 for one, other in pairwise(boxes))
+    labels = [axes.xaxis.label.get_window_extent() for axes in drawn.axes]
+    assert all(one.x1 <= other.x0 for one, other in pairwise(labels))
+    layout = interactive.draw(sheet).layout
+    assert layout.yaxis.ticktext[1] == "&lt;b&gt;a&lt;/b&gt; $x$"
+    assert max(map(len, layout.yaxis.ticktext[0].split("<br>"))) <= NAME
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_few_epochs_are_points_and_whole_numbers(tmp_path, epochs):
+    folder = write(tmp_path, ["condition=corrected"], 0, 0.02)
+    rows = pd.DataFrame(0.5, index=range(epochs), columns=COLUMNS)
+    rows.assign(epoch=range(1, epochs + 1)).to_csv(folder.metrics, index=False)
+    (figure,) = figures_of(Where((), tmp_path), ["corrected"], names=["figure_7"])
+    (first, *_) = figure.draw().axes
+    drawn = next(line for line in first.get_lines() if line.get_linestyle() != "--")
+    assert (drawn.get_marker() == "o") == (epochs == 1)
+    assert [float(tick) for tick in first.get_xticks()] == list(range(1, epochs + 1))
+    assert "Insets" not in figure.caption
+
+
+def test_each_member_of_a_metric_has_its_name_on_its_axis():
+    by_element = next(one for one in metrics() if one.name == "forces_mae_by_element")
+    assert axis(Column(by_element, "C"), "hartree") == "forces MAE by element: C / (Ha/bohr)"
+    counted = next(one for one in metrics() if one.name == "parameters")
+    assert in_unit(counted, "hartree") == "parameters"
 
 
 def test_lines_of_other_seeds_are_not_drawn_beside_each_other_unsaid():

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from deepset_bench import cli
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.page.report_command import command
+from deepset_bench.study.collect import Where
 from deepset_bench.training.train import train
 from tests.browser import Tags, browser
 from tests.study.folders import write_unseen
@@ -50,6 +52,14 @@ def path(tmp_path_factory):
 @pytest.fixture(scope="module")
 def text(path):
     return path.read_text()
+
+
+def test_the_page_says_what_makes_it(tmp_path):
+    where = Where(("data=but-2-ene",), tmp_path / "a b")
+    assert command(["1"], ["report"], "mev", where) == (
+        f"bench report 1 data=but-2-ene --condition report --unit mev --runs-dir '{tmp_path}/a b'"
+    )
+    assert command([], [], "hartree", Where()) == "bench report"
 
 
 def test_the_page_needs_nothing_else(text):

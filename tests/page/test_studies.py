@@ -297,6 +297,11 @@ def test_what_a_claim_may_say(tmp_path, text, expected):
     assert claim.claimed == expected
 
 
+def test_the_command_behind_a_new_study_is_what_a_person_types(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "cd 'two words/mine' && " in bench("study", "new", "two words/mine")
+
+
 def test_a_name_that_cannot_be_one(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bench("study", "new", "mine")

@@ -8,6 +8,7 @@ from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.runs import RunFolder
 from deepset_bench.scoring.frame_errors import FrameErrors
 from deepset_bench.study.collect import Where
+from deepset_bench.study.sections import page
 from deepset_bench.study.tables import build
 from deepset_bench.sweep.comparisons import of_axes
 from tests.study.folders import write
@@ -29,8 +30,12 @@ def folder(root, width: int, seed: int) -> RunFolder:
 
 
 def note(root) -> str:
+    return next(one for one in notes(root) if one.startswith("held_out:"))
+
+
+def notes(root, *parts: str) -> list[str]:
     table = build(of_axes(TYPED), [""], Where((), root))
-    return next(one for one in table.notes if one.startswith("held_out:"))
+    return page(table, "hartree", parts or [table.part]).notes
 
 
 def test_a_run_says_its_own(tmp_path):
@@ -72,7 +77,13 @@ def test_runs_that_do_not_say_it_are_no_mistake(tmp_path):
             "metrics": {k: v for k, v in run.result()["metrics"].items() if k != "held_out"},
         }
     )
-    notes = build(of_axes(TYPED), [""], Where((), tmp_path)).notes
-    assert (
-        "1 of 2 runs not scored on all held-out frames, so that errors are not of these." in notes
-    )
+    lack = "1 of 2 runs not scored on all held-out frames, so that errors are not of these."
+    assert lack in notes(tmp_path)
+    assert lack not in notes(tmp_path, "test")
+
+
+def test_of_frames_that_are_not_shown_nothing_is_said(tmp_path):
+    for width in (8, 16):
+        folder(tmp_path, width, 0)
+    assert any(one.startswith("held_out:") for one in notes(tmp_path, "test", "held_out"))
+    assert not any(one.startswith("held_out:") for one in notes(tmp_path, "test"))

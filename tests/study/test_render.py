@@ -15,6 +15,7 @@ from deepset_bench.console import Console
 from deepset_bench.study import disagreement, render
 from deepset_bench.study.collect import Where
 from deepset_bench.study.columns import PARTS
+from deepset_bench.study.effect import Change, change_text
 from deepset_bench.study.layout import Cell, Page, Section
 from deepset_bench.study.sections import page
 from deepset_bench.study.tables import Table, build
@@ -79,6 +80,15 @@ def test_bold_where_the_change_is_beyond_chance_and_nowhere_else(table):
     assert re.search(rf"\x1b\[1m *{re.escape(CHANGE)}", drawn(table, 120))
 
 
+def test_a_file_has_a_mark_where_a_terminal_has_bold_letters(table):
+    stream = StringIO()
+    render.terminal(page(table, "hartree", ["mean"]), Console(file=stream, width=120))
+    assert f"{CHANGE}*" in stream.getvalue()
+    assert stream.getvalue().count("*") == plain(drawn(table, 120)).count(CHANGE) + 1
+    assert "*: bold, where letters can be." in stream.getvalue()
+    assert "*" not in plain(drawn(table, 120))
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("unit", ["hartree", "mev"])
 def test_the_terminal_cuts_no_number(table, width, unit):
@@ -98,6 +108,15 @@ def test_a_long_label_has_lines_of_its_own(tmp_path):
     text = plain(drawn(build(sweep, ["corrected"], Where((), tmp_path), (), None), 80))
     assert "…" not in text
     assert "0.03123" in text
+
+
+def test_a_line_that_ends_behind_a_wide_character_keeps_it():
+    text = "aufhört) to 1678 % (距離 | x"
+    block = Section("", [("", "claim"), ("", "evidence")], [[Cell("1."), Cell(text)]], wraps=True)
+    for width in range(26, 60):
+        stream = StringIO()
+        render.terminal(Page("x", "x", [block], [], []), Console(file=stream, width=width))
+        assert "…" not in stream.getvalue()
 
 
 def test_units_are_converted(table):
@@ -164,6 +183,14 @@ def test_what_no_page_holds_is_several_floats():
         assert text.count(r"\caption") == 1
 
 
+def test_a_command_in_latex_is_what_a_person_types():
+    """Two hyphens would be a dash, and a straight quote a curly one."""
+    text = render.latex(Page("x", "x", [], [], [("none", "bench sweep 'a=[1,2]' --seeds 3")]))
+    quote = r"\textquotesingle{}"
+    assert rf"\texttt{{bench sweep {quote}a=[1,2]{quote} -{{}}-seeds 3}}" in text
+    assert render.latex_text("3 — 4") == "3 --- 4"
+
+
 def test_latex_escapes():
     assert render.latex_text("A → B") == r"A $\rightarrow$ B"
     assert render.latex_text("a_b & 5 % #1 {x} ~^") == (
@@ -191,6 +218,36 @@ def test_csv_holds_every_part_of_several_tables_under_one_heading(table):
     assert {"energy_mean / (meV)", "forces_mean / (meV/Å)", "step_ratio", "step / ms"} <= set(
         frame.columns
     )
+
+
+def test_each_number_of_a_csv_file_has_the_unit_of_its_heading(tmp_path):
+    """An error of exactly zero has no ratio: its change is a difference."""
+    for seed in (0, 1):
+        write(tmp_path, ["condition=report"], seed, 0.020, forces=0.03)
+        write(tmp_path, ["condition=report", "scalars=all"], seed, 0.022, forces=0.0)
+    built = build(asked_for("1"), ["report"], Where((), tmp_path))
+    frame = pd.read_csv(io.StringIO(render.csv([built], "hartree")))
+    (row,) = frame[(frame.row == "All scalars") & (frame.part == "test")].to_dict("records")
+    assert row["energy_change / (%)"] == pytest.approx(10)
+    assert row["forces_difference / (Ha/bohr)"] == pytest.approx(-0.033)
+    empty = ["energy_difference / (Ha)", "energy_difference_low / (Ha)", "forces_change / (%)"]
+    assert all(pd.isna(row[name]) for name in empty)
+    shown = render.markdown(page(built, "mev", ["test"]))
+    assert f"−{0.033 * HARTREE_PER_BOHR * 1000:,.1f} meV/Å [" in shown
+    assert "Δ is no ratio but the mean difference" in shown
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ((0.0003, 0.127), "+6.2 % [+0.03, +12.7]"),
+        ((-0.0003, 0.127), "+6.2 % [−0.03, +12.7]"),
+        ((-0.127, -1e-5), "+6.2 % [−12.7, −0.001]"),
+        ((-1e-15, 0.127), "+6.2 % [+0.0, +12.7]"),
+    ],
+)
+def test_an_end_of_an_interval_says_on_which_side_of_zero_it_is(ends, shown):
+    assert change_text(Change(0.062, *ends, 3), relative=True) == shown
 
 
 def test_no_negative_zero():

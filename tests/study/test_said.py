@@ -47,6 +47,35 @@ def test_the_answer_says_what_is_missing(study, tmp_path):
     assert "one seed of each tells no difference from chance" in said()
 
 
+def test_the_answer_is_of_the_rows_and_frames_of_its_table(study, tmp_path):
+    """It names what the table sets in bold, also where the study asks about one row of it."""
+    path = study.file("widths.yaml")
+    others = "".join(f"\n  - {{label: w{w}, overrides: [width={w}]}}" for w in (8, 16, 24, 32))
+    path.write_text(f"title: t\nruns:{others}\n")
+    (path.parent / "study.yaml").write_text("title: t\nanswer: [widths, w16]\n")
+    asking = studies.read(path.parent)
+    for seed, change in enumerate((1.06, 1.08, 1.12)):  # beyond chance by itself alone
+        write(tmp_path, ["width=8"], seed, 0.01)
+        write(tmp_path, ["width=16"], seed, 0.01 * change)
+        for width in (24, 32):
+            write(tmp_path, [f"width={width}"], seed, 0.01 * (1 + 0.1 * (seed - 1)))
+    built = table(asking, tmp_path)
+    (row,) = built.frame[(built.frame.row == "w16") & (built.frame.part == "mean")].to_dict(
+        "records"
+    )
+    assert row["energy_p"] < 0.05 < row["energy_p_holm"]
+    (found,) = answers(asking, [built])
+    assert "no change of the energy error is beyond chance (largest: w16" in found.text
+
+
+def test_differences_in_an_answer_have_their_unit(study, tmp_path):
+    for seed in range(3):
+        write(tmp_path, ["width=8"], seed, 0.01, forces=0.02)
+        write(tmp_path, ["width=16"], seed, 0.01, forces=0.0)
+    (found,) = answers(study, [table(study, tmp_path)])
+    assert "w16 lowers the force error by 0.02000 Ha/bohr [0.02000, 0.02000]" in found.text
+
+
 def test_a_number_says_of_how_many_runs_it_is(study, tmp_path):
     for seed in range(4):
         write(tmp_path, ["width=8"], seed, 0.01)

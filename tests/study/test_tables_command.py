@@ -107,6 +107,7 @@ def test_published_networks(runs, tmp_path):
         (["1", "seed=3"], "seed=3: tables and figures take every seed there is"),
         (["1", "trainer.epoch=3"], "unknown group or key 'trainer.epoch'"),
         (["1", "--data", "but-3-ene"], "unknown option data=but-3-ene; did you mean but-2-ene"),
+        (["1", "--condition", "correct"], "unknown condition 'correct'; did you mean corrected"),
         (["1", "claims", "--format", "csv"], "claims and tables have different columns"),
     ],
 )

@@ -17,7 +17,7 @@ from deepset_bench.results import stored
 from deepset_bench.runs import RunsFolder
 from deepset_bench.study.collect import Where
 from deepset_bench.study.time_tables import times_of
-from deepset_bench.study.times import identity_of, median, timed_ratio, timings
+from deepset_bench.study.times import Median, identity_of, median, timed_ratio, timings
 from deepset_bench.sweep.studies import find
 from tests.study.folders import write, write_times
 from tests.test_cli import inside
@@ -36,6 +36,12 @@ def bench(monkeypatch, capsys):
         return inside(monkeypatch, capsys, *arguments)
 
     return typed
+
+
+def test_an_end_of_an_interval_says_on_which_side_of_one_it_is():
+    assert Median(1.03, 1.002, 1.06).text == "×1.03 [1.002, 1.06]"
+    assert Median(0.97, 0.95, 0.9996).text == "×0.97 [0.95, 0.9996]"
+    assert Median(1.0, 1.0, 1.0).text == "×1.00 [1.00, 1.00]"
 
 
 @pytest.mark.parametrize(("n", "k"), [(6, 1), (8, 1), (9, 2), (10, 2), (20, 6), (40, 14)])

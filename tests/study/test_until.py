@@ -153,7 +153,9 @@ def test_seeds_go_to_what_is_open(bench, study, executor):
     assert "Claim 1: seeds were added until looks, at 3, 5, 8 seeds, had decided." in shown
     page = studies.read(study)
     (said,) = answers(page, chosen(page, [""], Where()))
-    assert "no change lowers the energy error; 1 of 3 changes raises it, worse most" in said.text
+    assert (
+        "no change is shown to lower the energy error; 1 of 3 changes raises it, worse" in said.text
+    )
 
 
 def test_it_goes_on_where_it_stopped(bench, study, executor):
