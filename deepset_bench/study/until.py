@@ -94,7 +94,7 @@ def sweep_until_decided(
         _show(console, found)
         chosen = make(wanted)
         paces = paces_of(wanted, asked.where)
-        takes = estimate.seconds(wanted, chosen, paces)
+        takes = estimate.seconds(wanted, chosen, paces, fresh)
         console.print(
             f"next: look at {n} seeds, {len(wanted)} runs, {chosen.jobs} at once; "
             f"time: {display.about(takes)}"

@@ -266,7 +266,7 @@ def show(
     display.show_runs(console, [(names[run], _planned(run, fresh=fresh)) for run in planned.runs])
     if planned.repeated:
         console.print(f"asked for more than once: {planned.repeated}")
-    seconds = estimate.seconds(planned.runs, chosen, paces)
+    seconds = estimate.seconds(planned.runs, chosen, paces, fresh)
     console.print(f"{chosen.jobs} at once; time: {display.about(seconds)}")
 
 
