@@ -159,6 +159,11 @@ def _start(
     if config.init is not None:
         start = own_start(folder, saved) if saved else start_of(config)
     setup = prepare(config, start)
+    if catalogue.checksums(config.sets) != checksums:  # which the run is to be known by
+        raise UserError(
+            f"{' and '.join(config.sets)}: the data were replaced while the run was prepared; give "
+            "the same command again"
+        )
     if saved is not None and _divided_otherwise(folder, setup.split):
         raise UserError(
             f"{folder.path}: was begun by an earlier version, which drew other frames to train on; "
