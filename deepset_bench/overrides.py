@@ -56,7 +56,7 @@ def check_once(typed: Sequence[str]) -> None:
     first: dict[str, Override] = {}
     for override in parse(typed):
         before = first.setdefault(override.key_or_group, override)
-        if before.value() != override.value():
+        if before is not override and before.value() != override.value():  # NaN is not itself
             raise UserError(
                 f"{before.input_line:.80} and {override.input_line:.80}: "
                 f"{override.key_or_group:.80} is given twice; give one of them"

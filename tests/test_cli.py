@@ -107,6 +107,7 @@ def test_config_prints_the_composition_and_the_options():
     ("arguments", "expected"),
     [
         (["sclars=sq"], "unknown group or key 'sclars'; did you mean scalars"),
+        (["cutoff=nan"], "cutoff=nan must be greater than zero, and finite"),  # once is not twice
         (["scalars=cubsqrt"], "unknown option scalars=cubsqrt; did you mean cub_sqrt"),
         (["trainer.epoch=3"], "unknown group or key 'trainer.epoch'; did you mean trainer.epochs"),
         (["data=tinny"], "unknown option data=tinny; did you mean tiny"),

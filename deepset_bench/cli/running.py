@@ -135,6 +135,8 @@ def sweep(
 
             if as_json:
                 raise UserError("--json lists all runs; --until decided chooses them look by look")
+            if print_sbatch:
+                raise UserError("--print-sbatch is for executor=slurm, --until decided is not")
             how = jobs, stack, where
             well = sweep_until_decided(
                 words, seeds, budget, *how, dry_run=dry_run, fresh=fresh, wait=wait

@@ -180,7 +180,8 @@ def standard_error(values: FloatArray, block: int) -> float | None:
 
     Args:
         values: (n,) in their order.
-        block: how many consecutive ones are resampled together, at most n / 3.
+        block: how many consecutive ones are resampled together; of a series of which n / 3 are
+            fewer, as where few energies of many frames are scored, so many.
 
     Returns:
         The standard deviation over all resamples, without the bias of order block / n that the
@@ -190,6 +191,7 @@ def standard_error(values: FloatArray, block: int) -> float | None:
     n = len(values)
     if n < 2:
         return None
+    block = max(1, min(block, n // 3))
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate([values, values[: block - 1]]))])
     means = (sums[block:] - sums[:-block]) / block  # (n,) of the blocks that begin at each value
     return math.sqrt(block / (n - block) * float(((means - values.mean()) ** 2).mean()))

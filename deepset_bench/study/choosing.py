@@ -180,10 +180,11 @@ def _check_tasks(study: Study, path: Path, asked: tuning.Tuning) -> None:
         tuned_on = divide(config.data.name, config.task)
         seen = np.union1d(tuned_on.pool, tuned_on.val_unseen)
         for comparison, judged in reported.values():
-            if judged.task.has_ood and (judged.task.data or judged.data.name) == config.data.name:
+            if (judged.task.data or judged.data.name) == config.data.name:
                 every = replace(judged.task, ood_size=len(tuned_on.frames))
                 asks = divide(judged.data.name, every)
-                if len(both := np.intersect1d(seen, asks.ood)):
+                judging = asks.ood if judged.task.has_ood else asks.pool  # some seed's test frames
+                if len(both := np.intersect1d(seen, judging)):
                     raise UserError(
                         f"{where}: {len(both)} of its frames, the first of "
                         f"{tuned_on.frames.molecule[both[0]]}, are among those that {comparison} "

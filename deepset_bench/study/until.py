@@ -93,13 +93,14 @@ def sweep_until_decided(
             continue
         _show(console, found)
         chosen = make(wanted)
-        takes = estimate.seconds(wanted, chosen, paces_of(wanted, asked.where))
+        paces = paces_of(wanted, asked.where)
+        takes = estimate.seconds(wanted, chosen, paces, fresh)
         console.print(
             f"next: look at {n} seeds, {len(wanted)} runs, {chosen.jobs} at once; "
             f"time: {display.about(takes)}"
         )
         if dry_run:
-            show(console, replace(planned, runs=wanted), chosen, fresh=fresh)
+            show(console, replace(planned, runs=wanted), chosen, fresh=fresh, paces=paces)
             return True
         spent = time.monotonic() - started
         if left is not None and spent + (takes or 0.0) > left:
@@ -110,6 +111,9 @@ def sweep_until_decided(
             return well
         well = train(console, planned.name, wanted, chosen, fresh=fresh, wait=wait) and well
         found = asked.questions()
+        if any(run.folder.is_held() for run in wanted):  # the look cannot be made yet
+            console.print("stopped: others train runs of this look; later the same command goes on")
+            return well
     _show(console, found)
     if any(one.is_open for one in found):
         later = [n for n in asked.looks if n > looks[-1]]

@@ -36,7 +36,10 @@ def measured(runs: Iterable[Run]) -> dict[Path, Paces]:
 
 
 def seconds(
-    runs: Sequence[Run], executor: Share, paces: Mapping[Path, Paces] | None = None
+    runs: Sequence[Run],
+    executor: Share,
+    paces: Mapping[Path, Paces] | None = None,
+    fresh: bool = False,
 ) -> float | None:
     """Time for what is not done yet; None where no done run tells.
 
@@ -47,6 +50,7 @@ def seconds(
         runs: done or not.
         executor: that is to train them.
         paces: `measured`, for who asks several times; None looks now.
+        fresh: whether what lies in the folder of another run is forgotten; see `Sweep`.
     """
     if paces is None:
         paces = measured(runs)
@@ -54,7 +58,7 @@ def seconds(
         return 0.0
     times = []
     for unit in units(runs, executor.stack):
-        left = [_seconds_left(run, paces[_data(run)]) for run in unit]
+        left = [_seconds_left(run, paces[_data(run)], fresh) for run in unit]
         known = [time for time in left if time is not None]
         if len(known) < len(left):
             return None
@@ -74,7 +78,7 @@ def _paces(home: Path) -> Paces:
         result = folder.result()
         here = result.get("machine") == f"{platform.system()} {platform.machine()}"
         size = folder.settings().get("data.train_size")
-        if result["status"] == "done" and here and size and result["epochs"]:
+        if result.get("status") == "done" and here and size and result["epochs"]:
             key = (folder.path.parent, result["device"])
             together = result["wall_seconds"] * result.get("stack", 1)  # each has its share
             pace = together / (result["epochs"] * size)
@@ -82,14 +86,16 @@ def _paces(home: Path) -> Paces:
     return paces
 
 
-def _seconds_left(run: Run, paces: Paces) -> float | None:
-    config = run.experiment.config
-    stands = standing(run.folder, config.trainer.epochs)
-    if stands.state in ("done", "diverged"):
-        return 0.0
+def _seconds_left(run: Run, paces: Paces, fresh: bool) -> float | None:
+    config, begun = run.experiment.config, 0
+    if not (fresh and run.is_taken):
+        stands = standing(run.folder, config.trainer.epochs)
+        if stands.state in ("done", "diverged"):
+            return 0.0
+        begun = stands.epoch
     here = device(config.device)
     own = paces.get((run.folder.path.parent, here))
     known = [usual(own)] if own else [usual(each) for (_, on), each in paces.items() if on == here]
     if not known:
         return None
-    return median(known) * config.data.train_size * (config.trainer.epochs - stands.epoch)
+    return median(known) * config.data.train_size * (config.trainer.epochs - begun)

@@ -183,18 +183,22 @@ def _listed(
 
 
 def _check_names(runs: Sequence[Run]) -> None:
-    """Refuse a `name` for two variants."""
+    """Refuse a folder for two variants: one `name`, or runs to start from that end alike."""
     first: dict[Path, Run] = {}
     for run in runs:
         other = first.setdefault(run.folder.path.parent, run)
-        if not any(one.experiment.config.name for one in (other, run)):
+        name = run.experiment.config.name
+        if not (name or other.experiment.config.name) and other.folder.path != run.folder.path:
             continue  # called by what they are
         a, b = (flat(one.experiment.determinants) for one in (other, run))
         keys = [key for key in {**a, **b} if key not in replicate.KEYS]
         if differing := [key for key in keys if a.get(key) != b.get(key)]:
+            called = f"name={name}" if name else f"{run.folder.path.parent}"
+            starts = [f"init={one.experiment.config.init}" for one in (other, run)]
+            what = " and ".join(starts) if differing[0] == "init_sha256" else differing[0]
             raise UserError(
-                f"name={run.experiment.config.name} would be two variants, which differ in "
-                f"{differing[0]}; name each of them, or none"
+                f"{called} would be two variants, which differ in {what}; name each of them"
+                + (", or none" if name else " with name=NAME, in a command of its own")
             )
 
 

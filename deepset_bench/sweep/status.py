@@ -60,9 +60,10 @@ def standing(folder: RunRecord, epochs: int | None = None) -> Standing:
     """
     status = folder.status()
     if status.get("state") == "running" and not folder.is_held():
-        # Asked twice: the run may have ended between the two questions.
+        # Asked twice: the run may have ended, or be gone, between the two questions.
         status = folder.status()
-        status["state"] = _INTERRUPTED if status.get("state") == "running" else status["state"]
+        if status.get("state") == "running":
+            status["state"] = _INTERRUPTED
     result = folder.result()
     state = status.get("state", DAMAGED)
     if state in (DAMAGED, *ENDED) and result.get("status") in ENDED:

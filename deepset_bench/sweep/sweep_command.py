@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -245,13 +245,28 @@ def _described(run: Run, *, fresh: bool) -> dict[str, Any]:
     }
 
 
-def show(console: Console, planned: Plan, chosen: Share, *, fresh: bool) -> None:
-    """List runs, where they stand and how long those that are not done will take."""
+def show(
+    console: Console,
+    planned: Plan,
+    chosen: Share,
+    *,
+    fresh: bool,
+    paces: Mapping[Path, estimate.Paces] | None = None,
+) -> None:
+    """List runs, where they stand and how long those that are not done will take.
+
+    Args:
+        console: of the person.
+        planned: the runs.
+        chosen: where they would be trained.
+        fresh: see `Sweep`.
+        paces: see `estimate.seconds`.
+    """
     names = display.called(planned.runs)
     display.show_runs(console, [(names[run], _planned(run, fresh=fresh)) for run in planned.runs])
     if planned.repeated:
         console.print(f"asked for more than once: {planned.repeated}")
-    seconds = estimate.seconds(planned.runs, chosen)
+    seconds = estimate.seconds(planned.runs, chosen, paces, fresh)
     console.print(f"{chosen.jobs} at once; time: {display.about(seconds)}")
 
 

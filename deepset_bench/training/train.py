@@ -19,7 +19,7 @@ from deepset_bench.denormals import start_threads
 from deepset_bench.errors import UserError
 from deepset_bench.files import tidy
 from deepset_bench.model.build import width_of
-from deepset_bench.model.labelled import LabelledFrames
+from deepset_bench.model.labelled import LabelledFrames, LabelledTables
 from deepset_bench.record import DATA, METRIC_SOURCES
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.scoring.table import metrics
@@ -159,6 +159,11 @@ def _start(
     if config.init is not None:
         start = own_start(folder, saved) if saved else start_of(config)
     setup = prepare(config, start)
+    if catalogue.checksums(config.sets) != checksums:  # which the run is to be known by
+        raise UserError(
+            f"{' and '.join(config.sets)}: the data were replaced while the run was prepared; give "
+            "the same command again"
+        )
     if saved is not None and _divided_otherwise(folder, setup.split):
         raise UserError(
             f"{folder.path}: was begun by an earlier version, which drew other frames to train on; "
@@ -232,6 +237,8 @@ def _groups(members: list[Member]) -> list[list[Member]]:
         obstacle = "tables of a set this large are made for each batch"
     if len({shape for part in parts for shape in part.counts}) > 1:
         obstacle = "frames of many sizes are computed in parts that differ from run to run"
+    if len(set(map(_likeness, members))) > 1:
+        obstacle = "their parts differ in the number of frames, in elements or in cells"
     if any(one.epochs_done < epochs_behind(members) and not one.diverged for one in members):
         obstacle = "the runs were interrupted at different epochs"
     if not obstacle:
@@ -239,6 +246,13 @@ def _groups(members: list[Member]) -> list[list[Member]]:
     for member in members:
         member.say(f"not stacked: {obstacle}")
     return [[member] for member in members]
+
+
+def _likeness(member: Member) -> tuple[object, ...]:
+    """What stacked runs share: a split by molecules draws parts of other sizes for each seed."""
+    parts = [member.setup.parts[name] for name in ("train", "val")]
+    open_ = [isinstance(p, LabelledTables) and p.tables.tables[0].shifts is None for p in parts]
+    return *map(len, parts), *open_, *member.setup.reference.species.tolist()
 
 
 def _fit(members: list[Member]) -> None:

@@ -80,6 +80,22 @@ def frame_errors(energy: np.ndarray, forces: np.ndarray, atoms: int = 3) -> Fram
     return FrameErrors(*whole, energy.astype(np.float32), forces.astype(np.float32))
 
 
+@pytest.mark.parametrize("scored", [0, 1, 2, 3, 24, 60, 200])
+def test_few_energies_of_many_frames_have_an_error(scored):
+    """The blocks are those of the forces, and may be longer than all energies that there are."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2, 319))
+    forces = 3 + np.convolve(noise[0], np.full(20, 0.25), "valid")
+    energy = np.where(np.arange(300) < scored, noise[1, :300], np.nan)
+    zeros = np.zeros(300, dtype=np.int64)
+    found = FrameErrors(np.arange(300), zeros, np.arange(300), zeros + 9, energy, forces)
+    uncertainty = found.uncertainty()
+    assert uncertainty["block"] > 20
+    error = uncertainty["energy_mae_ev"]
+    usual = np.abs(energy[:scored]).std() / np.sqrt(scored) if scored > 1 else 0
+    assert error is None if scored < 2 else 0.3 * usual < error < 3 * usual
+
+
 def test_a_difference_leaves_out_what_is_hard_for_both():
     """Frames are as hard as a series says; one of the runs is a tenth better, and differs by noise
     that is a series, too."""

@@ -177,9 +177,15 @@ def test_mistakes_are_one_line(study, runs, old, new, said):
     assert "\n" not in str(error.value)
 
 
-def test_molecules_that_are_judged_by_are_not_chosen_by(study, runs):
-    judged = SHEET.replace("data=tiny", "data=two, 'task.ood.molecules=[c3h6]'")
-    (study / "networks.yaml").write_text(judged)
+@pytest.mark.parametrize(
+    "task",
+    [
+        "'task.ood.molecules=[c3h6]'",
+        "'task.train.molecules=[c3h6]'",  # its test frames are any of them
+    ],
+)
+def test_molecules_that_are_judged_by_are_not_chosen_by(study, runs, task):
+    (study / "networks.yaml").write_text(SHEET.replace("data=tiny", f"data=two, {task}"))
     with pytest.raises(UserError, match=r"three: \d+ of its frames, .* c3h6, .* networks judges"):
         found(study, runs)
 

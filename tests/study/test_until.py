@@ -21,7 +21,7 @@ from deepset_bench.study.tables_command import chosen
 from deepset_bench.study.verdict import LESS, UNDECIDED
 from deepset_bench.sweep import studies
 from deepset_bench.sweep.executors.executor import End
-from deepset_bench.sweep.plan import Run
+from deepset_bench.sweep.plan import Run, plan
 from tests.study.folders import fill, write_times
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES
@@ -224,6 +224,27 @@ def test_steps_that_were_timed_say_whether_a_look_fits(bench, study, executor):
     assert not executor.begun
 
 
+def test_a_dry_run_gives_one_time(bench, study, executor):
+    """Of steps that were timed, no run being done."""
+    ms = {label: [2.0] * 8 for label in ("narrow", "worse", "same", "restless")}
+    _, widths = studies.find("widths")
+    write_times(Path(os.environ["BENCH_RUNS"]), widths, "", ms, processor=model_name())
+    out = bench("sweep", "--until", "decided", "--dry-run")
+    assert out.count("2 at once; time: about 12 s") == 2
+
+
+def test_without_waiting_the_next_look_waits_for_this_one(bench, study, executor):
+    """Another process trains a run of it: what is open may be decided once that has ended."""
+    held = plan(["widths"], 3).runs[2]
+    with held.folder.lock():
+        out = bench("sweep", "--until", "decided", "--no-wait")
+    assert len(executor.begun) == 11
+    assert "stopped: others train runs of this look; later the same command goes on" in out
+    bench("sweep", "--until", "decided")
+    every = {width: sorted(s for w, s in executor.begun if w == width) for width in EFFECT}
+    assert every[16] == every[24] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -235,6 +256,7 @@ def test_steps_that_were_timed_say_whether_a_look_fits(bench, study, executor):
             "data.split_seed=0,1: --until decided adds",
         ),
         (["--budget", "6h"], "--budget 6h: is for --until decided"),
+        (["--until", "decided", "--print-sbatch"], "--print-sbatch is for executor=slurm"),
     ],
 )
 def test_a_mistake_is_one_line(bench, study, executor, words, expected):

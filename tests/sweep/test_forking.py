@@ -14,7 +14,9 @@ import pytest
 import torch
 
 from deepset_bench import config, registry
+from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.errors import UserError
 from deepset_bench.runs import RunFolder
 from deepset_bench.sweep.execute import Sweep
 from deepset_bench.sweep.executors import child, local
@@ -23,7 +25,7 @@ from deepset_bench.sweep.plan import plan
 from deepset_bench.training import setup
 from tests import toy
 from tests.test_cli import env
-from tests.training.tiny import OVERRIDES
+from tests.training.tiny import OVERRIDES, run
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -129,3 +131,18 @@ def test_a_sweep_in_the_background_stops_its_runs_in_order(monkeypatch):
         assert child._stoppable([]) == child.INTERRUPTED
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_that_fails_before_its_first_step_is_the_run_that_was_planned():
+    """It is tried again, and not taken for another: what it starts from is a part of what it is."""
+    source = run().folder
+    planned = plan([*OVERRIDES, f"init={source.path}", "seed=4"]).runs
+    assert Sweep(planned, local.Local(1, None, (), 1)).free(()) == planned
+    (one,) = planned
+    for gone in (False, True):
+        if gone:
+            source.best.unlink()
+        child._note_failure(experiment(one.overrides), UserError("its elements are others"))
+        assert one.folder.status()["state"] == "failed"
+        assert not one.is_taken
+        one.folder.write_status("queued", one.identity)

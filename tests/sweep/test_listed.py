@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import pytest
 
@@ -169,6 +170,20 @@ def test_rm_refuses_a_run_that_is_held_and_removes_none(runs, monkeypatch, capsy
     with runs["sage"].lock():
         assert "is being trained by a process" in refused(monkeypatch, capsys, "data=tiny")
     assert all(folder.is_run() for folder in runs.values())
+
+
+def test_a_run_that_is_removed_while_it_is_looked_at(runs, monkeypatch, capsys):
+    one = runs["plain"]
+    one.write_status("running", "x")
+
+    def is_held(folder: RunFolder) -> bool:
+        if folder == one:
+            shutil.rmtree(folder.path)
+        return False
+
+    monkeypatch.setattr(RunFolder, "is_held", is_held)
+    (line,) = told(monkeypatch, capsys, "status", "--json", str(one.path))
+    assert json.loads(line)["state"] == "queued"
 
 
 def test_rm_refuses_nothing_on_disk(runs, monkeypatch, capsys):

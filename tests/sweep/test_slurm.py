@@ -34,10 +34,12 @@ def test_the_script_asks_for_what_is_set(monkeypatch, capsys):
         *('executor.setup=["module load abc"]', "executor.sbatch=['--qos=long']"),
         *("executor.runs_per_task=2", "executor.python=/opt/python", "--print-sbatch"),
     ]
+    monkeypatch.setenv("BENCH_LIMITS", "2")
     status, out, err = inside(monkeypatch, capsys, "sweep", *asked(), "--seeds", "5", *words)
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "#!/bin/bash"
+    assert "export BENCH_LIMITS=2" in lines  # a task reads what is read here
     for option in (
         *("--array=0-2%7", "--account=ab12", "--partition=short", "--time=02:30:00", "--mem=64G"),
         *("--constraint=a&b", "--cpus-per-task=32", "--signal=B:USR1@120", "--requeue"),

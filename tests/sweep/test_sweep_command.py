@@ -230,6 +230,20 @@ def test_a_share_of_a_stack_is_not_the_time_of_a_run(tmp_path, stack, seconds):
     assert estimate.seconds([done, waiting], Share(1, 1, (), 1)) == pytest.approx(seconds)
 
 
+def test_runs_that_are_forgotten_take_their_whole_time(tmp_path, monkeypatch, capsys):
+    """They are done, but another's: `--fresh` trains them again."""
+    (done,) = plan(OVERRIDES).runs
+    facts = {"epochs": 4, "machine": f"{platform.system()} {platform.machine()}"}
+    write(tmp_path / "runs", OVERRIDES, 0, energy=0.02, wall_seconds=10.0, **facts)
+    done.folder.write_status("done", "another")
+    at_once = Share(1, 1, (), 1)
+    assert estimate.seconds([done], at_once, None, True) == pytest.approx(10)
+    words = ["sweep", *OVERRIDES, "--dry-run", "--jobs", "1"]
+    assert "1 at once; time: about 10 s" in inside(monkeypatch, capsys, *words, "--fresh")[1]
+    done.folder.write_status("done", done.identity)
+    assert estimate.seconds([done], at_once, None, True) == 0
+
+
 def test_the_runs_that_started_last_tell_the_time(tmp_path):
     *done, waiting = plan(OVERRIDES, 6).runs
     machine = f"{platform.system()} {platform.machine()}"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from deepset_bench.config import experiment
 from deepset_bench.data import catalogue
+from deepset_bench.data.splits import Split
+from deepset_bench.molecules.frames import Frames
 from deepset_bench.runs import RunFolder, run_folder
 from deepset_bench.training import checkpoint, compiled, stacked
 from deepset_bench.training import train as training
@@ -187,6 +191,21 @@ def test_what_cannot_be_stacked_is_trained_one_after_another(overrides, stacks, 
     alone = run(*overrides, "seed=1", f"runs_dir={tmp_path}/alone")
     assert_same_run(together[1].folder, alone.folder)
     assert "not stacked: " in together[1].folder.log.read_text()
+
+
+def test_seeds_whose_parts_differ_in_size_are_not_stacked(stacks, tmp_path):
+    """Whole molecules are drawn for each part: one seed's validation part is smaller."""
+    sizes = enumerate((10, 14, 18, 40, 40))
+    molecules = [replace(toy.frames(3, n, k), molecule=np.full(n, f"m{k}")) for k, n in sizes]
+    catalogue.register("isomers", Frames.concatenate(molecules), {"method": "analytic"})
+    drawn = ("data.split=molecule", "data.train_size=30", "data.val_size=30", "data.test_size=10")
+    words = ("data=isomers", *drawn, "trainer.batch_size=30", "trainer.epochs=1")
+    together = run_seeds(*words, seeds=SEEDS[:2])
+    divisions = [Split.load(outcome.folder.split) for outcome in together]
+    assert len({len(division.val) for division in divisions}) == 2
+    assert stacks == []
+    assert "not stacked: their parts differ in" in together[1].folder.log.read_text()
+    assert_same_run(together[1].folder, run(*words, "seed=1", f"runs_dir={tmp_path}/alone").folder)
 
 
 def killed_between_checkpoints(does: str, times: int, *overrides: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -192,3 +193,19 @@ def test_one_name_for_two_variants_of_a_sweep_is_a_mistake(monkeypatch, capsys):
         inside(monkeypatch, capsys, "sweep", *asked("name=one"), "--seeds", "2", "--dry-run")[0]
         == 0
     )
+
+
+def test_weights_of_two_folders_that_end_alike_are_not_one_run(
+    source, tmp_path, monkeypatch, capsys
+):
+    """The folder of a run is called by the end of the path that it starts from."""
+    other = tmp_path / "other" / Path(*source.path.parts[-4:])
+    shutil.copytree(source.path, other)
+    words = asked(f"init={source.path},{other}")
+    status, out, _ = inside(monkeypatch, capsys, "sweep", *words, "--dry-run")
+    assert status == 0
+    assert "asked for more than once: 1" in out  # the same weights
+    shutil.copyfile(source.last, other / "best.pt")
+    status, out, err = inside(monkeypatch, capsys, "sweep", *words, "--dry-run")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"which differ in init={source.path} and init={other}; name each of them with" in err

@@ -19,6 +19,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.evaluation.trained import load_trained
 from deepset_bench.runs import LOCK, run_folder
 from deepset_bench.training import checkpoint
+from deepset_bench.training import train as training
 from deepset_bench.training.loop import Epoch
 from deepset_bench.training.records import COLUMNS
 from deepset_bench.training.setup import prepare
@@ -201,6 +202,21 @@ def test_fresh_trains_again():
     assert epochs == [1, 2, 3, 4]
     assert not again.already_done
     assert not (again.folder.path / "events.out.tfevents.1").exists()
+
+
+def test_data_that_are_replaced_while_a_run_is_prepared_are_not_trained_on(monkeypatch):
+    """It would be known by the checksum of those before."""
+
+    def replaced(*given):
+        catalogue.register("tiny", toy.frames(3, 60, seed=9, bias=0.5), {}, force=True)
+        return prepare(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "prepare", replaced)
+        with pytest.raises(UserError, match="tiny: the data were replaced while the run was"):
+            run("trainer.epochs=1")
+    assert not folder_of("trainer.epochs=1").is_run()
+    assert run("trainer.epochs=1").result["data_sha256"] == catalogue.checksums(["tiny"])
 
 
 def test_another_run_in_the_same_folder_is_refused():

@@ -103,12 +103,15 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
     """Write down a failure before the first step; the training loop writes down its own."""
     from deepset_bench.data import catalogue
     from deepset_bench.errors import UserError
-    from deepset_bench.runs import run_folder
+    from deepset_bench.runs import run_folder, with_start
 
     folder = run_folder(failed)
     if not folder.path.exists():
         return  # removed while it was trained; the sweep says so
-    identity = failed.identity(catalogue.checksum(*failed.config.sets))
+    try:
+        identity = with_start(failed).identity(catalogue.checksum(*failed.config.sets))
+    except UserError:  # its data, or what it starts from, are gone: it is what was planned
+        identity = folder.identity()
     with folder.lock():
         if folder.status().get("state") == "failed":
             return

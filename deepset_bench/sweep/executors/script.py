@@ -7,12 +7,13 @@ import shlex
 import sys
 from pathlib import Path
 
+from deepset_bench import bounds
 from deepset_bench.registry import ENVIRONMENT
 from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep.executors.settings import Settings
 from deepset_bench.sweep.executors.submitted import Submission
 
-_PASSED_ON = ("BENCH_RUNS", "BENCH_DATA", STUDY, ENVIRONMENT, "PYTHONPATH")
+_PASSED_ON = ("BENCH_RUNS", "BENCH_DATA", bounds.VARIABLE, STUDY, ENVIRONMENT, "PYTHONPATH")
 """What of this process's environment the tasks get; many clusters give them nothing of it."""
 
 
