@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.definition import KINDS, Variant
+from deepset_bench.definition import KINDS, Variant, said_of
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import PACKAGE
 from deepset_bench.surroundings import of_study
@@ -110,6 +110,11 @@ def implied(group: str, name: str) -> dict[str, Any] | None:
 def sources(chosen: list[Variant]) -> dict[str, str]:
     """The SHA-256 of the files of variants that are not the product's own, by kind and name."""
     return {f"{v.kind} {v.name}": _digest(v.file) for v in chosen if not v.ours}
+
+
+def fault(error: BaseException) -> str:
+    """An error in another's variant in one line: file, line, what; empty for any other error."""
+    return said_of({one.file for one in variants().values() if not one.ours}, error)
 
 
 def to_type(chosen: Iterable[Variant], *, names_study: bool = True) -> list[str]:

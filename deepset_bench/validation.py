@@ -185,7 +185,9 @@ def validate(config: Config) -> None:
         if (at(key) is None) == reads:
             others = [n for n in registry.names("model") if n != kind]
             reason = (
-                f"set by model={kind}" if reads else f"for other networks ({', '.join(others)})"
+                f"read by model={kind}, which has no default for it"
+                if reads
+                else f"for other networks ({', '.join(others)})"
             )
             raise UserError(f"{key}={at(key)} with model.kind={kind}: this size is {reason}")
     if config.pairs == "none" and not _reads(kind, "pairs"):
