@@ -473,6 +473,22 @@ class PotentialTests:
         assert all(bool(gradient.isfinite().all()) for gradient in gradients)
         assert any(bool(gradient.any()) for gradient in gradients), "nothing would be learned"
 
+    def test_atoms_in_like_surroundings(self, potential: Potential, config: Config) -> None:
+        """Where some of it is computed once for all of them, as in training, nothing else is."""
+        if config.every_second:
+            pytest.skip("surroundings depend on the batch")
+        places = np.arange(12)[:, None] * [1.4, 0.0, 0.0] + (np.arange(12) % 2)[:, None] * [
+            0,
+            0.9,
+            0,
+        ]
+        chain = geometry(np.full(12, self.elements[0]), places)
+        energy, forces = evaluate(potential, config, chain)
+        tables = Tables.build(chain, config.cutoff, dtype=torch.float64)
+        found = potential(potential.prepare(tables, again=True).gather(torch.tensor([0])))
+        close(found.energy.detach().numpy(), energy, 1e-9)
+        close(found.forces.detach().numpy(), forces, 1e-9)
+
     def test_permutation(self, potential: Potential, config: Config, molecule: Frames) -> None:
         """Atoms have no order."""
         energy, forces = evaluate(potential, config, molecule)

@@ -142,7 +142,8 @@ def test_they_have_their_names(own, overrides, name):
         ("model=my_net model.my_optoin=3", "did you mean model.my_option"),
         ("model=my_net model.my_option=much", "model.my_option=much must be int"),
         ("model=my_net model.my_option=2.5", "model.my_option=2.5 must be int"),
-        ("model=my_net model.basis_size=8", "this size is for other networks"),
+        ("model=my_net model.basis_size=8", "this size is for other networks (deepset_x, "),
+        ("gating=even gating.top_k=2", "gating.top_k=2 is not read by gating=even; leave it out"),
         ("model=my_net scalars=inverse", "scalars=['inverse'] is not read by model=my_net"),
         ("gnn.hidden=4", "gnn.hidden=4: graph layer none has no such option"),
         ("gnn=sage gnn.hidden=4", "gnn.hidden=4: graph layer sage has no such option"),
@@ -446,26 +447,40 @@ def test_an_optional_parameter(tmp_path):
     assert str(found.options["x"]) == "int or null"
 
 
+OF_DEGREES = """
+@graph_layer("f", of_neighbours=True)
+class F(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x, edge_index):
+        degree = edge_index[1].bincount(minlength=len(x))[edge_index[0], None].to(x.dtype)
+        return self.linear(x.index_add(0, edge_index[1], x[edge_index[0]] / degree))
+"""
+WITHIN_2 = "e.index_add(0, edge_index[1], 0.0 + (vectors.norm(dim=-1) < 2))"
+LOST = NETWORK.replace(
+    "super().__init__()", "super().__init__()\n        self.lost = torch.rand(())"
+)
 BAD = {
-    "test_its_state_is_all_that_it_is": "e * self.lost",
-    "test_no_jump_within_the_cutoff": "e.index_add(0, edge_index[1], 0.0 + (vectors.norm(dim=-1) < 2))",
-    "test_gradients_of_a_training_step_are_finite": "(e - self.own(numbers)[:, 0]).sqrt()",
+    "test_its_state_is_all_that_it_is": LOST % "e * self.lost",
+    "test_no_jump_within_the_cutoff": NETWORK % WITHIN_2,
+    "test_gradients_of_a_training_step_are_finite": NETWORK
+    % "(e - self.own(numbers)[:, 0]).sqrt()",
+    "test_atoms_in_like_surroundings": OF_DEGREES,
 }
 
 
-@pytest.mark.parametrize(("name", "returned"), BAD.items())
-def test_what_is_wrong_fails_a_test_of_physics(own, name, returned, float64):
-    lost = "self.own = nn.Embedding(100, 1)\n        self.lost = torch.rand(())"
-    text = NETWORK.replace("self.own = nn.Embedding(100, 1)", lost)
-    tests = PotentialTests()
-    own.write_text(HEAD + text % returned)
-    wanted = experiment(["model=f"]).config
+@pytest.mark.parametrize(("name", "text"), BAD.items())
+def test_what_is_wrong_fails_a_test_of_physics(own, name, text, float64):
+    own.write_text(HEAD + text)
+    wanted = experiment(["model=f"] if "@model" in text else ["gnn=f", "width=16"]).config
     found = Potential(build_model(wanted), torch.tensor([1, 6]), 0.7).eval()
-    molecules = [random_molecule((6, 1), n, n) for n in (7, 5)]
-    given = {"molecule": molecules[0], "other": molecules[1]}
-    asked_for = inspect.signature(getattr(tests, name)).parameters
+    test = getattr(PotentialTests(), name)
+    given = {"molecule": random_molecule((6, 1), 7, 1), "other": random_molecule((6, 1), 5, 2)}
+    given = {k: v for k, v in given.items() if k in inspect.signature(test).parameters}
     with pytest.raises(AssertionError):
-        getattr(tests, name)(found, wanted, **{k: v for k, v in given.items() if k in asked_for})
+        test(found, wanted, **given)
 
 
 def test_a_file_that_is_not_there(monkeypatch, tmp_path):
