@@ -158,16 +158,17 @@ def _our_files() -> list[tuple[Path, str | None]]:
 def _installed() -> list[tuple[Path, str | None]]:
     from importlib.metadata import entry_points
 
-    found: list[tuple[Path, str | None]] = []
+    found: dict[Path, str | None] = {}  # a package may name each of its variants
     for point in entry_points(group=ENTRY_POINTS):
         try:
             spec = importlib.util.find_spec(point.module)
-        except ImportError:
+        except Exception:  # a module within a package has that imported, whatever it does
             spec = None
         if spec is None or spec.origin is None:
-            raise UserError(f"the installed package's {point.value} has variants, but is not there")
-        found.append((Path(spec.origin), point.module))
-    return found
+            what = f"the installed package's {point.value} has variants"
+            raise UserError(f"{what}, but is not there or cannot be imported; mend or uninstall it")
+        found[Path(spec.origin)] = point.module
+    return [*found.items()]
 
 
 def _all_named() -> str:

@@ -483,19 +483,41 @@ def test_what_is_wrong_fails_a_test_of_physics(own, name, text, float64):
         test(found, wanted, **given)
 
 
+def test_an_installed_package_that_cannot_be_imported_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").write_text("1 / 0\n")
+    text = "import nowhere\nfrom deepset_bench.variants import gate\n\n"
+    (tmp_path / "lacking.py").write_text(f"{text}@gate('theirs')\ndef make(experts):\n    pass\n")
+    install(tmp_path, "lacking = lacking")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"lacking\.py, line 1: ModuleNotFoundError: No module"):
+        build_model(experiment(["gating=theirs"]).config)
+    forget()
+    shutil.rmtree(tmp_path / "theirs-1.0.dist-info")
+    install(tmp_path, "broken = broken.variants")
+    with pytest.raises(UserError, match=r"broken\.variants has variants, but is not there or can"):
+        experiment(())
+
+
 def test_a_file_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setenv(registry.ENVIRONMENT, str(tmp_path / "none.py"))
     with pytest.raises(UserError, match=r"none\.py: no such file of variants"):
         experiment(())
 
 
-def test_an_installed_package(monkeypatch, tmp_path):
-    """Its entry point names the module."""
-    (tmp_path / "theirs.py").write_text(OWN.read_text())
-    info = tmp_path / "theirs-1.0.dist-info"
+def install(folder: Path, points: str) -> None:
+    """As pip would, a package with these entry points."""
+    info = folder / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[deepset_bench.variants]\ntheirs = theirs\n")
+    (info / "entry_points.txt").write_text(f"[deepset_bench.variants]\n{points}\n")
+
+
+@pytest.mark.parametrize("points", ["theirs = theirs", "a = theirs:neighbours\nb = theirs:Even"])
+def test_an_installed_package(monkeypatch, tmp_path, points):
+    """Its entry points name the module, or each variant in it."""
+    (tmp_path / "theirs.py").write_text(OWN.read_text())
+    install(tmp_path, points)
     monkeypatch.syspath_prepend(str(tmp_path))
     found = experiment(["gnn=neighbours", "width=16"]).config
     assert [one.module for one in found.variants if one.kind == "graph_layer"] == ["theirs"]
