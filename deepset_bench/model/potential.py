@@ -136,8 +136,9 @@ class Potential(nn.Module):
         """By positions, and by what else is wanted; of atoms without neighbours they are zero."""
         found: tuple[Tensor | None, ...] = (None,)
         if energy.requires_grad:
-            how: dict[str, bool] = {"create_graph": self.training, "allow_unused": True}
-            found = torch.autograd.grad(energy, wanted, **how)
+            found = torch.autograd.grad(
+                energy, wanted, create_graph=self.training, allow_unused=True
+            )
         gradients = [gradient for gradient in found if gradient is not None]
         if gradients or not edge_index.shape[1]:
             return gradients or [torch.zeros_like(value) for value in wanted]
