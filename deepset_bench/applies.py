@@ -69,6 +69,11 @@ def unread_keys(config: Config) -> dict[str, tuple[str, str]]:
                 if "aggregation" in registry.find("graph_layer", name).parameters
             ]
             found["aggregation"] = f"gnn={config.gnn.kind}", f"{' and '.join(reading)} read it"
+    if "gate" in network.parameters:
+        gate = registry.find("gate", config.gating.kind)
+        for name, others in (("top_k", ()), ("experts", network.parameters)):
+            if name not in gate.parameters and name not in others:
+                found[f"gating.{name}"] = f"gating={gate.name}", "leave it out"
     if config.reference.kind != "isolated_atoms":
         where = f"reference={config.reference.kind}"
         found["reference.energies_ev"] = where, "reference=isolated_atoms reads it"

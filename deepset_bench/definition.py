@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,6 +34,7 @@ class VariantKind:
         keys: parameters that are keys of the group already.
         options: whether parameters beside these are keys of the group.
         traits: what its decorator may say beside the name, and what holds otherwise.
+        taken: keys of the group that no parameter may be called as: they are not given to it.
     """
 
     words: str
@@ -42,16 +43,24 @@ class VariantKind:
     keys: tuple[str, ...] = ()
     options: bool = False
     traits: Mapping[str, Any] = field(default_factory=dict)
+    taken: tuple[str, ...] = ()
 
 
 KINDS = {
     "scalar": VariantKind("scalar feature", "scalars"),
-    "radial_basis": VariantKind("radial basis", "rbf", ("cutoff",), ("size",), True),
+    "radial_basis": VariantKind(
+        *("radial basis", "rbf", ("cutoff",), ("size",), True),
+        taken=("kind", "options", "transforms"),
+    ),
     "graph_layer": VariantKind(
         *("graph layer", "gnn", ("width", "aggregation"), (), True),
         {"divisible_by": 1, "draws_by_edge": True, "of_neighbours": False},
+        taken=("kind", "options", "layers"),
     ),
-    "gate": VariantKind("gate", "gating", ("cutoff",), ("experts", "top_k"), True),
+    "gate": VariantKind(
+        *("gate", "gating", ("cutoff",), ("experts", "top_k"), True),
+        taken=("kind", "options"),
+    ),
     "readout": VariantKind("readout", "readout", ("width",)),
     "model": VariantKind(
         "network",
@@ -63,6 +72,7 @@ KINDS = {
             **{"divisible_by": 1, "forms": ("reference",), "reads": (), "packages": ()},
             **{"width_key": "model.width", "masks_edges": False},
         },
+        taken=("kind", "options"),
     ),
     "metric": VariantKind(
         *("metric", ""),
@@ -157,8 +167,14 @@ class Variant:
         Raises:
             UserError: the file cannot be imported.
         """
-        module = importlib.import_module(self.module) if self.module else _imported(self.file)
-        return getattr(module, self.attribute)
+        if self.module is None:
+            return getattr(_imported(self.file), self.attribute)
+        try:
+            return getattr(importlib.import_module(self.module), self.attribute)
+        except (Exception, SystemExit) as error:
+            if self.ours:
+                raise
+            raise _not_imported(self.file, error) from error
 
     def call(self, **given: Any) -> Any:
         """What it makes of the parameters that it has; the others are left out.
@@ -195,7 +211,7 @@ class Variant:
             if self.ours:
                 raise
             does = "fails" if self.kind in TAKES else "cannot be made"
-            where = f"{about}{_place(self.file, error)}"
+            where = f"{about}{_place([self.file], error) or self.file}"
             raise UserError(f"{where}: {self} {does}: {_says(error)}") from error
 
     def __str__(self) -> str:
@@ -214,23 +230,33 @@ def _imported(file: Path) -> ModuleType:
     sys.path.insert(0, str(file.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UserError(f"{_place(file, error)}: {_says(error)}") from error
+        raise _not_imported(file, error) from error
     finally:
         sys.path.remove(str(file.parent))
     return module
 
 
-def _says(error: Exception) -> str:
+def _not_imported(file: Path, error: BaseException) -> UserError:
+    return UserError(said_of([file], error) or f"{file}: {_says(error)}")
+
+
+def _says(error: BaseException) -> str:
     return f"{type(error).__name__}: {one_line(error)}"
 
 
-def _place(file: Path, error: Exception) -> str:
-    """The file, and its line that an error went through last."""
-    trace, line = error.__traceback__, None
+def said_of(files: Iterable[Path], error: BaseException) -> str:
+    """An error that went through one of these files, in one line; empty where it did not."""
+    where = _place(files, error)
+    return f"{where}: {_says(error)}" if where else ""
+
+
+def _place(files: Iterable[Path], error: BaseException) -> str:
+    """The file and the line of these that an error went through last; empty for none."""
+    names, where, trace = {*map(str, files)}, "", error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            line = trace.tb_lineno
+        if (name := trace.tb_frame.f_code.co_filename) in names:
+            where = f"{name}, line {trace.tb_lineno}"
         trace = trace.tb_next
-    return f"{file}, line {line}" if line else str(file)
+    return where

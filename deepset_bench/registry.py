@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deepset_bench.definition import KINDS, Variant
+from deepset_bench.definition import KINDS, Variant, said_of
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.files import PACKAGE
 from deepset_bench.surroundings import of_study
@@ -112,6 +112,11 @@ def sources(chosen: list[Variant]) -> dict[str, str]:
     return {f"{v.kind} {v.name}": _digest(v.file) for v in chosen if not v.ours}
 
 
+def fault(error: BaseException) -> str:
+    """An error in another's variant in one line: file, line, what; empty for any other error."""
+    return said_of({one.file for one in variants().values() if not one.ours}, error)
+
+
 def to_type(chosen: Iterable[Variant], *, names_study: bool = True) -> list[str]:
     """The words `--variants FILE` of a command that needs these, for files that a person names.
 
@@ -153,16 +158,17 @@ def _our_files() -> list[tuple[Path, str | None]]:
 def _installed() -> list[tuple[Path, str | None]]:
     from importlib.metadata import entry_points
 
-    found: list[tuple[Path, str | None]] = []
+    found: dict[Path, str | None] = {}  # a package may name each of its variants
     for point in entry_points(group=ENTRY_POINTS):
         try:
             spec = importlib.util.find_spec(point.module)
-        except ImportError:
+        except Exception:  # a module within a package has that imported, whatever it does
             spec = None
         if spec is None or spec.origin is None:
-            raise UserError(f"the installed package's {point.value} has variants, but is not there")
-        found.append((Path(spec.origin), point.module))
-    return found
+            what = f"the installed package's {point.value} has variants"
+            raise UserError(f"{what}, but is not there or cannot be imported; mend or uninstall it")
+        found[Path(spec.origin)] = point.module
+    return [*found.items()]
 
 
 def _all_named() -> str:

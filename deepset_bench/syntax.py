@@ -96,6 +96,8 @@ def _said(kind: str, call: ast.Call) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"@{kind} does not take {word}; {nearest(word, traits)}")
     if kind == "metric":
         _check_metric(said)
+    if kind in ("graph_layer", "model"):
+        _check_traits(kind, said)
     return name, traits | said
 
 
@@ -108,6 +110,22 @@ def _check_metric(said: Mapping[str, Any]) -> None:
     for word, kind in (("unit", str), ("less_is_better", bool)):
         if word in said and type(said[word]) is not kind:
             raise ValueError(f"{word}={said[word]!r} of a metric must be {kind.__name__}")
+
+
+def _check_traits(kind: str, said: Mapping[str, Any]) -> None:
+    for word, value in said.items():
+        usual = KINDS[kind].traits[word]
+        texts = isinstance(usual, tuple)
+        if type(value) is not type(usual) or (texts and {*map(type, value)} - {str}):
+            like = "texts, as ('a', 'b') or ('a',)" if texts else type(usual).__name__
+            raise ValueError(f"{word}={value!r} of @{kind} must be {like}")
+    if said.get("divisible_by", 1) < 1:
+        raise ValueError(f"divisible_by={said['divisible_by']} of @{kind} must be at least 1")
+    forms = said.get("forms", ("reference",))
+    if not forms or {*forms} - {"fused", "reference"}:
+        raise ValueError(f"forms={forms!r} of @{kind} are of 'fused' and 'reference'")
+    if said.get("width_key", "width") not in ("width", "model.width"):
+        raise ValueError(f"width_key={said['width_key']!r} must be 'width' or 'model.width'")
 
 
 def _maker(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> ast.FunctionDef | None:
@@ -144,6 +162,9 @@ def _parameters(
         return {}
     found = {}
     for argument, default in given:
+        if argument.arg in KINDS[kind].taken:
+            where = f"{KINDS[kind].group}.{argument.arg} is a key with another meaning"
+            raise ValueError(f"parameter {argument.arg} of {node.name}: {where}; rename it")
         known = {*KINDS[kind].given, *KINDS[kind].keys}
         option = _option(argument, default)
         if argument.arg not in known and not (KINDS[kind].options and option.has_default):
@@ -175,5 +196,10 @@ def _types(node: ast.expr | None) -> tuple[type, ...]:
     if isinstance(node, ast.Constant) and node.value is None:
         return (type(None),)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _types(ast.parse(node.value, mode="eval").body)
+        try:
+            return _types(ast.parse(node.value, mode="eval").body)
+        except SyntaxError:
+            return ()
+    if isinstance(node, ast.Subscript) and _last(node.value) == "Optional":
+        return (*_types(node.slice), type(None))
     return (_TYPES[node.id],) if isinstance(node, ast.Name) and node.id in _TYPES else ()

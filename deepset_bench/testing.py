@@ -215,6 +215,33 @@ def jump_ratio(
     return float(ratio[0]), float(ratio[1])
 
 
+def largest_jump(
+    potential: Potential, config: Config, elements: Sequence[int], start: float, stop: float
+) -> float:
+    """By how much the energy jumps at some distance, as a share of all that it changes by.
+
+    Two atoms move apart, from `start` to `stop` in angstrom, beside a third. A jump is looked for
+    where the energy is least like a straight line, nearer and nearer, until what is left between
+    two distances is a jump or nothing. Forces are not looked at: the lengths of vectors that most
+    equivariant networks are made of have a kink where they are zero.
+    """
+    numbers, third = np.resize(np.array(elements), 3), [config.cutoff / 2, 0.9, 0.0]
+
+    def along(distances: FloatArray) -> FloatArray:
+        places = ([[0.0, 0.0, 0.0], [d, 0.0, 0.0], third] for d in distances)
+        frames = [geometry(numbers, np.array(place)) for place in places]
+        return evaluate(potential, config, frames)[0]
+
+    d = np.linspace(start, stop, 400)
+    energies = along(d)
+    whole = max(np.ptp(energies), 1e-3 * SCALE)
+    for _ in range(7):  # each is nine times nearer
+        worst = np.abs(np.diff(energies, 2)).argmax()
+        d = np.linspace(d[worst], d[worst + 2], 19)
+        energies = along(d)
+    return float(np.ptp(energies) / whole)
+
+
 class PotentialTests:
     """Tests of the untrained network that `overrides` describe.
 
@@ -417,6 +444,51 @@ class PotentialTests:
         assert (np.abs(energy_0 - energy) < 1e-5 * (SCALE * n + np.abs(energy))).all()
         close(forces_0, forces, 1e-4)
 
+    def test_its_state_is_all_that_it_is(
+        self, potential: Potential, config: Config, molecule: Frames
+    ) -> None:
+        """Made anew of other random numbers and given its state, as from a checkpoint, it is it."""
+        energy, forces = evaluate(potential, config, molecule)
+        torch.manual_seed(1)
+        anew = Potential(build_model(config), potential.species, 2 * SCALE, form=config.form)
+        anew.load_state_dict(potential.state_dict())
+        found, found_forces = evaluate(anew.eval(), config, molecule)
+        close(found, energy)
+        close(found_forces, forces)
+
+    def test_gradients_of_a_training_step_are_finite(
+        self, potential: Potential, config: Config, molecule: Frames, other: Frames
+    ) -> None:
+        """By its parameters, of energies and forces, for an atom alone and beside padding, too."""
+        atom = geometry(np.array([self.elements[0]]), np.zeros((1, 3)))
+        frames = Frames.concatenate([molecule, atom, other])
+        tables = Tables.build(
+            frames, config.cutoff, dtype=torch.float64, every_second=config.every_second
+        )
+        prediction = potential.train()(potential.prepare(tables).gather(torch.arange(3)))
+        loss = prediction.energy.square().sum() + prediction.forces.square().sum()
+        learned = [*potential.parameters()]
+        found = torch.autograd.grad(loss, learned, allow_unused=True)
+        gradients = [gradient for gradient in found if gradient is not None]
+        assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+        assert any(bool(gradient.any()) for gradient in gradients), "nothing would be learned"
+
+    def test_atoms_in_like_surroundings(self, potential: Potential, config: Config) -> None:
+        """Where some of it is computed once for all of them, as in training, nothing else is."""
+        if config.every_second:
+            pytest.skip("surroundings depend on the batch")
+        places = np.arange(12)[:, None] * [1.4, 0.0, 0.0] + (np.arange(12) % 2)[:, None] * [
+            0,
+            0.9,
+            0,
+        ]
+        chain = geometry(np.full(12, self.elements[0]), places)
+        energy, forces = evaluate(potential, config, chain)
+        tables = Tables.build(chain, config.cutoff, dtype=torch.float64)
+        found = potential(potential.prepare(tables, again=True).gather(torch.tensor([0])))
+        close(found.energy.detach().numpy(), energy, 1e-9)
+        close(found.forces.detach().numpy(), forces, 1e-9)
+
     def test_permutation(self, potential: Potential, config: Config, molecule: Frames) -> None:
         """Atoms have no order."""
         energy, forces = evaluate(potential, config, molecule)
@@ -532,3 +604,10 @@ class PotentialTests:
             # Up to the next order in the step, 1e-5 of the lengths (0.1 angstrom) of the functions.
             assert energy < 0.105
             assert forces < 0.105
+
+    def test_no_jump_within_the_cutoff(self, potential: Potential, config: Config) -> None:
+        """The energy is continuous between there and the shortest bonds."""
+        if config.every_second:
+            pytest.skip("which edges are left out depends on the batch")
+        jump = largest_jump(potential, config, self.elements, 0.7, 0.998 * config.cutoff)
+        assert jump < 1e-5, "a share of all that the energy changes by"

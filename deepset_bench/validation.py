@@ -181,11 +181,13 @@ def validate(config: Config) -> None:
             raise UserError(f"{key}={at(key)} must be divisible by {divisor}")
     for key in sizes:
         name = key.removeprefix("model.")
-        reads = name in network.parameters and network.traits["width_key"] != name
+        reads = _has_size(kind, name)
         if (at(key) is None) == reads:
-            others = [n for n in registry.names("model") if n != kind]
+            others = [n for n in registry.names("model") if _has_size(n, name)]
             reason = (
-                f"set by model={kind}" if reads else f"for other networks ({', '.join(others)})"
+                f"read by model={kind}, which has no default for it"
+                if reads
+                else f"for other networks ({', '.join(others)})"
             )
             raise UserError(f"{key}={at(key)} with model.kind={kind}: this size is {reason}")
     if config.pairs == "none" and not _reads(kind, "pairs"):
@@ -207,6 +209,12 @@ def validate(config: Config) -> None:
             "trainer.schedule.factor and trainer.schedule.patience belong to kind=plateau: "
             f"set both with it and null with {'cosine' if plateau else schedule.kind}"
         )
+
+
+def _has_size(network: str, size: str) -> bool:
+    """Whether a size in the group `model` is one of this network."""
+    found = registry.find("model", network)
+    return size in found.parameters and found.traits["width_key"] != size
 
 
 def _reads(network: str, key: str) -> bool:

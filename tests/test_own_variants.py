@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from deepset_bench.errors import UserError
 from deepset_bench.model.build import build_model
 from deepset_bench.model.potential import Potential
 from deepset_bench.runs import RunFolder, run_folder
+from deepset_bench.schema import GNN, RBF, Gating, Model
 from deepset_bench.testing import PotentialTests, evaluate, random_molecule
 from tests.test_cli import inside
 from tests.training.tiny import OVERRIDES, asked, assert_same_run
@@ -139,7 +142,8 @@ def test_they_have_their_names(own, overrides, name):
         ("model=my_net model.my_optoin=3", "did you mean model.my_option"),
         ("model=my_net model.my_option=much", "model.my_option=much must be int"),
         ("model=my_net model.my_option=2.5", "model.my_option=2.5 must be int"),
-        ("model=my_net model.basis_size=8", "this size is for other networks"),
+        ("model=my_net model.basis_size=8", "this size is for other networks (deepset_x, "),
+        ("gating=even gating.top_k=2", "gating.top_k=2 is not read by gating=even; leave it out"),
         ("model=my_net scalars=inverse", "scalars=['inverse'] is not read by model=my_net"),
         ("gnn.hidden=4", "gnn.hidden=4: graph layer none has no such option"),
         ("gnn=sage gnn.hidden=4", "gnn.hidden=4: graph layer sage has no such option"),
@@ -283,6 +287,13 @@ BROKEN = {
     "@graph_layer('f')\ndef f(*width):\n    pass": "line 2: f takes any arguments",
     "@graph_layer('f', divisable_by=2)\ndef f(width):\n    pass": "did you mean divisible_by",
     "@readout('f')\ndef f(width, x: int = 1):\n    pass": "line 2: parameter x of f: is not given",
+    "@graph_layer('f')\ndef f(width, layers: int = 1):\n    pass": "gnn.layers is a key with",
+    "@graph_layer('f')\ndef f(width, x: 'int |' = 1, y=None):\n    pass": "parameter y of f needs",
+    "@graph_layer('f', divisible_by=0)\ndef f(width):\n    pass": "line 2: divisible_by=0 of",
+    "@model('f', forms='fused')\ndef f(cutoff):\n    pass": "must be texts, as ('a', 'b')",
+    "@model('f', forms=('fast',))\ndef f(cutoff):\n    pass": "are of 'fused' and 'reference'",
+    "@model('f', width_key='w')\ndef f(cutoff):\n    pass": "width_key='w' must be 'width' or",
+    "@model('f', masks_edges=1)\ndef f(cutoff):\n    pass": "masks_edges=1 of @model must be bool",
 }
 
 
@@ -316,19 +327,197 @@ def test_a_variant_that_cannot_be_made_is_one_line(own, body, said):
         build_model(experiment(["gnn=f"]).config)
 
 
+HEAD = "import sys\nimport torch\nfrom torch import nn\nfrom deepset_bench.variants import *\n"
+LAYER = """
+@graph_layer("f")
+class F(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x, edge_index):
+        return %s
+"""
+MADE = "super().__init__()\n        self.linear = nn.Linear(width, width)"
+NETWORK = """
+@model("f")
+class F(nn.Module):
+    def __init__(self, width: int = 4):
+        super().__init__()
+        self.own = nn.Embedding(100, 1)
+
+    def forward(self, numbers, vectors, edge_index):
+        e = self.own(numbers)[:, 0].index_add(0, edge_index[1], (-vectors.norm(dim=-1)).exp())
+        return %s
+"""
+BASIS = """
+@radial_basis("f")
+class F(nn.Module):
+    def __init__(self, size: int):
+        super().__init__()
+
+    def forward(self, d):
+        return %s
+"""
+GATE = BASIS.replace("radial_basis", "gate").replace("size", "experts")
+READOUT = BASIS.replace("radial_basis", "readout").replace("size", "width").replace("d)", "X, V)")
+FAILING = [
+    ("gnn=f", LAYER % "1 / 0", "line 13: ZeroDivisionError: division by zero"),
+    ("gnn=f", LAYER % "x[:, :2]", "2); it must be ("),
+    ("gnn=f", LAYER % "None", "F returns NoneType, not a tensor"),
+    ("gnn=f", LAYER % "x.double()", "F returns torch.float64 where torch.float32 is"),
+    ("gnn=f", LAYER.replace("forward", "call") % "x", "graph layer f: F has no method forward"),
+    (
+        "gnn=f",
+        LAYER.replace("Linear(width, ", "LazyLinear(") % "x",
+        "size of linear.weight must",
+    ),
+    (
+        "gnn=f",
+        LAYER.replace(MADE, "pass") % "x",
+        "does not call super",
+    ),
+    ("gnn=f", f"sys.exit(3)\n{LAYER % 'x'}", "line 5: SystemExit: 3"),
+    ("scalars=f", "@scalar('f')\ndef f(d):\n    return 1.0", "f returns float, not a tensor"),
+    ("scalars=f", "@scalar('f')\ndef f(d):\n    return d.sum()", "f returns a tensor of shape ()"),
+    ("scalars=f", "@scalar('f')\ndef f(d):\n    return d.no", "line 7: AttributeError: 'Tensor'"),
+    ("rbf=f", BASIS % "torch.stack([d, d], -1)", "2); it must be ("),
+    ("gating=f", GATE % "d[..., None]", "1); it must be ("),
+    ("readout=f", READOUT % "X[:, :1]", "1); it must be ("),
+    ("model=f", NETWORK % "e[:, None]", "1); it must be ("),
+    ("model=f", NETWORK % "e.sum()", "F returns a tensor of shape (); it must be ("),
+    ("model=f", NETWORK % "(e, e)", "F returns tuple, not a tensor"),
+    ("model=f", NETWORK % "self.own(numbers)[:, 0]", "do not depend on vectors"),
+    ("model=f", NETWORK.replace("nn.Embedding(100, 1)", "1") % "e", "F has no parameters"),
+    ("model=f", NETWORK.replace('"f"', '"f", forms=("fused",)') % "e", "F has no method prepare"),
+]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("chosen", "text", "said"), FAILING)
+def test_a_variant_that_fails_as_it_computes_is_one_line(
+    own, monkeypatch, capsys, chosen, text, said
+):
+    """Wrong shapes above all: tensors would be broadcast, and something else be trained."""
+    own.write_text(f"{HEAD}{text}\n")
+    words = asked(*(MY_NET[:3] if "model" in chosen else ()), chosen)
+    status, _, err = inside(monkeypatch, capsys, "train", *words)
+    assert status == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_failure_is_written_down_with_its_line(own, monkeypatch, capsys):
+    own.write_text(HEAD + LAYER % "x.no")
+    words = asked("gnn=f")
+    assert inside(monkeypatch, capsys, "train", *words)[0] == 2
+    folder = run_folder(experiment(words))
+    assert folder.status()["state"] == "failed"
+    assert folder.status()["reason"].startswith(f"{own}, line 13: AttributeError: ")
+    assert "Traceback" in folder.log.read_text()
+
+
+def test_parameters_that_are_not_to_be_learned_are_not(own):
+    """A step learns all parameters, so these are buffers; checkpoints have them all the same."""
+    own.write_text(HEAD + LAYER.replace("width)\n\n", "width).requires_grad_(False)\n\n") % "x")
+    layers = build_model(experiment(["gnn=f", "width=16"]).config).gnn
+    assert [name for name, _ in layers.named_parameters()] == []
+    assert {*layers.state_dict()} == {"layers.0.linear.weight", "layers.0.linear.bias"}
+
+
+def test_a_scalar_that_is_not_finite_in_padding_is_computed_edge_by_edge(own):
+    own.write_text(f"{HEAD}@scalar('f')\ndef f(d):\n    return 1 / (5.0 - d)\n")
+    model = build_model(experiment(["scalars=f", "width=16"]).config)
+    assert model.no_fused_form == "a scalar feature is not finite at the cutoff"
+
+
+def test_no_parameter_has_the_name_of_another_key():
+    parts = {"rbf": RBF, "gnn": GNN, "gating": Gating, "model": Model}
+    for kind in KINDS.values():
+        if kind.options:
+            keys = {field.name for field in fields(parts[kind.group])}
+            assert {*kind.taken} == keys - {*kind.keys}
+
+
+def test_an_optional_parameter(tmp_path):
+    file = tmp_path / "variants.py"
+    file.write_text("@gate('f')\ndef f(experts, x: Optional[int] = None):\n    pass\n")
+    (found,) = syntax.read_file(file, None)
+    assert str(found.options["x"]) == "int or null"
+
+
+OF_DEGREES = """
+@graph_layer("f", of_neighbours=True)
+class F(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x, edge_index):
+        degree = edge_index[1].bincount(minlength=len(x))[edge_index[0], None].to(x.dtype)
+        return self.linear(x.index_add(0, edge_index[1], x[edge_index[0]] / degree))
+"""
+WITHIN_2 = "e.index_add(0, edge_index[1], 0.0 + (vectors.norm(dim=-1) < 2))"
+LOST = NETWORK.replace(
+    "super().__init__()", "super().__init__()\n        self.lost = torch.rand(())"
+)
+BAD = {
+    "test_its_state_is_all_that_it_is": LOST % "e * self.lost",
+    "test_no_jump_within_the_cutoff": NETWORK % WITHIN_2,
+    "test_gradients_of_a_training_step_are_finite": NETWORK
+    % "(e - self.own(numbers)[:, 0]).sqrt()",
+    "test_atoms_in_like_surroundings": OF_DEGREES,
+}
+
+
+@pytest.mark.parametrize(("name", "text"), BAD.items())
+def test_what_is_wrong_fails_a_test_of_physics(own, name, text, float64):
+    own.write_text(HEAD + text)
+    wanted = experiment(["model=f"] if "@model" in text else ["gnn=f", "width=16"]).config
+    found = Potential(build_model(wanted), torch.tensor([1, 6]), 0.7).eval()
+    test = getattr(PotentialTests(), name)
+    given = {"molecule": random_molecule((6, 1), 7, 1), "other": random_molecule((6, 1), 5, 2)}
+    given = {k: v for k, v in given.items() if k in inspect.signature(test).parameters}
+    with pytest.raises(AssertionError):
+        test(found, wanted, **given)
+
+
+def test_an_installed_package_that_cannot_be_imported_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").write_text("1 / 0\n")
+    text = "import nowhere\nfrom deepset_bench.variants import gate\n\n"
+    (tmp_path / "lacking.py").write_text(f"{text}@gate('theirs')\ndef make(experts):\n    pass\n")
+    install(tmp_path, "lacking = lacking")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"lacking\.py, line 1: ModuleNotFoundError: No module"):
+        build_model(experiment(["gating=theirs"]).config)
+    forget()
+    shutil.rmtree(tmp_path / "theirs-1.0.dist-info")
+    install(tmp_path, "broken = broken.variants")
+    with pytest.raises(UserError, match=r"broken\.variants has variants, but is not there or can"):
+        experiment(())
+
+
 def test_a_file_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setenv(registry.ENVIRONMENT, str(tmp_path / "none.py"))
     with pytest.raises(UserError, match=r"none\.py: no such file of variants"):
         experiment(())
 
 
-def test_an_installed_package(monkeypatch, tmp_path):
-    """Its entry point names the module."""
-    (tmp_path / "theirs.py").write_text(OWN.read_text())
-    info = tmp_path / "theirs-1.0.dist-info"
+def install(folder: Path, points: str) -> None:
+    """As pip would, a package with these entry points."""
+    info = folder / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[deepset_bench.variants]\ntheirs = theirs\n")
+    (info / "entry_points.txt").write_text(f"[deepset_bench.variants]\n{points}\n")
+
+
+@pytest.mark.parametrize("points", ["theirs = theirs", "a = theirs:neighbours\nb = theirs:Even"])
+def test_an_installed_package(monkeypatch, tmp_path, points):
+    """Its entry points name the module, or each variant in it."""
+    (tmp_path / "theirs.py").write_text(OWN.read_text())
+    install(tmp_path, points)
     monkeypatch.syspath_prepend(str(tmp_path))
     found = experiment(["gnn=neighbours", "width=16"]).config
     assert [one.module for one in found.variants if one.kind == "graph_layer"] == ["theirs"]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deepset_bench import grammar, surroundings
+from deepset_bench import grammar, registry, surroundings
 from deepset_bench.cli import (
     completion,
     data_group,
@@ -119,6 +119,9 @@ def main() -> None:
         raise
     except Exception as error:
         line = surroundings.failure(error)
+        if line is None and (fault := registry.fault(error)):
+            say(f"error: {UserError(fault)}", error=True)
+            sys.exit(2)
         if line is None:
             raise
         surroundings.close_output()

@@ -78,7 +78,8 @@ class Deployed(nn.Module):
         self.energies: nn.Module = made if made is not None else EdgeByEdge(model)
         self.local = bool(self.energies.local)
         self.force_unit = potential.force_unit
-        of_elements = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
+        last = max(MAX_ATOMIC_NUMBER, int(reference.species.max()))
+        of_elements = torch.zeros(last + 1, dtype=torch.float64)
         of_elements[torch.from_numpy(reference.species)] = torch.from_numpy(reference.energies)
         self.register_buffer("atomic_reference", of_elements)
         self.register_buffer("scale", potential.scale.detach().clone())

@@ -14,7 +14,9 @@ from torch import nn
 
 from deepset_bench import registry
 from deepset_bench.config import experiment
+from deepset_bench.definition import Variant
 from deepset_bench.model.deepset.graph import GraphLayers
+from deepset_bench.model.others import own_module
 from deepset_bench.model.radial import Function, RadialBasis
 from deepset_bench.schema import Baseline, Config
 
@@ -61,8 +63,12 @@ def _network(config: Config, width: int) -> nn.Module:
     for name, make in _PARTS.items():
         if name in found.parameters:
             parts[name] = make(config, width)
-    network: nn.Module = found.call(**parts)
-    return network
+    return _made(found, parts)
+
+
+def _made(variant: Variant, given: dict[str, Any]) -> nn.Module:
+    module: nn.Module = variant.call(**given)
+    return module if variant.ours else own_module(variant, module)
 
 
 def _scalars(names: Sequence[str]) -> list[Function]:
@@ -75,20 +81,20 @@ def _gnn(config: Config, width: int) -> GraphLayers | None:
     layer = registry.find("graph_layer", config.gnn.kind)
     given = {"width": width, "aggregation": config.aggregation, **config.gnn.options}
     traits = {name: layer.traits[name] for name in ("draws_by_edge", "of_neighbours")}
-    return GraphLayers(lambda: layer.call(**given), config.gnn.layers, **traits)
+    return GraphLayers(lambda: _made(layer, given), config.gnn.layers, **traits)
 
 
 def _basis(config: Config, width: int) -> RadialBasis:
     rbf = config.rbf
     basis = registry.find("radial_basis", rbf.kind)
-    made = basis.call(size=rbf.size, cutoff=config.cutoff, **rbf.options)
-    return RadialBasis(made, rbf.size, _scalars(rbf.transforms))
+    given = {"size": rbf.size, "cutoff": config.cutoff, **rbf.options}
+    return RadialBasis(_made(basis, given), rbf.size, _scalars(rbf.transforms))
 
 
 def _gate(config: Config, width: int) -> Callable[[], nn.Module]:
     gating, gate = config.gating, registry.find("gate", config.gating.kind)
     given = {"experts": gating.experts, "top_k": gating.top_k, "cutoff": config.cutoff}
-    return lambda: gate.call(**given, **gating.options)
+    return lambda: _made(gate, given | gating.options)
 
 
 _PARTS: dict[str, Callable[[Config, int], Any]] = {
@@ -97,7 +103,7 @@ _PARTS: dict[str, Callable[[Config, int], Any]] = {
     "gate": _gate,
     "scalars": lambda config, width: _scalars(config.scalars),
     "readout": lambda config, width: partial(
-        registry.find("readout", config.readout).call, width=width
+        _made, registry.find("readout", config.readout), {"width": width}
     ),
 }
 """Parameters of a network that are made of a group, in the order of what they draw."""

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from deepset_bench.errors import chosen
+from deepset_bench.errors import UserError, chosen
 from deepset_bench.model.batches import Batch, Tables
+from deepset_bench.model.others import of_shape
 
 INEXACT = ("mps",)
 """Devices without float64 and complex numbers, in which functions of distances are tabulated."""
@@ -72,6 +73,9 @@ class Potential(nn.Module):
         if self.form == "fused" and str(getattr(model, "no_fused_form", "")):
             self.form = "reference"
         chosen("form", self.form, _COMPUTE)
+        for method in ("prepare", "energies_and_gradients") if self.form == "fused" else ():
+            if not hasattr(model, method):
+                raise UserError(f"{type(model).__name__} has no method {method} for its fused form")
 
     def prepare(self, tables: Tables, *, again: bool = False) -> Tables:
         """Tables with what this potential needs of the geometry, computed once.
@@ -105,6 +109,8 @@ class Potential(nn.Module):
             batch, self.species, create_graph=self.training
         )
         energies, by_vector = found
+        energies = of_shape(energies, batch.numbers.shape, self.model, batch.distances)
+        by_vector = of_shape(by_vector, batch.directions.shape, self.model, batch.distances)
         return energies, batch.forces(by_vector), batch.stress(by_vector)
 
     def _reference(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -117,13 +123,27 @@ class Potential(nn.Module):
                 exact = exact - batch.of_edges(batch.shifts)
             vectors = exact.to(batch.distances.dtype)
             energies = self.model(batch.numbers, vectors, edge_index)
+            energies = of_shape(energies, batch.numbers.shape, self.model, vectors)
             real = torch.where(batch.numbers > 0, energies, 0.0).sum()
             wanted = [positions] if batch.volume is None else [positions, vectors]
-            gradient, *of_edges = torch.autograd.grad(real, wanted, create_graph=self.training)
+            gradient, *of_edges = self._gradients(real, wanted, edge_index)
             stress = None
             if of_edges:
                 stress = batch.stress(batch.of_slots(of_edges[0]))
         return energies, -gradient.to(energies.dtype), stress
+
+    def _gradients(self, energy: Tensor, wanted: list[Tensor], edge_index: Tensor) -> list[Tensor]:
+        """By positions, and by what else is wanted; of atoms without neighbours they are zero."""
+        found: tuple[Tensor | None, ...] = (None,)
+        if energy.requires_grad:
+            found = torch.autograd.grad(
+                energy, wanted, create_graph=self.training, allow_unused=True
+            )
+        gradients = [gradient for gradient in found if gradient is not None]
+        if gradients or not edge_index.shape[1]:
+            return gradients or [torch.zeros_like(value) for value in wanted]
+        name = type(self.model).__name__
+        raise UserError(f"{name}: its energies do not depend on vectors; there would be no forces")
 
 
 def on_the_cpu(potential: Potential) -> Potential:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.model.others import of_shape
 from deepset_bench.variants import radial_basis
 
 Function = Callable[[Tensor], Tensor]
@@ -47,7 +48,8 @@ def scalar_features(d: Tensor, functions: Sequence[Function]) -> Tensor:
     """
     if not functions:
         return d.new_zeros((*d.shape, 0))
-    return torch.stack([function(d) for function in functions] + [d], dim=-1)
+    found = [of_shape(function(d), d.shape, function, d) for function in functions]
+    return torch.stack([*found, d], dim=-1)
 
 
 @radial_basis("gaussian")
@@ -101,9 +103,10 @@ class RadialBasis(nn.Module):
         super().__init__()
         self.basis = basis
         self.transforms = tuple(transforms)
-        self.size = size * (1 + len(self.transforms))
+        self.each, self.size = size, size * (1 + len(self.transforms))
 
     def forward(self, d: Tensor) -> Tensor:
         """(...) in angstrom -> (..., K (1 + T))."""
-        inputs = [d] + [transform(d) for transform in self.transforms]
-        return torch.cat([self.basis(x) for x in inputs], dim=-1)
+        shape = (*d.shape, self.each)
+        inputs = [d, *(of_shape(f(d), d.shape, f, d) for f in self.transforms)]
+        return torch.cat([of_shape(self.basis(x), shape, self.basis, d) for x in inputs], dim=-1)

@@ -125,8 +125,9 @@ def value_and_slope(function: Callable[[Tensor], Tensor], d: Tensor) -> tuple[Te
 
 
 def kinds_of(species: Tensor) -> Tensor:
-    """(119,) int64 place of each atomic number among the (s,) that occur; 0 for others."""
-    kind = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.int64)
+    """(100,) int64 place of each atomic number among the (s,) that occur, more of heavier ones; 0
+    for others."""
+    kind = torch.zeros(max(MAX_ATOMIC_NUMBER, int(species.max())) + 1, dtype=torch.int64)
     kind[species.cpu()] = torch.arange(len(species))
     return kind
 

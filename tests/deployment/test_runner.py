@@ -19,6 +19,8 @@ from deepset_bench.model.build import build_model
 from deepset_bench.model.energy_reference import EnergyReference
 from deepset_bench.model.potential import Potential
 from deepset_bench.model.splines import Splines
+from deepset_bench.testing import close, deployed_energies_and_forces, evaluate, random_molecule
+from deepset_bench.training.setup import build_potential
 from tests.training.tiny import DEEPSET_X, DEEPSET_X_2
 
 SPECIES = torch.tensor([1, 6])
@@ -33,6 +35,18 @@ def made(*overrides: str) -> tuple[Potential, EnergyReference]:
     potential = Potential(build_model(config), SPECIES, 1.3).double().eval()
     reference = EnergyReference(SPECIES.numpy(), np.array([-3.0, -5.0]), constant=0.0, rank=2)
     return potential, reference
+
+
+@pytest.mark.parametrize("overrides", [NARROW, DEEPSET_X])
+def test_elements_behind_the_usual_tables(float64, overrides):
+    config, elements = experiment(overrides).config, (101, 1)
+    potential = build_potential(config, torch.tensor(sorted(elements)), 1.3).eval()
+    frames = [random_molecule(elements, 5, 1)]
+    expected = evaluate(potential, config, frames)
+    for found, value in zip(
+        deployed_energies_and_forces(potential, config, frames), expected, strict=True
+    ):
+        close(found, value, 1e-7)
 
 
 def deployed(*overrides: str) -> Deployed:

@@ -121,6 +121,11 @@ class Physics(PotentialTests):
             assert energy == pytest.approx(1.0, abs=0.1)
             assert forces == pytest.approx(1.0, abs=0.1)
 
+    def test_no_jump_within_the_cutoff(self, potential, config):
+        """Which experts serve a distance changes at once where only some do."""
+        if config.gating.top_k is None:
+            super().test_no_jump_within_the_cutoff(potential, config)
+
     @pytest.mark.parametrize("most_slots", [0.0, 10.0], ids=["compact", "dense"])
     def test_fused_equals_reference(self, config, molecule, other, most_slots, monkeypatch):
         """Energies, forces and the gradient of both by every parameter, in a training step."""

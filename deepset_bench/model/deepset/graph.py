@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deepset_bench.model.batches import Batch
+from deepset_bench.model.others import of_shape
 
 
 class GraphLayers(nn.Module):
@@ -43,7 +44,7 @@ class GraphLayers(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """(N, F) embeddings and (2, E) edges [source j, target i] -> (N, F)."""
         for layer in self.layers:
-            x = self.activation(layer(x, edge_index))
+            x = self.activation(of_shape(layer(x, edge_index), x.shape, layer, x))
         return x
 
     def of_batch(self, x: Tensor, batch: Batch) -> Tensor:
@@ -53,7 +54,8 @@ class GraphLayers(nn.Module):
         """
         if all(hasattr(layer, "in_tables") for layer in self.layers):
             for layer in self.layers:
-                x = self.activation(cast("Any", layer).in_tables(x, batch))
+                found = cast("Any", layer).in_tables(x, batch)
+                x = self.activation(of_shape(found, x.shape, layer, x))
             return x
         if self.draws_by_edge:
             return cast("Tensor", self(x, batch.edge_index()))

@@ -16,6 +16,7 @@ u_ij = (r_i - r_j) / d_ij; F features, G experts, K radial functions, S scalar f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -27,6 +28,7 @@ from deepset_bench.model.atom_kinds import with_kinds
 from deepset_bench.model.batches import Batch, Tables, with_slope
 from deepset_bench.model.deepset.gate import DistanceGate
 from deepset_bench.model.deepset.graph import GraphLayers
+from deepset_bench.model.others import of_shape
 from deepset_bench.model.radial import (
     Function,
     RadialBasis,
@@ -103,18 +105,22 @@ class DeepSet(nn.Module):
 
     def weights(self, d: Tensor) -> Tensor:
         """(...) -> (..., G): gate times envelope, what expert g contributes at distance d."""
-        w = self.gate(d)
+        w = self._of_experts(self.gate(d), d)
         if self.smooth:
             w = w * cosine_cutoff(d, self.cutoff)[..., None]
         return w
 
     def weights_with_slope(self, d: Tensor) -> tuple[Tensor, Tensor]:
         """`weights` and their derivative by d, per angstrom, each (..., G)."""
-        w, dw = cast("DistanceGate", self.gate).with_slope(d)
+        found = cast("DistanceGate", self.gate).with_slope(d)
+        w, dw = (self._of_experts(part, d) for part in found)
         if self.smooth:
             C, dC = cosine_cutoff(d, self.cutoff), cosine_cutoff_slope(d, self.cutoff)
             w, dw = w * C[..., None], dw * C[..., None] + w * dC[..., None]
         return w, dw
+
+    def _of_experts(self, found: Tensor, d: Tensor) -> Tensor:
+        return of_shape(found, (*d.shape, len(self.experts.bias)), self.gate, d)
 
     def messages(self, x: Tensor, h: Tensor | None, d: Tensor, edge_index: Tensor) -> Tensor:
         """m_ij (E, F) from embeddings x (N, F), graph features h (N, H) and distances d (E,)."""
@@ -147,8 +153,7 @@ class DeepSet(nn.Module):
         i = edge_index[1]
         X = x.new_zeros(x.shape[0], m.shape[-1]).index_add(0, i, m)
         V = x.new_zeros(x.shape[0], 3, m.shape[-1]).index_add(0, i, u[:, :, None] * m[:, None, :])
-        energies: Tensor = self.readout(X, V)
-        return energies
+        return of_shape(self.readout(X, V), numbers.shape, self.readout, X)
 
     def study(self, tables: Tables) -> Tables:
         """Tables with what saves work: kinds of atoms, and a basis that spans the same functions.
@@ -197,14 +202,18 @@ def _no_fused_form(model: DeepSet) -> str:
     if not hasattr(model.gate, "with_slope"):
         return "its gate has no method with_slope"
     d, step = torch.linspace(0.7, 0.98 * model.cutoff, 5, dtype=torch.float64), 1e-5
-    functions: list[tuple[str, Function]] = [("a scalar feature", s) for s in model.scalars]
+    one_by_one: list[Function] = [partial(scalar_features, functions=[s]) for s in model.scalars]
+    functions = [("a scalar feature", one) for one in one_by_one]
     functions.append(("its radial basis", model.basis))
     for what, function in functions:
         try:
+            padding = with_slope(function, d.new_tensor([model.cutoff]))
             _, slopes = with_slope(function, d)
             (ahead, _), (behind, _) = (with_slope(function, d + s) for s in (step, -step))
-        except (RuntimeError, TypeError, NotImplementedError):
+        except Exception:  # whatever the libraries that it may call raise
             return f"{what} cannot be computed at complex distances"
+        if not all(bool(part.float().isfinite().all()) for part in padding):
+            return f"{what} is not finite at the cutoff"
         size = 1 + slopes.abs().max()
         if not bool(((ahead - behind) / (2 * step) - slopes).abs().max() < 1e-4 * size):
             return f"{what} is not analytic in the distance"

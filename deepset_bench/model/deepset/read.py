@@ -7,6 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from deepset_bench.model.others import of_shape
+
 
 class Read:
     """The readout and its gradient; with its first maps composed where that is less work.
@@ -38,7 +40,7 @@ class Read:
             with torch.enable_grad():
                 if not create_graph:
                     V, X = V.detach().requires_grad_(), X.detach().requires_grad_()
-                energies: Tensor = self.readout(X, V)
+                energies = of_shape(self.readout(X, V), X.shape[:1], self.readout, X)
                 of = energies.sum(), (V, X)
                 dV, dX = torch.autograd.grad(*of, create_graph=create_graph, materialize_grads=True)
             return energies, dV, dX

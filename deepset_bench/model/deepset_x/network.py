@@ -21,7 +21,7 @@ comes out as in PaiNN (Schuett et al. 2021, arXiv 2102.03150):
 
     a, b        = B P_l, B Q_l
     C[lm,f]     = 1/(4 pi) integral of Y_lm(n) a_f(n) b_f(n) dn
-    y           = [x ; the part of sum_m a_lm b_lm of each l ; sum_lm C_lm B_lm]
+    y           = [x ; for each l the mean over m of a_lm b_lm ; sum_lm C_lm B_lm]
     [dx ; g_l]  = MLP(LN(y)),     x += dx,     B[lm] += g_l * (C[lm] O_l)
 
     e_i         = readout(LN(x_i)) + 1/2 sum_{z,k} c[z_i z,k] A_i[00,z,k]

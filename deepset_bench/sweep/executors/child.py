@@ -101,6 +101,7 @@ def _train(requests: Requests) -> int:
 
 def _note_failure(failed: Experiment, error: Exception) -> None:
     """Write down a failure before the first step; the training loop writes down its own."""
+    from deepset_bench import registry
     from deepset_bench.data import catalogue
     from deepset_bench.errors import UserError
     from deepset_bench.runs import run_folder, with_start
@@ -117,7 +118,7 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
             return
         reason = str(error) if isinstance(error, UserError) else surroundings.failure(error)
         if reason is None:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = registry.fault(error) or f"{type(error).__name__}: {error}".splitlines()[0]
             folder.say("".join(traceback.format_exception(error)))
         folder.say(f"failed: {reason}")
         folder.write_status("failed", identity, reason)
