@@ -58,7 +58,8 @@ def choose(study: Study, where: Where) -> dict[str, list[Trial]]:
         where: which runs.
 
     Raises:
-        UserError: there is no such file, a task cannot be tuned on, or trials are missing.
+        UserError: there is no such file, a task cannot be tuned on, trials are missing, or all
+            those of a network diverged.
     """
     path = study.file(TUNING)
     if path is None:
@@ -81,7 +82,7 @@ def choose(study: Study, where: Where) -> dict[str, list[Trial]]:
         except UserError as error:
             raise UserError(f"{path}: {label}: {error}") from None
     each = sorted(set(runs.replicate))
-    return {
+    found = {
         network: sorted(
             (
                 Trial(number, point, _mean(asked, network, number, each, scores))
@@ -91,6 +92,13 @@ def choose(study: Study, where: Where) -> dict[str, list[Trial]]:
         )
         for network in asked.networks
     }
+    for network, trials in found.items():
+        if not math.isfinite(trials[0].score):
+            raise UserError(
+                f"{path}: {network}: every trial diverged, so none of its settings is the best; "
+                "try smaller learning rates"
+            )
+    return found
 
 
 def score(result: Mapping[str, Any]) -> float:

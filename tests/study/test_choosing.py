@@ -215,11 +215,23 @@ def test_missing_trials_are_said_and_nothing_is_written(study, runs):
 
 
 def test_a_diverged_trial_is_never_the_best(study, runs):
-    path = folder(study, runs, "schnet, trial 2, three") / "result.json"
-    result = json.loads(path.read_text()) | {"status": "diverged", "reason": "the loss is infinite"}
-    path.write_text(json.dumps(result))
+    diverge(study, runs, "schnet, trial 2, three")
     worst = found(study, runs)["schnet"][-1]
     assert (worst.number, worst.score) == (2, math.inf)
+
+
+def test_where_every_trial_diverged_none_is_chosen(study, runs):
+    rows = tuning.read(study / folders.TUNING).rows()
+    for label in (row for row in rows if row.startswith("schnet, ")):
+        diverge(study, runs, label)
+    with pytest.raises(UserError, match="schnet: every trial diverged"):
+        found(study, runs)
+
+
+def diverge(study, runs, label):
+    path = folder(study, runs, label) / "result.json"
+    result = json.loads(path.read_text()) | {"status": "diverged", "reason": "the loss is infinite"}
+    path.write_text(json.dumps(result))
 
 
 def test_from_the_command_line(study, runs, monkeypatch, capsys):
