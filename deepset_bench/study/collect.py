@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -148,8 +149,9 @@ def named(label: object, condition: object) -> str:
 def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.DataFrame:
     """Every run of a sweep that is on disk or should be.
 
-    Should be: each replicate that any run of the sweep has, under each condition; seed 0 if there
-    is none.
+    Should be: each replicate that half of the rows with runs have, under each condition by itself;
+    where it has none, those of the others; seed 0 where there are none. A row that another
+    comparison shares may have more than these need.
 
     Returns:
         One row a run: `label`, `condition`, `replicate` and of it `seed` and `split` (a number or
@@ -180,22 +182,35 @@ def collect(sweep: Comparison, conditions: Sequence[str], where: Where) -> pd.Da
     if not homes and not _is_taken(where.overrides):
         raise UserError(impossible[0]["reason"])
     columns = usual()
-    every_home = {home for _, home in homes.values()}
-    there = {one for home in every_home for one in records.replicates(home)}
+    there = {key: set(records.replicates(home)) for key, (_, home) in homes.items()}
     every = {name for wanted, _ in homes.values() for name in wanted.config.sets}
-    now = _versions(every, (records.run(home / str(one)) for home in every_home for one in there))
+    now = _versions(
+        every, (records.run(homes[key][1] / str(one)) for key in there for one in there[key])
+    )
+    common = {
+        condition: _of_half(own for (_, under), own in there.items() if under == condition)
+        for condition in dict.fromkeys(condition for _, condition in homes)
+    }
+    of_others = set().union(*common.values()) or {Replicate(0)}
     rows = [
         _named(label, condition, one, run.path)
         | {"run": run}
         | _known(where.done, run, wanted, one, now, columns)
         for (label, condition), (wanted, home) in homes.items()
-        for one in sorted(there) or [Replicate(0)]
+        for one in sorted(there[label, condition] | (common[condition] or of_others))
         for run in [records.run(home / str(one))]
     ]
     frame = pd.DataFrame([*rows, *impossible])
     # Of numbers and None, pandas makes numbers and NaN.
     frame["split"] = pd.Series([one.split for one in frame.replicate], dtype=object)
     return frame
+
+
+def _of_half(rows: Iterable[set[Replicate]]) -> set[Replicate]:
+    """What at least half of the rows have, of those that have any."""
+    begun = [own for own in rows if own]
+    counts = Counter(one for own in begun for one in own)
+    return {one for one, n in counts.items() if 2 * n >= len(begun)}
 
 
 def _versions(sets: Iterable[str], runs: Iterable[RunRecord]) -> dict[str, str]:

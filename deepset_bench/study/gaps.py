@@ -43,9 +43,7 @@ def gaps(
     possible = runs.state != IMPOSSIBLE
     if not possible.any():
         return [(f"{sweep.name}: left out, no run of it can be so ({runs.reason.iloc[0]})", "")]
-    seeds = overrides(runs[possible].replicate)
-    if all(runs[possible].state == "not run"):
-        seeds = [["--seeds", "3"]]  # one has no interval, and two have a useless one
+    begun = any(runs[possible].state != "not run")
     absent = {c: rest[(rest.condition == c) & (rest.state == "not run")] for c in conditions}
     sizes = runs[possible].groupby("condition").size()
     whole = [c for c, those in absent.items() if 0 < len(those) == sizes[c]]
@@ -60,6 +58,9 @@ def gaps(
             words += [] if sweep.condition else under(",".join(those))
             what = f"{what}: not run" if what else "not run"
             own = registry.to_type(v for c in those for v in where.variants(sweep.runs, c))
+            seeds = overrides(one for c in those for one in absent[c].replicate)
+            if not begun:
+                seeds = [["--seeds", "3"]]  # one has no interval, and two have a useless one
             each = [shlex.join([*words, *where.dir, *chosen, *own]) for chosen in seeds]
             found.append((what, " && ".join(each)))
             rest = rest.drop([index for c in those for index in absent[c].index])

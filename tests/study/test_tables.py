@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -157,6 +158,28 @@ def test_many_gaps_are_one_command(tmp_path):
     assert what == "6 of 7 runs, report: not run"
     start = "bench sweep sweeps/table_2.yaml condition=report"
     assert command == f"{start} runs_dir={tmp_path} seed=0"
+
+
+def test_seeds_of_a_row_that_others_share_are_not_asked_of_all(tmp_path):
+    """Nor those under one condition of another; one without runs is to have the other's."""
+    rows = {run.label: list(run.overrides) for run in asked_for("2").runs}
+    for label, lines in rows.items():
+        for seed in range(5 if label == "No scalars" else 2):
+            write(tmp_path, [*lines, "condition=report"], seed, 0.02)
+    for seed in range(3):
+        write(tmp_path, [*rows["No scalars"], "condition=corrected"], seed, 0.02)
+    assert not build(asked_for("2"), ["report"], Where((), tmp_path)).missing
+    built = build(asked_for("2"), ["report", "corrected"], Where((), tmp_path))
+    assert cell(built, "No scalars")["n"] == 5
+    ((what, command),) = built.missing
+    assert what == "18 of 21 runs, corrected: not run"
+    assert command.endswith(f"condition=corrected runs_dir={tmp_path} seed=0,1,2")
+    for run in tmp_path.glob("**/corrected/*/*"):
+        shutil.rmtree(run)
+    built = build(asked_for("2"), ["report", "corrected"], Where((), tmp_path))
+    ((what, command),) = built.missing
+    assert what == "corrected: not run"
+    assert command.endswith("seed=0,1")
 
 
 def test_nothing_run_is_one_command(tmp_path):
