@@ -236,7 +236,7 @@ def test_from_the_command_line(bench, tmp_path):
     for text in (said, table):
         assert "wall time of a training step" in text
         assert re.search(r"scalars=none +baseline ", text)
-        assert re.search(r"scalars=cub_sqrt +×\d+\.\d+ \[\d+\.\d+, \d+\.\d+\] ", text)
+        assert re.search(r"scalars=cub_sqrt +×\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]\*? ", text)  # *: bold
     words = " ".join(table.split())
     assert f"Wall time of a training step ({timing.words}; eager)" in words
 
