@@ -76,6 +76,11 @@ def kind_of(group: str) -> str | None:
     return next((kind for kind, what in KINDS.items() if group and what.group == group), None)
 
 
+def reason(error: BaseException) -> str:
+    """An error that nobody foresaw, in one line: by `fault` where it is one, else by its kind."""
+    return fault(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def optional_keys() -> dict[str, list[str]]:
     """`group.option` -> names of the variants that have the option."""
     found: dict[str, list[str]] = {}

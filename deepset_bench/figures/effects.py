@@ -16,9 +16,9 @@ from deepset_bench.figures.style import COLOURS, WIDE
 from deepset_bench.figures.words import and_, seeds
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.study.columns import Column, added, judged_on, of_runs
-from deepset_bench.study.effect import Change, Effect, effect
+from deepset_bench.study.effect import Change
 from deepset_bench.study.sections import PART_WORDS
-from deepset_bench.study.tables import by_seed
+from deepset_bench.study.tables import effect_of_row
 from deepset_bench.sweep.comparisons import Comparison
 
 _APART = 0.16
@@ -115,10 +115,10 @@ def _panel(
     for place, condition in enumerate(conditions):
         own = runs[runs.condition == condition]
         for row, label in enumerate(labels):
-            against = _against(own, label, base, column, part)
-            if against.n and against.relative:
+            changed = effect_of_row(label, label, base, own, f"{column.name}_{part}")
+            if changed.n and changed.relative:
                 y = row + _APART * (2 * place - len(conditions) + 1)
-                found.append((place, y, against.change()))
+                found.append((place, y, changed.change()))
     series = []
     for place, condition in enumerate(conditions):
         rows = [
@@ -148,12 +148,6 @@ def _panel(
     )  # fmt: skip
 
 
-def _against(runs: pd.DataFrame, label: str, base: str, column: Column, part: str) -> Effect:
-    """What a row changes, of runs of one condition."""
-    pair = (by_seed(runs[runs.label == one], f"{column.name}_{part}") for one in (label, base))
-    return effect(label, *pair)
-
-
 def _no_ratio(
     asked: Asked,
     conditions: Sequence[str],
@@ -168,7 +162,7 @@ def _no_ratio(
         own = runs[runs.condition == condition]
         for label in own.label[own.label != base].drop_duplicates():
             for column in columns:
-                if not _against(own, label, base, column, part).relative:
+                if not effect_of_row(label, label, base, own, f"{column.name}_{part}").relative:
                     what = f"{asked.run_named(label, condition)}: {column.words}"
                     why = "an error of zero has no ratio; the table has the difference"
                     found.append((f"{what} not drawn: {why}", ""))

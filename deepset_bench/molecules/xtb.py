@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from ase.calculators.calculator import Calculator
 from ase.units import Bohr, Hartree, kB
 from numpy.typing import ArrayLike
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.molecules.frames import FloatArray, Frames
+from deepset_bench.molecules.molecule import Molecule
 from deepset_bench.surroundings import require
 
 METHODS = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
@@ -140,6 +142,27 @@ def relabel(
             progress(m + 1, len(frames))
     bias = frames.labelled_forces("biased") - forces
     return replace(frames, energy=energy, forces=forces, bias_forces=bias)
+
+
+def gfn1_calculator(molecule: Molecule, electronic_temperature: float = 300.0) -> Calculator:
+    """GFN1-xTB of a molecule, its charge and spin, for ASE's optimisers and vibrations.
+
+    Args:
+        molecule: whose geometries it is to compute.
+        electronic_temperature: see `XTB`.
+
+    Raises:
+        UserError: tblite is not installed.
+    """
+    tblite = require("tblite.ase", "generate")
+    calculator: Calculator = tblite.TBLite(
+        method=METHODS["gfn1"],
+        charge=molecule.charge,
+        multiplicity=molecule.spin or None,
+        electronic_temperature=electronic_temperature,
+        verbosity=0,
+    )
+    return calculator
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepset_bench.study.columns import Column
-from deepset_bench.study.effect import Change, Effect, change_text, effect
-from deepset_bench.study.tables import Table, by_seed
+from deepset_bench.study.effect import Change, Effect, change_text
+from deepset_bench.study.tables import Table, effect_of_row
 from deepset_bench.sweep.studies import Study
 
 
@@ -91,9 +91,8 @@ def _why_not(
 
 
 def _effects(table: Table, runs: pd.DataFrame, rows: Sequence[str], column: Column) -> list[Effect]:
-    name = f"{column.name}_{table.part}"
-    base = by_seed(runs[runs.label == table.sweep.baseline], name)
-    return [effect(row, by_seed(runs[runs.label == row], name), base) for row in rows]
+    name, base = f"{column.name}_{table.part}", table.sweep.baseline
+    return [effect_of_row(row, row, base, runs, name) for row in rows]
 
 
 def _sure(table: Table, column: Column, effects: Sequence[Effect], condition: str) -> list[bool]:

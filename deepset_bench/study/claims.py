@@ -25,7 +25,7 @@ from deepset_bench.study.looks import judge_at, looks_of, planned
 from deepset_bench.study.needed import needed
 from deepset_bench.study.published import published
 from deepset_bench.study.stated import AFTER, behind, has_gap, stated
-from deepset_bench.study.tables import by_seed
+from deepset_bench.study.tables import by_seed, effect_of_row
 from deepset_bench.study.time_effects import timed_effect
 from deepset_bench.study.times import timings
 from deepset_bench.study.verdict import (
@@ -160,10 +160,7 @@ def _decide(
     study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge
 ) -> tuple[str, Judged, list[Effect]]:
     column = f"{claim.column}_{part}"
-    effects = []
-    for variant, baseline in claim.pairs:
-        pair = (by_seed(runs[runs.label == label], column) for label in (variant, baseline))
-        effects.append(effect(f"{variant} against {baseline}", *pair))
+    effects = [effect_of_row(" against ".join(pair), *pair, runs, column) for pair in claim.pairs]
     verdict = judged(effects, _of_effects(claim), study.margin)
     shown = _column(claim.column).metric.shown("hartree")
     return _evidence(effects, verdict, claim.claimed, study.margin, shown), verdict, effects

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from deepset_bench.replicate import Replicate
@@ -137,14 +136,24 @@ def change_text(change: Change, *, relative: bool, shown: Shown = NO_UNIT) -> st
             # A second digit where it tells something.
             size, unit, places = 0.01, "%", int(small or change.high - change.low < 0.2)
         text = f"{_signed(change.mean / size, places)} {unit}".rstrip()
-        low, high = (_end(one / size, places) for one in numbers[1:])
+        low, high = (end_text(one / size, places, _MORE, 0, _signed) for one in numbers[1:])
     return text if math.isnan(change.low) else f"{text} [{low}, {high}]"
 
 
-def _end(value: float, digits: int) -> str:
-    """An end of an interval, with so many digits that one sees on which side of zero it is."""
-    more = (_signed(value, digits + n) for n in range(_MORE + 1))
-    return next((text for text in more if re.search("[1-9]", text)), _signed(value, digits))
+def end_text(
+    value: float, digits: int, more: int, limit: float, shown: Callable[[float, int], str]
+) -> str:
+    """An end of an interval, with so many digits that one sees on which side of a limit it is.
+
+    Args:
+        value: of the end.
+        digits: that it has where they tell.
+        more: digits that it may have beside these; none where they would not tell either.
+        limit: as of no change.
+        shown: the text of a number with so many digits.
+    """
+    each = range(digits, digits + more + 1)
+    return shown(value, next((n for n in each if round(float(value), n) != limit), digits))
 
 
 def _signed(value: float, digits: int) -> str:

@@ -12,9 +12,8 @@ from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study.boundary import Looks, levels
 from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of
 from deepset_bench.study.columns import Column, added, judged_on, of_runs, usual
-from deepset_bench.study.effect import effect
 from deepset_bench.study.power import detectable, scatter_of
-from deepset_bench.study.tables import by_seed
+from deepset_bench.study.tables import effect_of_row
 from deepset_bench.study.verdict import ALPHA
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
@@ -120,8 +119,7 @@ def _scatter(
     one: Comparison, runs: pd.DataFrame, rows: Sequence[str], column: Column, part: str
 ) -> Scatter:
     name = f"{column.name}_{part}"
-    base = by_seed(runs[runs.label == one.baseline], name)
-    changes = [effect(row, by_seed(runs[runs.label == row], name), base) for row in rows]
+    changes = [effect_of_row(row, row, one.baseline, runs, name) for row in rows]
     value, freedom = scatter_of(changes)
     if not freedom:
         value = USUAL.get(column.metric.name, math.nan)

@@ -183,6 +183,20 @@ def by_seed(runs: pd.DataFrame, column: str) -> dict[Replicate, float]:
     return _numbered((n, x) for state, n, x in each if state == "done")
 
 
+def effect_of_row(name: str, row: str, baseline: str, runs: pd.DataFrame, column: str) -> Effect:
+    """What one row changes of another, over the seeds that both have.
+
+    Args:
+        name: of the effect.
+        row: label of the one.
+        baseline: label of the other.
+        runs: from `collect`, of one condition.
+        column: of these.
+    """
+    pair = (by_seed(runs[runs.label == label], column) for label in (row, baseline))
+    return effect(name, *pair)
+
+
 def _numbered(values: Iterable[tuple[Replicate, float | None]]) -> dict[Replicate, float]:
     """Those that are numbers."""
     there = ((n, float(x)) for n, x in values if x is not None)

@@ -18,6 +18,7 @@ from deepset_bench.reading import DAMAGED, Kinds, is_number, lacking
 from deepset_bench.record import RunRecords
 from deepset_bench.schema import Trainer
 from deepset_bench.study.collect import Where, under
+from deepset_bench.study.effect import end_text
 from deepset_bench.study.statistics import CONFIDENCE
 from deepset_bench.sweep.comparisons import Comparison, Row
 
@@ -144,14 +145,13 @@ class Median:
     def text(self) -> str:
         """As in `×1.93 [1.90, 1.97]`."""
         digits = 2 if self.value < 10 else 1
-        interval = f" [{_end(self.low, digits)}, {_end(self.high, digits)}]"
+        low, high = (end_text(one, digits, 2, 1, _fixed) for one in (self.low, self.high))
+        interval = f" [{low}, {high}]"
         return f"×{self.value:.{digits}f}{'' if math.isnan(self.low) else interval}"
 
 
-def _end(value: float, digits: int) -> str:
-    """An end of an interval, with so many digits that one sees on which side of 1 it is."""
-    each = [f"{value:.{digits + more}f}" for more in range(3)]
-    return next((text for text in each if float(text) != 1), each[0])
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -294,8 +294,7 @@ def _fit(members: list[Member]) -> None:
         raise
     except Exception as error:
         of_machine = failure(error)
-        reason = of_machine or registry.fault(error)
-        reason = reason or f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = of_machine or registry.reason(error)
         with suppress(OSError):  # the disk may be what failed
             for member in members:
                 if member.folder.is_kept():

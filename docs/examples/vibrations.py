@@ -22,7 +22,7 @@ from deepset_bench.calculator import DeepSetCalculator
 from deepset_bench.data import catalogue
 from deepset_bench.evaluation.paths import starting_molecule
 from deepset_bench.molecules.molecule import Molecule
-from deepset_bench.surroundings import require
+from deepset_bench.molecules.xtb import gfn1_calculator
 
 
 def frequencies(molecule: Molecule, calculator: Calculator) -> np.ndarray:
@@ -48,14 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = ours.ensemble.members[0].config.data.name
     molecule = starting_molecule(catalogue.load(data))
     temperature = catalogue.datasheet(data).get("electronic_temperature_kelvin", 300.0)
-    tblite = require("tblite.ase", "generate")
-    gfn1 = tblite.TBLite(
-        method="GFN1-xTB",
-        charge=molecule.charge,
-        multiplicity=molecule.spin or None,
-        electronic_temperature=float(temperature),
-        verbosity=0,
-    )
+    gfn1 = gfn1_calculator(molecule, float(temperature))
     run, reference = (frequencies(molecule, calculator) for calculator in (ours, gfn1))
 
     print(f"{molecule.formula}; GFN1-xTB at an electronic temperature of {temperature:g} K")

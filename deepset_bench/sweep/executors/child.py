@@ -118,7 +118,7 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
             return
         reason = str(error) if isinstance(error, UserError) else surroundings.failure(error)
         if reason is None:
-            reason = registry.fault(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = registry.reason(error)
             folder.say("".join(traceback.format_exception(error)))
         folder.say(f"failed: {reason}")
         folder.write_status("failed", identity, reason)
