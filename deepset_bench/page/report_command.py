@@ -102,8 +102,8 @@ def page(
         fill = shlex.join(["bench", "sweep", *first.file, *where.overrides, *where.dir])
         raise UserError(f"{where.runs.root}: no finished run of {study.title!r}; {fill} makes some")
     there = [one for one in tables if one.sweep.table or (one.runs.state == "done").any()]
-    closing = claims(study, shown, where)
-    answered = answers(study, [table(one.name) for one in asked(study)])
+    closing = claims(study, shown, where, unit=unit)
+    answered = answers(study, [table(one.name) for one in asked(study)], unit)
     origin = provenance(there, unit, where)
     links = {str(v.folder): f"#run-{number}" for number, v in enumerate(origin.variants, 1)}
     links |= {one.sweep.name: f"#sweep-{one.sweep.name}" for one in there}

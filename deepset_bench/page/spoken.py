@@ -34,9 +34,9 @@ def spoken(study: Study, conditions: Sequence[str], unit: str, where: Where) -> 
     """
     shown = conditions_shown(study, conditions)
     table = tables_of(study, shown, where)
-    answered = answers(study, [table(one.name) for one in asked(study)])
+    answered = answers(study, [table(one.name) for one in asked(study)], unit)
     each = [f"**{it.condition}:** {it.text}" if it.condition else it.text for it in answered]
-    said = findings(study, table, claims(study, shown, where), unit)
+    said = findings(study, table, claims(study, shown, where, unit=unit), unit)
     each += [f"### {it.heading}\n\n{textwrap.fill(it.text, _WIDTH)}" for it in said]
     return "\n\n".join(each) + "\n"
 

@@ -28,7 +28,7 @@ class Answer:
     source: str
 
 
-def answers(study: Study, tables: Sequence[Table]) -> list[Answer]:
+def answers(study: Study, tables: Sequence[Table], unit: str = "hartree") -> list[Answer]:
     """The answer under each condition, of the comparison that the study names or the first.
 
     Every effect named is beyond chance among the rows of the table (Holm, 5 %); per cent are of the
@@ -38,6 +38,7 @@ def answers(study: Study, tables: Sequence[Table]) -> list[Answer]:
     Args:
         study: whose question.
         tables: its tables.
+        unit: `hartree` or `mev`, of what is not in per cent.
     """
     named = study.answer[0] if study.answer else ""
     comparing = [t for t in tables if t.sweep.compares and named in ("", t.sweep.name)]
@@ -49,12 +50,12 @@ def answers(study: Study, tables: Sequence[Table]) -> list[Answer]:
     if len(study.answer) > 1:
         rows = [study.answer[1]]
     return [
-        Answer(condition, _sentence(table, rows, condition), table.sweep.name)
+        Answer(condition, _sentence(table, rows, condition, unit), table.sweep.name)
         for condition in table.conditions
     ]
 
 
-def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
+def _sentence(table: Table, rows: Sequence[str], condition: str, unit: str) -> str:
     runs = table.runs[(table.runs.condition == condition) & (table.runs.state == "done")]
     base = table.sweep.baseline
     if runs.empty:
@@ -67,7 +68,7 @@ def _sentence(table: Table, rows: Sequence[str], condition: str) -> str:
         return f"Not known yet: {_why_not(runs, rows, base, found)}; give several with --seeds 5."
     several = {name: [e for e in effects if e.n > 1] for name, effects in found.items()}
     clauses = [
-        _clause(c, several[c.name], _sure(table, c, several[c.name], condition))
+        _clause(c, several[c.name], _sure(table, c, several[c.name], condition), unit)
         for c in table.columns
         if several[c.name]
     ]
@@ -103,7 +104,7 @@ def _sure(table: Table, column: Column, effects: Sequence[Effect], condition: st
     return [bool(rows[f"{column.name}_sure"][one.name]) for one in effects]
 
 
-def _clause(column: Column, effects: Sequence[Effect], sure: Sequence[bool]) -> str:
+def _clause(column: Column, effects: Sequence[Effect], sure: Sequence[bool], unit: str) -> str:
     """What the changes do to one metric."""
     what = _named(column)
     better = -1 if column.metric.less_is_better else 1
@@ -113,7 +114,7 @@ def _clause(column: Column, effects: Sequence[Effect], sure: Sequence[bool]) -> 
     helps = [e for e, mean, is_sure in each if is_sure and mean * better > 0]
     harms = [e for e, mean, is_sure in each if is_sure and mean * better < 0]
     largest = max(helps or harms or effects, key=lambda e: abs(e.estimate().mean))
-    size, plain = _size(column, largest), _size(column, largest, unsigned=True)
+    size, plain = _size(column, largest, unit), _size(column, largest, unit, unsigned=True)
     if not (helps or harms):
         return f"no change of the {what} is beyond chance (largest: {largest.name}, {size})"
     if len(effects) == 1:
@@ -131,10 +132,10 @@ def _named(column: Column) -> str:
     return usual.get(column.name, column.words)
 
 
-def _size(column: Column, one: Effect, unsigned: bool = False) -> str:
+def _size(column: Column, one: Effect, unit: str, unsigned: bool = False) -> str:
     """With its interval; unsigned where the verb says which way it goes."""
     found = one.change()
     if unsigned and found.mean < 0:
         found = Change(-found.mean, -found.high, -found.low, found.n)
-    text = change_text(found, relative=one.relative, shown=column.metric.shown("hartree"))
+    text = change_text(found, relative=one.relative, shown=column.metric.shown(unit))
     return text.replace("+", "") if unsigned else text

@@ -45,7 +45,7 @@ from deepset_bench.study.verdict import (
 )
 from deepset_bench.sweep.registered import what_decides
 from deepset_bench.sweep.studies import Study
-from deepset_bench.units import HARTREE
+from deepset_bench.units import UNITS
 
 _NEEDED = ("result",)
 _COLUMNS = ["claim", "condition", "sweep", "part", "evidence", "direction", "size", "matters",
@@ -58,6 +58,7 @@ def claims(
     where: Where,
     part: str | None = None,
     looks: Looks = (),
+    unit: str = "hartree",
 ) -> pd.DataFrame:
     """What a study claims, judged.
 
@@ -68,6 +69,7 @@ def claims(
         part: of the frames that errors are of, see `columns.PARTS`; None: see `judged_on`.
         looks: numbers of seeds at which one looks whether more are needed; none: those of the
             stopping rule that the runs carry, if they carry one.
+        unit: `hartree` or `mev`, of what is not in per cent.
 
     Returns:
         One row a claim and condition: `claim`, `condition`, `sweep` (whose runs decide it; empty
@@ -97,7 +99,7 @@ def claims(
     for one in wanted:
         if isinstance(one, ReferenceClaim):
             sets = catalogue.load(one.fitted_on), catalogue.load(one.applied_to)
-            rows += [_of_reference(study, one, condition, *sets) for condition in conditions]
+            rows += [_of_reference(study, one, each, *sets, unit) for each in conditions]
             continue
         for condition in conditions:
             here = runs[one.runs]
@@ -113,8 +115,11 @@ def claims(
                 chosen = on != judged_on(here) or condition not in (study.conditions or ("",))
                 if chosen or has_gap(one, here):  # by who looks
                     when = AFTER if when else ""
-                decide = _decide if one.pairs else _of_trivial
-                found = decide(study, one, here, on, judge_at(rule) if rule else judge)
+                judged = judge_at(rule) if rule else judge
+                if one.pairs:
+                    found = _decide(study, one, here, on, judged, unit)
+                else:
+                    found = _of_trivial(study, one, here, on, judged)
                 fixed = planned(results)
                 fixed = fixed if {e.n for e in found[-1]} - {fixed} else 0
             row = _row(study, one, condition, where, here, rule, *found)
@@ -157,12 +162,12 @@ def _unmeasured(
 
 
 def _decide(
-    study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge
+    study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge, unit: str
 ) -> tuple[str, Judged, list[Effect]]:
     column = f"{claim.column}_{part}"
     effects = [effect_of_row(" against ".join(pair), *pair, runs, column) for pair in claim.pairs]
     verdict = judged(effects, _of_effects(claim), study.margin)
-    shown = _column(claim.column).metric.shown("hartree")
+    shown = _column(claim.column).metric.shown(unit)
     return _evidence(effects, verdict, claim.claimed, study.margin, shown), verdict, effects
 
 
@@ -211,7 +216,12 @@ def _of_trivial(
 
 
 def _of_reference(
-    study: Study, claim: ReferenceClaim, condition: str, fitted: Frames, unseen: Frames
+    study: Study,
+    claim: ReferenceClaim,
+    condition: str,
+    fitted: Frames,
+    unseen: Frames,
+    unit: str,
 ) -> dict[str, object]:
     """The energy reference alone, fitted on one set and applied to another.
 
@@ -226,6 +236,9 @@ def _of_reference(
     error = known["energy", "mean"]
     if not error:
         raise UserError(f"{study.name}: published.yaml: {claim.label}: its energy error is 0")
+    size, name, digits = UNITS[unit]["energy"]
+    missed = f"{miss / size:+.{digits - 1}f} {name}".replace("-", "−")
+    printed = f"{error / size:.{digits - 1}f} {name}"
     whose = f"{study.claimed_by}'s" if study.claimed_by else "the printed"
     return {
         "claim": claim.text,
@@ -239,8 +252,8 @@ def _of_reference(
         "looks": "",
         "planned": 0,
         "evidence": f"reference={kind} of {claim.fitted_on}, without a model, misses the mean "
-        f"energy of {claim.applied_to} by {miss / HARTREE:+.3f} Ha: {abs(miss) / error:.1f} times "
-        f"{whose} {error / HARTREE:.4f} Ha on {claim.fitted_on}".replace("-0.", "−0."),
+        f"energy of {claim.applied_to} by {missed}: {abs(miss) / error:.1f} times "
+        f"{whose} {printed} on {claim.fitted_on}",
         "verdict": HOLDS if abs(miss) > claim.times * error else SMALLER,
         "stated": "",
         "needs": "",

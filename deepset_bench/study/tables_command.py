@@ -90,7 +90,8 @@ def show(
         if CLAIMS in wanted or (
             study.whole and not metrics and (style != "csv" or (out is not None and study.tables))
         ):
-            closing = claims(study, shown, where, part if part in PARTS else None)
+            on = part if part in PARTS else None
+            closing = claims(study, shown, where, on, unit=unit)
         if style == "csv":
             if closing is not None and (len(closing) or CLAIMS in wanted):
                 frames[CLAIMS] = closing

@@ -329,3 +329,12 @@ def test_a_number_that_runs_lack_is_said_and_no_seed_asked_for(tmp_path):
     assert lacking["evidence"].endswith("energy_rmse; without a checkpoint it is trained anew, "
                                         "each run as the first")  # fmt: skip
     assert "--seeds" not in lacking["command"]
+
+
+def test_a_claim_is_in_the_unit_that_was_asked_for(tmp_path):
+    for unit, size in (("hartree", "0.0143 Ha"), ("mev", "388 meV")):
+        found = claims(REPORT, ["corrected"], Where((), tmp_path), unit=unit)
+        (evidence,) = found[found.claim.str.startswith("On pent-2-ene")].evidence
+        assert f"times the report's {size} on but-2-ene" in evidence
+        assert f"{size.split()[1]}: " in evidence
+        assert unit == "hartree" or " Ha" not in evidence
