@@ -76,7 +76,7 @@ def step_of(contender: Contender, overrides: Sequence[str]) -> Callable[[int], o
     else:
         optimisation = SingleOptimisation(setups[0], config, compile_steps=compile_steps, say=say)
 
-    return stepping(optimisation, config, contender.seeds)
+    return stepping(optimisation, config.trainer, setups[0].n_train, contender.seeds)
 
 
 def say(line: str) -> None:

@@ -102,6 +102,10 @@ class Trainer:
     stress_weight: float = field(default=0.02, metadata=YOUNG)
     select: str = field(default="loss", metadata=YOUNG)
 
+    def steps_an_epoch(self, n_train: int) -> int:
+        """How often the optimiser steps in an epoch of so many training frames."""
+        return math.ceil(n_train / self.batch_size)
+
 
 @dataclass
 class Logging:
@@ -265,11 +269,6 @@ class Config:
     def drawing_seed(self) -> int:
         """What the split is drawn by."""
         return self.seed if self.data.split_seed is None else self.data.split_seed
-
-    @property
-    def steps_an_epoch(self) -> int:
-        """How often the optimiser steps."""
-        return math.ceil(self.data.train_size / self.trainer.batch_size)
 
     @property
     def every_second(self) -> bool:

@@ -127,7 +127,8 @@ CRYSTAL = random_crystal((6, 1), 4, 1)
 )
 def test_what_is_of_molecules_refuses_crystals(refused):
     with pytest.raises(
-        UserError, match=r"m frame 0 is periodic, but .* of molecules in open space"
+        UserError,
+        match=r"m frame 0 \(.+\) is periodic, but .* of molecules in open space",
     ):
         refused(CRYSTAL)
 

@@ -135,7 +135,7 @@ def outliers(subject: Subject) -> Finding:
             number = float(scores.max())
             label, row = divmod(int(scores.argmax()), len(group))
             name = ("energy", "largest force")[label]
-            what = f"{name} of {group.molecule} frame {group.index[row]}"
+            what = f"{name} of {group.molecule} frame {group.index[row]} (counted from 0)"
     text = f"the {what} is {number:.1f} robust standard deviations from the median"
     if not what:
         text = "energies and largest forces do not vary"

@@ -201,8 +201,8 @@ def _check_elements(pool: _Pool, train_size: int) -> None:
             raise UserError(
                 f"{chemical_symbols[number]} is in {count} of the {len(pool)} frames, too few to "
                 f"be among {train_size} training frames for every seed; leave these frames out "
-                f"(frame {pool.index[np.argmax(present)]} "
-                "is the first), or add some with that element"
+                f"(frame {pool.index[np.argmax(present)]}, counted from 0, is the first), "
+                "or add some with that element"
             )
 
 

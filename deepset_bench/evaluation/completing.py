@@ -78,7 +78,7 @@ def _completed(
                 "bench train ... --fresh trains it again"
             )
         setup.potential.load_state_dict(best["potential"])
-        steps = result["epochs"] * config.steps_an_epoch
+        steps = result["epochs"] * config.trainer.steps_an_epoch(setup.n_train)
         seconds = result["wall_seconds"] / steps
         if "held_out" not in result["metrics"]:  # of an earlier version
             setup.held_out = None

@@ -154,8 +154,8 @@ def _check_finite(frames: Frames, atomic: FloatArray, forces: FloatArray) -> Non
     if wrong.any():
         frame = int(frames.frame_of_atom[np.argmax(wrong)])
         raise UserError(
-            f"what is predicted for {frames.molecule[frame]} frame {frames.index[frame]} is NaN or "
-            "infinite; bench check RUN examines the run"
+            f"what is predicted for {frames.called(frame)} is NaN or infinite; bench check RUN "
+            "examines the run"
         )
 
 

@@ -246,10 +246,8 @@ class Tables:
         vectors = found.vectors(frames.positions)
         d = np.linalg.norm(vectors, axis=-1)
         if (d == 0).any():
-            where = frame[i[np.argmin(d)]]
-            raise UserError(
-                f"{frames.molecule[where]} frame {frames.index[where]}: two atoms at one place"
-            )
+            where = frames.called(frame[i[np.argmin(d)]])
+            raise UserError(f"{where}: two atoms at one place")
         lower = np.arange(len(i)) > transpose
         n_pairs = np.bincount(frame[i[lower]], minlength=M)
         rank = np.empty(len(i), dtype=np.int64)

@@ -103,9 +103,7 @@ class Frames:
             if wrong.any():
                 row = int(np.argwhere(wrong)[0][0])
                 frame = int(self.frame_of_atom[row]) if _SHAPES[name][0] == "A" else row
-                raise UserError(
-                    f"{name} of {self.molecule[frame]} frame {self.index[frame]} is not finite"
-                )
+                raise UserError(f"{name} of {self.called(frame)} is not finite")
         self._check_electrons()
         self._check_cells()
 
@@ -118,7 +116,7 @@ class Frames:
         if wrong.any():
             m = int(np.argmax(wrong))
             raise UserError(
-                f"{self.molecule[m]} frame {self.index[m]}: {electrons[m]} electrons (charge "
+                f"{self.called(m)}: {electrons[m]} electrons (charge "
                 f"{self.charge[m]:+d}) have no spin multiplicity of {self.spin[m]}; give the "
                 "multiplicity 2S + 1: odd where the number of electrons is even"
             )
@@ -133,12 +131,16 @@ class Frames:
             m = int(rows[np.argmax(flat)])
             along = " and ".join(np.array(["a", "b", "c"])[self.pbc[m]])
             raise UserError(
-                f"{self.molecule[m]} frame {self.index[m]}: is periodic along {along}, but the "
+                f"{self.called(m)}: is periodic along {along}, but the "
                 "cell has no volume: its vectors are zero or in one plane"
             )
 
     def __len__(self) -> int:
         return len(self.n_atoms)
+
+    def called(self, m: int) -> str:
+        """What messages call a frame."""
+        return f"{self.molecule[m]} frame {self.index[m]} (counted from 0)"
 
     @property
     def periodic(self) -> NDArray[np.bool_]:
@@ -150,10 +152,7 @@ class Frames:
         periodic = self.periodic
         if periodic.any():
             m = int(np.argmax(periodic))
-            raise UserError(
-                f"{self.molecule[m]} frame {self.index[m]} is periodic, but {what} of molecules in "
-                "open space"
-            )
+            raise UserError(f"{self.called(m)} is periodic, but {what} of molecules in open space")
 
     @property
     def has_forces(self) -> NDArray[np.bool_]:

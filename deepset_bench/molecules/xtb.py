@@ -137,7 +137,7 @@ def relabel(
         try:
             energy[m], forces[atoms] = potential(frames.positions[atoms])
         except UserError as error:
-            raise UserError(f"{frames.molecule[m]} frame {frames.index[m]}: {error}") from None
+            raise UserError(f"{frames.called(m)}: {error}") from None
         if progress is not None:
             progress(m + 1, len(frames))
     bias = frames.labelled_forces("biased") - forces

@@ -99,12 +99,20 @@ def is_curve(text: str, columns: Sequence[str]) -> bool:
         text: its content.
         columns: of the table, in whose order its own are to be.
     """
+    heading = _heading(text)
+    return _is_whole(text) and [name for name in columns if name in heading] == heading
+
+
+def _heading(text: str) -> list[str]:
+    return text.partition("\n")[0].split(",")
+
+
+def _is_whole(text: str) -> bool:
     heading, *rows = (line.split(",") for line in text.split("\n"))
     last = rows.pop() if rows else heading
     return (
         last == [""]
         and bool(rows)
-        and [name for name in columns if name in heading] == heading
         and all(map(_NAME.fullmatch, heading))
         and FOLDER not in heading
         and all(len(row) == len(heading) and all(map(_is_number, row)) for row in rows)
@@ -112,8 +120,8 @@ def is_curve(text: str, columns: Sequence[str]) -> bool:
 
 
 def columns(texts: Iterable[str]) -> list[str]:
-    """Of a table of the epochs in these files."""
-    return merged(text.partition("\n")[0].split(",") for text in texts)
+    """Of a table of the epochs in those of these files that are whole."""
+    return merged(_heading(text) for text in texts if _is_whole(text))
 
 
 def table(texts: Mapping[str, str], columns: Sequence[str]) -> storage.Rows:

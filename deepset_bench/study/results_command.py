@@ -13,7 +13,7 @@ from deepset_bench.record import RunRecord
 from deepset_bench.results import epochs, exporting, kept_times, restoring, storage, stored
 from deepset_bench.study.collect import Where, collect, conditions_of
 from deepset_bench.study.tables_command import asked_for, conditions_shown
-from deepset_bench.study.times import asked, identity_of, timings
+from deepset_bench.study.times import identities, timings
 from deepset_bench.surroundings import say
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
@@ -75,8 +75,8 @@ def _runs(studies: Sequence[Study], where: Where) -> list[RunRecord]:
 def _steps(study: Study, where: Where) -> Iterable[str]:
     """The identities of the steps of its rows."""
     for sweep in _sweeps(study):
-        shown = conditions_of(sweep, conditions_shown(study, ()))
-        yield from map(identity_of, asked(sweep, shown, where).values())
+        shown = conditions_shown(study, ())
+        yield from identities(sweep, conditions_of(sweep, shown), where).values()
 
 
 def import_(file: Path, runs_dir: Path | None) -> None:

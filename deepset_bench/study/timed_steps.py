@@ -67,7 +67,8 @@ class _Step:
         optimisation = SingleOptimisation(
             setup, config, compile_steps=self.compiled, say=say, on_eager=self._is_eager
         )
-        self.call = stepping(optimisation, config)
+        self.call = stepping(optimisation, config.trainer, setup.n_train)
+        self.steps_a_run = config.trainer.steps_an_epoch(setup.n_train) * config.trainer.epochs
 
     def _is_eager(self) -> None:
         self.compiled = False
@@ -138,7 +139,7 @@ def timed(
                 *(label, condition, one.config.data.name, one.variant, identity),
                 form=step.config.form,
                 compiled=step.compiled,
-                steps_a_run=step.config.steps_an_epoch * step.config.trainer.epochs,
+                steps_a_run=step.steps_a_run,
                 ms=tuple(float(f"{1e3 * value:.5g}") for value in turns.seconds[identity]),
             )
             for identity, (label, condition, one) in each.items()

@@ -18,8 +18,8 @@ ALPHA = 1 - CONFIDENCE
 
 LESS, MORE, EQUAL, UNDECIDED = "less", "more", "equal", "undecided"
 HOLDS, IN_DIRECTION, SMALLER, LARGER = "holds", "direction holds", "smaller", "larger"
-REVERSED = "reversed"
-WORDS = (HOLDS, IN_DIRECTION, SMALLER, LARGER, EQUAL, REVERSED, UNDECIDED)
+NOT_ALL, REVERSED = "not all", "reversed"
+WORDS = (HOLDS, IN_DIRECTION, SMALLER, LARGER, NOT_ALL, EQUAL, REVERSED, UNDECIDED)
 """What a claim's verdict may be, in the order in which they are counted."""
 YES, NO, AS_CLAIMED = "yes", "no", "as claimed"
 RULE = (
@@ -27,9 +27,9 @@ RULE = (
     "Direction: yes if all intervals lie on the claimed side of zero, reversed if at least one is "
     "on the other side. Size: smaller or larger if at least one interval ends short of the claimed "
     "size or begins beyond it, as claimed if all lie within {margin} of it. Beyond the margin of "
-    "{margin}: yes if all intervals lie outside it, no if at least one change is equal to none, "
-    "which two one-sided tests at 5 % decide. Intervals that speak against a claim are widened for "
-    "its number of comparisons (Bonferroni)."
+    "{margin}: yes if all intervals lie outside it, no if all changes are equal to none, which two "
+    "one-sided tests at 5 % decide, not all if at least one is. Intervals that speak against a "
+    "claim are widened for its number of comparisons (Bonferroni)."
 )
 """`judge` in the words of the table's footnote."""
 EQUAL_RULE = (
@@ -70,8 +70,9 @@ class Judged:
     Attributes:
         direction: YES, REVERSED or UNDECIDED.
         size: AS_CLAIMED, SMALLER, LARGER or UNDECIDED; empty where none is claimed.
-        matters: whether all effects are beyond the margin: YES, NO or UNDECIDED; empty of a claim
-            of equality, whose direction is within the margin, and of differences.
+        matters: whether the effects are beyond the margin: YES all, NO none, NOT_ALL if at least
+            one is shown not to be, else UNDECIDED; empty of a claim of equality, whose direction is
+            within the margin, and of differences.
         at: how many seeds each had when the direction was decided; 0 where it is not.
     """
 
@@ -87,8 +88,8 @@ class Judged:
             return REVERSED
         if self.direction == YES:
             return {"": HOLDS, AS_CLAIMED: HOLDS, UNDECIDED: IN_DIRECTION}.get(self.size, self.size)
-        if self.matters == NO:
-            return EQUAL
+        if self.matters in (NO, NOT_ALL):
+            return EQUAL if self.matters == NO else NOT_ALL
         return SMALLER if self.size == SMALLER else UNDECIDED
 
 
@@ -144,8 +145,10 @@ def judge(
     else:
         direction = UNDECIDED
     matters = UNDECIDED
-    if any(is_equal(e, margin, alpha / len(effects)) for e in effects):
+    if effects and all(is_equal(e, margin, alpha) for e in effects):
         matters = NO
+    elif any(is_equal(e, margin, alpha / len(effects)) for e in effects):
+        matters = NOT_ALL
     elif effects and all(_beyond(one, way, margin) for one in for_it):
         matters = YES
     size = "" if claimed.size is None else UNDECIDED

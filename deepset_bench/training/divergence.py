@@ -41,7 +41,7 @@ def reason(
             finite.
     """
     if not all(map(math.isfinite, train)):
-        rows = order_of(config.seed, epoch, len(setup.parts["train"]))
+        rows = order_of(config.seed, epoch, setup.n_train)
         size = config.trainer.batch_size
         batch = setup.split.train[rows[finite * size : (finite + 1) * size]]
         return (

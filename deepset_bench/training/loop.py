@@ -97,8 +97,8 @@ def fit(members: Sequence[Member], optimisation: Optimisation) -> None:
         Stopped: the process was asked to stop before the last epoch.
     """
     trainer, device = members[0].config.trainer, members[0].setup.device
-    n_train = len(members[0].setup.parts["train"])
-    steps = members[0].config.steps_an_epoch
+    n_train = members[0].setup.n_train
+    steps = trainer.steps_an_epoch(n_train)
     rates = [LearningRate(trainer, total_steps=steps * trainer.epochs) for _ in members]
     for run, member in enumerate(members):
         if member.folder.last.exists():

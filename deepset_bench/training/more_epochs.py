@@ -48,7 +48,8 @@ def begin_where_shorter_ended(
         return ""
     epochs = max(shorter)
     other = shorter[epochs]
-    if not agree(replace(config.trainer, epochs=epochs), config.trainer, config.steps_an_epoch):
+    steps = config.trainer.steps_an_epoch(config.data.train_size)  # of split=molecule, at most
+    if not agree(replace(config.trainer, epochs=epochs), config.trainer, steps):
         return (
             f"begun from the start: {other.path} has another number of epochs, over which its "
             "learning rate falls, so this run does not go on from it"

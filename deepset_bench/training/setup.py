@@ -84,6 +84,11 @@ class Setup:
     notes: list[str]
     device: torch.device
 
+    @property
+    def n_train(self) -> int:
+        """Training frames; with `data.split=molecule` there may be fewer than were asked for."""
+        return len(self.parts["train"])
+
 
 def choose_device(name: str) -> torch.device:
     """The device of a configuration; `auto` takes CUDA, else MPS, else the CPU."""
@@ -304,9 +309,9 @@ def _refuse_without_forces(pool: Frames | Selected) -> None:
         if lacks.any():
             m = int(np.argmax(lacks))
             raise UserError(
-                f"{some.molecule[m]} frame {some.index[m]} has an energy, but no forces: such "
-                "frames can be scored (task.data=NAME, bench evaluate RUN data=NAME), not trained "
-                "on; bench data relabel computes forces"
+                f"{some.called(m)} has an energy, but no forces: such frames can "
+                "be scored (task.data=NAME, bench evaluate RUN data=NAME), not trained on; "
+                "bench data relabel computes forces"
             )
 
 

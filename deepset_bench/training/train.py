@@ -343,7 +343,7 @@ def _finish(member: Member, experiment: Experiment, checksums: Mapping[str, str]
                 "bench train ... --fresh trains the run again"
             )
         table = [one for one in metrics() if not one.on_demand]
-        steps = member.epochs_done * member.config.steps_an_epoch
+        steps = member.epochs_done * member.config.trainer.steps_an_epoch(setup.n_train)
         scores = measured(setup, member.config, table, round(member.share, 3) / steps, member.say)
         baselines = scores.baselines
         if scores.frames is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from deepset_bench.molecules.frames import FloatArray
-from deepset_bench.schema import Config
+from deepset_bench.schema import Trainer
 from deepset_bench.training.step import Optimisation
 
 
@@ -77,21 +77,24 @@ def interleaved(
     return Turns({name: np.array(values) for name, values in seconds.items()}, waited)
 
 
-def stepping(optimisation: Optimisation, config: Config, runs: int = 1) -> Callable[[int], object]:
+def stepping(
+    optimisation: Optimisation, trainer: Trainer, n_train: int, runs: int = 1
+) -> Callable[[int], object]:
     """A training step of runs, on frames that follow from its number.
 
     Runs with as many training frames and batches as large are given the same ones.
 
     Args:
         optimisation: of the runs.
-        config: of each, but for its seed.
+        trainer: of each.
+        n_train: training frames of each.
         runs: how many.
     """
 
     def step(number: int) -> object:
         generator = torch.Generator().manual_seed(number)
-        order = torch.randperm(config.data.train_size, generator=generator)
-        frames = order[: config.trainer.batch_size]
-        return optimisation.train([frames] * runs, [config.trainer.learning_rate] * runs)
+        order = torch.randperm(n_train, generator=generator)
+        frames = order[: trainer.batch_size]
+        return optimisation.train([frames] * runs, [trainer.learning_rate] * runs)
 
     return step

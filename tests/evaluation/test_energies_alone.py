@@ -52,7 +52,7 @@ def test_a_scan_without_forces_is_scored(tmp_path, monkeypatch, capsys):
 
     status, _, err = bench("train", *asked("data=scan", "name=other", *SIZES))
     assert (status, err.count("\n")) == (2, 1)
-    assert "scan frame 0 has an energy, but no forces" in err
+    assert "scan frame 0 (counted from 0) has an energy, but no forces" in err
     status, out, err = bench("data", "check", "scan", "--sample", "0")
     assert (status, err) == (0, "")
     assert "3 of 3 frames have no forces" in " ".join(out.split())

@@ -185,5 +185,5 @@ def test_two_atoms_at_one_place_are_named():
         molecule=np.array(["CH", "CH"]),
         index=np.array([7, 9]),
     )
-    with pytest.raises(UserError, match="CH frame 9: two atoms at one place"):
+    with pytest.raises(UserError, match=r"CH frame 9 \(counted from 0\): two atoms at one place"):
         Tables.build(frames, 5.0)

@@ -212,11 +212,20 @@ def test_frames_in_open_space_keep_their_bytes(tmp_path):
     [
         ({"cell": np.zeros((1, 3, 3))}, "periodic along a and c, but the cell has no volume"),
         ({"cell": np.ones((1, 3, 3))}, "periodic along a and c, but the cell has no volume"),
-        ({"cell": np.full((1, 3, 3), np.nan)}, "cell of m frame 0 is not finite"),
+        (
+            {"cell": np.full((1, 3, 3), np.nan)},
+            r"cell of m frame 0 \(.+\) is not finite",
+        ),
         ({"cell": np.ones((2, 3, 3))}, "cell has shape"),
         ({"stress": np.ones((1, 6))}, "stress has shape"),
-        ({"stress": np.full((1, 3, 3), np.inf)}, "stress of m frame 0 is not finite"),
-        ({"stress": np.diag([np.nan, 1, 1])[None]}, "stress of m frame 0 is not finite"),
+        (
+            {"stress": np.full((1, 3, 3), np.inf)},
+            r"stress of m frame 0 \(.+\) is not finite",
+        ),
+        (
+            {"stress": np.diag([np.nan, 1, 1])[None]},
+            r"stress of m frame 0 \(.+\) is not finite",
+        ),
     ],
 )
 def test_impossible_cells(changes, message):

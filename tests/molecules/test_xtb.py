@@ -100,7 +100,7 @@ def test_a_set_of_many_molecules_takes_the_memory_of_one(monkeypatch: pytest.Mon
 def test_failure_names_molecule_and_frame() -> None:
     positions = water().positions.copy()
     positions[4] = positions[3]
-    with pytest.raises(UserError, match=r"^water frame 8: GFN1-xTB did not converge[^\n]*$"):
+    with pytest.raises(UserError, match=r"^water frame 8 \(.+\): GFN1-xTB did not converge[^\n]*$"):
         relabel(water(positions=positions))
 
 

@@ -16,16 +16,20 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from deepset_bench import cli
+from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.evaluation.results import place
-from deepset_bench.record import METRICS, RESULT, STATUS
+from deepset_bench.files import resource
+from deepset_bench.record import DATA, METRICS, RESULT, STATUS
 from deepset_bench.results import epochs, exporting, stored
 from deepset_bench.results.flattening import flattened, nested
 from deepset_bench.runs import RunFolder, RunsFolder, run_folder
+from deepset_bench.surroundings import STUDY
 from deepset_bench.sweep.status import standing
+from tests import toy
 from tests.results.test_cells import VALUES
 from tests.study.folders import write, write_unseen
-from tests.study.shipped import GENERALISATION, REPORT
+from tests.study.shipped import GENERALISATION, REPORT, asked_for
 from tests.test_cli import inside
 
 ENDINGS = [
@@ -103,14 +107,16 @@ def run_folder_of(root: Path, *overrides: str) -> RunFolder:
 
 
 def damage(root: Path) -> None:
-    """Three runs that hold what is no YAML, no JSON, no number and no UTF-8."""
+    """Three runs that hold what is no YAML, no JSON, no number, no name and no UTF-8."""
     damaged = write(root, ["scalars=sq"], 0, 0.1)
+    damaged.metrics.write_bytes(b"epo\xffch,a\n1,2\n")
     (damaged.path / RESULT).write_bytes(b'{"status": "done", \xff')
     damaged.config.write_text("seed: [\n")
     odd = write(root, ["scalars=sq_cub"], 0, 0.1, odd={"a": float("nan")})
     odd.metrics.write_text("epoch,what\n1,two\n2")
     other = write(root, ["scalars=sq_cub_tes"], 0, 0.1)
     other.write_result(other.result() | {"threads": "=1"})
+    other.metrics.write_text("epoch x,a\n1,2\n")
     (other.path / STATUS).write_text("[]")
 
 
@@ -298,3 +304,19 @@ def keys(holds):
         yield key
         if isinstance(member, dict):
             yield from keys(member)
+
+
+def test_a_study_whose_frames_are_not_here_is_written(tmp_path, own_folders, monkeypatch):
+    monkeypatch.setenv(STUDY, str(resource("sweeps") / "report_trajectory"))
+    for name, sweep in (
+        ("report-but-2-ene", "as_written"),
+        ("report-but-2-ene-gfn1", "relabelled"),
+    ):
+        catalogue.register(name, toy.frames(3, 6), {})
+        overrides = [*asked_for(sweep).runs[0].overrides, "condition=report"]
+        folder = write(tmp_path / "runs", overrides, 0, 0.1)
+        folder.write_result(folder.result() | {DATA: catalogue.checksums([name])})
+    shutil.rmtree(own_folders / "data home")
+    file = tmp_path / "table.csv"
+    said = bench("results", "export", "report_trajectory", file, "--runs-dir", tmp_path / "runs")
+    assert said.startswith(f"{file}: 2 runs")

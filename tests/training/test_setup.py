@@ -17,9 +17,11 @@ from deepset_bench.model.potential import Potential
 from deepset_bench.molecules.frames import Frames
 from deepset_bench.training import checkpoint
 from deepset_bench.training.setup import build_model, choose_device
+from deepset_bench.training.step import SingleOptimisation
 from deepset_bench.training.train import Outcome
+from deepset_bench.training.turns import stepping
 from tests import toy
-from tests.training.tiny import OVERRIDES, run
+from tests.training.tiny import OVERRIDES, metrics, prepared, run
 
 HARTREE, BOHR = 27.211386024367243, 0.5291772105638411  # as in ASE
 
@@ -173,3 +175,23 @@ def test_a_missing_device_is_the_users_mistake():
 def test_sizes_that_do_not_fit(tiny):
     with pytest.raises(UserError, match="there are 60"):
         run("data.train_size=1000")
+
+
+def test_whole_molecules_may_be_fewer_frames_than_were_asked_for(tiny):
+    """Steps, learning rates and timed steps are those of the frames that there are."""
+    several = [toy.frames(n, 20, n) for n in (2, 3, 4, 5)]
+    catalogue.register("several", Frames.concatenate(several), {"method": "analytic"})
+    asked_for = ("data=several", "data.split=molecule", "data.train_size=60")
+    setup, config = prepared(*asked_for)
+    assert setup.n_train < 60
+    step = stepping(
+        SingleOptimisation(setup, config, compile_steps=False, say=print),
+        config.trainer,
+        setup.n_train,
+    )
+    assert torch.isfinite(step(0)).all()
+
+    falling = ("trainer.schedule.warmup_steps=0", "trainer.epochs=3")
+    drawn = f"data.train_size={setup.n_train}"
+    few, same = run(*asked_for, *falling), run("data=several", drawn, *falling)
+    assert list(metrics(few.folder).learning_rate) == list(metrics(same.folder).learning_rate)

@@ -65,7 +65,7 @@ def test_steps_of_the_same_number_are_on_the_same_frames():
     def errors(*numbers: int) -> list[float]:
         setup = prepare(config)
         optimisation = SingleOptimisation(setup, config, compile_steps=False, say=print)
-        step = stepping(optimisation, config)
+        step = stepping(optimisation, config.trainer, setup.n_train)
         return [float(step(number)[0, 2]) for number in numbers]
 
     first, again, other = errors(0, 0, 1)
