@@ -76,7 +76,7 @@ results: $(VENV)/ready  ## Print what the committed runs say into docs/findings.
 define words_and_tables
 	$(BIN)/bench report $(1) $(2) $(RESULTS) --out docs/words.md
 	awk '{ print } /<!-- words -->/ { exit }' docs/$(1).md > docs/page.tmp
-	cat docs/words.md >> docs/page.tmp && rm docs/words.md && echo '\n<!-- tables -->' >> docs/page.tmp
+	cat docs/words.md >> docs/page.tmp && rm docs/words.md && printf '\n<!-- tables -->\n' >> docs/page.tmp
 	$(BIN)/bench tables $(1) $(2) --format markdown $(RESULTS) >> docs/page.tmp
 	mv docs/page.tmp docs/$(1).md
 endef

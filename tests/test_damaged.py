@@ -200,7 +200,7 @@ def test_a_checkpoint_of_other_kinds_is_one_line(bench, folder, key, value):
     torch.save(torch.load(folder.last, weights_only=True) | {key: value}, folder.last)
     status, _, err = bench("train", *asked(SHORT))
     assert status == 2
-    assert f"{folder.last}: cannot be resumed from (" in err
+    assert f"{folder.last}: is not whole (" in err
     assert err.count("\n") == 1
 
 

@@ -44,8 +44,11 @@ def download(
     A file that is there already, fetched or put there by hand, is only checked.
 
     Args:
+        url: of the file.
+        target: where it goes.
         size: bytes of the file, where known.
         checksum: `algorithm:hexadecimal` of the file; None if its content will be checked.
+        progress: see `Progress`.
 
     Raises:
         UserError: the server is out of reach or does not have the file, the transfer stopped, or

@@ -22,7 +22,7 @@ def paces_of(runs: Sequence[Run], where: Where) -> Mapping[Path, estimate.Paces]
 
     On this kind of processor; without what a run does beside its steps.
     """
-    found = {home: dict(each) for home, each in estimate.measured(runs).items()}
+    found = {home: dict(each) for home, each in estimate.measured(runs, where.runs).items()}
     timed = [one for one in timings(where.runs)[0] if one.processor == model_name()]
     for run in {run.folder.path.parent: run for run in runs}.values():
         config, home = run.experiment.config, run.folder.path.parent

@@ -57,10 +57,11 @@ def show(
             words += [] if one.comparison.condition else under(one.condition)
             listed = one.comparison.seeds  # which it has itself: no others are asked for
             runs = plan(words, None if listed else looks[-1]).runs
+            left = [run for run in runs if not where.runs.run(run.folder.path).has_ended()]
             chosen, paces = make(runs), paces_of(runs, where)
             takes = {
                 n: estimate.seconds(
-                    [r for r in runs if r.experiment.config.seed < n], chosen, paces
+                    [r for r in left if r.experiment.config.seed < n], chosen, paces
                 )
                 for n in looks
             }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from deepset_bench.record import RESULT, RunRecord, RunRecords
 from deepset_bench.runs import RunFolder
 from deepset_bench.stamps import STARTED
 from deepset_bench.sweep.execute import units
@@ -17,6 +18,8 @@ from deepset_bench.sweep.status import standing
 
 LAST = 3
 """Runs that tell how long the next one takes: machine and program may be faster than they were."""
+_DATA = 2
+"""Of the parents of a run's folder, that of all runs on its data."""
 
 Timed = tuple[str, float]
 """When a run started, empty where that is not known, and a time."""
@@ -30,9 +33,18 @@ def usual(times: Iterable[Timed]) -> float:
     return median(time for _, time in sorted(times)[-LAST:])
 
 
-def measured(runs: Iterable[Run]) -> dict[Path, Paces]:
-    """The paces of done runs on the data of these runs, by the folder of all runs on them."""
-    return {home: _paces(home) for home in {_data(run) for run in runs}}
+def measured(runs: Iterable[Run], records: RunRecords | None = None) -> dict[Path, Paces]:
+    """The paces of done runs on the data of these runs, by the folder of all runs on them.
+
+    Args:
+        runs: done or not.
+        records: where done ones are looked for; None: in their folders.
+    """
+    homes = {_data(run) for run in runs}
+    if records is None:
+        return {home: _paces(map(RunFolder, _replicates(home))) for home in homes}
+    every = [run for run in records.every() if len(run.path.parents) > _DATA]
+    return {home: _paces(run for run in every if run.path.parents[_DATA] == home) for home in homes}
 
 
 def seconds(
@@ -68,13 +80,16 @@ def seconds(
 
 def _data(run: Run) -> Path:
     """The folder of all runs on the run's data."""
-    return run.folder.path.parents[2]
+    return run.folder.path.parents[_DATA]
 
 
-def _paces(home: Path) -> Paces:
+def _replicates(home: Path) -> Iterator[Path]:
+    return (path.parent for path in home.glob(f"*/*/*/{RESULT}"))
+
+
+def _paces(there: Iterable[RunRecord]) -> Paces:
     paces: dict[tuple[Path, str], list[Timed]] = {}
-    for path in home.glob("*/*/*/result.json"):
-        folder = RunFolder(path.parent)
+    for folder in there:
         result = folder.result()
         here = result.get("machine") == f"{platform.system()} {platform.machine()}"
         size = folder.settings().get("data.train_size")

@@ -136,7 +136,7 @@ def _whole(path: Path, device: torch.device, kinds: Kinds) -> dict[str, Any]:
         elif not value.isfinite().all():
             found = f"{name} is not finite"
     if found:
-        raise UserError(f"{path}: cannot be resumed from ({found}); {_REMEDY}")
+        raise UserError(f"{path}: is not whole ({found}); {_REMEDY}")
     return content
 
 

@@ -69,3 +69,8 @@ def test_a_product_turns_with_its_factors(determinant, degree):
     D = torch.linalg.lstsq(harmonics(points, degree), harmonics(points @ Q, degree)).solution
     a, b = torch.randn(2, size(degree), 4)
     torch.testing.assert_close(product(D @ a, D @ b), D @ product(a, b), atol=1e-12, rtol=0)
+
+
+def test_a_degree_that_is_too_high():
+    with pytest.raises(ValueError, match="up to degree 3, not 4"):
+        harmonics(torch.ones(1, 3), HIGHEST + 1)

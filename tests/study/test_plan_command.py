@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,10 @@ def test_runs_say_how_they_scatter_and_how_long_they_take(bench, study):
 
     # Three seeds of four rows are twelve runs, of which eight are there.
     assert " 40 s " in out
+
+    bench("results", "export", "kept.csv")
+    shutil.rmtree(os.environ["BENCH_RUNS"])
+    assert bench("plan", "widths", "--jobs", "1", "--results", "kept.csv") == out
 
 
 @pytest.mark.parametrize(("processor", "said"), [(model_name(), "72 s"), ("Abacus", "unknown")])

@@ -25,7 +25,12 @@ def harmonics(u: Tensor, degree: int) -> Tensor:
     Args:
         u: the vectors.
         degree: the highest l, at most `HIGHEST`.
+
+    Raises:
+        ValueError: a higher one.
     """
+    if degree > HIGHEST:
+        raise ValueError(f"there are harmonics up to degree {HIGHEST}, not {degree}")
     x, y, z = u.unbind(-1)
     root_3, root_5, root_15 = math.sqrt(3), math.sqrt(5), math.sqrt(15)
     values = [
