@@ -143,24 +143,24 @@ def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Se
     has_printed = any(not math.isnan(row[f"{column.name}_printed"]) for row in each)
     columns += [("", "printed")] if has_printed else []
     columns += [(c, heading) for c in conditions for heading in (metric.statistic, "n", "Δ")]
-    found: dict[tuple[str, str], dict[str, Mapping[Any, Any]]] = {}
+    # A person may call a row "trivial" or "floor", as rows of other kinds are called.
+    found: dict[tuple[str, str, str], dict[str, Mapping[Any, Any]]] = {}
     for one in each:
-        found.setdefault((one["row"], one["part"]), {})[one["condition"]] = one
+        found.setdefault((one["kind"], one["row"], one["part"]), {})[one["condition"]] = one
     rows = []
-    for row in dict.fromkeys(one["row"] for one in each):
+    for kind, row in dict.fromkeys((one["kind"], one["row"]) for one in each):
+        label = _label(row, kind, column)
         for part in parts:
-            group = found.get((row, part), {})
-            first = next(iter(group.values()), {})
-            label = _label(row, first["kind"], column) if first else ""
-            if not label:
+            group = found.get((kind, row, part))
+            if not group or not label:
                 continue
-            cells = [Cell(label, italic=first["kind"] != "run")]
+            cells = [Cell(label, italic=kind != "run")]
             cells += [Cell(part)] if len(parts) > 1 else []
             if has_printed:
-                known = first[f"{column.name}_printed"]
+                known = next(iter(group.values()))[f"{column.name}_printed"]
                 cells.append(number(known, math.nan, size, digits, Cell()))
+            base = kind == "run" and row == table.sweep.baseline
             for condition in conditions:
-                base = row == table.sweep.baseline
                 cells += _ours(group.get(condition), column.name, metric.shown(unit), base)
             rows.append(cells)
     heading = f"{column.words}{f' in {name}' if name else ''}"

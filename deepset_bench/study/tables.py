@@ -240,8 +240,8 @@ def _rows(
         content |= (times.row(name, condition) if kind == "run" else RowTime()).numbers
         for column in columns:
             values = numbers(runs, f"{prefix}{column.name}_{part}")
-            others = compared[column.name]
-            against = effect(name, values, {} if name == sweep.baseline else others)
+            is_base = kind == "run" and name == sweep.baseline
+            against = effect(name, values, {} if is_base else compared[column.name])
             content |= _numbers(column.name, estimate(independent(values)))
             content |= _changes(column.name, against)
             content |= {f"{column.name}_n": len(values), f"{column.name}_n_shared": against.n}

@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from io import StringIO
 
 import pandas as pd
@@ -142,6 +143,24 @@ def test_several_parts_have_a_column_that_says_which(table):
     text = render.markdown(page(table, "hartree", PARTS))
     assert "| All scalars | test | 0.01838 |" in text
     assert "| All scalars | val | 0.02294 |" in text or "| All scalars | val | 0.02295 |" in text
+
+
+@pytest.mark.parametrize("baseline", ["trivial", "none"])
+def test_a_row_may_be_called_as_those_of_another_kind(tmp_path, baseline):
+    """Each has its own numbers, and only the run that is called so can be the baseline."""
+    labels = {"scalars=none": "trivial", "scalars=all": "floor", "scalars=[x3]": "none"}
+    sweep = of_axes(["condition=report", "scalars=none,all,[x3]"])
+    rows = tuple(replace(row, label=labels[row.label]) for row in sweep.runs)
+    for row, energy in zip(rows, (0.020, 0.030, 0.040), strict=True):
+        write(tmp_path, row.overrides, 0, energy)
+    built = build(replace(sweep, baseline=baseline, runs=rows), [], Where((), tmp_path))
+    energies, forces, size = page(built, "hartree", ["mean"]).blocks
+    runs = [("trivial", "0.02000"), ("floor", "0.03000"), ("none", "0.04000")]
+    assert [(r[0].plain, r[1].plain) for r in energies.rows] == [*runs, ("mean energy", "0.02040")]
+    assert [row[0].plain for row in forces.rows[3:]] == ["zero force", "true forces"]
+    assert [row[0].plain for row in size.rows] == [label for label, _ in runs]
+    assert [row[0].plain for row in energies.rows if row[-1].plain == "baseline"] == [baseline]
+    assert energies.rows[3][-1].plain == ("+2.0 %" if baseline == "trivial" else "−49 %")
 
 
 def test_markdown_tables_are_rectangular(table):
