@@ -10,6 +10,7 @@ import pandas as pd
 
 from deepset_bench.evaluation.results import place
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE, RunRecord, RunRecords
+from deepset_bench.study.collect import named
 from deepset_bench.study.layout import DASH, Cell, Section, number
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import UNITS
@@ -26,7 +27,7 @@ _KEYS = {
 
 
 def block(
-    sweep: Comparison, done: pd.DataFrame, unit: str, records: RunRecords
+    sweep: Comparison, done: pd.DataFrame, unit: str, records: RunRecords, condition: str
 ) -> tuple[Section | None, list[tuple[str, str]]]:
     """A row for each variant with several seeds, as `bench evaluate SEEDS part=ood` left them.
 
@@ -35,6 +36,7 @@ def block(
         done: rows of `collect` of those that are done.
         unit: `hartree` or `mev`.
         records: where these are.
+        condition: that they are under, to be named; empty where it need not be.
 
     Returns:
         None where nothing has several seeds; and what is missing, with the command that makes it.
@@ -56,12 +58,12 @@ def block(
             command = shlex.join(
                 ["bench", "evaluate", *(str(one.path) for one in members), "part=ood"]
             )
-            gaps.append((f"{run.label}: its seeds as one", command))
+            gaps.append((f"{named(run.label, condition)}: its seeds as one", command))
     if not rows:
         return None, gaps
     headings = [(m, name) for m in _KEYS for name in ("MAE", "σ", "rank", "RMSE / σ")]
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
-    title = f"{sweep.title}: seeds as one, out of distribution, in {energy} and {forces}"
+    title = f"{named(sweep.title, condition)}: seeds as one, out of distribution, in {energy} and {forces}"
     return Section(title, [("", "variant"), ("", "n"), *headings], rows), gaps
 
 

@@ -67,7 +67,7 @@ NO_BETTER_NOTE = (
 
 
 def rows(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
-    """One row a run that is done: sweep, row, seed, and each column in eV and eV/angstrom.
+    """One row a run that is done: what tells it from others, each column in eV and eV/angstrom.
 
     `attrs[LEFT_OUT]` says which results were not used, a line each.
 
@@ -86,6 +86,7 @@ def rows(study: Study, conditions: Sequence[str], where: Where) -> pd.DataFrame:
             first = {
                 "sweep": sweep.name,
                 "row": run["label"],
+                "condition": run["condition"],
                 "seed": run["seed"],
                 "split": run["split"],
             }
@@ -111,21 +112,20 @@ def page(study: Study, conditions: Sequence[str], unit: str, where: Where) -> Pa
     for sweep in study.unseen:
         for condition in conditions_of(sweep, conditions):
             runs = collect(sweep, [condition], where)
-            several = len(conditions) > 1
+            beside = condition if len(conditions) > 1 else ""
             if (runs.state == "done").any():
-                blocks.append(_block(sweep, runs, unit, condition if several else ""))
+                blocks.append(_block(sweep, runs, unit, beside))
             blocks += [
-                _of_molecule(sweep, runs, molecule, table, printed, unit)
+                _of_molecule(sweep, runs, molecule, table, printed, unit, beside)
                 for molecule, table in printed.unseen(sweep.name).items()
             ]
-            together, unread = disagreement.block(
-                sweep, runs[runs.state == "done"], unit, where.runs
-            )
+            done = runs[runs.state == "done"]
+            together, unread = disagreement.block(sweep, done, unit, where.runs, beside)
             blocks += [together] if together else []
             missing += [*unread, *gaps(sweep, runs, [condition], where)]
     marked = any(NO_BETTER in cell.text for block in blocks for row in block.rows for cell in row)
-    beside = [RMSE_NOTE] if any(printed.unseen(sweep.name) for sweep in study.unseen) else []
-    notes = [*NOTES, *beside, *[NO_BETTER_NOTE] * marked, disagreement.NOTE]
+    has_rmse = any(printed.unseen(sweep.name) for sweep in study.unseen)
+    notes = [*NOTES, *[RMSE_NOTE] * has_rmse, *[NO_BETTER_NOTE] * marked, disagreement.NOTE]
     title = study.title if not study.tables else "Molecules and conformers that were not seen"
     return Page(study.name, title, blocks, notes, missing)
 
@@ -166,6 +166,7 @@ def _of_molecule(
     table: Mapping[str, Any],
     printed: Published,
     unit: str,
+    condition: str,
 ) -> Section:
     """Root mean square errors of the frames of one molecule, beside those that are printed."""
     done = runs[runs.state == "done"]
@@ -185,7 +186,7 @@ def _of_molecule(
             cells.append(_cell(size, math.nan, metric, unit))
         drawn.append(cells)
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
-    heading = f"{table.get('title', molecule)}: RMSE in {energy} and {forces}"
+    heading = f"{named(table.get('title', molecule), condition)}: RMSE in {energy} and {forces}"
     return Section(heading, [("", "variant"), ("", "n"), *(("", n) for n in _OF_MOLECULE)], drawn)
 
 

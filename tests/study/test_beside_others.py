@@ -30,6 +30,14 @@ def test_the_shipped_study_shows_what_is_printed_without_a_run(tmp_path):
     assert {row[1] for row in scan} == {"0"}
 
 
+def test_headings_name_the_condition_where_there_are_several(tmp_path):
+    study = studies.read(resource("sweeps") / "published")
+    page = generalisation.page(study, ["corrected", "report"], "mev", Where((), tmp_path))
+    headings = [block.heading for block in page.blocks]
+    assert "Acetylacetone, the torsion, report: RMSE in meV and meV/Å" in headings
+    assert len(set(headings)) == len(headings)
+
+
 def test_a_misspelt_number_is_refused(tmp_path):
     path = tmp_path / "published.yaml"
     path.write_text("acac/x:\n  columns: [{label: MACE, ood_energy_rmsd: 1}]\n")

@@ -116,6 +116,25 @@ def test_seeds_as_one(runs):
     assert name in found()[1]
 
 
+def test_conditions_are_told_apart(runs):
+    """In every heading, in every gap and in every line of CSV, where several are shown."""
+    for seed in (0, 1):
+        lines = ["condition=report"]
+        write_unseen(runs, TASKS, TASKS.runs[0].label, seed, 0.020, lines)
+    both, where = ["corrected", "report"], Where((), runs)
+    built = generalisation.page(GENERALISATION, both, "hartree", where)
+    headings = [block.heading for block in built.blocks]
+    assert len(set(headings)) == len(headings)
+    assert all(sum(f", {name}: " in heading for name in both) == 1 for heading in headings)
+    gaps = [what for what, _ in built.missing if "seeds as one" in what]
+    assert {what.partition(":")[0].rpartition(", ")[2] for what in gaps} == set(both)
+    frame = generalisation.rows(GENERALISATION, both, where)
+    energies = frame[frame.sweep == TASKS.name].groupby("condition")["ood energy"].mean()
+    assert energies.to_dict() == pytest.approx(
+        {"corrected": 0.010 * HARTREE, "report": 0.020 * HARTREE}
+    )
+
+
 def test_levers_are_compared_on_one_task(tmp_path):
     assert not generalisation.page(
         GENERALISATION, ["corrected"], "hartree", Where((), tmp_path)
