@@ -63,8 +63,9 @@ def block(
         return None, gaps
     headings = [(m, name) for m in _KEYS for name in ("MAE", "σ", "rank", "RMSE / σ")]
     (_, energy, _), (_, forces, _) = UNITS[unit].values()
-    title = f"{named(sweep.title, condition)}: seeds as one, out of distribution, in {energy} and {forces}"
-    return Section(title, [("", "variant"), ("", "n"), *headings], rows), gaps
+    what = f"seeds as one, out of distribution, in {energy} and {forces}"
+    heading = f"{named(sweep.title, condition)}: {what}"
+    return Section(heading, [("", "variant"), ("", "n"), *headings], rows), gaps
 
 
 def _evaluation(members: list[RunRecord], records: RunRecords) -> dict[str, Any]:
