@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study.boundary import Looks, levels
-from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of
+from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of, named
 from deepset_bench.study.columns import Column, added, judged_on, of_runs, usual
 from deepset_bench.study.power import detectable, scatter_of
 from deepset_bench.study.tables import effect_of_row
@@ -63,7 +63,7 @@ class Outlook:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.comparison.name}{f', {self.condition}' if self.condition else ''}"
+        return named(self.comparison.name, self.condition)
 
     @property
     def judged(self) -> int:
