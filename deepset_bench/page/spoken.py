@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from deepset_bench.page.findings import findings
-from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study.answer import answers
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
-from deepset_bench.study.published import published
-from deepset_bench.study.tables import Table, build
+from deepset_bench.study.tables import Table, of_study
 from deepset_bench.study.tables_command import conditions_shown
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
@@ -46,9 +44,7 @@ def tables_of(study: Study, conditions: Sequence[str], where: Where) -> Callable
 
     @cache
     def table(name: str) -> Table:
-        one = study.comparison(name, "page")
-        known = published(study)
-        return build(one, conditions, where, metrics(study.metrics), known, study.margin)
+        return of_study(study, study.comparison(name, "page"), conditions, where)
 
     return table
 

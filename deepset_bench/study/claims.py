@@ -27,6 +27,7 @@ from deepset_bench.study.published import published
 from deepset_bench.study.stated import AFTER, behind, has_gap, stated
 from deepset_bench.study.tables import by_seed, effect_of_row
 from deepset_bench.study.time_effects import timed_effect
+from deepset_bench.study.time_tables import time_command
 from deepset_bench.study.times import timings
 from deepset_bench.study.verdict import (
     EQUAL,
@@ -272,20 +273,19 @@ def _row(
     verdict: Judged,
     effects: Sequence[Effect],
 ) -> dict[str, object]:
-    needs, words = "", [*study.comparison(claim.fill, "claims").file, *where.overrides]
+    needs, words = "", list[str]()
+    fill = study.comparison(claim.fill, "claims")
     if verdict.word != UNDECIDED:
-        words = []
+        pass
     elif claim.column == SECONDS:
-        own = condition in ("", *study.conditions)  # which are measured together
-        words = ["time", *words, *([] if own else ["--condition", condition]), *where.dir]
+        words = time_command(fill, [condition], where, tuple(study.conditions))
         # Twice the rounds where there are some: an interval shrinks with their root.
         more = 2 * min(e.n for e in effects)
         words += ["--rounds", str(more)] if more else []
     else:
-        fill = study.comparison(claim.fill, "claims")
         there = runs if claim.fill == claim.runs else collect(fill, [condition], where)
         takes = needed(effects, _of_effects(claim), study.margin, fill, there)
-        words = ["sweep", *words, *under(condition), *where.dir]
+        words = ["bench", "sweep", *fill.file, *where.overrides, *under(condition), *where.dir]
         words += ["--until", "decided"] if rule else ["--seeds", str(takes.seeds)]
         needs = str(takes)
         if rule and min((e.n for e in effects), default=0) >= rule[-1]:
@@ -303,7 +303,7 @@ def _row(
         "at": verdict.at,
         "verdict": verdict.word,
         "needs": needs,
-        "command": shlex.join(["bench", *words]) if words else "",
+        "command": shlex.join(words),
     }
 
 

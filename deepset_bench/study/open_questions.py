@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import SECONDS, Claim, claimed
 from deepset_bench.study.claims import claims
-from deepset_bench.study.collect import IMPOSSIBLE, Where, collect
-from deepset_bench.study.published import published
-from deepset_bench.study.tables import Table, build
+from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, named
+from deepset_bench.study.tables import Table, of_study
 from deepset_bench.study.verdict import UNDECIDED
 from deepset_bench.sweep.studies import Study
 
@@ -61,11 +59,9 @@ def questions(
         UserError: overrides that do not compose, a mistake in the study's files.
     """
     found: list[Question] = []
-    shown, known = metrics(study.metrics), published(study)
     for one in study.tables:
         if one.compares:
-            table = build(one, conditions, where, shown, known, study.margin, looks)
-            found += _of_table(table)
+            found += _of_table(of_study(study, one, conditions, where, looks=looks))
     if study.whole:
         found += _of_claims(study, conditions, where, looks)
     return found
@@ -95,7 +91,7 @@ def _of_table(table: Table) -> Iterator[Question]:
         if all(one in homes for one in pair):
             needs = frozenset(homes[one] for one in pair)
             for column in table.columns:
-                group = _named(table.sweep.name, row["condition"])
+                group = named(table.sweep.name, row["condition"])
                 word = str(row[f"{column.name}_sign"])
                 yield Question(group, str(row["row"]), column.words, word, needs)
 
@@ -122,7 +118,7 @@ def _of_claims(
             if rows and rows <= set(here):
                 needs = frozenset(here[row] for row in rows)
                 word = str(words[one.text, condition])
-                yield Question(_named("claims", condition), str(numbers[one.text]), "", word, needs)
+                yield Question(named("claims", condition), str(numbers[one.text]), "", word, needs)
 
 
 def _homes(runs: pd.DataFrame) -> dict[tuple[str, str], Path]:
@@ -130,7 +126,3 @@ def _homes(runs: pd.DataFrame) -> dict[tuple[str, str], Path]:
     possible = runs[runs.state != IMPOSSIBLE]
     each = zip(possible.label, possible.condition, possible.folder, strict=True)
     return {(label, condition): folder.parent.absolute() for label, condition, folder in each}
-
-
-def _named(what: str, condition: str) -> str:
-    return f"{what}, {condition}" if condition else what

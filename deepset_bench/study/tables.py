@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.replicate import Replicate
-from deepset_bench.scoring.table import Metric
+from deepset_bench.scoring.table import Metric, chosen
 from deepset_bench.study import over_frames
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.collect import Where, collect, conditions_of, named
@@ -29,12 +29,12 @@ from deepset_bench.study.draws import independent
 from deepset_bench.study.effect import Effect, effect
 from deepset_bench.study.gaps import gaps, lacking
 from deepset_bench.study.looks import decide, looks_of, planned
-from deepset_bench.study.published import Published
+from deepset_bench.study.published import Published, published
 from deepset_bench.study.statistics import Estimate, equality_p_value, estimate, holm
 from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
 from deepset_bench.study.verdict import ALPHA, EQUAL, LESS, MORE, UNDECIDED, sign
 from deepset_bench.sweep.comparisons import Comparison
-from deepset_bench.sweep.studies import USUAL_MARGIN
+from deepset_bench.sweep.studies import USUAL_MARGIN, Study
 
 _Run = Mapping[Any, Any]
 """A row of `collect`'s frame."""
@@ -90,9 +90,10 @@ def build(
     conditions: Sequence[str],
     where: Where,
     metrics: Sequence[Metric] = (),
-    published: Published | None = None,
+    printed: Published | None = None,
     margin: float = USUAL_MARGIN,
     looks: Looks = (),
+    together: Sequence[str] = (),
 ) -> Table:
     """The table of a comparison from the run folders.
 
@@ -101,11 +102,12 @@ def build(
         conditions: that are shown.
         where: which runs.
         metrics: to show; none: the usual ones.
-        published: what a publication prints of the runs, as means over its test and validation
+        printed: what a publication prints of the runs, as means over its test and validation
             frames: so are ours beside them.
         margin: up to this fraction of the baseline's error a difference is none that matters.
         looks: numbers of seeds at which one looks whether more are needed; none: those of the
             stopping rule that the runs carry, if they carry one.
+        together: conditions of its study, see `time_command`.
 
     Raises:
         UserError: overrides that do not compose.
@@ -115,9 +117,9 @@ def build(
     runs = runs.reindex(columns=[*runs.columns, *(c for c in _NEEDED if c not in runs)])
     columns = of_runs(runs, metrics) if metrics else usual()
     runs = added(runs, [*usual(), *columns])
-    known = published if published and published.of_these_data(where.overrides) else Published()
+    known = printed if printed and printed.of_these_data(where.overrides) else Published()
     done = [run for run in runs.to_dict("records") if run["state"] == "done"]
-    times = times_of(sweep, shown, where)
+    times = times_of(sweep, shown, where, together)
     rows = []
     for part in PARTS:
         for condition in shown:
@@ -129,10 +131,36 @@ def build(
     missing = [*gaps(sweep, runs, shown, where), *lacking(sweep, runs, metrics, where)]
     frame = pd.DataFrame(rows)
     frame = frame.drop(columns=[f"{column.name}_effect" for column in columns])
-    printed = frame[[f"{column.name}_printed" for column in columns]].notna().any(axis=None)
-    on = MEAN if printed else judged_on(runs)
+    any_printed = frame[[f"{column.name}_printed" for column in columns]].notna().any(axis=None)
+    on = MEAN if any_printed else judged_on(runs)
     notes = [*_rules(sweep, frame, columns, margin), *_notes(sweep, runs, columns), *times.notes]
     return Table(sweep, shown, frame, on, columns, runs, notes, missing, times)
+
+
+def of_study(
+    study: Study,
+    one: Comparison,
+    conditions: Sequence[str],
+    where: Where,
+    metrics: Sequence[Metric] = (),
+    looks: Looks = (),
+) -> Table:
+    """The table of a comparison of a study, by what the study says of all; see `build`.
+
+    Args:
+        study: whose.
+        one: of its comparisons.
+        conditions: that are shown.
+        where: which runs.
+        metrics: to show; none: those of the study.
+        looks: see `build`.
+
+    Raises:
+        UserError: overrides that do not compose, a mistake in the study's files.
+    """
+    metrics = metrics or chosen(study.metrics)
+    printed, together = published(study), tuple(study.conditions)
+    return build(one, conditions, where, metrics, printed, study.margin, looks, together)
 
 
 def _judge_together(
@@ -209,7 +237,7 @@ def _rows(
     columns: Sequence[Column],
     condition: str,
     part: str,
-    published: Published,
+    printed: Published,
     times: TableTimes,
 ) -> list[dict[str, Any]]:
     members: dict[str, list[_Run]] = {}
@@ -250,7 +278,7 @@ def _rows(
     rows = []
     for label in (run.label for run in sweep.runs):
         content = row(label, "run", members.get(label, []))
-        known = published.printed(label, sweep.table)
+        known = printed.printed(label, sweep.table)
         for column in columns:
             content[f"{column.name}_printed"] = known.get((column.name, part), math.nan)
         rows.append(content)

@@ -25,9 +25,8 @@ from deepset_bench.study.collect import Where
 from deepset_bench.study.columns import PARTS
 from deepset_bench.study.gaps import LEFT_OUT, left_out
 from deepset_bench.study.layout import Page
-from deepset_bench.study.published import published
 from deepset_bench.study.sections import claims_page, page
-from deepset_bench.study.tables import Table, build
+from deepset_bench.study.tables import Table, of_study
 from deepset_bench.surroundings import say
 from deepset_bench.sweep import comparisons
 from deepset_bench.sweep.folders import usual
@@ -201,9 +200,7 @@ def chosen(
     study: Study, conditions: Sequence[str], where: Where, metrics: Sequence[Metric] = ()
 ) -> list[Table]:
     """The tables of a study: of a whole one without those that have neither number nor run."""
-    known = published(study)
-    metrics = metrics or of_names(study.metrics)
-    every = [build(one, conditions, where, metrics, known, study.margin) for one in study.tables]
+    every = [of_study(study, one, conditions, where, metrics) for one in study.tables]
     if not study.whole:
         return every
     there = [t for t in every if t.sweep.table or any(t.frame[t.frame.kind == "run"].n > 0)]
@@ -215,8 +212,6 @@ def _text(one: Page, style: Format) -> str:
         return render.markdown(one)
     if style == "latex":
         return render.latex(one)
-    if style != "terminal":
-        raise UserError(f"--format {style} is not known here")
     stream = StringIO()
     render.terminal(one, Console(file=stream, width=_FILE_WIDTH))
     return stream.getvalue()

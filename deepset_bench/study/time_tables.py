@@ -130,16 +130,35 @@ class TableTimes:
         return [*self.damaged, *found]
 
 
-def times_of(sweep: Comparison, conditions: Sequence[str], where: Where) -> TableTimes:
+def time_command(
+    sweep: Comparison, conditions: Sequence[str], where: Where, together: Sequence[str]
+) -> list[str]:
+    """The words that a person types to have the training steps of a comparison measured.
+
+    Args:
+        sweep: whose.
+        conditions: that are wanted.
+        where: which runs.
+        together: the conditions of the study, which take turns unless others are asked for.
+    """
+    known = ("", sweep.condition, *together)
+    others = any(condition not in known for condition in conditions)
+    asked = ["--condition", ",".join(conditions)] if others else []
+    return ["bench", "time", *sweep.file, *where.overrides, *asked, *where.dir]
+
+
+def times_of(
+    sweep: Comparison, conditions: Sequence[str], where: Where, together: Sequence[str] = ()
+) -> TableTimes:
     """Those of a comparison, from the measurement that has most of its rows, the latest of these.
 
     Args:
         sweep: whose.
         conditions: that are shown.
         where: which runs.
+        together: see `time_command`.
     """
-    words = ["bench", "time", *sweep.file, *where.overrides, *where.dir]
-    command = shlex.join(words)
+    command = shlex.join(time_command(sweep, conditions, where, together))
     found, damaged = timings(where.runs)
     if not found:
         return TableTimes(sweep, None, {}, damaged, command)

@@ -120,6 +120,28 @@ def test_tables_compare_wall_times_that_were_measured_and_no_others(bench, tmp_p
     assert "not measured" not in after
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        # Conditions of the study are measured together, whichever of them are shown.
+        (("table_1", "--condition", "report"), "bench time sweeps/table_1.yaml "),
+        (("scalars=none,all",), "bench time scalars=none,all "),
+        (
+            ("scalars=none,all", "--condition", "report"),
+            "bench time scalars=none,all --condition report ",
+        ),
+        (
+            ("scalars=none,all", "--condition", "report,corrected"),
+            "bench time scalars=none,all --condition report,corrected ",
+        ),
+    ],
+)
+def test_the_command_measures_what_the_table_shows(bench, tmp_path, words, expected):
+    text = bench("tables", *words, "--format", "markdown", "--runs-dir", str(tmp_path))[1]
+    (command,) = (line for line in text.splitlines() if line.startswith("bench time"))
+    assert command == f"{expected}runs_dir={tmp_path}"
+
+
 def test_of_a_busy_machine_ratios_are_shown_and_no_milliseconds(bench, tmp_path):
     write_times(tmp_path, TABLE_1, "corrected", MS, waited=0.3)
     words = ("tables", "1", "--condition", "corrected", "--format", "markdown")
