@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
@@ -40,20 +39,20 @@ class Provenance:
     """Every variant, the columns of its runs, and what the runs were computed with.
 
     Attributes:
-        software: versions and machine; a run names its entry by a letter, from a.
+        software: versions and machine, and the mark by which a run names them, as in `(1)`.
         registered: what the runs carry of registrations of a study, a line each.
     """
 
     variants: list[SeedGroup]
     columns: list[str]
-    software: list[str]
+    software: dict[str, str]
     registered: list[str]
 
 
 def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
     """The runs that are done, in the order in which tables show them."""
     found: dict[Path, SeedGroup] = {}
-    software: list[str] = []
+    software: dict[str, str] = {}
     results: list[Mapping[str, Any]] = []
     for table in tables:
         runs = {run.label: run for run in table.sweep.runs}
@@ -73,12 +72,11 @@ def provenance(tables: Sequence[Table], unit: str, where: Where) -> Provenance:
     return Provenance(list(found.values()), columns, software, registrations(results))
 
 
-def _row(run: pd.Series, unit: str, software: list[str]) -> list[Cell]:
+def _row(run: pd.Series, unit: str, software: dict[str, str]) -> list[Cell]:
     result, status = run["result"], run["run"].status()
     versions = ", ".join(f"{name} {number}" for name, number in result.get("versions", {}).items())
     used = f"{versions}; {result.get('machine', 'unknown machine')}"
-    if used not in software:
-        software.append(used)
+    mark = software.setdefault(used, f"({len(software) + 1})")
     errors = []
     for metric in METRICS:
         size, _, digits = UNITS[unit][metric]
@@ -91,7 +89,7 @@ def _row(run: pd.Series, unit: str, software: list[str]) -> list[Cell]:
         Cell(best),
         Cell(value=run["seconds"]),
         Cell(run["device"]),
-        Cell(f"({ascii_lowercase[software.index(used) % 26]})"),
+        Cell(mark),
         Cell(ended) if ended else DASH,
         Cell(result.get("run", "")) if result.get("run") else DASH,
     ]

@@ -147,6 +147,18 @@ def test_nothing_is_said_without_runs(tmp_path):
     assert list(said(tmp_path)) == ["What the report says, in 11 sentences"]
 
 
+def test_runs_of_many_machines_are_told_apart(tmp_path):
+    """Each names its own, however many there are."""
+    for seed in range(30):
+        write(tmp_path, [], seed, 0.02, machine=f"machine {seed}")
+    where = Where((), tmp_path)
+    found = provenance([build(asked_for("1"), ["corrected"], where)], "hartree", where)
+    (variant,) = found.variants
+    of_mark = {mark: used for used, mark in found.software.items()}
+    named = [of_mark[row[found.columns.index("with")].plain] for row in variant.seeds]
+    assert named == [f"; machine {seed}" for seed in range(30)]
+
+
 def test_where_numbers_are_from(root):
     where = Where((), root)
     tables = [build(asked_for(name), BOTH, where) for name in ("1", "2")]
