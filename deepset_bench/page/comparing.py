@@ -14,7 +14,7 @@ from scipy import stats
 
 from deepset_bench.study.blocks import factors_of
 from deepset_bench.study.draws import independent
-from deepset_bench.study.effect import change_text, effect
+from deepset_bench.study.effect import change_text, effect, percent
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.sections import PART_WORDS
 from deepset_bench.study.shared import SEVERAL, shared
@@ -41,6 +41,11 @@ class Facts:
     @cached_property
     def _frame(self) -> pd.DataFrame:
         return self._table.frame[self._table.frame.part == self._table.part]
+
+    @property
+    def _has_energy(self) -> bool:
+        """Whether the table shows the energy error: the metrics of a study may leave it out."""
+        return any(column.name == "energy" for column in self._table.columns)
 
     def _done(self, condition: str) -> pd.DataFrame:
         frame = self._frame
@@ -190,6 +195,8 @@ class Facts:
         Returns:
             `who`, in words; `tau` and its `p`; `own`, between seeds.
         """
+        if not self._has_energy:
+            return None
         printed = self._done(condition).set_index("row").energy_printed.dropna()
         runs = self._compared(condition)
         errors = runs.pivot_table(index="label", columns="replicate", values=self._column("energy"))
@@ -207,9 +214,12 @@ class Facts:
         }
 
     def seeds(self, condition: str) -> dict[str, Any] | None:
-        """How much is measured: `seeds` in words, `differences` with an interval, those `apart`."""
+        """How much is measured: `seeds` in words, `differences` with an interval, those `apart`.
+
+        Differences are of energy errors.
+        """
         ours = self._done(condition)
-        if ours.empty:
+        if ours.empty or not self._has_energy:
             return None
         several = ours[ours.energy_p.notna()]
         apart = several.energy_sure.sum()
@@ -228,11 +238,6 @@ def _times(ratio: float) -> str:
 
 def _signed(number: float) -> str:
     return f"{number:+.2f}".replace("-", "−")
-
-
-def percent(fraction: float) -> str:
-    """`3.1 %`, `31 %`."""
-    return f"{100 * fraction:.1f} %" if fraction < 0.1 else f"{100 * fraction:.0f} %"
 
 
 def _span(fractions: pd.Series) -> str:

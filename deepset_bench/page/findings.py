@@ -18,7 +18,8 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from deepset_bench import bounds
 from deepset_bench.errors import UserError, one_line
-from deepset_bench.page.comparing import Facts, many, percent
+from deepset_bench.page.comparing import Facts, many
+from deepset_bench.study.effect import percent
 from deepset_bench.study.tables import Table
 from deepset_bench.study.verdict import WORDS
 from deepset_bench.surroundings import of_file

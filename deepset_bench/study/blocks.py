@@ -89,7 +89,7 @@ def _judged(effects: Sequence[Effect], families: Sequence[str], runs: pd.DataFra
     p = pd.Series([one.p for one in effects], dtype=float)
     sure = p.groupby(list(families)).transform(lambda own: holm(list(own))) < ALPHA
     return [
-        Cell(text if bold or not one.change().excludes_zero else f"{text}{OPEN}", bold=bool(bold))
+        Cell(f"{text}{OPEN}" if one.p < ALPHA and not bold else text, bold=bool(bold))
         for text, one, bold in zip(texts, effects, sure, strict=True)
     ]
 

@@ -32,11 +32,6 @@ class Change:
     high: float
     n: int
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether there is an interval and zero lies outside it."""
-        return self.low > 0 or self.high < 0  # false for NaN
-
 
 @dataclass(frozen=True)
 class Effect:
@@ -138,6 +133,11 @@ def change_text(change: Change, *, relative: bool, shown: Shown = NO_UNIT) -> st
         text = f"{_signed(change.mean / size, places)} {unit}".rstrip()
         low, high = (end_text(one / size, places, _MORE, 0, _signed) for one in numbers[1:])
     return text if math.isnan(change.low) else f"{text} [{low}, {high}]"
+
+
+def percent(fraction: float) -> str:
+    """`3.1 %`, `31 %`."""
+    return f"{100 * fraction:.0f} %" if fraction >= 0.1 else f"{100 * fraction:.1f} %"
 
 
 def end_text(

@@ -12,6 +12,7 @@ from deepset_bench.scoring.table import chosen as metrics
 from deepset_bench.study.boundary import Looks, levels
 from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, conditions_of, named
 from deepset_bench.study.columns import Column, added, judged_on, of_runs, usual
+from deepset_bench.study.effect import percent
 from deepset_bench.study.power import detectable, scatter_of
 from deepset_bench.study.tables import effect_of_row
 from deepset_bench.study.verdict import ALPHA
@@ -132,4 +133,4 @@ def fraction(value: float) -> str:
         return "—"
     if value >= 10:
         return f"×{1 + value:,.0f}" if value < 1000 else "over ×1000"
-    return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.1f} %"
+    return percent(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deepset_bench.page.comparing import Facts
+from deepset_bench.scoring.table import chosen
 from deepset_bench.study.answer import answers
 from deepset_bench.study.collect import Where
 from deepset_bench.study.sections import page
@@ -107,6 +108,19 @@ def test_runs_of_one_split_count_once_in_the_words_of_a_page(study, tmp_path):
     assert found["times"] == "1.4 [0.61, 3.4]"
     assert found["before"] == pytest.approx(0.03 * HARTREE)
     assert found["after"] == pytest.approx(0.02 * HARTREE)
+
+
+def test_nothing_is_said_of_an_energy_error_that_a_study_does_not_show(study, tmp_path):
+    for seed in range(3):
+        for width in (8, 16):
+            write(tmp_path, [f"width={width}"], seed, 0.01)
+    forces, usual = (
+        Facts(build(study.comparisons["widths"], [""], Where((), tmp_path), chosen(names)))
+        for names in (["forces_mae"], [])
+    )
+    assert usual.seeds("") == {"seeds": "3 seeds", "differences": 1, "apart": 0}
+    assert forces.seeds("") is None
+    assert forces.ranking("") is None
 
 
 def test_what_is_undetermined_has_no_share_and_no_change(study, tmp_path):
