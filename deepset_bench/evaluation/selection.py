@@ -21,7 +21,6 @@ from deepset_bench.runs import RunFolder
 from deepset_bench.schema import Task
 from deepset_bench.scoring.unseen import unidentified
 
-SEEN = ("train", "val", "held out", "unknown")
 _DIGITS = 5
 """Geometries that agree to so many decimals, in angstrom, are one."""
 
@@ -35,8 +34,8 @@ class Selection:
         title: for people.
         data: name of the set.
         frames: M of them.
-        seen: (M,) of SEEN: `train` or `val` where any run, or one whose weights it started from,
-            had the same geometry in that part.
+        seen: (M,) `train` or `val` where any run, or one whose weights it started from, had the
+            same geometry in that part, else `held out`; `unknown` where nobody can tell.
         identified: (M,) whether the runs' energy reference says anything about absolute energies.
         notes: what a reader has to know, one line each.
     """

@@ -114,12 +114,6 @@ class Where:
         return opened(self.runs_dir)
 
     @property
-    def of_data(self) -> list[str]:
-        """The overrides that choose the data and their labels, which every variant can take."""
-        keys = ("data", "condition")
-        return [t for t in self.overrides if t.lstrip("+").split("=")[0].split(".")[0] in keys]
-
-    @property
     def dir(self) -> list[str]:
         """The override that makes runs where these are looked for; of a table, where it goes."""
         if self.runs_dir is None:

@@ -87,10 +87,8 @@ class Page:
     missing: list[tuple[str, str]]
 
 
-def number(
-    value: float, half: float, size: float, digits: int, nothing: Cell, bold: bool = False
-) -> Cell:
+def number(value: float, half: float, size: float, digits: int, nothing: Cell) -> Cell:
     """A value with half its interval in units of `size`; `nothing` for NaN."""
     if math.isnan(value):
         return nothing
-    return Cell(value=value / size, half=half / size, digits=digits, bold=bold)
+    return Cell(value=value / size, half=half / size, digits=digits)

@@ -35,12 +35,8 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether there is an interval and zero lies outside it: what is set in bold."""
+        """Whether there is an interval and zero lies outside it."""
         return self.low > 0 or self.high < 0  # false for NaN
-
-    def scaled(self, factor: float) -> Estimate:
-        """The same in another unit."""
-        return Estimate(self.mean * factor, self.half * abs(factor), self.n)
 
 
 def inside(angle: Angle, freedom: int) -> Angle:

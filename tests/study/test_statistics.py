@@ -53,7 +53,7 @@ def test_no_scatter_and_no_mean():
     assert math.isnan(p_value([1.0]))
 
 
-def test_one_seed_has_no_interval_and_is_never_bold():
+def test_one_seed_has_no_interval():
     one = estimate([5.0])
     assert (one.mean, one.n) == (5.0, 1)
     assert math.isnan(one.half)
@@ -66,7 +66,8 @@ def test_no_value_is_no_estimate():
 
 
 @pytest.mark.parametrize(
-    ("mean", "half", "bold"), [(1, 0.9, True), (-1, 0.9, True), (1, 1, False), (1, math.nan, False)]
+    ("mean", "half", "outside"),
+    [(1, 0.9, True), (-1, 0.9, True), (1, 1, False), (1, math.nan, False)],
 )
-def test_bold_where_the_interval_excludes_zero(mean, half, bold):
-    assert Estimate(mean, half, 3).excludes_zero == bold
+def test_an_interval_excludes_zero_that_lies_outside_it(mean, half, outside):
+    assert Estimate(mean, half, 3).excludes_zero == outside
