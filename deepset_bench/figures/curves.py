@@ -14,7 +14,7 @@ from deepset_bench.figures.asked import Asked, narrowed
 from deepset_bench.figures.figure import Figure, Gap
 from deepset_bench.figures.panels import Panel, Series, Sheet, extremes
 from deepset_bench.figures.style import QUIET, colours, width
-from deepset_bench.figures.words import TRIVIAL, and_, axis, comparable, quantity
+from deepset_bench.figures.words import and_, axis, comparable, quantity
 from deepset_bench.replicate import words
 from deepset_bench.scoring.table import USUAL, Metric
 from deepset_bench.study.columns import Column
@@ -104,8 +104,7 @@ def _has_tail(epochs: int) -> bool:
 
 def _trivial(metrics: Sequence[Metric]) -> list[str]:
     """Their trivial baselines."""
-    known = [TRIVIAL[quantity(m)] for m in metrics if quantity(m) in TRIVIAL]
-    return list(dict.fromkeys(known))
+    return list(dict.fromkeys(m.trivial for m in metrics))
 
 
 def _sheet(asked: Asked, runs: pd.DataFrame, sheet: Comparison, metrics: Sequence[Metric]) -> Sheet:
@@ -139,7 +138,7 @@ def _panel(
         kind: Literal["line", "points"] = "line" if n > 1 else "points"  # one point is no line
         series.append(Series(run.label, epochs, mean, colour, kind, ends=extremes(values)))
     name = ", ".join(_trivial(metrics))  # one of the legend, whichever the metric
-    if series and quantity(metric) in TRIVIAL:
+    if series:
         trivial = np.full(2, runs[f"trivial_{metric.column}_val"].mean() / size)
         series.append(Series(name, np.array([1, last]), trivial, QUIET, dashed=True))
     return Panel(

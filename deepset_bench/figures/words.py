@@ -12,9 +12,6 @@ from deepset_bench.study.columns import Column
 from deepset_bench.study.shared import shared
 from deepset_bench.units import UNITS
 
-TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
-"""The trivial baseline of a quantity."""
-
 
 def quantity(metric: Metric) -> str:
     """`energy`, `forces`, or what else the name of a metric begins with."""

@@ -30,6 +30,10 @@ USUAL = ("energy_mae", "forces_mae")
 """What tables show unless they are asked for something else."""
 _COLUMNS = dict(zip(USUAL, ("energy", "forces"), strict=True))
 _QUANTITY = {"eV": "energy", "eV/angstrom": "forces"}
+_TRIVIAL = {"energy": "mean energy", "forces": "zero force", "stress": "zero stress"}
+"""How the name of a metric begins -> what its trivial baseline predicts."""
+TRIVIAL = f"{_TRIVIAL['energy']}, {_TRIVIAL['forces']}"
+"""What the trivial baseline of energies and forces predicts."""
 _WORDS = {"mae": "MAE", "rmse": "RMSE", "p95": "95th percentile", "md": "MD", "nve": "NVE"}
 _TAKEN = (
     *("frames", "frames_scored", "molecules", "environments", "energy_offset_ev"),
@@ -97,6 +101,13 @@ class Metric:
     def statistic(self) -> str:
         """The name without the quantity, where that is the energy or the forces."""
         return self.words.removeprefix("energy ").removeprefix("forces ")
+
+    @property
+    def trivial(self) -> str:
+        """What its trivial baseline predicts, in words; empty where it has none."""
+        if self.of_run:
+            return ""
+        return _TRIVIAL.get(self.name.split("_")[0], TRIVIAL)
 
     def shown(self, system: str) -> tuple[float, str, int]:
         """Size of the unit to show it in, its name and decimals.

@@ -38,8 +38,8 @@ class Claim:
         source: where it is said; may be empty.
         runs: name of the comparison whose runs decide.
         fill: name of the comparison that makes just these runs.
-        column: how the columns of `collect`'s frame begin that it is about: of one member of a
-            metric that is several numbers, METRIC.MEMBER.
+        column: the metric that it is about, or one member of one that is several numbers; None for
+            the wall time of a training step.
         pairs: (variant, baseline), labels of the comparison; none where each row is compared with
             a share of what a trivial prediction scores.
         claimed: what it says that the variant does, or that every row has of the trivial error.
@@ -49,7 +49,7 @@ class Claim:
     source: str
     runs: str
     fill: str
-    column: str
+    column: Column | None
     pairs: tuple[tuple[str, str], ...]
     claimed: Claimed
 
@@ -115,7 +115,7 @@ def _one(study: Study, entry: Any, where: str) -> Claim | ReferenceClaim:
     metric = _text(entry, "metric", where)
     column = _column(metric, f"{where}: metric")
     if keys is _OF_TRIVIAL:
-        if metric == SECONDS or _measured(metric).metric.of_run:
+        if column is None or column.metric.of_run:
             raise UserError(f"{where}: metric: no trivial prediction has a {metric}")
         name = _named(study, entry, where, [])
         found = _SHARE.fullmatch(str(entry["of_trivial"]))
@@ -165,19 +165,15 @@ def _fill(study: Study, entry: Mapping[str, Any], runs: str, where: str) -> str:
     return study.comparison(_text(entry, "fill", where), f"{where}: fill").name
 
 
-def _column(metric: str, where: str) -> str:
-    if metric == SECONDS:
-        return SECONDS
+def _column(text: str, where: str) -> Column | None:
+    """What `METRIC`, or `METRIC.MEMBER` of one that is several numbers, or SECONDS stands for."""
+    if text == SECONDS:
+        return None
+    name, _, member = text.partition(".")
     try:
-        return _measured(metric).name
+        return Column(chosen([name])[0], member)
     except (UserError, IndexError) as error:
         raise UserError(f"{where}: {error}") from None
-
-
-def _measured(text: str) -> Column:
-    """What `METRIC`, or `METRIC.MEMBER` of one that is several numbers, stands for."""
-    name, _, member = text.partition(".")
-    return Column(chosen([name])[0], member)
 
 
 def _change(content: Any, where: str) -> Claimed:

@@ -14,9 +14,8 @@ from deepset_bench.data import catalogue
 from deepset_bench.errors import UserError
 from deepset_bench.model.energy_reference import fit_reference
 from deepset_bench.molecules.frames import Frames
-from deepset_bench.scoring.table import metrics
 from deepset_bench.study.boundary import Looks
-from deepset_bench.study.claimed import SECONDS, Claim, ReferenceClaim, claimed
+from deepset_bench.study.claimed import Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
 from deepset_bench.study.columns import Column, added, judged_on, of_runs
 from deepset_bench.study.effect import NO_UNIT, Effect, Shown, effect
@@ -42,6 +41,7 @@ from deepset_bench.study.verdict import (
     Judge,
     Judged,
     judge,
+    margin_text,
     sign,
 )
 from deepset_bench.sweep.registered import what_decides
@@ -87,9 +87,9 @@ def claims(
             cannot be read.
     """
     wanted = claimed(study)
-    named = dict.fromkeys(one.runs for one in wanted if isinstance(one, Claim))
-    columns = {one.column for one in wanted if isinstance(one, Claim)} - {SECONDS}
-    shown = [_column(name) for name in sorted(columns)]
+    of_runs_alone = [one for one in wanted if isinstance(one, Claim)]
+    named = dict.fromkeys(one.runs for one in of_runs_alone)
+    shown = [one.column for one in of_runs_alone if one.column]
     runs = {}
     for name in named:
         frame = collect(study.comparison(name, "claims"), conditions, where)
@@ -107,7 +107,7 @@ def claims(
             here = here[here.condition == condition]
             rule: Looks = ()
             fixed = 0
-            if one.column == SECONDS:
+            if one.column is None:
                 on, found, when = "", _timed(study, one, condition, where), ""
             else:
                 on = part or judged_on(here)
@@ -118,9 +118,9 @@ def claims(
                     when = AFTER if when else ""
                 judged = judge_at(rule) if rule else judge
                 if one.pairs:
-                    found = _decide(study, one, here, on, judged, unit)
+                    found = _decide(study, one, one.column, here, on, judged, unit)
                 else:
-                    found = _of_trivial(study, one, here, on, judged)
+                    found = _of_trivial(study, one, one.column, here, on, judged)
                 fixed = planned(results)
                 fixed = fixed if {e.n for e in found[-1]} - {fixed} else 0
             row = _row(study, one, condition, where, here, rule, *found)
@@ -130,15 +130,9 @@ def claims(
             rows.append({**row, "part": on, "stated": when, "looks": looked, "planned": fixed})
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table.attrs[LEFT_OUT] = [line for frame in runs.values() for line in left_out(frame)]
-    if any(isinstance(one, Claim) and one.column == SECONDS for one in wanted):
+    if any(one.column is None for one in of_runs_alone):
         table.attrs[LEFT_OUT] += timings(where.runs)[1]
     return table
-
-
-def _column(name: str) -> Column:
-    """The one whose name a claim has."""
-    of, _, member = name.partition(".")
-    return Column(next(one for one in metrics() if one.column == of), member)
 
 
 def _unmeasured(
@@ -149,11 +143,11 @@ def _unmeasured(
     No command helps where the metric has none on these frames. None where runs are what is missing.
     """
     done = runs[runs.state == "done"]
-    if claim.column == SECONDS or any(e.n for e in effects):
+    column = claim.column
+    if column is None or any(e.n for e in effects):
         return None
     if done.empty or not behind(claim, runs):
         return None
-    column = _column(claim.column)
     each = [one.member for one in of_runs(done, [column.metric]) if one.member]
     name = column.metric.name
     if each and column.member not in each:
@@ -163,12 +157,18 @@ def _unmeasured(
 
 
 def _decide(
-    study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge, unit: str
+    study: Study,
+    claim: Claim,
+    column: Column,
+    runs: pd.DataFrame,
+    part: str,
+    judged: Judge,
+    unit: str,
 ) -> tuple[str, Judged, list[Effect]]:
-    column = f"{claim.column}_{part}"
-    effects = [effect_of_row(" against ".join(pair), *pair, runs, column) for pair in claim.pairs]
+    name = f"{column.name}_{part}"
+    effects = [effect_of_row(" against ".join(pair), *pair, runs, name) for pair in claim.pairs]
     verdict = judged(effects, _of_effects(claim), study.margin)
-    shown = _column(claim.column).metric.shown(unit)
+    shown = column.metric.shown(unit)
     return _evidence(effects, verdict, claim.claimed, study.margin, shown), verdict, effects
 
 
@@ -184,7 +184,7 @@ def _timed(
 
 
 def _of_trivial(
-    study: Study, claim: Claim, runs: pd.DataFrame, part: str, judged: Judge
+    study: Study, claim: Claim, column: Column, runs: pd.DataFrame, part: str, judged: Judge
 ) -> tuple[str, Judged, list[Effect]]:
     """Every run's error against a share of what the trivial prediction scores."""
     way, share = claim.claimed.direction, claim.claimed.size or 0.0
@@ -192,8 +192,8 @@ def _of_trivial(
     effects, fractions = [], []
     for label in labels:
         members = runs[runs.label == label]
-        error = by_seed(members, f"{claim.column}_{part}")
-        trivial = by_seed(members, f"trivial_{claim.column}_{part}")
+        error = by_seed(members, f"{column.name}_{part}")
+        trivial = by_seed(members, f"trivial_{column.name}_{part}")
         limit = {seed: share * value for seed, value in trivial.items()}
         effects.append(effect(label, error, limit))
         both = [(error[s], trivial[s]) for s in error.keys() & trivial.keys()]
@@ -203,15 +203,10 @@ def _of_trivial(
     evidence = "no run"
     if fractions:
         (low, least), (high, most) = min(fractions), max(fractions)
-        nothing = (
-            "predicting zero force"
-            if claim.column.startswith("forces")
-            else ("predicting the mean energy")
-        )
         evidence = (
             f"{_way(way)} than {100 * share:.0f} %: {verdict.direction}; {len(fractions)} of "
             f"{len(labels)} variants: {100 * low:.0f} % ({least}) to {100 * high:.0f} % ({most}) "
-            f"of {nothing} (n={_seeds(effects)})"
+            f"of predicting {column.metric.trivial} (n={_seeds(effects)})"
         )
     return evidence, verdict, effects
 
@@ -277,7 +272,7 @@ def _row(
     fill = study.comparison(claim.fill, "claims")
     if verdict.word != UNDECIDED:
         pass
-    elif claim.column == SECONDS:
+    elif claim.column is None:
         words = time_command(fill, [condition], where, tuple(study.conditions))
         # Twice the rounds where there are some: an interval shrinks with their root.
         more = 2 * min(e.n for e in effects)
@@ -331,9 +326,9 @@ def _evidence(
     if claimed.size is not None and told[verdict.size != UNDECIDED]:
         answers.append(f"{_claimed_size(claimed)}: {verdict.size}")
     if verdict.matters and told[verdict.matters != UNDECIDED]:
-        answers.append(f"beyond the margin of {_percent(margin)}: {verdict.matters}")
+        answers.append(f"beyond the margin of {margin_text(margin)}: {verdict.matters}")
     if claimed.direction == 0:
-        answers = [f"equal within ± {_percent(margin)}: {direction}"]
+        answers = [f"equal within ± {margin_text(margin)}: {direction}"]
     if len(effects) <= 2:
         measured = "; ".join(e.text(shown) for e in there)
     else:
@@ -357,10 +352,6 @@ def _claimed_size(claimed: Claimed) -> str:
     # 300 times reads better than 29,900 %.
     text = f"×{1 + size:.0f}" if claimed.direction * size > 10 else f"{100 * size:.4g} %"
     return f"{'at least ' * claimed.at_least}{text}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.3g} %"
 
 
 def _seeds(effects: Sequence[Effect]) -> str:

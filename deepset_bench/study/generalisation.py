@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepset_bench.reading import is_number
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE
+from deepset_bench.scoring.table import TRIVIAL
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of, named
 from deepset_bench.study.draws import independent
@@ -149,7 +150,7 @@ def _block(sweep: Comparison, runs: pd.DataFrame, unit: str, condition: str) -> 
                 trivial.setdefault(column, []).append(nothing)
         drawn.append(cells)
     averages = [("mean of these", means)] if own_tasks else []
-    for name, averaged in [*averages, ("mean energy, zero force", trivial)]:
+    for name, averaged in [*averages, (TRIVIAL, trivial)]:
         cells = [Cell(name, italic=True), Cell()]
         for column, (metric, _) in COLUMNS.items():
             cells.append(_cell(estimate(averaged.get(column, [])).mean, math.nan, metric, unit))

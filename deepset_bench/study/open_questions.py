@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from deepset_bench.study.boundary import Looks
-from deepset_bench.study.claimed import SECONDS, Claim, claimed
+from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import IMPOSSIBLE, Where, collect, named
 from deepset_bench.study.tables import Table, of_study
@@ -99,7 +99,7 @@ def _of_table(table: Table) -> Iterator[Question]:
 def _of_claims(
     study: Study, conditions: Sequence[str], where: Where, looks: Looks
 ) -> Iterator[Question]:
-    each = [one for one in claimed(study) if isinstance(one, Claim) and one.column != SECONDS]
+    each = [one for one in claimed(study) if isinstance(one, Claim) and one.column]
     if not each:
         return
     names = dict.fromkeys(one.runs for one in each)

@@ -17,7 +17,7 @@ from deepset_bench.study.layout import DASH, Cell, Page, Section, number
 from deepset_bench.study.stated import STATED_RULE
 from deepset_bench.study.tables import CHANGES, OPEN, Table, of_frames
 from deepset_bench.study.time_tables import TableTimes
-from deepset_bench.study.verdict import EQUAL, EQUAL_RULE, RULE, UNDECIDED
+from deepset_bench.study.verdict import ALPHA, EQUAL, EQUAL_RULE, RULE, UNDECIDED, margin_text
 from deepset_bench.sweep.studies import Study
 
 CLAIM, EVIDENCE = "claim", "evidence"
@@ -30,8 +30,6 @@ PART_WORDS = {
     "ood": "frames that the task asks about",
 }
 _FLOOR = "true forces"
-_TRIVIAL = {"energy": "mean energy", "forces": "zero force"}
-"""How the name of a metric begins -> its trivial baseline."""
 
 
 def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
@@ -89,7 +87,7 @@ def claims_page(study: Study, claims: pd.DataFrame) -> Page:
     title = f"Does {who}'s claim hold?" if who else "Do the claims hold?"
     of = [one.claimed for one in claimed(study) if isinstance(one, Claim)]
     needed = [RULE] + [EQUAL_RULE] * any(one.direction == 0 for one in of)
-    margin = f"{100 * study.margin:.3g} %"
+    margin = margin_text(study.margin)
     rules = [*(rule.format(margin=margin) for rule in needed), *_judged_on(claims)]
     rules += [*_looked(claims, numbers), *([STATED_RULE] if any(claims.stated != "") else [])]
     return Page("claims", title, [block], rules, missing)
@@ -175,9 +173,7 @@ def _label(row: str, kind: str, column: Column) -> str:
         return row
     if kind == "floor":
         return _FLOOR if column.name == "forces" else ""
-    if column.metric.of_run:
-        return ""
-    return _TRIVIAL.get(column.metric.name.split("_")[0], ", ".join(_TRIVIAL.values()))
+    return column.metric.trivial
 
 
 def _ours(at: Mapping[Any, Any] | None, metric: str, shown: Shown, base: bool) -> list[Cell]:
@@ -204,7 +200,8 @@ def _change(at: Mapping[Any, Any], metric: str, shown: Shown) -> Cell:
     relative = bool(at[f"{metric}_relative"])
     text = change_text(found, relative=relative, shown=shown)
     sure, look = bool(at[f"{metric}_sure"]), at[f"{metric}_at"]
-    if found.excludes_zero and not sure and math.isnan(look) and at["kind"] == "run":
+    alone = at[f"{metric}_p"] < ALPHA  # false for NaN
+    if alone and not sure and math.isnan(look) and at["kind"] == "run":
         text += OPEN
     if look > 0:
         text += f" ({look:.0f})"

@@ -32,7 +32,7 @@ from deepset_bench.study.looks import decide, looks_of, planned
 from deepset_bench.study.published import Published, published
 from deepset_bench.study.statistics import Estimate, equality_p_value, estimate, holm
 from deepset_bench.study.time_tables import RowTime, TableTimes, times_of
-from deepset_bench.study.verdict import ALPHA, EQUAL, LESS, MORE, UNDECIDED, sign
+from deepset_bench.study.verdict import ALPHA, EQUAL, LESS, MORE, UNDECIDED, margin_text, sign
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import USUAL_MARGIN, Study
 
@@ -321,7 +321,7 @@ def _rules(
     compared = frame[frame.kind != "floor"]
     if not all(compared[f"{column.name}_relative"].all() for column in columns):
         note += " Where a value is zero or less, Δ is no ratio but the mean difference, without %."
-    equal = f"=: equal within {100 * margin:.3g} % (two one-sided tests"
+    equal = f"=: equal within {margin_text(margin)} (two one-sided tests"
     rows = frame[(frame.kind == "run") & (frame.row != sweep.baseline)]
     looked = rows.groupby("condition", sort=False)[f"{columns[0].name}_at"].apply(
         lambda at: at.notna().any()

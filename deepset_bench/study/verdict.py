@@ -39,23 +39,27 @@ EQUAL_RULE = (
 """The same of a claim of equality."""
 
 
-def sign(effect: Effect, margin: float, alpha: float = ALPHA) -> str:
+def margin_text(margin: float) -> str:
+    """`5 %`, `12.5 %`: with the digits that a person chose."""
+    return f"{100 * margin:.3g} %"
+
+
+def sign(effect: Effect, margin: float) -> str:
     """Which way an effect goes.
 
     Args:
         effect: what was measured.
         margin: up to this fraction an effect does not matter.
-        alpha: of a two-sided test of no effect, and of each of two one-sided tests of equality.
 
     Returns:
         LESS or MORE where the interval excludes zero; else EQUAL where it is shown to lie within
         the margin (two one-sided tests; D. Schuirmann, J. Pharmacokinet. Biopharm. 15, 657, 1987),
         else UNDECIDED.
     """
-    found = effect.estimate(1 - alpha)
+    found = effect.estimate()
     if found.excludes_zero:
         return MORE if found.mean > 0 else LESS
-    return EQUAL if is_equal(effect, margin, alpha) else UNDECIDED
+    return EQUAL if is_equal(effect, margin) else UNDECIDED
 
 
 def is_equal(effect: Effect, margin: float, alpha: float = ALPHA) -> bool:

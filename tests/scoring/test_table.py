@@ -42,6 +42,19 @@ def always() -> list[Metric]:
     return [metric for metric in metrics() if not metric.on_demand]
 
 
+@pytest.mark.parametrize(
+    ("name", "predicted"),
+    [
+        ("energy_rmse", "mean energy"),
+        ("forces_mae_by_element", "zero force"),
+        ("stress_mae", "zero stress"),
+        ("ms_per_md_step", ""),
+    ],
+)
+def test_what_the_trivial_baseline_of_a_metric_predicts(name, predicted):
+    assert chosen([name])[0].trivial == predicted
+
+
 def value(name: str, *given: object) -> object:
     (metric,) = chosen([name])
     return metric(*given)  # type: ignore[arg-type]

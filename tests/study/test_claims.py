@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from deepset_bench.replicate import Replicate
+from deepset_bench.scoring.table import chosen
 from deepset_bench.study.claimed import Claim, claimed
 from deepset_bench.study.claims import claims
 from deepset_bench.study.collect import Where
@@ -331,6 +332,26 @@ def test_a_number_that_runs_lack_is_said_and_no_seed_asked_for(tmp_path):
     assert lacking["evidence"].endswith("energy_rmse; without a checkpoint it is trained anew, "
                                         "each run as the first")  # fmt: skip
     assert "--seeds" not in lacking["command"]
+
+
+@pytest.mark.parametrize(
+    ("name", "predicted"),
+    [("energy_rmse", "mean energy"), ("forces_p95", "zero force"), ("stress_mae", "zero stress")],
+)
+def test_a_share_is_of_what_the_trivial_baseline_of_the_metric_predicts(tmp_path, name, predicted):
+    (tmp_path / "study.yaml").write_text("title: t\n")
+    (tmp_path / "one.yaml").write_text("title: t\nruns: [{label: w8, overrides: [width=8]}]\n")
+    (tmp_path / "claims.yaml").write_text(
+        f"[{{claim: c, metric: {name}, of_trivial: less than 50 %}}]"
+    )
+    key = chosen([name])[0].key
+    usual = {"energy_mae_ev": 1.0, "forces_mae_ev_per_angstrom": 1.0}
+    errors, nothing = ({part: {**usual, key: x} for part in ("test", "val")} for x in (0.1, 0.4))
+    for seed in range(3):
+        write(tmp_path, ["width=8"], seed, 0.01, metrics=errors, baselines=nothing)
+    (found,) = claims(studies.read(tmp_path), [""], Where((), tmp_path)).to_dict("records")
+    assert found["verdict"] == HOLDS
+    assert found["evidence"].endswith(f": 25 % (w8) to 25 % (w8) of predicting {predicted} (n=3)")
 
 
 def test_a_claim_is_in_the_unit_that_was_asked_for(tmp_path):
