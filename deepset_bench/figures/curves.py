@@ -17,7 +17,7 @@ from deepset_bench.figures.style import QUIET, colours, width
 from deepset_bench.figures.words import and_, axis, comparable, quantity
 from deepset_bench.replicate import words
 from deepset_bench.scoring.table import USUAL, Metric
-from deepset_bench.study.columns import Column
+from deepset_bench.study.columns import VAL, Column
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.training.records import COLUMNS, read_metrics
 
@@ -92,7 +92,7 @@ def _least(runs: pd.DataFrame, sheet: Comparison, metric: Metric) -> Comparison:
     """The sheet with as many of its rows as can be told apart."""
     if len(sheet.runs) <= _MOST:
         return sheet
-    means = runs.groupby("label")[f"{metric.column}_val"].mean()
+    means = runs.groupby("label")[f"{metric.column}_{VAL}"].mean()
     best = set(means.sort_values(ascending=metric.less_is_better).index[:_MOST])
     return narrowed(sheet, [run for run in sheet.runs if run.label in best])
 
@@ -139,7 +139,7 @@ def _panel(
         series.append(Series(run.label, epochs, mean, colour, kind, ends=extremes(values)))
     name = ", ".join(_trivial(metrics))  # one of the legend, whichever the metric
     if series:
-        trivial = np.full(2, runs[f"trivial_{metric.column}_val"].mean() / size)
+        trivial = np.full(2, runs[f"trivial_{metric.column}_{VAL}"].mean() / size)
         series.append(Series(name, np.array([1, last]), trivial, QUIET, dashed=True))
     return Panel(
         "epoch", axis(Column(metric), asked.unit), series, asked.named(condition),

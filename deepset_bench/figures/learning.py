@@ -18,7 +18,7 @@ from deepset_bench.figures.panels import Panel, Series, Sheet
 from deepset_bench.figures.style import WIDE, colours
 from deepset_bench.figures.words import and_, axis, comparable, in_unit
 from deepset_bench.scoring.table import USUAL, Metric
-from deepset_bench.study.columns import Column, added, of_runs
+from deepset_bench.study.columns import MEAN, Column, added, of_runs
 from deepset_bench.study.tables import by_seed
 from deepset_bench.sweep.comparisons import Comparison, Row
 
@@ -138,9 +138,9 @@ def _panel(asked: Asked, runs: pd.DataFrame, conditions: Sequence[str], column: 
             if own.empty:
                 continue
             sizes = sorted(set(own.frames))
+            of = f"{column.name}_{MEAN}"
             values = [
-                np.array(list(by_seed(own[own.frames == n], f"{column.name}_mean").values())) / size
-                for n in sizes
+                np.array(list(by_seed(own[own.frames == n], of).values())) / size for n in sizes
             ]
             x, y = np.array(sizes, dtype=float), np.array([v.mean() for v in values])
             ends = np.array([v.min() for v in values]), np.array([v.max() for v in values])

@@ -26,7 +26,7 @@ from deepset_bench.molecules.topology import molecule_of
 from deepset_bench.replicate import Replicate, words
 from deepset_bench.runs import RunFolder
 from deepset_bench.study.collect import IMPOSSIBLE, collect
-from deepset_bench.study.columns import usual
+from deepset_bench.study.columns import MEAN, usual
 from deepset_bench.sweep.comparisons import Comparison, Row
 
 
@@ -223,6 +223,6 @@ def best(asked: Asked, sheet: Comparison) -> Row:
     if done.empty:
         return sheet.runs[0]
     column = usual()[0]
-    means = done.groupby("label")[f"{column.name}_mean"].mean()
+    means = done.groupby("label")[f"{column.name}_{MEAN}"].mean()
     label = means.idxmin() if column.metric.less_is_better else means.idxmax()
     return next(run for run in sheet.runs if run.label == label)

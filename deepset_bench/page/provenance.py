@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from deepset_bench.study.collect import Where
+from deepset_bench.study.columns import MEAN
 from deepset_bench.study.layout import DASH, Cell
 from deepset_bench.study.published import METRICS
 from deepset_bench.study.stated import registrations
@@ -80,7 +81,7 @@ def _row(run: pd.Series, unit: str, software: dict[str, str]) -> list[Cell]:
     errors = []
     for metric in METRICS:
         size, _, digits = UNITS[unit][metric]
-        errors.append(Cell(value=run[f"{metric}_mean"] / size, digits=digits))
+        errors.append(Cell(value=run[f"{metric}_{MEAN}"] / size, digits=digits))
     best = f"{result.get('best_epoch', '?')} of {result.get('epochs', '?')}"
     ended = str(status.get("updated", ""))[:16].replace("T", " ")
     return [

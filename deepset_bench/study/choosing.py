@@ -27,13 +27,14 @@ from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.replicate import Replicate
 from deepset_bench.schema import Config
 from deepset_bench.study.collect import Where, collect
+from deepset_bench.study.columns import VAL
 from deepset_bench.sweep import tuning
 from deepset_bench.sweep.folders import TUNING
 from deepset_bench.sweep.studies import Study
 from deepset_bench.tuned import TUNED, is_network
 
 ERRORS = {
-    "val": (ENERGY_MAE, FORCES_MAE),
+    VAL: (ENERGY_MAE, FORCES_MAE),
     # About the mean of a molecule: its offset is the energy reference's.
     "val_unseen": (f"relative_{ENERGY_MAE}", FORCES_MAE),
 }

@@ -17,7 +17,7 @@ from deepset_bench.molecules.frames import Frames
 from deepset_bench.study.boundary import Looks
 from deepset_bench.study.claimed import Claim, ReferenceClaim, claimed
 from deepset_bench.study.collect import Where, collect, under
-from deepset_bench.study.columns import Column, added, judged_on, of_runs
+from deepset_bench.study.columns import MEAN, Column, added, judged_on, of_runs
 from deepset_bench.study.effect import NO_UNIT, Effect, Shown, effect
 from deepset_bench.study.gaps import LEFT_OUT, lacking, left_out
 from deepset_bench.study.looks import judge_at, looks_of, planned
@@ -226,10 +226,10 @@ def _of_reference(
     kind = experiment(under(condition)).config.reference.kind
     miss = float((fit_reference(kind, fitted)(unseen) - unseen.energy).mean())
     known = published(study).printed(claim.label, claim.table)
-    if ("energy", "mean") not in known:
+    if ("energy", MEAN) not in known:
         where = f"{study.name}: claims.yaml: {claim.label}, table {claim.table}"
         raise UserError(f"{where}: published.yaml has no energy error of it")
-    error = known["energy", "mean"]
+    error = known["energy", MEAN]
     if not error:
         raise UserError(f"{study.name}: published.yaml: {claim.label}: its energy error is 0")
     size, name, digits = UNITS[unit]["energy"]

@@ -14,11 +14,10 @@ from deepset_bench.reading import is_number
 from deepset_bench.record import METRIC_SOURCES
 from deepset_bench.scoring.table import USUAL, Metric, chosen
 
-PARTS = ("test", "val", "mean", "held_out", "ood")
+TEST, VAL, MEAN, HELD_OUT, OOD = PARTS = ("test", "val", "mean", "held_out", "ood")
 """`mean` of test and val, as the report scored; `held_out`: all frames that training did not see
 and did not choose its epoch by; `ood`: those that a task asks about, such as of other molecules."""
-HELD_OUT, MEAN, OOD = "held_out", "mean", "ood"
-_STORED = ("test", "val", HELD_OUT, OOD)
+_STORED = (TEST, VAL, HELD_OUT, OOD)
 _PREFIX = {"metrics": "", "baselines": "trivial_"}
 """Key of result.json -> how columns of it begin."""
 
@@ -59,7 +58,7 @@ class Column:
         found: dict[str, float] = {}
         for source, prefix in _PREFIX.items():
             each = {p: self._number(_stored(result, self.metric, source, p)) for p in _STORED}
-            each[MEAN] = (each["test"] + each["val"]) / 2
+            each[MEAN] = (each[TEST] + each[VAL]) / 2
             found |= {f"{prefix}{self.name}_{part}": value for part, value in each.items()}
         return found
 
@@ -121,7 +120,7 @@ def judged_on(runs: pd.DataFrame) -> str:
 
 def is_lacking(result: Mapping[str, Any], metric: Metric) -> bool:
     """Whether the result of a run does not hold a metric, not even that there is none."""
-    return any(_stored(result, metric, "metrics", part) is _LACKING for part in _STORED[:2])
+    return any(_stored(result, metric, "metrics", part) is _LACKING for part in (TEST, VAL))
 
 
 _LACKING = object()

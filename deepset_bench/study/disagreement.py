@@ -11,6 +11,7 @@ import pandas as pd
 from deepset_bench.evaluation.results import place
 from deepset_bench.record import ENERGY_MAE, FORCES_MAE, RunRecord, RunRecords
 from deepset_bench.study.collect import named
+from deepset_bench.study.columns import OOD
 from deepset_bench.study.layout import DASH, Cell, Section, number
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.units import UNITS
@@ -56,7 +57,7 @@ def block(
         rows.append([Cell(run.label), Cell(str(len(members))), *cells])
         if not found:
             command = shlex.join(
-                ["bench", "evaluate", *(str(one.path) for one in members), "part=ood"]
+                ["bench", "evaluate", *(str(one.path) for one in members), f"part={OOD}"]
             )
             gaps.append((f"{named(run.label, condition)}: its seeds as one", command))
     if not rows:
@@ -74,7 +75,7 @@ def _evaluation(members: list[RunRecord], records: RunRecords) -> dict[str, Any]
     beside = place([member.path for member in members], "").relative_to(home).as_posix()
     identities = [member.identity() for member in members]
     for name, content in records.together(home).items():
-        of_these = name.startswith(f"{beside}/") and name.endswith("-ood")
+        of_these = name.startswith(f"{beside}/") and name.endswith(f"-{OOD}")
         if of_these and content.get("run") == identities:
             return content
     return {}

@@ -14,25 +14,25 @@ from deepset_bench.record import ENERGY_MAE, FORCES_MAE
 from deepset_bench.scoring.table import TRIVIAL
 from deepset_bench.study import disagreement
 from deepset_bench.study.collect import Where, collect, conditions_of, named
+from deepset_bench.study.columns import OOD, TEST
 from deepset_bench.study.draws import independent
 from deepset_bench.study.gaps import LEFT_OUT, gaps, left_out
 from deepset_bench.study.layout import DASH, Cell, Page, Section, number
-from deepset_bench.study.published import UNSEEN, Published, published
+from deepset_bench.study.published import Published, published
 from deepset_bench.study.statistics import NOTHING, Estimate, estimate
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import UNITS
 
-_SEEN, _NEW = "test", "ood"
 COLUMNS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-    (_SEEN, "energy"): ("energy", ("test", ENERGY_MAE)),
-    (_SEEN, "relative"): ("energy", ("test", f"relative_{ENERGY_MAE}")),
-    (_SEEN, "forces"): ("forces", ("test", FORCES_MAE)),
-    (_NEW, "energy"): ("energy", ("ood", ENERGY_MAE)),
-    (_NEW, "relative"): ("energy", ("ood", f"relative_{ENERGY_MAE}")),
-    (_NEW, "forces"): ("forces", ("ood", FORCES_MAE)),
-    (_NEW, "seen"): ("forces", ("ood", "environments", "seen", FORCES_MAE)),
-    (_NEW, "unseen"): ("forces", ("ood", "environments", "unseen", FORCES_MAE)),
+    (TEST, "energy"): ("energy", (TEST, ENERGY_MAE)),
+    (TEST, "relative"): ("energy", (TEST, f"relative_{ENERGY_MAE}")),
+    (TEST, "forces"): ("forces", (TEST, FORCES_MAE)),
+    (OOD, "energy"): ("energy", (OOD, ENERGY_MAE)),
+    (OOD, "relative"): ("energy", (OOD, f"relative_{ENERGY_MAE}")),
+    (OOD, "forces"): ("forces", (OOD, FORCES_MAE)),
+    (OOD, "seen"): ("forces", (OOD, "environments", "seen", FORCES_MAE)),
+    (OOD, "unseen"): ("forces", (OOD, "environments", "unseen", FORCES_MAE)),
 }
 """Part and heading -> metric and key in result.json's metrics."""
 
@@ -176,13 +176,13 @@ def _of_molecule(
         members = done[done.label == run.label].to_dict("records")
         cells = [Cell(run.label), Cell(str(len(members)))]
         for metric, key in _OF_MOLECULE.values():
-            found = _estimate(members, "metrics", (_NEW, "molecules", molecule, key))
+            found = _estimate(members, "metrics", (OOD, "molecules", molecule, key))
             cells.append(_cell(found.mean, found.half, metric, unit))
         drawn.append(cells)
     for column in table.get("columns", ()):
         cells = [Cell(column["label"], italic=True), Cell()]
         for name, (metric, _) in _OF_MOLECULE.items():
-            value = column.get(f"{UNSEEN}_{metric}_rmse") if name != "relative" else None
+            value = column.get(f"{OOD}_{metric}_rmse") if name != "relative" else None
             size = math.nan if value is None else float(value) * printed.size(metric)
             cells.append(_cell(size, math.nan, metric, unit))
         drawn.append(cells)

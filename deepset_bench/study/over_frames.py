@@ -32,7 +32,7 @@ def note(sweep: Comparison, runs: pd.DataFrame) -> str:
     done = done[known]
     counts = sorted({int(one["frame_errors"][HELD_OUT]["frames"]) for one in done.result})
     frames = " to ".join(f"{n:,}" for n in dict.fromkeys((*counts[:1], *counts[-1:])))
-    what = "held_out: all frames that are neither for training nor for validation"
+    what = f"{HELD_OUT}: all frames that are neither for training nor for validation"
     said = []
     alone = {key: list(_relative(done, key)) for key in _METRICS}
     if any(alone.values()):

@@ -11,25 +11,25 @@ from typing import Any
 
 from deepset_bench.errors import UserError, nearest
 from deepset_bench.reading import is_number, mapping, read_yaml
+from deepset_bench.study.columns import MEAN, OOD, TEST, VAL
 from deepset_bench.sweep.studies import Study
 from deepset_bench.units import Units
 
 METRICS = ("energy", "forces")
-PRINTED_OF = ("test", "val", "mean")
+PRINTED_OF = (TEST, VAL, MEAN)
 """Parts that numbers are printed of; `mean` is the mean of test and val."""
 
 Printed = dict[tuple[str, str], float]
 """(metric, part) -> mean absolute error in eV or eV/angstrom."""
 
-_KEY = {"test": "test", "val": "val", "mean": "avg"}
-UNSEEN = "ood"
-"""How numbers begin that are printed of frames that were not trained on, in a table
-`COMPARISON/MOLECULE`; `_rmse` behind them says that they are root mean square errors."""
+_KEY = {TEST: "test", VAL: "val", MEAN: "avg"}
+"""Part -> how numbers begin that are printed of it. Those of OOD are in `COMPARISON/MOLECULE`, where
+`_rmse` behind them says that they are root mean square errors."""
 _NUMBERS = (
     *(f"{key}_{metric}" for metric in METRICS for key in _KEY.values()),
-    *(f"{UNSEEN}_{metric}{what}" for metric in METRICS for what in ("", "_rmse")),
+    *(f"{OOD}_{metric}{what}" for metric in METRICS for what in ("", "_rmse")),
 )
-_BEGINNINGS = tuple(f"{word}_" for word in {*_KEY, *_KEY.values(), UNSEEN})
+_BEGINNINGS = tuple(f"{word}_" for word in {*_KEY, *_KEY.values(), OOD})
 _DATA, _UNITS = "data", "units"
 _OF_TABLES = ("title", "columns", "rows")
 

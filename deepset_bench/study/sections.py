@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepset_bench.study.blocks import below
 from deepset_bench.study.claimed import Claim, claimed
-from deepset_bench.study.columns import Column
+from deepset_bench.study.columns import HELD_OUT, MEAN, OOD, TEST, VAL, Column
 from deepset_bench.study.effect import Change, Shown, change_text
 from deepset_bench.study.gaps import LEFT_OUT
 from deepset_bench.study.layout import DASH, Cell, Page, Section, number
@@ -23,11 +23,11 @@ from deepset_bench.sweep.studies import Study
 CLAIM, EVIDENCE = "claim", "evidence"
 """Headings of columns that hold sentences."""
 PART_WORDS = {
-    "test": "test frames",
-    "val": "validation frames",
-    "mean": "test and validation frames, the mean of both",
-    "held_out": "held-out frames",
-    "ood": "frames that the task asks about",
+    TEST: "test frames",
+    VAL: "validation frames",
+    MEAN: "test and validation frames, the mean of both",
+    HELD_OUT: "held-out frames",
+    OOD: "frames that the task asks about",
 }
 _FLOOR = "true forces"
 
@@ -44,7 +44,7 @@ def page(table: Table, unit: str, parts: Sequence[str]) -> Page:
     sweep = table.sweep
     title = f"{f'Table {numbered}' if numbered else sweep.name}: {sweep.title}"
     title = sweep.title if sweep.title == sweep.name else title
-    part = parts[0] if len(parts) == 1 else "mean"
+    part = parts[0] if len(parts) == 1 else MEAN
     more, notes = below(table, part)
     found = [*(_errors(table, column, unit, parts) for column in table.columns), *more]
     found = [*found, _size(table)]
@@ -134,7 +134,7 @@ def _errors(table: Table, column: Column, unit: str, parts: Sequence[str]) -> Se
     if metric.of_run:
         parts = parts[:1]  # the same for each
     each = [row for row in table.frame.to_dict("records") if row["part"] in parts]
-    whose = "mean of test and val" if list(parts) == ["mean"] else PART_WORDS[parts[0]]
+    whose = "mean of test and val" if list(parts) == [MEAN] else PART_WORDS[parts[0]]
     if len(parts) > 1:
         whose = "each part of the frames"
     columns = [("", "variant")] + ([("", "of")] if len(parts) > 1 else [])
@@ -231,7 +231,7 @@ def wall_time(times: TableTimes, conditions: Sequence[str]) -> Section:
 
 
 def _size(table: Table) -> Section:
-    frame = table.frame[(table.frame.part == "mean") & (table.frame.kind == "run")]
+    frame = table.frame[(table.frame.part == MEAN) & (table.frame.kind == "run")]
     rows = []
     for row in frame.row.drop_duplicates():
         counts = frame[frame.row == row].parameters.dropna()

@@ -284,7 +284,7 @@ def _rows(
         rows.append(content)
     rows.append(row("trivial", "trivial", typical, "trivial_"))
     # result.json has the floor of test and val together.
-    floor = numbers(typical, "floor") if part == "mean" else {}
+    floor = numbers(typical, "floor") if part == MEAN else {}
     if floor and any(column.name == _OF_FLOOR for column in columns):
         content = row("floor", "floor", [])
         content |= {"n": len(floor), f"{_OF_FLOOR}_n": len(floor)}
@@ -354,7 +354,7 @@ def of_frames(table: Table, parts: Sequence[str]) -> list[str]:
     """
     notes = []
     if OOD in parts:
-        notes.append("ood: frames that the task asks about, the same for every seed.")
+        notes.append(f"{OOD}: frames that the task asks about, the same for every seed.")
     if HELD_OUT in parts:
         notes.append(over_frames.note(table.sweep, table.runs))
     if list(parts) == [MEAN] and judged_on(table.runs) == MEAN:
@@ -393,7 +393,7 @@ def _notes(sweep: Comparison, runs: pd.DataFrame, columns: Sequence[Column]) -> 
                 shared = f"{len(own & seeds)} of its {len(own)} seeds"
                 who = named(label, condition)
                 notes.append(f"{who}: Δ is over {shared}; {sweep.baseline} has no others.")
-        column = "trivial_forces_mean"
+        column = f"trivial_forces_{MEAN}"
         of_baseline = by_seed(group[group.label == sweep.baseline], column)
         others = [
             label
