@@ -23,7 +23,7 @@ Printed = dict[tuple[str, str], float]
 """(metric, part) -> mean absolute error in eV or eV/angstrom."""
 
 _KEY = {TEST: "test", VAL: "val", MEAN: "avg"}
-"""Part -> how numbers begin that are printed of it. Those of OOD are in `COMPARISON/MOLECULE`, where
+"""Part -> how numbers begin that are printed of it. Those of OOD are in tables of molecules, where
 `_rmse` behind them says that they are root mean square errors."""
 _NUMBERS = (
     *(f"{key}_{metric}" for metric in METRICS for key in _KEY.values()),
