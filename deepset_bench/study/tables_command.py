@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -84,37 +84,29 @@ def show(
         shown = conditions_shown(study, conditions)
         claims_alone = CLAIMS in wanted and study.whole
         found = [] if claims_alone else chosen(study, shown, where, of_names(metrics))
-        tables += found
-        closing = None
+        unseen = study.unseen and not claims_alone
+        closing = pd.DataFrame()
         if CLAIMS in wanted or (
             study.whole and not metrics and (style != "csv" or (out is not None and study.tables))
         ):
             on = part if part in PARTS else None
             closing = claims(study, shown, where, on, unit=unit)
+        claimed = CLAIMS in wanted or len(closing) > 0
         if style == "csv":
-            if closing is not None and (len(closing) or CLAIMS in wanted):
-                frames[CLAIMS] = closing
-            if study.unseen and not claims_alone:
-                frames[study.name] = generalisation.rows(study, shown, where)
-            continue
-        pages += [page(table, unit, parts or (table.part,)) for table in found]
-        if closing is not None and (len(closing) or CLAIMS in wanted):
-            pages.append(claims_page(study, closing))
-        if study.unseen and not claims_alone:
-            pages.append(generalisation.page(study, shown, unit, where))
-    if style == "csv":
-        texts = {"tables": render.csv(tables, unit)} if tables else {}
-        texts |= {name: csv_text(frame) for name, frame in frames.items()}
-        lines = [line for table in tables for line in left_out(table.runs)]
-        lines += [line for frame in frames.values() for line in frame.attrs[LEFT_OUT]]
-        for line in dict.fromkeys(lines):  # beside the numbers, which a program reads
-            say(line, error=True)
-    elif style == "terminal" and out is None:
+            tables += found
+            frames |= {CLAIMS: closing} if claimed else {}
+            frames |= {study.name: generalisation.rows(study, shown, where)} if unseen else {}
+        else:
+            pages += [page(table, unit, parts or (table.part,)) for table in found]
+            pages += [claims_page(study, closing)] if claimed else []
+            pages += [generalisation.page(study, shown, unit, where)] if unseen else []
+    if style == "terminal" and out is None:
         for one in pages:
             render.terminal(one, Console())
         return
-    else:
-        texts = {one.name: _text(one, style) for one in pages}
+    texts = (
+        _csv(tables, frames, unit) if style == "csv" else {o.name: _text(o, style) for o in pages}
+    )
     if out is None:
         say("\n".join(texts.values()), end="")
         return
@@ -122,6 +114,16 @@ def show(
         path = out / f"{name}.{_ENDING[style]}"
         write_text(path, text)
         say(path)
+
+
+def _csv(tables: Sequence[Table], frames: Mapping[str, pd.DataFrame], unit: str) -> dict[str, str]:
+    """Texts by the names of their files; what was left out is said beside them, line by line."""
+    lines = [line for table in tables for line in left_out(table.runs)]
+    lines += [line for frame in frames.values() for line in frame.attrs[LEFT_OUT]]
+    for line in dict.fromkeys(lines):  # on the other stream: a program reads the numbers
+        say(line, error=True)
+    texts = {"tables": render.csv(tables, unit)} if tables else {}
+    return texts | {name: csv_text(frame) for name, frame in frames.items()}
 
 
 def after_sweep(arguments: Sequence[str]) -> None:
