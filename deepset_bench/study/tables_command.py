@@ -104,9 +104,9 @@ def show(
         for one in pages:
             render.terminal(one, Console())
         return
-    texts = (
-        _csv(tables, frames, unit) if style == "csv" else {o.name: _text(o, style) for o in pages}
-    )
+    texts = {one.name: _text(one, style) for one in pages}
+    if style == "csv":
+        texts = _csv(tables, frames, unit)
     if out is None:
         say("\n".join(texts.values()), end="")
         return
