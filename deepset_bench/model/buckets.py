@@ -127,11 +127,6 @@ class Buckets:
             several=several or len(used) > 1,
         )
 
-    @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """Of the tables."""
-        return tuple(table.shape for table in self.tables)
-
     def change(self, function: Callable[[Tables], Tables]) -> Buckets:
         """The same frames in tables that a function gives."""
         return replace(self, tables=tuple(map(function, self.tables)))

@@ -94,11 +94,12 @@ def show(
         claimed = CLAIMS in wanted or len(closing) > 0
         if style == "csv":
             tables += found
-            frames |= {CLAIMS: closing} if claimed else {}
+            frames |= {_claims_of(study, studies): closing} if claimed else {}
             frames |= {study.name: generalisation.rows(study, shown, where)} if unseen else {}
         else:
             pages += [page(table, unit, parts or (table.part,)) for table in found]
-            pages += [claims_page(study, closing)] if claimed else []
+            name = _claims_of(study, studies)
+            pages += [replace(claims_page(study, closing), name=name)] if claimed else []
             pages += [generalisation.page(study, shown, unit, where)] if unseen else []
     if style == "terminal" and out is None:
         for one in pages:
@@ -114,6 +115,11 @@ def show(
         path = out / f"{name}.{_ENDING[style]}"
         write_text(path, text)
         say(path)
+
+
+def _claims_of(study: Study, studies: Sequence[Study]) -> str:
+    """What claims of a study are called, among those of others."""
+    return CLAIMS if len(studies) == 1 else f"{study.name}_{CLAIMS}"
 
 
 def _csv(tables: Sequence[Table], frames: Mapping[str, pd.DataFrame], unit: str) -> dict[str, str]:

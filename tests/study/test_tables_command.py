@@ -62,6 +62,23 @@ def test_files(runs, tmp_path, style, ending):
     assert len(text.splitlines()) == 2
 
 
+def test_claims_of_several_studies_are_files_of_their_own(runs, tmp_path):
+    rows = "runs: [{label: w8, overrides: [width=8]}, {label: w16, overrides: [width=16]}]"
+    for name in "ab":
+        (folder := tmp_path / name).mkdir()
+        (folder / "study.yaml").write_text(f"title: {name}\n")
+        (folder / f"widths_{name}.yaml").write_text(f"title: t\n{rows}\n")
+        claim = f"{{claim: of {name}, compare: {{w16: w8}}, metric: energy_mae, change: less}}"
+        (folder / "claims.yaml").write_text(f"- {claim}\n")
+    out = tmp_path / "out"
+    studies = [str(tmp_path / name) for name in "ab"]
+    for style in ("csv", "markdown"):
+        bench(*studies, "--format", style, "--out", str(out), "--runs-dir", str(runs))
+    for name in "ab":
+        for ending in ("csv", "md"):
+            assert f"of {name}" in (out / f"{name}_claims.{ending}").read_text()
+
+
 def test_csv_is_one_table(runs):
     frame = pd.read_csv(io.StringIO(bench("1", "3", "--format", "csv", "--runs-dir", str(runs))))
     assert set(frame.table) == {"table_1", "table_3"}
