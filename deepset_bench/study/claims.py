@@ -279,7 +279,8 @@ def _row(
         words += ["--rounds", str(more)] if more else []
     else:
         there = runs if claim.fill == claim.runs else collect(fill, [condition], where)
-        takes = needed(effects, _of_effects(claim), study.margin, fill, there)
+        unscored = _unscored(claim, runs, effects)
+        takes = needed(effects, _of_effects(claim), study.margin, fill, there, unscored)
         words = ["bench", "sweep", *fill.file, *where.overrides, *under(condition), *where.dir]
         words += ["--until", "decided"] if rule else ["--seeds", str(takes.seeds)]
         needs = str(takes)
@@ -300,6 +301,14 @@ def _row(
         "needs": needs,
         "command": shlex.join(words),
     }
+
+
+def _unscored(claim: Claim, runs: pd.DataFrame, effects: Sequence[Effect]) -> int:
+    """Seeds of the rows that a claim compares which are done and lack what is judged."""
+    done = runs[runs.state == "done"].groupby("label").size()
+    labels = {label for pair in claim.pairs for label in pair} or set(runs.label)
+    least = min((int(done.get(label, 0)) for label in labels), default=0)
+    return max(least - min((one.n for one in effects), default=0), 0)
 
 
 def _of_effects(claim: Claim) -> Claimed:

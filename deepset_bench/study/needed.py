@@ -42,6 +42,7 @@ def needed(
     margin: float,
     rows: Comparison,
     runs: pd.DataFrame,
+    unscored: int = 0,
 ) -> Needed:
     """The fewest seeds with which `judge` would answer, if the effects are those seen so far.
 
@@ -51,8 +52,10 @@ def needed(
         margin: up to this fraction an effect does not matter.
         rows: the comparison that is to get more seeds.
         runs: of one condition, from `collect`.
+        unscored: seeds that are done and that no effect is of, as their runs lack the number.
     """
     seeds, how = _seeds(effects, claimed, margin)
+    seeds += unscored
     return Needed(seeds, how, _core_hours(rows, runs, seeds))
 
 

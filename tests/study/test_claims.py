@@ -214,6 +214,19 @@ def test_runs_that_are_missing_leave_it_open_with_a_command(frame):
     assert row.command.endswith("--seeds 3")
 
 
+def test_seeds_without_the_number_are_not_asked_for_again(tmp_path):
+    """Four seeds are done, and one is scored on all held-out frames: two others are wanted."""
+    for seed in range(4):
+        for overrides in ([], ["scalars=cub_sqrt"]):
+            made = write(tmp_path, overrides, seed, 0.02)
+            result = made.result()
+            if seed == 3:
+                result["metrics"]["held_out"] = result["metrics"]["test"]
+            made.write_result(result)
+    frame = claims(REPORT, ["corrected"], Where((), tmp_path), "held_out")
+    assert verdict(frame, "Cube", "corrected").command.endswith("--seeds 6")  # 3, and 3 unscored
+
+
 def test_the_hours_are_of_the_runs_that_a_claim_compares(tmp_path):
     """Of table 7, whose row without an extended basis is another table's x3 sqrt."""
     for run in asked_for("report").runs:
