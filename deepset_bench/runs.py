@@ -244,6 +244,11 @@ class RunFolder(RunRecord):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_text(place, file.read_text(encoding="utf-8"))
 
+    def occupant(self) -> str:
+        """The identity of the run that is here; empty where nothing of it would be lost."""
+        kept = self.last.exists() or self.has_parameters() or self.result()
+        return self.identity() if kept else ""
+
     def occupied(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """Why a folder whose identity is another's is left alone, and what to do; see `another`."""
         reason = self.another(wanted, checksums) or "an earlier version of this program trained it"

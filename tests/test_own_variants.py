@@ -418,6 +418,29 @@ def test_a_failure_is_written_down_with_its_line(own, monkeypatch, capsys):
     assert "Traceback" in folder.log.read_text()
 
 
+@pytest.mark.usefixtures("tiny")
+def test_a_variant_that_failed_at_once_leaves_its_folder_to_the_mended_one(
+    own, monkeypatch, capsys
+):
+    """No epoch was trained, so that nothing is lost and --fresh need not be given."""
+    words = asked("scalars=f", "trainer.epochs=1")
+    own.write_text(f"{HEAD}@scalar('f')\ndef f(d):\n    return d[0]\n")
+    assert inside(monkeypatch, capsys, "train", *words)[0] == 2
+    folder = run_folder(experiment(words))
+    status = folder.status()
+    assert status["state"] == "failed"
+    assert "f returns a tensor of shape" in status["reason"]
+    assert status["reason"] in folder.log.read_text()
+
+    plain = asked("trainer.epochs=1")  # in the place of the mended file, another identity
+    run = run_folder(experiment(plain))
+    run.path.mkdir(parents=True)
+    run.write_status("failed", status["run"], status["reason"])
+    assert inside(monkeypatch, capsys, "train", *plain)[0] == 0
+    run.write_status("done", status["run"])
+    assert inside(monkeypatch, capsys, "train", *plain)[0] == 2
+
+
 def test_parameters_that_are_not_to_be_learned_are_not(own):
     """A step learns all parameters, so these are buffers; checkpoints have them all the same."""
     own.write_text(HEAD + LAYER.replace("width)\n\n", "width).requires_grad_(False)\n\n") % "x")

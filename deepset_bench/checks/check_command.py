@@ -18,7 +18,7 @@ from deepset_bench.checks.terminal import show
 from deepset_bench.console import Console
 from deepset_bench.data import catalogue
 from deepset_bench.data.gathering import Request, gather, is_set
-from deepset_bench.files import write_text
+from deepset_bench.files import check_writable, write_text
 from deepset_bench.molecules.mapped import is_large
 from deepset_bench.surroundings import say
 
@@ -52,6 +52,9 @@ def check(request: Request, options: CheckOptions) -> bool:
         UserError: nothing to read, or whatever reading finds; a SMILES string that is none.
     """
     errors = Console(stderr=True)
+    for file in (options.json, options.html):
+        if file is not None:
+            check_writable(file.parent)
     gathered = gather(request)
     if not (len(request.sources) == 1 and is_set(request.sources[0])):
         read = "; ".join(gathered.remarks)

@@ -105,9 +105,15 @@ def register(
     from deepset_bench.page.study_check import problems
     from deepset_bench.stamps import rule_text
     from deepset_bench.sweep import registered
+    from deepset_bench.sweep.folders import stood_in
     from deepset_bench.sweep.studies import of_words
 
     rule = _rule(looks, seeds)
+    if not study and stood_in() is None:
+        raise UserError(
+            "here is no study to register (study.yaml): go to its folder, or name it, as in "
+            "bench study register FOLDER"
+        )
     (found,) = of_words([study] if study else [])
     rule = rule or {"looks": list(found.looks)}
     if line := next(problems(found), ""):

@@ -168,10 +168,10 @@ def split(
     if kind != "molecule" and sum(sizes) > n_frames:
         fitting = usual_sizes(n_frames)
         words = zip(("train", "val", "test"), fitting, strict=True)
-        take = f"; take {' '.join(f'data.{part}_size={n}' for part, n in words)}"
+        take = f"take {' '.join(f'data.{part}_size={n}' for part, n in words)}"
         raise UserError(
-            f"train {train_size} + val {val_size} + test {test_size} frames do not fit: "
-            f"there are {n_frames}{take if sum(fitting) <= n_frames else ''}"
+            f"train {train_size} + val {val_size} + test {test_size} frames do not fit: there are "
+            f"{n_frames}; {take if sum(fitting) <= n_frames else 'each part needs one at least'}"
         )
     pool = _Pool.of(frames, rows)
     _check_elements(pool, train_size)

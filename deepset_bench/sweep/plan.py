@@ -66,7 +66,7 @@ class Run:
     @property
     def is_taken(self) -> bool:
         """Whether its folder holds another run: of other data, variants or an earlier version."""
-        there = self.folder.identity()
+        there = self.folder.occupant()
         return there != "" and there != self.identity  # which takes longest to find out
 
     @property

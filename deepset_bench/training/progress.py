@@ -31,7 +31,7 @@ def announce(console: Console, folder: RunFolder, setup: Setup) -> None:
     console.print(Text(str(folder.path), "bold"), soft_wrap=True)
     console.print(f"{sizes} frames; {count:,} parameters; {setup.device.type}")
     colour = {"ok": "green", "suspect": "yellow", "defect": "red"}[setup.verdict.verdict]
-    console.print(Text.assemble("data: ", (setup.verdict.verdict, colour)))
+    console.print(Text.assemble("data, quick checks: ", (setup.verdict.verdict, colour)))
     for line in setup.verdict.findings:
         console.print(f"  {line}", soft_wrap=True)
 

@@ -124,7 +124,7 @@ def _identity(experiment: Experiment, checksums: Mapping[str, str]) -> str:
 def _is_done(folder: RunFolder, experiment: Experiment, checksums: Mapping[str, str]) -> bool:
     if newer := folder.newer():
         raise UserError(newer)
-    if folder.identity() not in ("", _identity(experiment, checksums)):
+    if folder.occupant() not in ("", _identity(experiment, checksums)):
         raise UserError(folder.occupied(experiment, checksums))
     return folder.has_ended()
 
@@ -290,15 +290,13 @@ def _fit(members: list[Member]) -> None:
     note_way(compiled=compile_steps)
     try:
         fit(members, optimisation)
-    except UserError:
-        raise
     except Exception as error:
-        of_machine = failure(error)
-        reason = of_machine or registry.reason(error)
+        known = str(error) if isinstance(error, UserError) else failure(error)
+        reason = known or registry.reason(error)
         with suppress(OSError):  # the disk may be what failed
             for member in members:
                 if member.folder.is_kept():
-                    member.folder.say(of_machine or traceback.format_exc())
+                    member.folder.say(known or traceback.format_exc())
                     member.folder.write_status("failed", member.identity, reason)
         raise
 

@@ -23,6 +23,7 @@ from deepset_bench.units import HARTREE, HARTREE_PER_BOHR
 from tests import toy
 from tests.browser import Tags, browser
 from tests.checks.cases import bias, clean
+from tests.test_cli import inside
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
 SHEET = {"method": "GFN1-xTB", "electronic_temperature_kelvin": 5000.0, "smiles": "CC=CC"}
@@ -287,3 +288,14 @@ class TestTheReportsTrajectories:
         assert "the geometry is pent-1-ene, C=CCCC, not pent-2-ene of the same formula" in words
         assert "coldest at atoms 2" in words
         assert "ok molecule whole" in words
+
+
+def test_a_page_that_cannot_be_written_is_said_before_the_examination(
+    tiny, monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    page = str(tmp_path / "file" / "page.html")
+    status, out, err = inside(monkeypatch, capsys, "data", "check", "tiny", "--html", page)
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1
+    assert str(tmp_path / "file") in err

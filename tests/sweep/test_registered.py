@@ -137,6 +137,14 @@ def test_a_run_in_the_folder_of_the_study_carries_the_stamp(bench, study, tmp_pa
     assert (again["registered"], again["started"]) == (result["registered"], result["started"])
 
 
+def test_the_program_s_own_study_is_not_registered_by_mistake(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    status, _, said = inside(monkeypatch, capsys, "study", "register", "--seeds", "3")
+    assert status == 2
+    assert said.startswith("error: here is no study to register (study.yaml)")
+    assert said.count("\n") == 1
+
+
 def test_known_numbers_stay_known_if_the_run_is_trained_anew(bench, study, tmp_path, monkeypatch):
     monkeypatch.chdir(study)
     bench("train", *OVERRIDES)
