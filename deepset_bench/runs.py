@@ -246,9 +246,10 @@ class RunFolder(RunRecord):
 
     def occupant(self) -> str:
         """The identity of the run that is here; empty where nothing of it would be lost."""
-        idle = self.status().get("state") in ("queued", "failed")
-        kept = self.last.exists() or self.has_parameters() or self.result()
-        return "" if idle and not kept else self.identity()
+        if self.status().get("state") in ("queued", "failed"):
+            kept = self.last.exists() or self.has_parameters() or self.result()
+            return self.identity() if kept else ""
+        return self.identity()
 
     def occupied(self, wanted: Experiment, checksums: Mapping[str, str]) -> str:
         """Why a folder whose identity is another's is left alone, and what to do; see `another`."""

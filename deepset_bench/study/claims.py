@@ -89,7 +89,7 @@ def claims(
     wanted = claimed(study)
     of_runs_alone = [one for one in wanted if isinstance(one, Claim)]
     named = dict.fromkeys(one.runs for one in of_runs_alone)
-    shown = [one.column for one in of_runs_alone if one.column]
+    shown = list({one.column.name: one.column for one in of_runs_alone if one.column}.values())
     runs = {}
     for name in named:
         frame = collect(study.comparison(name, "claims"), conditions, where)

@@ -92,8 +92,10 @@ class Judged:
             return REVERSED
         if self.direction == YES:
             return {"": HOLDS, AS_CLAIMED: HOLDS, UNDECIDED: IN_DIRECTION}.get(self.size, self.size)
-        if self.matters in (NO, NOT_ALL):
-            return EQUAL if self.matters == NO else NOT_ALL
+        if self.matters == NO:
+            return EQUAL
+        if self.matters == NOT_ALL:
+            return NOT_ALL
         return SMALLER if self.size == SMALLER else UNDECIDED
 
 
