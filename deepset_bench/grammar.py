@@ -39,7 +39,7 @@ def uniform(words: Sequence[str], commands: Any) -> list[str]:
         return [*first, *rest]
     command = known[rest[start]]
     options = {name: one for one in command.params for name in one.opts if name.startswith("-")}
-    takes_words = any(one.nargs == -1 for one in command.params)
+    takes_words = _takes_words(command)
     found = [*first, *rest[: start + 1]]
     given: dict[str, str] = {}
     left = list(rest[start + 1 :])
@@ -58,7 +58,7 @@ def uniform(words: Sequence[str], commands: Any) -> list[str]:
             return [*found, word]  # the parser says that a value is missing
         typed = name.startswith("-")
         value = value if sign else left.pop(0)
-        option = f"--{thing.replace('_', '-')}"
+        option = _option(thing)
         if option in options:
             value = _for_option(thing, value, as_override=not typed)
             if given.setdefault(thing, value) != value:
@@ -71,6 +71,20 @@ def uniform(words: Sequence[str], commands: Any) -> list[str]:
         else:
             found += [word] if sign else [word, value]
     return found
+
+
+def options_of(command: Any) -> list[str]:
+    """The options of a command, among them THINGS where it takes these as overrides."""
+    things = [_option(thing) for thing in THINGS] if _takes_words(command) else []
+    return [name for one in command.params for name in one.opts if name.startswith("-")] + things
+
+
+def _takes_words(command: Any) -> bool:
+    return any(one.nargs == -1 for one in command.params)
+
+
+def _option(thing: str) -> str:
+    return f"--{thing.replace('_', '-')}"
 
 
 def _variants(words: Sequence[str]) -> tuple[list[str], list[str]]:

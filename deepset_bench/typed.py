@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -40,9 +40,43 @@ def as_config(values: dict[str, Any] | DictConfig) -> Config:
         key = str(getattr(error, "full_key", None))
         if key.endswith("_size") and re.search(r"'0?\.\d+' of type 'float'", str(error)):
             raise UserError(f"{key} is a number of frames, not a fraction of them") from None
-        raise UserError(f"{key}: {first_line(error)}") from None
+        raise UserError(mistyped(Config, values, error)) from None
     assert isinstance(typed, Config)
     return typed
+
+
+def mistyped(kind: Any, values: Any, error: OmegaConfBaseException) -> str:
+    """Which key has a value of another type, and what it takes; else what OmegaConf says.
+
+    Args:
+        kind: the dataclass that the values were to become.
+        values: a mapping.
+        error: of OmegaConf.
+    """
+    key = str(getattr(error, "full_key", None))
+    hint, value, said = kind, values, first_line(error)
+    for name in key.split("."):
+        hint = get_type_hints(hint).get(name) if is_dataclass(hint) else _member(hint)
+        value = value.get(name, MISSING) if hasattr(value, "get") else MISSING
+    words = [_TYPES.get(get_origin(one) or one, "") for one in _options(hint)]
+    if value is MISSING or not all(words):
+        return f"{key}: {said}"
+    written = str(value).lower() if isinstance(value, bool) else "null" if value is None else value
+    return f"{key}={written} must be {' or '.join(words)}"
+
+
+_TYPES = {
+    **{int: "a whole number", float: "a number", bool: "true or false", str: "text"},
+    **{list: "a list, as in [a,b]", dict: "a mapping of keys to values", NoneType: "null"},
+}
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
+
+
+def _member(hint: Any) -> Any:
+    return get_args(hint)[1] if get_origin(hint) is dict else None
 
 
 def exactly(kind: Any, value: Any) -> Any:

@@ -112,7 +112,14 @@ def test_config_prints_the_composition_and_the_options():
         (["trainer.epoch=3"], "unknown group or key 'trainer.epoch'; did you mean trainer.epochs"),
         (["data=tinny"], "unknown option data=tinny; did you mean tiny"),
         (["data.name=tinny"], "unknown data set 'tinny'; did you mean tiny"),
-        (["data=tiny", "trainer.epochs=many"], "trainer.epochs: "),
+        (["data=tiny", "trainer.epochs=many"], "trainer.epochs=many must be a whole number\n"),
+        (["data=tiny", "trainer.epochs=[1]"], "trainer.epochs=[1] must be a whole number\n"),
+        (["data=tiny", "threads=1.5"], "threads=1.5 must be a whole number or null\n"),
+        (["data=tiny", "trainer.learning_rate=null"], "learning_rate=null must be a number\n"),
+        (["data=tiny", "width=true"], "width=true must be a whole number\n"),
+        (["data=tiny", "name=[a]"], "name=['a'] must be text or null\n"),
+        (["data=tiny", "reference.energies_ev=3"], "=3 must be a mapping of keys to values\n"),
+        (["data=tiny", "logger.tensorboard=maybe"], "tensorboard=maybe must be true or false\n"),
         (["data=tiny", "data.train_size=51"], "train 51 + val 5 + test 5 frames do not fit: there"),
         (["data=tiny", "data.train_size=0"], "data.train_size=0"),
         (["scalars=sq,cub_sqrt"], "bench sweep takes each of them"),
@@ -125,6 +132,37 @@ def test_a_mistake_is_one_line_and_status_2(monkeypatch, capsys, arguments, expe
     assert expected in err
     assert err.count("\n") == 1
     assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["xyz"], "bench has no command 'xyz'; valid: "),
+        (["swep"], "bench has no command 'swep'; did you mean sweep?"),
+        (["data", "imprt"], "bench data has no command 'imprt'; did you mean import?"),
+        (["train", "--frsh"], "bench train has no option --frsh; did you mean --fresh"),
+        (["train", "--hel"], "bench train has no option --hel; did you mean --help"),
+        (["train", "--fresh=3"], "option '--fresh' does not take a value"),
+        (["plan", "--jobs"], "option '--jobs' requires an argument"),
+        (["plan", "--jobs", "0"], "bench plan: invalid value for '--jobs': it should be greater"),
+        (["tables", "--unit", "kcal"], "bench tables: invalid value for '--unit': 'kcal' is not"),
+        (
+            ["data", "import"],
+            "bench data import: missing argument 'name'; bench data import --help",
+        ),
+    ],
+)
+def test_what_the_parser_refuses_is_one_line_and_status_2(monkeypatch, capsys, words, said):
+    status, out, err = inside(monkeypatch, capsys, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: {said}")
+
+
+def test_without_a_command_the_help_is_printed(monkeypatch, capsys):
+    status, out, err = inside(monkeypatch, capsys)
+    assert (status, out) == (2, "")
+    assert err.startswith("Usage: bench")
+    assert "error" not in err.splitlines()[0]
 
 
 def test_a_mistake_seen_from_outside():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from deepset_bench.cli.plain_help import PLAIN
+from deepset_bench.cli.plain import PLAIN
 from deepset_bench.generation.recipe import Recipe
 from deepset_bench.surroundings import say
 

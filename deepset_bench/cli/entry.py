@@ -20,7 +20,7 @@ from deepset_bench.cli import (
     showing,
     study_group,
 )
-from deepset_bench.cli.plain_help import PLAIN
+from deepset_bench.cli.plain import PLAIN, refused
 from deepset_bench.errors import UserError
 from deepset_bench.files import resource
 from deepset_bench.groups import groups
@@ -106,13 +106,21 @@ def main() -> None:
             folders.enter(sys.argv[1:])
             commands = typer.main.get_command(app)
             words = grammar.uniform(sys.argv[1:], commands)
-            completion.complete(lambda: commands(words))
+            completion.complete(
+                lambda: sys.exit(commands(words, prog_name="bench", standalone_mode=False))
+            )
         finally:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
                 sys.stdout.flush()
     except UserError as error:
         say(f"error: {' '.join(str(error).splitlines())}", error=True)
         sys.exit(2)
+    except typer.TyperException as error:
+        say(refused(error), error=True)
+        sys.exit(2)
+    except typer.Abort:
+        say("given up; nothing was done", error=True)
+        sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             say("interrupted; the same command resumes where it stopped", error=True)

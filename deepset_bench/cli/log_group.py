@@ -8,7 +8,7 @@ import typer
 
 from deepset_bench.cli import completion
 from deepset_bench.cli.arguments import RunsDir
-from deepset_bench.cli.plain_help import PLAIN
+from deepset_bench.cli.plain import PLAIN
 
 app = typer.Typer(**PLAIN, help="Send what W&B has recorded offline.")
 

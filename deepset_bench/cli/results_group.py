@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deepset_bench.cli.arguments import RunsDir
-from deepset_bench.cli.plain_help import PLAIN
+from deepset_bench.cli.plain import PLAIN
 
 app = typer.Typer(**PLAIN, help="Export runs as a table; import them again.")
 

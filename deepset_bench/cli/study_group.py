@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepset_bench.cli.arguments import RunsDir
-from deepset_bench.cli.plain_help import PLAIN
+from deepset_bench.cli.plain import PLAIN
 from deepset_bench.errors import UserError
 from deepset_bench.surroundings import say
 

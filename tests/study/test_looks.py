@@ -17,9 +17,13 @@ from deepset_bench.study.statistics import equality_p_value
 from deepset_bench.study.verdict import (
     ALPHA,
     EQUAL,
+    LARGER,
     LESS,
     MORE,
+    NO,
+    NOT_ALL,
     REVERSED,
+    SMALLER,
     UNDECIDED,
     YES,
     Claimed,
@@ -185,6 +189,26 @@ def test_a_claim_is_decided_at_the_first_look_that_can():
     late = of(0.5, 0.3, 0.4, 0.35, 0.45)
     assert look([late], Claimed(1), MARGIN).at == 5
     assert judge([late], Claimed(1), MARGIN).at == 5
+
+
+@pytest.mark.parametrize("look", [judge_at(LOOKS), judge_at(LOOKS[1:2])], ids=["looks", "five"])
+@pytest.mark.parametrize(
+    ("effect", "claimed", "key", "false"),
+    [
+        (0.0, Claimed(1), "direction", (YES, REVERSED)),
+        (0.17, Claimed(1, 0.17), "size", (SMALLER, LARGER)),
+        (MARGIN, Claimed(1), "matters", (YES, NO, NOT_ALL)),
+    ],
+)
+def test_claims_are_rarely_answered_falsely(look, effect, claimed, key, false):
+    """Of 500 claims about eight pairs each, however often one looks."""
+    count = 500
+    changes = tables(count, effect, rows=8)[:, ::2]  # energies
+    wrong = 0
+    for one in np.moveaxis(changes, -1, 0):
+        effects = [of(*map(float, column)) for column in one.T]
+        wrong += getattr(look(effects, claimed, MARGIN), key) in false
+    assert wrong / count < 0.05 + 3 * math.sqrt(0.05 * 0.95 / count)
 
 
 @given(st.lists(st.floats(-0.5, 0.5), min_size=20, max_size=20), st.floats(0.05, 0.5))

@@ -69,7 +69,7 @@ def test_seeds_of_a_variant_share_a_gpu():
     [
         (["executor=slurm", "executor.acount=x"], "executor: unknown key 'acount'; did you mean"),
         (["executor=slurm", "executor.time=30"], "write '02:30:00'"),
-        (["executor=slurm", "executor.cpus=none"], "executor.cpus: "),
+        (["executor=slurm", "executor.cpus=none"], "executor.cpus=none must be a whole number"),
         (["executor=slurm", "executor.throttle=0"], "executor.throttle=0: must be 1 or more"),
         (["executor=local,slurm"], "a sweep has one executor"),
         (["executor.cpus=2"], "executor=local has no settings"),

@@ -15,7 +15,6 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from deepset_bench.composing import first_line
 from deepset_bench.errors import UserError
 from deepset_bench.reading import mapping
 from deepset_bench.sweep import estimate
@@ -27,6 +26,7 @@ from deepset_bench.sweep.executors.script import sbatch_script
 from deepset_bench.sweep.executors.settings import Settings
 from deepset_bench.sweep.executors.submitted import Submission
 from deepset_bench.sweep.plan import Run
+from deepset_bench.typed import mistyped
 from deepset_bench.variants import executor
 
 _MARGIN = 1.5
@@ -192,7 +192,7 @@ def slurm(
         merged = OmegaConf.merge(OmegaConf.structured(Settings), dict(settings))
         found = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        raise UserError(f"executor.{getattr(error, 'full_key', '')}: {first_line(error)}") from None
+        raise UserError(f"executor.{mistyped(Settings, settings, error)}") from None
     assert isinstance(found, Settings)
     for key, least in {"cpus": 1, "gpus": 0, "margin": 1}.items():
         if getattr(found, key) < least:
