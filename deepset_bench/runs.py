@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ from deepset_bench.record import (
 from deepset_bench.replicate import Replicate
 from deepset_bench.schema import flat
 from deepset_bench.stamps import REGISTERED, Stamp
-from deepset_bench.surroundings import check_is_its_own, visible
+from deepset_bench.surroundings import check_is_its_own, failure, visible
 
 LOCK = holding.LOCK
 ML_FLOW, STORE = "mlflow/run-id", "mlruns"
@@ -228,6 +229,20 @@ class RunFolder(RunRecord):
         content: dict[str, Any] = {"state": state, "reason": reason, "run": identity}
         content |= {"updated": stamps.now()} | ({REGISTERED: registered} if registered else {})
         self._write_json(STATUS, content)
+
+    def write_failure(self, identity: str, error: Exception) -> None:
+        """What ended the run: a line for the status, and all of it in the log if nobody foresaw it.
+
+        Args:
+            identity: of the run that failed.
+            error: a person's mistake, a failure of the machine, or a fault of a program.
+        """
+        known = str(error) if isinstance(error, UserError) else failure(error)
+        if known is None:
+            self.say("".join(traceback.format_exception(error)).rstrip())
+        reason = known or registry.reason(error)
+        self.say(f"failed: {reason}")
+        self.write_status("failed", identity, reason)
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Record the final numbers."""

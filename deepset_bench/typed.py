@@ -65,7 +65,7 @@ def mistyped(kind: Any, values: Any, error: OmegaConfBaseException) -> str:
     return f"{key}={written} must be {' or '.join(words)}"
 
 
-_TYPES = {
+_TYPES: dict[Any, str] = {
     **{int: "a whole number", float: "a number", bool: "true or false", str: "text"},
     **{list: "a list, as in [a,b]", dict: "a mapping of keys to values", NoneType: "null"},
 }

@@ -74,7 +74,25 @@ def _sentence(table: Table, rows: Sequence[str], condition: str, unit: str) -> s
     ]
     counts = sorted({e.n for e in measured})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    return f"Against {base}: {'; '.join(clauses)} ({seeds} seeds)."
+    said = [f"Against {base}: {'; '.join(clauses)} ({seeds} seeds)."]
+    shown = runs[runs.label.isin([base, *rows])]
+    return " ".join([*said, *filter(None, (_no_better(table, shown, c) for c in table.columns))])
+
+
+def _no_better(table: Table, runs: pd.DataFrame, column: Column) -> str:
+    """How many rows have learned nothing, by the mean over their seeds; empty if all have."""
+    names = [f"{prefix}{column.name}_{table.part}" for prefix in ("", "trivial_")]
+    if not column.metric.trivial or not {*names} <= {*runs.columns}:
+        return ""
+    known = runs.dropna(subset=names).groupby("label")[names]
+    means = known.mean()[known.size() > 1]
+    bad = int((means[names[0]] >= means[names[1]]).sum())
+    if not bad:
+        return ""
+    what = f"{_named(column)} smaller than that of predicting {column.metric.trivial}"
+    if bad == len(means):
+        return f"No row has a {what}." if bad > 2 else f"Neither row has a {what}."
+    return f"{bad} of {len(means)} rows {'has' if bad == 1 else 'have'} no {what}."
 
 
 def _why_not(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ from deepset_bench.record import DATA, METRIC_SOURCES
 from deepset_bench.runs import RunFolder, check_name, run_folder, with_start
 from deepset_bench.scoring.table import metrics
 from deepset_bench.stamps import REGISTERED, STARTED, Stamp
-from deepset_bench.surroundings import failure, versions
+from deepset_bench.surroundings import versions
 from deepset_bench.training import checkpoint, computing
 from deepset_bench.training.compiled import is_compiled, of_fixed_sizes, untested
 from deepset_bench.training.loop import Epoch, Member, epochs_behind, fit
@@ -291,13 +290,10 @@ def _fit(members: list[Member]) -> None:
     try:
         fit(members, optimisation)
     except Exception as error:
-        known = str(error) if isinstance(error, UserError) else failure(error)
-        reason = known or registry.reason(error)
         with suppress(OSError):  # the disk may be what failed
             for member in members:
                 if member.folder.is_kept():
-                    member.folder.say(known or traceback.format_exc())
-                    member.folder.write_status("failed", member.identity, reason)
+                    member.folder.write_failure(member.identity, error)
         raise
 
 

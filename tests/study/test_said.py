@@ -77,6 +77,22 @@ def test_differences_in_an_answer_have_their_unit(study, tmp_path):
     assert "w16 lowers the force error by 0.02000 Ha/bohr [0.02000, 0.02000]" in found.text
 
 
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ((0.01, 0.01), ""),
+        ((0.01, 0.9), "1 of 2 rows has no force error smaller than that of predicting zero force."),
+        ((0.9, 0.9), "Neither row has a force error smaller than that of predicting zero force."),
+    ],
+)
+def test_the_answer_says_which_rows_have_learned_nothing(study, tmp_path, errors, said):
+    for seed in range(3):
+        for width, forces in zip((8, 16), errors, strict=True):
+            write(tmp_path, [f"width={width}"], seed, 0.01, forces=forces * (1 + seed / 100))
+    (found,) = answers(study, [table(study, tmp_path)])
+    assert found.text.partition("(3 seeds).")[2].strip() == said
+
+
 def test_a_number_says_of_how_many_runs_it_is(study, tmp_path):
     for seed in range(4):
         write(tmp_path, ["width=8"], seed, 0.01)

@@ -15,7 +15,6 @@ import select
 import signal
 import sys
 import time
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -101,7 +100,6 @@ def _train(requests: Requests) -> int:
 
 def _note_failure(failed: Experiment, error: Exception) -> None:
     """Write down a failure before the first step; the training loop writes down its own."""
-    from deepset_bench import registry
     from deepset_bench.data import catalogue
     from deepset_bench.errors import UserError
     from deepset_bench.runs import run_folder, with_start
@@ -116,12 +114,7 @@ def _note_failure(failed: Experiment, error: Exception) -> None:
     with folder.lock():
         if folder.status().get("state") == "failed":
             return
-        reason = str(error) if isinstance(error, UserError) else surroundings.failure(error)
-        if reason is None:
-            reason = registry.reason(error)
-            folder.say("".join(traceback.format_exception(error)))
-        folder.say(f"failed: {reason}")
-        folder.write_status("failed", identity, reason)
+        folder.write_failure(identity, error)
 
 
 if __name__ == "__main__":
