@@ -12,6 +12,7 @@ from deepset_bench.figures.defaults import default
 from deepset_bench.figures.figure import Figure
 from deepset_bench.figures.figure_kinds import KINDS
 from deepset_bench.study.collect import Where
+from deepset_bench.sweep import studies
 from deepset_bench.sweep.comparisons import Comparison
 from deepset_bench.sweep.studies import Study
 
@@ -85,5 +86,7 @@ def build(
 def _full(name: str, there: Mapping[str, Entry]) -> str:
     full = f"figure_{name}" if name.isdecimal() else name
     if full not in there:
-        raise UserError(f"unknown figure '{name}'; {nearest(full, there)}")
+        raise UserError(
+            f"unknown figure or study '{name}'; {nearest(full, {*there, *studies.names()})}"
+        )
     return full

@@ -160,21 +160,23 @@ def find(word: str) -> tuple[Study, Comparison | None]:
     stem = Path(word).name.removesuffix(".yaml")
     if Path(word).parent in (Path(), Path("sweeps")):  # a slip in another path is none of ours
         for folder in dict.fromkeys([folders.at_hand(), folders.usual(), *folders.shipped()]):
-            names = {path.stem: path for path in folders.sweep_files(folder)}
+            files = {path.stem: path for path in folders.sweep_files(folder)}
             if word.isdecimal():
                 numbers = {one.table: one for one in read(folder).comparisons.values()}
                 if found := numbers.get(int(word)):
                     return read(folder), found
-            elif stem in names:
-                return _of_file(names[stem])
-    own = [
-        path.stem
-        for folder in (folders.at_hand(), *folders.shipped())
-        for path in folders.sweep_files(folder)
-    ]
-    known = [*own, *(folder.name for folder in folders.shipped()), "claims"]
+            elif stem in files:
+                return _of_file(files[stem])
     near = f"table_{word}" if word.isdecimal() else stem
-    raise UserError(f"unknown sweep {word!r} (overrides have an '='); {nearest(near, set(known))}")
+    known = nearest(near, {*names(), "claims"})
+    raise UserError(f"unknown sweep {word!r} (overrides have an '='); {known}")
+
+
+def names() -> set[str]:
+    """Of the program's studies, and of the comparisons in them and in the study at hand."""
+    places = (folders.at_hand(), *folders.shipped())
+    own = {path.stem for folder in places for path in folders.sweep_files(folder)}
+    return own | {folder.name for folder in folders.shipped()}
 
 
 def at_hand() -> Study:

@@ -360,8 +360,9 @@ def test_no_run_at_all_writes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["9"], "unknown figure '9'; did you mean figure_"),
-        (["parityy"], "unknown figure 'parityy'; did you mean parity"),
+        (["9"], "unknown figure or study '9'; did you mean figure_"),
+        (["parityy"], "unknown figure or study 'parityy'; did you mean parity"),
+        (["peer"], "unknown figure or study 'peer'; did you mean peers"),
         (["7", "seed=3"], "seed=3: tables and figures take every seed there is"),
         (["7", "trainer.epoch=3"], "unknown group or key 'trainer.epoch'"),
     ],
