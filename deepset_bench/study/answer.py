@@ -89,7 +89,7 @@ def _no_better(table: Table, runs: pd.DataFrame, column: Column) -> str:
     bad = int((means[names[0]] >= means[names[1]]).sum())
     if not bad:
         return ""
-    what = f"{_named(column)} smaller than that of predicting {column.metric.trivial}"
+    what = f"{_named(column)} smaller than that of knowing nothing ({column.metric.trivial})"
     if bad == len(means):
         return f"No row has a {what}." if bad > 2 else f"Neither row has a {what}."
     return f"{bad} of {len(means)} rows {'has' if bad == 1 else 'have'} no {what}."
