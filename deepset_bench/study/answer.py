@@ -86,10 +86,12 @@ def _no_better(table: Table, runs: pd.DataFrame, column: Column) -> str:
         return ""
     known = runs.dropna(subset=names).groupby("label")[names]
     means = known.mean()[known.size() > 1]
-    bad = int((means[names[0]] >= means[names[1]]).sum())
+    ahead = means[names[1]] - means[names[0]]
+    bad = int(((ahead if column.metric.less_is_better else -ahead) <= 0).sum())
     if not bad:
         return ""
-    what = f"{_named(column)} smaller than that of knowing nothing ({column.metric.trivial})"
+    than = "smaller" if column.metric.less_is_better else "larger"
+    what = f"{_named(column)} {than} than that of knowing nothing ({column.metric.trivial})"
     if bad == len(means):
         return f"No row has a {what}." if bad > 2 else f"Neither row has a {what}."
     return f"{bad} of {len(means)} rows {'has' if bad == 1 else 'have'} no {what}."
