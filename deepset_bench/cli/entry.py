@@ -107,7 +107,7 @@ def main() -> None:
             commands = typer.main.get_command(app)
             words = grammar.uniform(sys.argv[1:], commands)
             completion.complete(
-                lambda: sys.exit(commands(words, prog_name="bench", standalone_mode=False))
+                lambda: sys.exit(commands(words, prog_name="bench", standalone_mode=False) or 0)
             )
         finally:
             if sys.stdout is not None:  # not when Python ends, which nobody could catch
