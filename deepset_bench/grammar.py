@@ -38,7 +38,7 @@ def uniform(words: Sequence[str], commands: Any) -> list[str]:
     if start == len(rest) or not hasattr(known.get(rest[start]), "params"):
         return [*first, *rest]
     command = known[rest[start]]
-    options = {name: one for one in command.params for name in one.opts if name.startswith("-")}
+    options = _own(command)
     takes_words = _takes_words(command)
     found = [*first, *rest[: start + 1]]
     given: dict[str, str] = {}
@@ -76,7 +76,11 @@ def uniform(words: Sequence[str], commands: Any) -> list[str]:
 def options_of(command: Any) -> list[str]:
     """The options of a command, among them THINGS where it takes these as overrides."""
     things = [_option(thing) for thing in THINGS] if _takes_words(command) else []
-    return [name for one in command.params for name in one.opts if name.startswith("-")] + things
+    return [*_own(command), *things]
+
+
+def _own(command: Any) -> dict[str, Any]:
+    return {name: one for one in command.params for name in one.opts if name.startswith("-")}
 
 
 def _takes_words(command: Any) -> bool:
